@@ -1,0 +1,1 @@
+//! Wire types, problem details, OpenAPI and the Rust client.

@@ -1,0 +1,1 @@
+//! The runner: claims work, verifies, launches a fresh process.

@@ -1,0 +1,1 @@
+//! Signed commitment artifacts, bundles and the verifier: pure.

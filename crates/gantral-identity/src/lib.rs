@@ -1,0 +1,1 @@
+//! Tokens to principals: who is asking, from verified issuers only.

@@ -1,0 +1,1 @@
+//! Policy points: Rego in a supervised child process.

@@ -1,0 +1,1 @@
+//! The ledger: append-if-head-is, with everything that must commit together.

@@ -1,0 +1,1 @@
+//! Fault plans, a local issuer and snapshot filters for the tests.

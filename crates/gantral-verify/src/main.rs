@@ -1,0 +1,3 @@
+//! The offline verifier for auditors: one bundle, one trust file, one verdict.
+
+fn main() {}

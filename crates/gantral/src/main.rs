@@ -1,0 +1,3 @@
+//! AI execution control plane: sudo for AI.
+
+fn main() {}
