@@ -7,8 +7,16 @@
 
 extern crate alloc;
 
+pub mod check;
+pub mod command;
+pub mod decide;
 pub mod digest;
+pub mod event;
 pub mod ids;
+pub mod instance;
 pub mod json;
 pub mod policy;
+pub mod rule;
+pub mod state;
+pub mod table;
 pub mod time;

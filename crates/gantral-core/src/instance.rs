@@ -1,0 +1,417 @@
+//! One governed execution, as the fold of its events. State carries its own data.
+//!
+//! `Instance::apply` is the only way to move: it checks the event against the rules (`check`) and then evolves. The
+//! server, the verifier and the tests all fold this one function. Source: `spec/states.md` §4.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::check::{Fault, check, check_created};
+use crate::digest::Digest;
+use crate::event::{
+    Asked, Ballot, Created, Entry, Event, Executor, Granted, HumanRequired, Identity, Launch,
+};
+use crate::ids::{ActorId, AttemptNo, GateId, GrantId, PersonId};
+use crate::policy::PolicyVersionId;
+use crate::rule::{CountedVote, EscalationStep, Rule};
+use crate::state::{Cause, DecisionKind, Mode, OutcomeStatus, State};
+use crate::time::UnixMillis;
+
+/// The most events that one instance may have.
+pub const EVENTS_MAX: u32 = 10_000;
+
+/// One governed execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// What never changes along the chain.
+    pub identity: Identity,
+    /// What `created` said.
+    pub created: Created,
+    /// Who created it.
+    pub created_by: ActorId,
+    /// Where authority stands.
+    pub phase: Phase,
+    /// The number of the newest attempt.
+    pub attempt: AttemptNo,
+    /// The newest attempt, until it ends.
+    pub live: Option<LiveAttempt>,
+    /// Grants that were not consumed yet.
+    pub grants: BTreeMap<GrantId, Grant>,
+    /// Consumed grants.
+    pub consumptions: BTreeMap<GrantId, Consumption>,
+    /// The newest gate that humans decided.
+    pub decided: Option<DecidedGate>,
+    /// How many events were folded.
+    pub events: u32,
+    /// The instant of the newest event.
+    pub last_at: UnixMillis,
+    /// The weakest mode of any event.
+    pub weakest_mode: Mode,
+    /// Whether anything was ever asked for.
+    pub asked: bool,
+    /// Why the engine walks this instance to its end, launching nothing.
+    pub walking: Option<Cause>,
+}
+
+/// Where authority stands, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Created, not started.
+    Created,
+    /// Execution is permitted.
+    Running,
+    /// Authority is absent until humans decide.
+    Waiting(Box<Gate>),
+    /// Authorised as asked; this grant waits for a fresh attempt.
+    Approved(GrantId),
+    /// Authorised with a changed action; this grant waits for a fresh attempt.
+    Overridden(GrantId),
+    /// Refused; the instance must end.
+    Rejected(Cause),
+    /// A fresh attempt is assigned under this grant.
+    Resumed(GrantId),
+    /// Ended well.
+    Completed,
+    /// Ended otherwise.
+    Terminated(Cause),
+}
+
+/// The newest attempt while it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveAttempt {
+    /// Who executes; absent on a walk to the end.
+    pub executor: Option<Executor>,
+    /// Whether its process has attached.
+    pub attached: bool,
+    /// Whether a gate retired it: it may read its own status and nothing else.
+    pub retired: bool,
+}
+
+/// An open gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// What is asked.
+    pub asked: Asked,
+    /// The artifact that opened it.
+    pub opened_by: Digest,
+    /// Who must agree.
+    pub rule: Rule,
+    /// When it escalates or closes.
+    pub deadline: UnixMillis,
+    /// The instant that no extension passes.
+    pub latest_deadline: UnixMillis,
+    /// Escalation steps, the first `escalated` of them taken.
+    pub escalation: Vec<EscalationStep>,
+    /// How many steps were taken.
+    pub escalated: usize,
+    /// The policy version under which it was asked.
+    pub policy_version: PolicyVersionId,
+    /// The attempt that it retired.
+    pub attempt: AttemptNo,
+    /// Votes for the newest proposal, in order. A vote for another action resets them.
+    pub votes: Vec<CountedVote>,
+}
+
+/// How a gate was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedGate {
+    /// The gate.
+    pub id: GateId,
+    /// The deciding vote's actor, for answering whoever came later.
+    pub by: ActorId,
+    /// What it said.
+    pub decision: DecisionKind,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A permission that was not used yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Commitment of the action.
+    pub action: Digest,
+    /// When it lapses.
+    pub expires_at: UnixMillis,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a grant comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Policy allowed it: only the attempt that asked may consume.
+    Policy {
+        /// That attempt.
+        attempt: AttemptNo,
+    },
+    /// Humans decided: only a later attempt may consume.
+    Humans(Box<HumanOrigin>),
+}
+
+/// The human decision behind a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HumanOrigin {
+    /// The gate.
+    pub gate: GateId,
+    /// The action that was asked for.
+    pub asked: Digest,
+    /// Whether the action was changed.
+    pub overridden: bool,
+    /// The votes that count for the granted action.
+    pub votes: Vec<CountedVote>,
+    /// The policy version under which it was asked.
+    pub policy_version: PolicyVersionId,
+    /// The attempt that the gate retired.
+    pub retired: AttemptNo,
+}
+
+/// A consumed grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumption {
+    /// The attempt that consumed.
+    pub attempt: AttemptNo,
+    /// Commitment of the action.
+    pub action: Digest,
+    /// Its outcome, when there is one.
+    pub outcome: Option<OutcomeStatus>,
+}
+
+impl Instance {
+    /// Begins the fold with a `created` entry.
+    ///
+    /// # Errors
+    /// Every rule that the entry breaks.
+    pub fn begin(identity: Identity, entry: &Entry) -> Result<Self, Vec<Fault>> {
+        let created = check_created(entry)?;
+        Ok(Self {
+            identity,
+            created: created.clone(),
+            created_by: entry.actor.id.clone(),
+            phase: Phase::Created,
+            attempt: AttemptNo::NONE,
+            live: None,
+            grants: BTreeMap::new(),
+            consumptions: BTreeMap::new(),
+            decided: None,
+            events: 1,
+            last_at: entry.at,
+            weakest_mode: entry.mode,
+            asked: false,
+            walking: None,
+        })
+    }
+
+    /// Checks an entry against every rule and folds it in. `hash` is the hash of the artifact that seals the entry.
+    ///
+    /// # Errors
+    /// Every rule that the entry breaks; the instance has then not moved.
+    pub fn apply(&mut self, entry: &Entry, hash: Digest) -> Result<(), Vec<Fault>> {
+        check(self, entry)?;
+        self.events = self.events.saturating_add(1);
+        self.last_at = entry.at;
+        self.weakest_mode = self.weakest_mode.max(entry.mode);
+        self.evolve(entry, hash);
+        Ok(())
+    }
+
+    /// Returns the state's name without its data.
+    pub const fn state(&self) -> State {
+        match &self.phase {
+            Phase::Created => State::Created,
+            Phase::Running => State::Running,
+            Phase::Waiting(_) => State::WaitingForHuman,
+            Phase::Approved(_) => State::Approved,
+            Phase::Overridden(_) => State::Overridden,
+            Phase::Rejected(_) => State::Rejected,
+            Phase::Resumed(_) => State::Resumed,
+            Phase::Completed => State::Completed,
+            Phase::Terminated(_) => State::Terminated,
+        }
+    }
+
+    /// Returns the open gate.
+    pub const fn gate(&self) -> Option<&Gate> {
+        match &self.phase {
+            Phase::Waiting(gate) => Some(gate),
+            _ => None,
+        }
+    }
+
+    /// Returns the grant that a human gave and no attempt attached for yet.
+    pub const fn pending_grant(&self) -> Option<GrantId> {
+        match &self.phase {
+            Phase::Approved(grant) | Phase::Overridden(grant) | Phase::Resumed(grant) => Some(*grant),
+            _ => None,
+        }
+    }
+
+    /// Returns the grants whose outcome nobody knows: they block asks, assignments and consumption.
+    pub fn unknown_outcomes(&self) -> impl Iterator<Item = GrantId> + '_ {
+        self.consumptions.iter().filter(|(_, c)| c.outcome == Some(OutcomeStatus::Unknown)).map(|(id, _)| *id)
+    }
+
+    /// Returns the consumptions that have no outcome at all.
+    pub fn open_consumptions(&self) -> impl Iterator<Item = (GrantId, AttemptNo)> + '_ {
+        self.consumptions.iter().filter(|(_, c)| c.outcome.is_none()).map(|(id, c)| (*id, c.attempt))
+    }
+
+    /// Returns everybody who is in the requester chain, or owns part of it: nobody of these may decide.
+    pub fn is_requester(&self, person: PersonId) -> bool {
+        self.created
+            .requester
+            .iter()
+            .any(|link| link.owner == Some(person) || PersonId::from_actor(&link.id) == Some(person))
+    }
+
+    fn evolve(&mut self, entry: &Entry, hash: Digest) {
+        match &entry.event {
+            Event::Created(_) | Event::EvaluatorFailed(_) | Event::Observed(_) => {
+                self.asked |= matches!(entry.event, Event::Observed(_));
+            }
+            Event::AttemptAssigned(launch) => {
+                self.assign(entry.attempt, launch, self.phase == Phase::Running)
+            }
+            Event::Resumed(launch) => {
+                if let Some(grant) = self.pending_grant() {
+                    self.phase = Phase::Resumed(grant);
+                }
+                self.walking = launch.cause;
+                if launch.cause.is_none() {
+                    self.assign(entry.attempt, launch, false);
+                }
+            }
+            Event::Started(launch) | Event::Running(launch) => {
+                self.phase = Phase::Running;
+                self.walking = launch.cause;
+                if let Some(live) = &mut self.live {
+                    live.attached = true;
+                }
+            }
+            Event::AttemptEnded(_) => self.live = None,
+            Event::HumanRequired(detail) => self.open_gate(detail, entry.attempt, hash),
+            Event::Vote(ballot) => self.count(ballot, entry),
+            Event::Approved(granted) => self.grant(granted, entry, false),
+            Event::Overridden(granted) => self.grant(granted, entry, true),
+            Event::Rejected(detail) => {
+                self.decided = Some(DecidedGate {
+                    id: detail.gate,
+                    by: entry.actor.id.clone(),
+                    decision: DecisionKind::Reject,
+                    at: entry.at,
+                });
+                self.phase = Phase::Rejected(detail.cause);
+            }
+            Event::Escalated(moved) | Event::Extended(moved) => {
+                if let Phase::Waiting(gate) = &mut self.phase {
+                    gate.asked.version = moved.version;
+                    gate.deadline = moved.deadline;
+                    if moved.step.is_some() {
+                        gate.escalated = gate.escalated.saturating_add(1);
+                        gate.rule.escalate(&moved.roles);
+                        gate.votes.clear();
+                    }
+                }
+            }
+            Event::Allowed(detail) => {
+                self.asked = true;
+                if let Some(terms) = detail.grant {
+                    let origin = Origin::Policy { attempt: entry.attempt };
+                    let grant = Grant { action: detail.action, expires_at: terms.expires_at, origin };
+                    self.grants.insert(terms.id, grant);
+                }
+            }
+            Event::Consumed(detail) => {
+                self.grants.remove(&detail.grant);
+                let consumption =
+                    Consumption { attempt: entry.attempt, action: detail.action, outcome: None };
+                self.consumptions.insert(detail.grant, consumption);
+            }
+            Event::Outcome(detail) => {
+                if let Some(consumption) = detail.grant.and_then(|id| self.consumptions.get_mut(&id)) {
+                    consumption.outcome = Some(detail.status);
+                }
+            }
+            Event::Reconciled(detail) => {
+                if let Some(consumption) = self.consumptions.get_mut(&detail.grant) {
+                    consumption.outcome = Some(detail.status);
+                }
+            }
+            Event::Completed(_) => self.phase = Phase::Completed,
+            Event::Terminated(detail) => {
+                self.phase = Phase::Terminated(detail.cause.unwrap_or(Cause::Failed))
+            }
+        }
+    }
+
+    /// In RUNNING an assignment replaces a lost attempt and is in force at once; elsewhere the process attaches later.
+    fn assign(&mut self, number: AttemptNo, launch: &Launch, attached: bool) {
+        self.attempt = number;
+        self.live = Some(LiveAttempt { executor: launch.executor.clone(), attached, retired: false });
+    }
+
+    /// Opens a gate: the asking attempt is retired, and what policy granted to it earlier lapses with it.
+    fn open_gate(&mut self, detail: &HumanRequired, attempt: AttemptNo, hash: Digest) {
+        self.asked = true;
+        self.grants.clear();
+        if let Some(live) = &mut self.live {
+            live.retired = true;
+        }
+        self.phase = Phase::Waiting(Box::new(Gate {
+            asked: detail.gate.clone(),
+            opened_by: hash,
+            rule: detail.rule.clone(),
+            deadline: detail.deadline,
+            latest_deadline: detail.latest_deadline,
+            escalation: detail.escalation.clone(),
+            escalated: 0,
+            policy_version: detail.policy.version,
+            attempt,
+            votes: Vec::new(),
+        }));
+    }
+
+    fn count(&mut self, ballot: &Ballot, entry: &Entry) {
+        if let Phase::Waiting(gate) = &mut self.phase {
+            gate.votes = gate.votes_with(ballot, &entry.actor.id);
+        }
+    }
+
+    fn grant(&mut self, granted: &Granted, entry: &Entry, overridden: bool) {
+        let Phase::Waiting(gate) = &self.phase else { return };
+        let origin = HumanOrigin {
+            gate: gate.asked.id,
+            asked: gate.asked.action,
+            overridden,
+            votes: gate.votes_with(&granted.ballot, &entry.actor.id),
+            policy_version: gate.policy_version,
+            retired: gate.attempt,
+        };
+        self.decided = Some(DecidedGate {
+            id: gate.asked.id,
+            by: entry.actor.id.clone(),
+            decision: granted.ballot.decision,
+            at: entry.at,
+        });
+        let terms = granted.grant;
+        let grant = Grant {
+            action: granted.ballot.approved,
+            expires_at: terms.expires_at,
+            origin: Origin::Humans(Box::new(origin)),
+        };
+        self.grants.insert(terms.id, grant);
+        self.phase = if overridden { Phase::Overridden(terms.id) } else { Phase::Approved(terms.id) };
+    }
+}
+
+impl Gate {
+    /// Returns the votes that count once this ballot is cast: votes for another action are dropped.
+    pub fn votes_with(&self, ballot: &Ballot, actor: &ActorId) -> Vec<CountedVote> {
+        let mut votes: Vec<CountedVote> =
+            self.votes.iter().filter(|vote| vote.action == ballot.approved).cloned().collect();
+        if let Some(person) = ballot.acts_for.or_else(|| PersonId::from_actor(actor)) {
+            votes.push(CountedVote { person, role: ballot.role.clone(), action: ballot.approved });
+        }
+        votes
+    }
+}
