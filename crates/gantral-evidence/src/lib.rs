@@ -1,1 +1,11 @@
 //! Signed commitment artifacts, bundles and the verifier: pure.
+//!
+//! Nothing here reads a clock, a file, the network or the environment: bytes come in, answers go out. Source: `spec/`.
+#![no_std]
+
+extern crate alloc;
+
+pub mod container;
+pub mod disclosure;
+pub mod dsse;
+pub mod keys;
