@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod action;
 pub mod check;
 pub mod command;
 pub mod decide;
@@ -17,6 +18,8 @@ pub mod instance;
 pub mod json;
 pub mod policy;
 pub mod rule;
+pub mod secret;
 pub mod state;
 pub mod table;
 pub mod time;
+pub mod workflow;

@@ -1,0 +1,59 @@
+use super::*;
+use crate::json::{Profile, parse};
+
+pub(crate) const REFUND: &str = r#"{
+  "id": "refund", "version": "1", "team": "payments", "materiality": "HIGH", "domain": "finance",
+  "run": {"queue": "payments", "command": ["agent"], "resume_command": ["agent", "--resume"],
+          "secrets": {"API_KEY": "env:REFUND_API_KEY"}},
+  "actions": {"refund": {"parameters": {
+     "amount": {"type": "integer"}, "currency": {"type": "string", "default": "EUR"},
+     "note": {"type": "string", "required": false, "policy": false}}}},
+  "floors": {"default_approvers": ["RISK_OFFICER"], "timeout": "30m", "timeout_max": "2h"}
+}"#;
+
+fn read(text: &str) -> Result<Workflow, WorkflowError> {
+    Workflow::read(&parse(text.as_bytes(), &Profile::DOCUMENT).unwrap())
+}
+
+#[test]
+fn a_definition_reads_with_its_documented_defaults() {
+    let workflow = read(REFUND).unwrap();
+    assert_eq!(workflow.floors.timeout, DurationMs::from_secs(1_800));
+    assert_eq!(workflow.lifetime, DurationMs::from_secs(7 * 86_400));
+    assert_eq!(workflow.grant_lifetime, DurationMs::from_secs(3_600));
+    assert_eq!(workflow.failure.closed, Closed::RequireHuman);
+    assert_eq!(workflow.run.unwrap().lease, DurationMs::from_secs(30));
+}
+
+#[test]
+fn spelling_does_not_change_the_digest_and_content_does() {
+    let spaced = REFUND.replace("\"1\"", "  \"1\" ");
+    assert_eq!(read(&spaced).unwrap().digest, read(REFUND).unwrap().digest);
+    let other = REFUND.replace("\"30m\"", "\"31m\"");
+    assert_ne!(read(&other).unwrap().digest, read(REFUND).unwrap().digest);
+}
+
+#[test]
+fn a_wrong_member_is_named() {
+    for (from, to, path) in [
+        ("\"HIGH\"", "\"high\"", "materiality"),
+        ("\"run\"", "\"runs\"", "runs"),
+        ("[\"RISK_OFFICER\"]", "[]", "floors.default_approvers"),
+        ("\"timeout\": \"30m\"", "\"timeout\": \"3h\"", "floors.timeout"),
+        ("env:REFUND_API_KEY", "hunter2", "run.secrets.API_KEY"),
+        ("\"API_KEY\"", "\"GANTRAL_TOKEN\"", "run.secrets.GANTRAL_TOKEN"),
+        ("\"integer\"", "\"int\"", "actions.refund.parameters.amount.type"),
+        ("\"default\": \"EUR\"", "\"default\": 7", "actions.refund.parameters.currency.default"),
+        ("[\"agent\"]", "[]", "run.command"),
+    ] {
+        let error = read(&REFUND.replace(from, to)).unwrap_err();
+        assert_eq!(error.path, path);
+    }
+}
+
+#[test]
+fn an_outage_cannot_be_open_where_much_is_at_stake() {
+    let open = REFUND.replace("\"floors\"", "\"on_failure\": {\"outage\": \"open\"}, \"floors\"");
+    assert_eq!(read(&open).unwrap_err().path, "on_failure.outage");
+    assert!(read(&open.replace("HIGH", "LOW")).unwrap().failure.open_on_outage);
+}
