@@ -1,0 +1,219 @@
+//! What one append carries, and what it answers.
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, AttemptNo, InstanceId, SessionId, TeamId, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+
+use crate::effect::{Effect, Guard};
+
+/// The most artifacts that one append may carry.
+pub const ARTIFACTS_MAX: usize = 64;
+/// The most effects, and the most guards, that one append may carry.
+pub const EFFECTS_MAX: usize = 256;
+/// The largest signed envelope, in bytes.
+pub const ENVELOPE_BYTES_MAX: usize = 1 << 20;
+/// The largest snapshot, and the largest outbox message or recorded answer, in bytes.
+pub const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
+/// The longest route and the longest idempotency key, in bytes.
+pub const SCOPE_BYTES_MAX: usize = 512;
+
+/// The newest artifact of a chain: what an append is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the artifact, counted from 0.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// One signed artifact. Its bytes are stored as they are and never encoded again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedArtifact {
+    /// The number in the chain, counted from 0.
+    pub sequence: u64,
+    /// The artifact's hash, which the next artifact names.
+    pub hash: Digest,
+    /// The signed envelope.
+    pub envelope: Vec<u8>,
+}
+
+impl SealedArtifact {
+    /// Returns the head that a chain has after this artifact.
+    pub const fn head(&self) -> Head {
+        Head { sequence: self.sequence, hash: self.hash }
+    }
+}
+
+/// The caller's code for an authority state; the store compares and counts it, and knows no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateCode(pub u8);
+
+/// The caller's code for an enforcement mode; opaque to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModeCode(pub u8);
+
+/// The columns by which an instance is found.
+///
+/// `state`, `mode`, `waiting_since`, `due_at`, `call_key` and `open` follow every append; the others are fixed by the
+/// append that creates the instance, and ignored afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceIndex {
+    /// The authority state after the append.
+    pub state: StateCode,
+    /// The mode under which the instance runs.
+    pub mode: ModeCode,
+    /// The team that owns the workflow.
+    pub team: TeamId,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The digest of the workflow version.
+    pub workflow_version: Digest,
+    /// The session that ties this instance to others.
+    pub session: Option<SessionId>,
+    /// Who created it.
+    pub created_by: ActorId,
+    /// When it was created.
+    pub created_at: UnixMillis,
+    /// Since when it waits for humans, if it does.
+    pub waiting_since: Option<UnixMillis>,
+    /// When the next step is due by itself, if any.
+    pub due_at: Option<UnixMillis>,
+    /// The key under which a retry of the same governed call finds this instance; unique in a tenant while `open`.
+    pub call_key: Option<Digest>,
+    /// Whether the instance can still move.
+    pub open: bool,
+}
+
+/// Where an idempotency key is valid: another principal, attempt or route is another key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdempotencyScope {
+    /// Who sent the request.
+    pub principal: ActorId,
+    /// The attempt on whose behalf; [`AttemptNo::NONE`] for everybody else.
+    pub attempt: AttemptNo,
+    /// The route, with the identifiers in its path, at most [`SCOPE_BYTES_MAX`] bytes.
+    pub route: String,
+    /// The key as sent, at most [`SCOPE_BYTES_MAX`] bytes.
+    pub key: String,
+}
+
+/// What is remembered of one keyed request, written by the append that it caused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRow {
+    /// Where the key is valid.
+    pub scope: IdempotencyScope,
+    /// The digest of the request body.
+    pub body: Digest,
+    /// The HTTP status of the first answer.
+    pub status: u16,
+    /// The first answer, or what is needed to build it again.
+    pub answer: Vec<u8>,
+    /// The instant of the request: a row that expired before it does not count.
+    pub now: UnixMillis,
+    /// From when the key may be used anew.
+    pub expires_at: UnixMillis,
+}
+
+/// The first answer to a keyed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyAnswer {
+    /// The instance whose chain was extended.
+    pub instance: InstanceId,
+    /// The sequence of the first artifact that the request made.
+    pub first_sequence: u64,
+    /// The sequence of the last artifact that the request made.
+    pub last_sequence: u64,
+    /// The HTTP status.
+    pub status: u16,
+    /// The recorded answer.
+    pub answer: Vec<u8>,
+}
+
+/// What is known about an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdempotencyLookup {
+    /// Nothing was committed under this key.
+    Fresh,
+    /// The same body was committed before; this is its answer.
+    Replayed(IdempotencyAnswer),
+    /// Another body was committed under this key.
+    KeyReused,
+}
+
+/// One durable transaction over one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The tenant that owns the instance.
+    pub tenant: TenantId,
+    /// The instance whose chain grows.
+    pub instance: InstanceId,
+    /// The head that the caller decided upon; `None` creates the instance.
+    pub expected: Option<Head>,
+    /// The new artifacts, at least one, contiguous and following `expected`.
+    pub artifacts: Vec<SealedArtifact>,
+    /// The index columns after the append.
+    pub index: InstanceIndex,
+    /// What must still stand, checked in order.
+    pub guards: Vec<Guard>,
+    /// What else commits with the artifacts, applied in order.
+    pub effects: Vec<Effect>,
+    /// The key of the request, if it had one.
+    pub idempotency: Option<IdempotencyRow>,
+}
+
+/// What came of an append. Only [`AppendOutcome::Committed`] wrote anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Everything is durable.
+    Committed,
+    /// The chain has another head: reload and decide again.
+    Moved(Option<Head>),
+    /// This guard does not stand.
+    GuardFailed(Guard),
+    /// Another open instance holds the call key: join it.
+    CallKeyTaken(InstanceId),
+    /// The same request was committed before; this is its answer.
+    Replayed(IdempotencyAnswer),
+    /// The idempotency key was used with another body.
+    KeyReused,
+}
+
+impl Append {
+    /// Returns the head that the chain has after this append; `None` when it carries no artifact.
+    pub fn head(&self) -> Option<Head> {
+        self.artifacts.last().map(SealedArtifact::head)
+    }
+
+    /// Checks what can be checked without the database; the answer names what is wrong.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.artifacts.is_empty() {
+            return Err("an append carries at least one artifact");
+        }
+        if self.artifacts.len() > ARTIFACTS_MAX
+            || self.effects.len() > EFFECTS_MAX
+            || self.guards.len() > EFFECTS_MAX
+        {
+            return Err("an append carries too many artifacts, effects or guards");
+        }
+        let mut next = self.expected.map_or(Some(0), |head| head.sequence.checked_add(1));
+        for artifact in &self.artifacts {
+            if Some(artifact.sequence) != next {
+                return Err("the artifacts do not follow the head without a gap");
+            }
+            if artifact.envelope.len() > ENVELOPE_BYTES_MAX {
+                return Err("an envelope is too large");
+            }
+            next = artifact.sequence.checked_add(1);
+        }
+        if self.effects.iter().any(|effect| effect.bytes() > SNAPSHOT_BYTES_MAX) {
+            return Err("a snapshot or an outbox message is too large");
+        }
+        match &self.idempotency {
+            Some(row) if row.scope.route.len() > SCOPE_BYTES_MAX || row.scope.key.len() > SCOPE_BYTES_MAX => {
+                Err("the route or the idempotency key is too long")
+            }
+            Some(row) if row.answer.len() > SNAPSHOT_BYTES_MAX => Err("the recorded answer is too large"),
+            Some(_) | None => Ok(()),
+        }
+    }
+}

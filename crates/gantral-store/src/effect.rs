@@ -1,0 +1,162 @@
+//! What an append demands of other rows, and what it does to them.
+
+use gantral_core::digest::{CommitmentLabel, Digest, Salt};
+use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, Name, Role, TeamId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+
+/// Something that must still stand when the append commits. All rows are those of the append's tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The grant exists, belongs to the instance and is not consumed.
+    GrantUnconsumed(GrantId),
+    /// The instance's lease is that of this attempt, is not ended and has not expired at `now`.
+    Lease {
+        /// The attempt that must hold it.
+        attempt: AttemptNo,
+        /// The instant of the command.
+        now: UnixMillis,
+    },
+    /// The tenant's freeze epoch is this one.
+    FreezeEpoch(u64),
+    /// The policy version is the one that is active for the workflow.
+    ActivePolicy {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The version that the decision was made under.
+        version: PolicyVersionId,
+    },
+}
+
+/// One gate as it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRow {
+    /// The gate.
+    pub id: GateId,
+    /// Its version, which decisions name.
+    pub version: u32,
+    /// The workflow of the instance.
+    pub workflow: WorkflowId,
+    /// The team that owns the workflow.
+    pub team: TeamId,
+    /// Who may decide.
+    pub roles: Vec<Role>,
+    /// The name of the action that is asked for.
+    pub action_name: Name,
+    /// Until when a decision counts.
+    pub deadline: UnixMillis,
+    /// When it opened.
+    pub opened_at: UnixMillis,
+    /// The commitment to the context that the approver is shown.
+    pub context: Digest,
+}
+
+/// A row that is written together with the artifacts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Opens a gate; an instance has at most one open gate.
+    OpenGate(GateRow),
+    /// Moves the instance's open gate on: an escalation, an extension, a changed action.
+    MoveGate {
+        /// The gate.
+        id: GateId,
+        /// Its new version.
+        version: u32,
+        /// Who may decide from now on.
+        roles: Vec<Role>,
+        /// Until when.
+        deadline: UnixMillis,
+    },
+    /// Closes the instance's open gate.
+    CloseGate {
+        /// The gate.
+        id: GateId,
+        /// How it ended.
+        resolution: Name,
+        /// The human whose vote decided, if one did.
+        decided_by: Option<ActorId>,
+        /// When.
+        at: UnixMillis,
+    },
+    /// Records a new grant, already consumed when allowing and consuming are one commit.
+    PutGrant {
+        /// The grant.
+        id: GrantId,
+        /// From when it is worthless.
+        expires_at: UnixMillis,
+        /// The attempt that consumes it at once, if any.
+        consumed_by: Option<AttemptNo>,
+    },
+    /// Consumes a grant of the instance. One that is consumed already, or unknown, fails the append as
+    /// [`Guard::GrantUnconsumed`] does.
+    ConsumeGrant {
+        /// The grant.
+        id: GrantId,
+        /// The attempt that consumes it.
+        attempt: AttemptNo,
+    },
+    /// Keeps the plaintext behind a commitment, until it is erased. A commitment that was kept or erased before
+    /// stays as it is.
+    PutSnapshot {
+        /// The salted commitment that artifacts carry.
+        commitment: Digest,
+        /// What it commits to.
+        label: CommitmentLabel,
+        /// Its salt.
+        salt: Salt,
+        /// The bytes.
+        plaintext: Vec<u8>,
+    },
+    /// Puts the instance on a runner queue, replacing its task if it has one.
+    PutTask {
+        /// The queue.
+        queue: Name,
+        /// The team that owns the workflow.
+        team: TeamId,
+        /// From when it may be claimed.
+        ready_at: UnixMillis,
+    },
+    /// Takes the instance's task off its queue, if it is on one, and leases the instance to a new attempt, whose number
+    /// must be above that of any lease before.
+    AssignTask {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// Who executes it.
+        executor: ActorId,
+        /// Until when the lease holds unless it is renewed.
+        lease_until: UnixMillis,
+    },
+    /// Ends the lease of this attempt, if it is the instance's newest; an older or ended one stays as it is.
+    EndLease {
+        /// The attempt.
+        attempt: AttemptNo,
+    },
+    /// Takes the instance's task off its queue, if it is on one.
+    DropTask,
+    /// Queues a message, to be delivered at least once.
+    Outbox {
+        /// What it is about.
+        topic: Name,
+        /// The message.
+        body: Vec<u8>,
+    },
+}
+
+impl Effect {
+    /// Returns the size of the bytes that the effect keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::PutSnapshot { plaintext, .. } => plaintext.len(),
+            Self::Outbox { body, .. } => body.len(),
+            Self::OpenGate(_)
+            | Self::MoveGate { .. }
+            | Self::CloseGate { .. }
+            | Self::PutGrant { .. }
+            | Self::ConsumeGrant { .. }
+            | Self::PutTask { .. }
+            | Self::AssignTask { .. }
+            | Self::EndLease { .. }
+            | Self::DropTask => 0,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the environment does to a store.
+
+use std::path::PathBuf;
+
+/// Why the store could not do what it was asked. A lawful "no" is never here: it is an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The environment's fault; nothing of the write is durable. May be asked again after a reload.
+    #[error("the store failed and kept nothing: {reason}")]
+    Failed {
+        /// What the database said; for the log.
+        reason: String,
+    },
+    /// The environment's fault; whether the write is durable is not known. The caller must reload before it says
+    /// anything, and before it tries again.
+    #[error("the store failed and may have kept the write: {reason}")]
+    Unknown {
+        /// What the database said; for the log.
+        reason: String,
+    },
+    /// An earlier fault stopped the writer; nothing of the write is durable, and nothing will be until the store is
+    /// opened again. Not worth a retry.
+    #[error("the store has stopped writing: {reason}")]
+    Stopped {
+        /// The fault that stopped it; for the log.
+        reason: String,
+    },
+    /// Our own fault: the write contradicts itself or rows that it does not guard. Nothing is durable; a retry gives
+    /// the same answer.
+    #[error("the write contradicts the store: {what}")]
+    Contradiction {
+        /// What does not fit.
+        what: String,
+    },
+    /// A stored row cannot be read. Nothing is durable; a retry gives the same answer.
+    #[error("a stored row is damaged: {what}")]
+    Damaged {
+        /// What cannot be read.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// Tells whether the write may be durable although it was answered with this error.
+    pub const fn may_be_kept(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Failed { .. }
+            | Self::Stopped { .. }
+            | Self::Contradiction { .. }
+            | Self::Damaged { .. } => false,
+        }
+    }
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file, or its folder, could not be created, locked or given its mode.
+    #[error("`{path}` cannot be opened: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process, or another store of this process, has the file open.
+    #[error("`{path}` is in use by another process", path = path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database of something else.
+    #[error("`{path}` is not a gantral store", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a newer release.
+    #[error("`{path}` has schema {found}, but this release knows {known}: use a newer release", path = path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema of the file.
+        found: u32,
+        /// The newest schema that this release knows.
+        known: u32,
+    },
+    /// The database refused.
+    #[error("`{path}` cannot be opened: {reason}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("the store could not start its threads: {0}")]
+    Threads(std::io::Error),
+}

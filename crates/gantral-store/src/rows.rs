@@ -1,0 +1,203 @@
+//! What reads answer.
+
+use gantral_core::digest::{CommitmentLabel, Digest, Salt};
+use gantral_core::ids::{ActorId, AttemptNo, GrantId, InstanceId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+
+use crate::append::{Head, InstanceIndex, StateCode};
+use crate::effect::GateRow;
+
+/// One instance as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceRow {
+    /// The instance.
+    pub id: InstanceId,
+    /// The newest artifact of its chain.
+    pub head: Head,
+    /// Its index columns.
+    pub index: InstanceIndex,
+}
+
+/// How a gate was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// How it ended.
+    pub resolution: Name,
+    /// The human whose vote decided, if one did.
+    pub decided_by: Option<ActorId>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// One gate, open or closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredGate {
+    /// The instance that waits, or waited, at it.
+    pub instance: InstanceId,
+    /// The gate as it stands.
+    pub gate: GateRow,
+    /// How it was closed; `None` while it is open.
+    pub closing: Option<Closing>,
+}
+
+/// One grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    /// The grant.
+    pub id: GrantId,
+    /// The instance that it binds.
+    pub instance: InstanceId,
+    /// From when it is worthless.
+    pub expires_at: UnixMillis,
+    /// The attempt that consumed it, if one did.
+    pub consumed_by: Option<AttemptNo>,
+}
+
+/// What stands behind a commitment.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SnapshotContent {
+    /// It can be disclosed.
+    Kept {
+        /// The salt of the commitment.
+        salt: Salt,
+        /// The bytes.
+        plaintext: Vec<u8>,
+    },
+    /// Salt and bytes are gone; the commitment still proves that there was something.
+    Erased {
+        /// When.
+        at: UnixMillis,
+    },
+}
+
+impl std::fmt::Debug for SnapshotContent {
+    /// Shows the size and never the bytes: snapshots hold what must not reach a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kept { plaintext, .. } => write!(f, "Kept({} bytes)", plaintext.len()),
+            Self::Erased { at } => write!(f, "Erased({at})"),
+        }
+    }
+}
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The salted commitment that artifacts carry.
+    pub commitment: Digest,
+    /// The instance that kept it first.
+    pub instance: InstanceId,
+    /// What it commits to.
+    pub label: CommitmentLabel,
+    /// What is left of it.
+    pub content: SnapshotContent,
+}
+
+/// One task that a runner may claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// The instance to run.
+    pub instance: InstanceId,
+    /// The queue.
+    pub queue: Name,
+    /// The team that owns the workflow.
+    pub team: TeamId,
+    /// Since when it may be claimed.
+    pub ready_at: UnixMillis,
+}
+
+/// The newest lease of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The leased instance.
+    pub instance: InstanceId,
+    /// The attempt that holds it: the fencing number.
+    pub attempt: AttemptNo,
+    /// Who executes the attempt.
+    pub executor: ActorId,
+    /// Until when it holds unless it is renewed.
+    pub until: UnixMillis,
+    /// Whether the attempt ended.
+    pub ended: bool,
+}
+
+/// One version of a workflow; it never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowRow {
+    /// The workflow.
+    pub id: WorkflowId,
+    /// The version's label.
+    pub version: Name,
+    /// The digest of the definition.
+    pub digest: Digest,
+    /// The team that owns it.
+    pub team: TeamId,
+    /// The definition.
+    pub definition: Vec<u8>,
+    /// When it was put.
+    pub created_at: UnixMillis,
+}
+
+/// What came of putting something that never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is new and durable.
+    Stored,
+    /// The same bytes were there before.
+    Same,
+    /// Other bytes stand under this name; they stay.
+    Differs,
+}
+
+/// One activation of a policy version for a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activation {
+    /// The number of the activation, counted from 1 in its workflow.
+    pub number: u64,
+    /// The version that became active.
+    pub version: PolicyVersionId,
+    /// Who activated it.
+    pub by: ActorId,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// Whether a tenant is frozen, and how often that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freeze {
+    /// Rises with every change; what [`crate::Guard::FreezeEpoch`] compares.
+    pub epoch: u64,
+    /// Whether assignment, resume and consumption are refused now.
+    pub frozen: bool,
+}
+
+/// One message that was committed and not acknowledged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number, which rises with the order of commits.
+    pub number: u64,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The instance that it is about.
+    pub instance: InstanceId,
+    /// What it is about.
+    pub topic: Name,
+    /// The message.
+    pub body: Vec<u8>,
+}
+
+/// Counts over all tenants, for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// How many instances are in each state that occurs.
+    pub instances: Vec<(StateCode, u64)>,
+    /// How many gates are open.
+    pub open_gates: u64,
+    /// How many tasks are on queues.
+    pub tasks: u64,
+    /// How many messages are not acknowledged.
+    pub outbox: u64,
+}

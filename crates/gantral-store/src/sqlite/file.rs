@@ -1,0 +1,169 @@
+//! The file: its lock, its mode, its settings and its schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use crate::error::OpenError;
+
+/// `GNTL`: says that a SQLite file is ours.
+const APPLICATION_ID: i64 = 0x474e_544c;
+/// Every schema change, oldest first; the number of a migration is its place, counted from 1.
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+/// The write-ahead log is copied into the file after this many pages of 4 KiB.
+const CHECKPOINT_PAGES: u32 = 8_000;
+/// The write-ahead log is cut to this many bytes when it starts over.
+const WAL_BYTES_MAX: u32 = 64 << 20;
+/// How long to wait for an external backup tool that holds the file.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How many prepared statements each connection keeps.
+const STATEMENTS_MAX: usize = 128;
+/// Page cache of the writer, in KiB.
+const WRITER_CACHE_KIB: u32 = 64 << 10;
+/// Page cache of each reader, in KiB.
+const READER_CACHE_KIB: u32 = 16 << 10;
+
+/// The exclusive right to a file; held for as long as the store is open, given up by the kernel when the process ends.
+#[derive(Debug)]
+pub(super) struct FileLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+/// Creates the file with mode 0600 if it is not there, and takes its lock.
+pub(super) fn claim(path: &Path) -> Result<FileLock, OpenError> {
+    let fail = |source| OpenError::File { path: path.to_owned(), source };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = private(&PathBuf::from(name)).map_err(fail)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => return Err(fail(source)),
+    }
+    private(path).and_then(|file| file.sync_all()).map_err(fail)?;
+    sync_folder(path).map_err(fail)?;
+    Ok(FileLock(lock))
+}
+
+/// Opens a file that only its owner may read, creating it if it is not there.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(file)
+}
+
+/// Makes the file's name durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        Some(_) | None => File::open(".")?.sync_all(),
+    }
+}
+
+/// Opens the one connection that writes, and brings the schema up to date.
+pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connection, OpenError> {
+    let fail =
+        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    recognise(&connection, path)?;
+    // `secure_delete` overwrites what an erasure frees.
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA journal_size_limit={WAL_BYTES_MAX};
+             PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"
+        ))
+        .map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    migrate(&mut connection, path)?;
+    if let Some(bytes) = file_bytes_max {
+        let page: u64 = connection
+            .query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))
+            .map_err(fail)?
+            .max(1)
+            .into();
+        connection
+            .query_row(&format!("PRAGMA max_page_count={}", bytes / page), [], |_| Ok(()))
+            .map_err(fail)?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
+    let fail =
+        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    connection
+        .execute_batch(&format!("PRAGMA cache_size=-{READER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"))
+        .map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// Refuses a file of somebody else before anything is changed in it.
+fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let fail = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.to_owned() },
+        Some(_) | None => OpenError::Database { path: path.to_owned(), reason: error.to_string() },
+    };
+    let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(fail)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail)?;
+    if id == APPLICATION_ID || (id == 0 && tables == 0) {
+        Ok(())
+    } else {
+        Err(OpenError::Foreign { path: path.to_owned() })
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let fail =
+        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
+    let found = schema(connection).map_err(fail)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    for (number, migration) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction().map_err(fail)?;
+        transaction
+            .execute_batch(&format!(
+                "PRAGMA application_id={APPLICATION_ID};
+                 CREATE TABLE IF NOT EXISTS schema_version(version INTEGER PRIMARY KEY) STRICT;"
+            ))
+            .and_then(|()| transaction.execute_batch(migration))
+            .and_then(|()| transaction.execute("INSERT INTO schema_version(version) VALUES(?1)", [number]))
+            .and_then(|_| transaction.commit())
+            .map_err(fail)?;
+        tracing::info!(schema = number, "store schema brought up to date");
+    }
+    Ok(())
+}
+
+/// Returns the number of the newest migration in the file, 0 for a new file.
+fn schema(connection: &Connection) -> rusqlite::Result<u32> {
+    let exists = connection
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name='schema_version'", [], |_| Ok(()))
+        .optional()?
+        .is_some();
+    if !exists {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0))
+}

@@ -1,0 +1,71 @@
+//! What must still stand when an append commits.
+
+use gantral_core::ids::GrantId;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::columns::millis;
+use super::registry;
+use crate::append::Append;
+use crate::effect::{Effect, Guard};
+
+/// Returns the first guard that does not stand. Consuming a grant guards itself.
+pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlite::Result<Option<Guard>> {
+    for guard in &append.guards {
+        if !stands(connection, append, guard)? {
+            return Ok(Some(guard.clone()));
+        }
+    }
+    let mut made: Vec<GrantId> = Vec::new();
+    let mut used: Vec<GrantId> = Vec::new();
+    for effect in &append.effects {
+        match effect {
+            Effect::PutGrant { id, consumed_by: None, .. } => made.push(*id),
+            Effect::ConsumeGrant { id, .. } => {
+                let free = made.contains(id) || grant_unconsumed(connection, append, *id)?;
+                if !free || used.contains(id) {
+                    return Ok(Some(Guard::GrantUnconsumed(*id)));
+                }
+                used.push(*id);
+            }
+            Effect::PutGrant { consumed_by: Some(_), .. }
+            | Effect::OpenGate(_)
+            | Effect::MoveGate { .. }
+            | Effect::CloseGate { .. }
+            | Effect::PutSnapshot { .. }
+            | Effect::PutTask { .. }
+            | Effect::AssignTask { .. }
+            | Effect::EndLease { .. }
+            | Effect::DropTask
+            | Effect::Outbox { .. } => {}
+        }
+    }
+    Ok(None)
+}
+
+fn stands(connection: &Connection, append: &Append, guard: &Guard) -> rusqlite::Result<bool> {
+    match guard {
+        Guard::GrantUnconsumed(id) => grant_unconsumed(connection, append, *id),
+        Guard::Lease { attempt, now } => Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM lease
+                 WHERE tenant = ?1 AND instance = ?2 AND attempt = ?3 AND ended = 0 AND until > ?4",
+            )?
+            .exists(params![append.tenant.as_str(), append.instance.as_bytes(), attempt.0, millis(*now)])?),
+        Guard::FreezeEpoch(epoch) => Ok(registry::freeze(connection, &append.tenant)?.epoch == *epoch),
+        Guard::ActivePolicy { workflow, version } => {
+            Ok(registry::active(connection, &append.tenant, workflow)? == Some(*version))
+        }
+    }
+}
+
+fn grant_unconsumed(connection: &Connection, append: &Append, id: GrantId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT consumed_by IS NULL FROM grant_row WHERE tenant = ?1 AND id = ?2 AND instance = ?3",
+        )?
+        .query_row(params![append.tenant.as_str(), id.as_bytes(), append.instance.as_bytes()], |row| {
+            row.get(0)
+        })
+        .optional()
+        .map(|found| found.unwrap_or(false))
+}

@@ -1,0 +1,209 @@
+//! Reads of instances and their chains.
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, InstanceId, SessionId, TeamId, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+
+use super::SqliteStore;
+use super::columns::{
+    count, digest, instance, instant, int, maybe_digest, maybe_instant, maybe_text, millis, rows, text,
+};
+use super::writer::Fail;
+use crate::append::{Head, InstanceIndex, ModeCode, SealedArtifact, StateCode};
+use crate::error::StoreError;
+use crate::page::{CHAIN_PAGE_MAX, Cursor, FILTER_NAMES_MAX, InstanceFilter, PAGE_MAX, Page};
+use crate::rows::{InstanceRow, StoreCounts};
+
+const COLUMNS: &str =
+    "id, head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key, team, workflow,
+    workflow_version, session, created_by, created_at";
+
+impl SqliteStore {
+    pub(crate) async fn instance(
+        &self,
+        tenant: TenantId,
+        id: InstanceId,
+    ) -> Result<Option<InstanceRow>, StoreError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM instance WHERE tenant = ?1 AND id = ?2");
+            let mut select = connection.prepare_cached(&sql)?;
+            Ok(select.query_row(params![tenant.as_str(), id.as_bytes()], instance_row).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn chain(
+        &self,
+        tenant: TenantId,
+        id: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<SealedArtifact>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT sequence, hash, envelope FROM artifact
+                 WHERE tenant = ?1 AND instance = ?2 AND sequence >= ?3 ORDER BY sequence LIMIT ?4",
+            )?;
+            let limit = rows(limit.min(CHAIN_PAGE_MAX));
+            let found =
+                select.query_map(params![tenant.as_str(), id.as_bytes(), int(from), limit], |row| {
+                    Ok(SealedArtifact {
+                        sequence: count(row, 0)?,
+                        hash: digest(row, 1)?,
+                        envelope: row.get(2)?,
+                    })
+                })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn list_instances(
+        &self,
+        tenant: TenantId,
+        filter: InstanceFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<InstanceRow>, StoreError> {
+        self.read(move |connection| {
+            let limit = limit.clamp(1, PAGE_MAX);
+            let mut found = match &filter.teams {
+                None => list(connection, &tenant, &filter, None, after, limit)?,
+                Some(teams) if teams.len() > FILTER_NAMES_MAX => {
+                    return Err(Fail::Contradiction("a filter names too many teams"));
+                }
+                // One walk of the team index for each team, merged: an `IN` would sort all that match.
+                Some(teams) => {
+                    let mut found = Vec::new();
+                    for team in teams {
+                        found.extend(list(connection, &tenant, &filter, Some(team), after, limit)?);
+                    }
+                    found
+                }
+            };
+            found.sort_by_key(|row| std::cmp::Reverse(cursor(row)));
+            found.dedup_by_key(|row| row.id);
+            Ok(Page::cut(found, limit, cursor))
+        })
+        .await
+    }
+
+    pub(crate) async fn find_call(
+        &self,
+        tenant: TenantId,
+        call_key: Digest,
+    ) -> Result<Option<InstanceId>, StoreError> {
+        self.read(move |connection| Ok(call_holder(connection, &tenant, &call_key)?)).await
+    }
+
+    pub(crate) async fn due(
+        &self,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, InstanceId)>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT tenant, id FROM instance WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2",
+            )?;
+            let found = select.query_map(params![millis(now), rows(limit.min(PAGE_MAX))], |row| {
+                Ok((text(row, 0, TenantId::parse)?, instance(row, 1)?))
+            })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn counts(&self) -> Result<StoreCounts, StoreError> {
+        self.read(|connection| {
+            let mut states =
+                connection.prepare_cached("SELECT state, count(*) FROM instance GROUP BY state")?;
+            let instances = states
+                .query_map([], |row| Ok((StateCode(row.get(0)?), count(row, 1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let one = |sql| connection.prepare_cached(sql)?.query_row([], |row| count(row, 0));
+            Ok(StoreCounts {
+                instances,
+                open_gates: one("SELECT count(*) FROM gate WHERE open = 1")?,
+                tasks: one("SELECT count(*) FROM task")?,
+                outbox: one("SELECT count(*) FROM outbox")?,
+            })
+        })
+        .await
+    }
+}
+
+/// Returns the open instance that holds a call key.
+pub(super) fn call_holder(
+    connection: &Connection,
+    tenant: &TenantId,
+    key: &Digest,
+) -> rusqlite::Result<Option<InstanceId>> {
+    connection
+        .prepare_cached("SELECT id FROM instance WHERE tenant = ?1 AND call_key = ?2 AND open = 1")?
+        .query_row(params![tenant.as_str(), key.as_bytes()], |row| instance(row, 0))
+        .optional()
+}
+
+/// Reads one row more than `limit`, of one team or of any, from the newest.
+fn list(
+    connection: &Connection,
+    tenant: &TenantId,
+    filter: &InstanceFilter,
+    team: Option<&TeamId>,
+    after: Option<Cursor>,
+    limit: usize,
+) -> rusqlite::Result<Vec<InstanceRow>> {
+    let mut sql = format!("SELECT {COLUMNS} FROM instance WHERE tenant = ?");
+    let mut values = vec![Value::from(tenant.as_str().to_owned())];
+    let mut also = |clause: &str, value: Value| {
+        sql.push_str(clause);
+        values.push(value);
+    };
+    if let Some(state) = filter.state {
+        also(" AND state = ?", i64::from(state.0).into());
+    }
+    if let Some(team) = team {
+        also(" AND team = ?", team.as_str().to_owned().into());
+    }
+    if let Some(workflow) = &filter.workflow {
+        also(" AND workflow = ?", workflow.as_str().to_owned().into());
+    }
+    if let Some(session) = &filter.session {
+        also(" AND session = ?", session.as_str().to_owned().into());
+    }
+    if let Some(after) = after {
+        also(" AND (created_at, id) < (?", millis(after.at).into());
+        also(", ?)", after.id.to_vec().into());
+    }
+    also(" ORDER BY created_at DESC, id DESC LIMIT ?", rows(limit.saturating_add(1)).into());
+    let mut select = connection.prepare_cached(&sql)?;
+    select.query_map(params_from_iter(values), instance_row)?.collect()
+}
+
+fn cursor(row: &InstanceRow) -> Cursor {
+    Cursor { at: row.index.created_at, id: *row.id.as_bytes() }
+}
+
+/// Reads a row of [`COLUMNS`].
+fn instance_row(row: &Row<'_>) -> rusqlite::Result<InstanceRow> {
+    Ok(InstanceRow {
+        id: instance(row, 0)?,
+        head: Head { sequence: count(row, 1)?, hash: digest(row, 2)? },
+        index: InstanceIndex {
+            state: StateCode(row.get(3)?),
+            mode: ModeCode(row.get(4)?),
+            open: row.get(5)?,
+            waiting_since: maybe_instant(row, 6)?,
+            due_at: maybe_instant(row, 7)?,
+            call_key: maybe_digest(row, 8)?,
+            team: text(row, 9, TeamId::parse)?,
+            workflow: text(row, 10, WorkflowId::parse)?,
+            workflow_version: digest(row, 11)?,
+            session: maybe_text(row, 12, SessionId::parse)?,
+            created_by: text(row, 13, ActorId::parse)?,
+            created_at: instant(row, 14)?,
+        },
+    })
+}

@@ -1,0 +1,396 @@
+//! What a tenant has besides instances: workflows, policies, persons, a freeze epoch, idempotency keys.
+
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::ids::{ActorId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use super::columns::{count, digest, instance, instant, int, millis, name, rows, salt, text};
+use super::writer::Fail;
+use crate::append::{IdempotencyAnswer, IdempotencyLookup, IdempotencyScope};
+use crate::error::StoreError;
+use crate::page::PAGE_MAX;
+use crate::rows::{Activation, Freeze, PutOutcome, WorkflowRow};
+
+const WORKFLOW: &str = "id, version, digest, team, definition, created_at";
+
+impl SqliteStore {
+    pub(crate) async fn lookup_idempotency(
+        &self,
+        tenant: TenantId,
+        scope: IdempotencyScope,
+        body: Digest,
+        now: UnixMillis,
+    ) -> Result<IdempotencyLookup, StoreError> {
+        self.read(move |connection| Ok(idempotency(connection, &tenant, &scope, &body, now)?)).await
+    }
+
+    pub(crate) async fn forget_idempotency(
+        &self,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        self.write(move |connection, _| {
+            let forgotten = connection
+                .prepare_cached(
+                    "DELETE FROM idempotency WHERE (tenant, principal, attempt, route, key) IN
+                       (SELECT tenant, principal, attempt, route, key FROM idempotency
+                        WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+                )?
+                .execute(params![millis(now), rows(limit.min(PAGE_MAX))])?;
+            Ok(forgotten)
+        })
+        .await
+    }
+
+    pub(crate) async fn put_workflow(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowRow,
+    ) -> Result<PutOutcome, StoreError> {
+        self.write(move |connection, _| Ok(put_workflow(connection, &tenant, &workflow)?)).await
+    }
+
+    pub(crate) async fn workflow(
+        &self,
+        tenant: TenantId,
+        id: WorkflowId,
+        version: Option<Name>,
+    ) -> Result<Option<WorkflowRow>, StoreError> {
+        self.read(move |connection| {
+            let found = match &version {
+                Some(version) => connection
+                    .prepare_cached(&format!(
+                        "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND id = ?2 AND version = ?3"
+                    ))?
+                    .query_row(params![tenant.as_str(), id.as_str(), version.as_str()], workflow_row)
+                    .optional()?,
+                None => connection
+                    .prepare_cached(&format!(
+                        "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND id = ?2 ORDER BY number DESC LIMIT 1"
+                    ))?
+                    .query_row(params![tenant.as_str(), id.as_str()], workflow_row)
+                    .optional()?,
+            };
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(crate) async fn workflow_by_digest(
+        &self,
+        tenant: TenantId,
+        digest: Digest,
+    ) -> Result<Option<WorkflowRow>, StoreError> {
+        self.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!(
+                    "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND digest = ?2 ORDER BY number LIMIT 1"
+                ))?
+                .query_row(params![tenant.as_str(), digest.as_bytes()], workflow_row)
+                .optional()?;
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(crate) async fn list_workflows(
+        &self,
+        tenant: TenantId,
+        after: Option<WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<WorkflowRow>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {WORKFLOW} FROM workflow WHERE number IN
+                   (SELECT max(number) FROM workflow WHERE tenant = ?1 AND id > ?2 GROUP BY id ORDER BY id LIMIT ?3)
+                 ORDER BY id"
+            ))?;
+            let after = after.as_ref().map_or("", |id| id.as_str());
+            let limit = rows(limit.min(PAGE_MAX));
+            let found = select.query_map(params![tenant.as_str(), after, limit], workflow_row)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn put_policy_bundle(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+        bytes: Vec<u8>,
+    ) -> Result<PutOutcome, StoreError> {
+        self.write(move |connection, _| {
+            if let Some(stored) = bundle(connection, &tenant, version)? {
+                return Ok(if stored == bytes { PutOutcome::Same } else { PutOutcome::Differs });
+            }
+            connection
+                .prepare_cached("INSERT INTO policy_bundle(tenant, version, bytes) VALUES(?1, ?2, ?3)")?
+                .execute(params![tenant.as_str(), version.0.as_bytes(), bytes])?;
+            Ok(PutOutcome::Stored)
+        })
+        .await
+    }
+
+    pub(crate) async fn policy_bundle(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(move |connection| Ok(bundle(connection, &tenant, version)?)).await
+    }
+
+    pub(crate) async fn activate_policy(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        version: PolicyVersionId,
+        by: ActorId,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection, _| {
+            if !has_bundle(connection, &tenant, version)? {
+                return Ok(false);
+            }
+            connection
+                .prepare_cached(
+                    "INSERT INTO activation(tenant, workflow, number, version, actor, at)
+                     SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5
+                     FROM activation WHERE tenant = ?1 AND workflow = ?2",
+                )?
+                .execute(params![
+                    tenant.as_str(),
+                    workflow.as_str(),
+                    version.0.as_bytes(),
+                    by.as_str(),
+                    millis(at)
+                ])?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(crate) async fn active_policy(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+    ) -> Result<Option<PolicyVersionId>, StoreError> {
+        self.read(move |connection| Ok(active(connection, &tenant, &workflow)?)).await
+    }
+
+    pub(crate) async fn activations(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        limit: usize,
+    ) -> Result<Vec<Activation>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT number, version, actor, at FROM activation
+                 WHERE tenant = ?1 AND workflow = ?2 ORDER BY number DESC LIMIT ?3",
+            )?;
+            let limit = rows(limit.min(PAGE_MAX));
+            let found = select.query_map(params![tenant.as_str(), workflow.as_str(), limit], |row| {
+                Ok(Activation {
+                    number: count(row, 0)?,
+                    version: PolicyVersionId(digest(row, 1)?),
+                    by: text(row, 2, ActorId::parse)?,
+                    at: instant(row, 3)?,
+                })
+            })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn person(
+        &self,
+        tenant: TenantId,
+        issuer: String,
+        subject: String,
+        fresh: Salt,
+    ) -> Result<Salt, StoreError> {
+        let key = (tenant.clone(), issuer.clone(), subject.clone());
+        let known = self.read(move |connection| Ok(person(connection, &key.0, &key.1, &key.2)?)).await?;
+        match known {
+            Some(salt) => Ok(salt),
+            None => {
+                self.write(move |connection, _| {
+                    connection
+                        .prepare_cached(
+                            "INSERT INTO person(tenant, issuer, subject, salt) VALUES(?1, ?2, ?3, ?4)
+                             ON CONFLICT(tenant, issuer, subject) DO NOTHING",
+                        )?
+                        .execute(params![tenant.as_str(), issuer, subject, fresh.as_bytes()])?;
+                    // Another request may have been first: what stands is what counts.
+                    person(connection, &tenant, &issuer, &subject)?
+                        .ok_or(Fail::Contradiction("a person is missing that was just put"))
+                })
+                .await
+            }
+        }
+    }
+
+    pub(crate) async fn freeze(&self, tenant: TenantId) -> Result<Freeze, StoreError> {
+        self.read(move |connection| Ok(freeze(connection, &tenant)?)).await
+    }
+
+    pub(crate) async fn set_freeze(
+        &self,
+        tenant: TenantId,
+        expected: u64,
+        frozen: bool,
+    ) -> Result<Option<Freeze>, StoreError> {
+        self.write(move |connection, _| {
+            if freeze(connection, &tenant)?.epoch != expected {
+                return Ok(None);
+            }
+            let next = Freeze { epoch: expected.saturating_add(1), frozen };
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO freeze(tenant, epoch, frozen) VALUES(?1, ?2, ?3)")?
+                .execute(params![tenant.as_str(), int(next.epoch), next.frozen])?;
+            Ok(Some(next))
+        })
+        .await
+    }
+}
+
+/// Looks a key up; a row that expired by `now` does not count.
+pub(super) fn idempotency(
+    connection: &Connection,
+    tenant: &TenantId,
+    scope: &IdempotencyScope,
+    body: &Digest,
+    now: UnixMillis,
+) -> rusqlite::Result<IdempotencyLookup> {
+    let found = connection
+        .prepare_cached(
+            "SELECT body, instance, first_sequence, last_sequence, status, answer FROM idempotency
+             WHERE tenant = ?1 AND principal = ?2 AND attempt = ?3 AND route = ?4 AND key = ?5
+               AND expires_at > ?6",
+        )?
+        .query_row(
+            params![
+                tenant.as_str(),
+                scope.principal.as_str(),
+                scope.attempt.0,
+                scope.route,
+                scope.key,
+                millis(now)
+            ],
+            |row| {
+                let answer = IdempotencyAnswer {
+                    instance: instance(row, 1)?,
+                    first_sequence: count(row, 2)?,
+                    last_sequence: count(row, 3)?,
+                    status: row.get(4)?,
+                    answer: row.get(5)?,
+                };
+                Ok((digest(row, 0)?, answer))
+            },
+        )
+        .optional()?;
+    Ok(match found {
+        None => IdempotencyLookup::Fresh,
+        Some((stored, answer)) if stored == *body => IdempotencyLookup::Replayed(answer),
+        Some(_) => IdempotencyLookup::KeyReused,
+    })
+}
+
+pub(super) fn active(
+    connection: &Connection,
+    tenant: &TenantId,
+    workflow: &WorkflowId,
+) -> rusqlite::Result<Option<PolicyVersionId>> {
+    connection
+        .prepare_cached(
+            "SELECT version FROM activation WHERE tenant = ?1 AND workflow = ?2 ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row(params![tenant.as_str(), workflow.as_str()], |row| digest(row, 0).map(PolicyVersionId))
+        .optional()
+}
+
+/// Returns the freeze of a tenant; one that was never frozen is at epoch 0.
+pub(super) fn freeze(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Freeze> {
+    connection
+        .prepare_cached("SELECT epoch, frozen FROM freeze WHERE tenant = ?1")?
+        .query_row([tenant.as_str()], |row| Ok(Freeze { epoch: count(row, 0)?, frozen: row.get(1)? }))
+        .optional()
+        .map(|found| found.unwrap_or(Freeze { epoch: 0, frozen: false }))
+}
+
+fn bundle(
+    connection: &Connection,
+    tenant: &TenantId,
+    version: PolicyVersionId,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached("SELECT bytes FROM policy_bundle WHERE tenant = ?1 AND version = ?2")?
+        .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+fn has_bundle(
+    connection: &Connection,
+    tenant: &TenantId,
+    version: PolicyVersionId,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM policy_bundle WHERE tenant = ?1 AND version = ?2")?
+        .exists(params![tenant.as_str(), version.0.as_bytes()])
+}
+
+fn person(
+    connection: &Connection,
+    tenant: &TenantId,
+    issuer: &str,
+    subject: &str,
+) -> rusqlite::Result<Option<Salt>> {
+    connection
+        .prepare_cached("SELECT salt FROM person WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3")?
+        .query_row(params![tenant.as_str(), issuer, subject], |row| salt(row, 0))
+        .optional()
+}
+
+fn put_workflow(
+    connection: &Connection,
+    tenant: &TenantId,
+    workflow: &WorkflowRow,
+) -> rusqlite::Result<PutOutcome> {
+    let key = params![tenant.as_str(), workflow.id.as_str(), workflow.version.as_str()];
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT definition FROM workflow WHERE tenant = ?1 AND id = ?2 AND version = ?3")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    if let Some(stored) = stored {
+        return Ok(if stored == workflow.definition { PutOutcome::Same } else { PutOutcome::Differs });
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO workflow(tenant, id, version, digest, team, definition, created_at)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            workflow.id.as_str(),
+            workflow.version.as_str(),
+            workflow.digest.as_bytes(),
+            workflow.team.as_str(),
+            workflow.definition,
+            millis(workflow.created_at),
+        ])?;
+    Ok(PutOutcome::Stored)
+}
+
+fn workflow_row(row: &Row<'_>) -> rusqlite::Result<WorkflowRow> {
+    Ok(WorkflowRow {
+        id: text(row, 0, WorkflowId::parse)?,
+        version: name(row, 1)?,
+        digest: digest(row, 2)?,
+        team: text(row, 3, TeamId::parse)?,
+        definition: row.get(4)?,
+        created_at: instant(row, 5)?,
+    })
+}

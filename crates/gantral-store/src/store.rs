@@ -1,0 +1,542 @@
+//! The store as its callers see it: intent, never SQL.
+//!
+//! Contract of every write: it is durable when it is answered, all of it or nothing. A caller that stops waiting does
+//! not stop the write. An error says whether the write may be durable ([`StoreError::may_be_kept`]); nothing here
+//! retries. Reads see every write that was answered before they were asked.
+
+use std::path::Path;
+
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, TenantId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+
+use crate::append::{Append, AppendOutcome, IdempotencyLookup, IdempotencyScope, SealedArtifact};
+use crate::changes::Changes;
+use crate::error::{OpenError, StoreError};
+use crate::fault::FaultPlan;
+use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
+use crate::rows::{
+    Activation, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PutOutcome, Snapshot, StoreCounts,
+    StoredGate, TaskRow, WorkflowRow,
+};
+use crate::sqlite::{SqliteOptions, SqliteStore};
+
+/// The ledger and its index. Cheap to clone; clones share one database.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// One SQLite file, for one process.
+    Sqlite(SqliteStore),
+}
+
+impl Store {
+    /// Opens a SQLite file, creating it if it is not there. Blocks on the disk.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; only [`OpenError::InUse`] is worth a retry.
+    pub fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        SqliteStore::open(path, SqliteOptions::default()).map(Self::Sqlite)
+    }
+
+    /// Opens a SQLite file whose writes fail as planned.
+    ///
+    /// # Errors
+    /// As [`Store::open_sqlite`].
+    pub fn with_faults(path: &Path, faults: FaultPlan) -> Result<Self, OpenError> {
+        let options = SqliteOptions { faults: Some(faults), ..SqliteOptions::default() };
+        SqliteStore::open(path, options).map(Self::Sqlite)
+    }
+
+    /// Tells whether writes are accepted.
+    ///
+    /// # Errors
+    /// The fault that stopped the writer; it stays until the store is opened again.
+    pub fn healthy(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.healthy(),
+        }
+    }
+
+    /// Subscribes to the appends that commit from now on.
+    pub fn subscribe(&self) -> Changes {
+        match self {
+            Self::Sqlite(store) => store.subscribe(),
+        }
+    }
+
+    /// Appends to one chain, with everything that commits together, or answers why not.
+    ///
+    /// Checked in this order: idempotency key, head, guards, call key. Any outcome but `Committed` wrote nothing.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; after any of them the caller reloads before it says anything.
+    pub async fn append(&self, append: Append) -> Result<AppendOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.append(append).await,
+        }
+    }
+
+    /// Returns the index row of one instance.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn instance(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+    ) -> Result<Option<InstanceRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.instance(tenant.clone(), id).await,
+        }
+    }
+
+    /// Returns up to `limit` artifacts of a chain, from sequence `from`, at most [`crate::CHAIN_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn chain(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<SealedArtifact>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.chain(tenant.clone(), id, from, limit).await,
+        }
+    }
+
+    /// Lists instances from the newest, up to `limit` rows and at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn list_instances(
+        &self,
+        tenant: &TenantId,
+        filter: InstanceFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<InstanceRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.list_instances(tenant.clone(), filter, after, limit).await,
+        }
+    }
+
+    /// Returns the open instance that holds a call key.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn find_call(
+        &self,
+        tenant: &TenantId,
+        call_key: Digest,
+    ) -> Result<Option<InstanceId>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.find_call(tenant.clone(), call_key).await,
+        }
+    }
+
+    /// Returns instances of all tenants whose next step is due at `now`, the longest due first.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn due(
+        &self,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, InstanceId)>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.due(now, limit).await,
+        }
+    }
+
+    /// Returns one gate.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn gate(&self, tenant: &TenantId, id: GateId) -> Result<Option<StoredGate>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.gate(tenant.clone(), id).await,
+        }
+    }
+
+    /// Lists gates from the nearest deadline, up to `limit` rows and at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn list_gates(
+        &self,
+        tenant: &TenantId,
+        filter: GateFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<StoredGate>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.list_gates(tenant.clone(), filter, after, limit).await,
+        }
+    }
+
+    /// Returns one grant.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn grant(&self, tenant: &TenantId, id: GrantId) -> Result<Option<GrantRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.grant(tenant.clone(), id).await,
+        }
+    }
+
+    /// Returns one snapshot, or what is left of it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn snapshot(
+        &self,
+        tenant: &TenantId,
+        commitment: Digest,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.snapshot(tenant.clone(), commitment).await,
+        }
+    }
+
+    /// Returns the snapshots that an instance was the first to keep, by rising commitment after `after`, at most
+    /// [`crate::CHAIN_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn snapshots_of(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.snapshots_of(tenant.clone(), id, after, limit).await,
+        }
+    }
+
+    /// Erases salt and plaintext of a snapshot, overwriting them in the file and emptying the write-ahead log. No chain breaks.
+    /// Returns whether there was something to erase.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn erase_snapshot(
+        &self,
+        tenant: &TenantId,
+        commitment: Digest,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.erase_snapshot(tenant.clone(), commitment, at).await,
+        }
+    }
+
+    /// Returns tasks of a queue that may be claimed at `now`, the longest ready first. An instance whose lease is alive has
+    /// none.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn ready_tasks(
+        &self,
+        tenant: &TenantId,
+        queue: &Name,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.ready_tasks(tenant.clone(), queue.clone(), now, limit).await,
+        }
+    }
+
+    /// Returns the newest lease of an instance.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn lease(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<LeaseRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.lease(tenant.clone(), id).await,
+        }
+    }
+
+    /// Returns leases of all tenants that expired by `now` and whose attempt has not ended, the oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn expired_leases(&self, now: UnixMillis, limit: usize) -> Result<Vec<LeaseRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.expired_leases(now, limit).await,
+        }
+    }
+
+    /// Extends a lease to `until`, never shortening it. Returns false, and changes nothing, unless this attempt of this
+    /// executor holds it at `now`: a lease that has expired is lost.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn renew_lease(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        attempt: AttemptNo,
+        executor: &ActorId,
+        now: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.renew_lease(tenant.clone(), id, attempt, executor.clone(), (now, until)).await
+            }
+        }
+    }
+
+    /// Looks an idempotency key up; a row that expired by `now` does not count.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn lookup_idempotency(
+        &self,
+        tenant: &TenantId,
+        scope: &IdempotencyScope,
+        body: Digest,
+        now: UnixMillis,
+    ) -> Result<IdempotencyLookup, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.lookup_idempotency(tenant.clone(), scope.clone(), body, now).await,
+        }
+    }
+
+    /// Forgets up to `limit` idempotency keys that expired by `now`, and returns how many.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn forget_idempotency(&self, now: UnixMillis, limit: usize) -> Result<usize, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.forget_idempotency(now, limit).await,
+        }
+    }
+
+    /// Puts one version of a workflow, which never changes afterwards.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn put_workflow(
+        &self,
+        tenant: &TenantId,
+        workflow: WorkflowRow,
+    ) -> Result<PutOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.put_workflow(tenant.clone(), workflow).await,
+        }
+    }
+
+    /// Returns one version of a workflow.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn workflow(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        version: &Name,
+    ) -> Result<Option<WorkflowRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.workflow(tenant.clone(), id.clone(), Some(version.clone())).await,
+        }
+    }
+
+    /// Returns the version of a workflow that was put last.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn latest_workflow(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+    ) -> Result<Option<WorkflowRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.workflow(tenant.clone(), id.clone(), None).await,
+        }
+    }
+
+    /// Returns the version of a workflow whose definition has this digest.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn workflow_by_digest(
+        &self,
+        tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<Option<WorkflowRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.workflow_by_digest(tenant.clone(), digest).await,
+        }
+    }
+
+    /// Lists the latest version of every workflow, by rising name after `after`, at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn list_workflows(
+        &self,
+        tenant: &TenantId,
+        after: Option<WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<WorkflowRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.list_workflows(tenant.clone(), after, limit).await,
+        }
+    }
+
+    /// Puts a policy bundle, which never changes afterwards.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn put_policy_bundle(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+        bytes: Vec<u8>,
+    ) -> Result<PutOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.put_policy_bundle(tenant.clone(), version, bytes).await,
+        }
+    }
+
+    /// Returns a policy bundle.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn policy_bundle(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.policy_bundle(tenant.clone(), version).await,
+        }
+    }
+
+    /// Makes a policy version the active one of a workflow. Returns false, and changes nothing, when its bundle is not here.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; asking again adds another line to the history.
+    pub async fn activate_policy(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        version: PolicyVersionId,
+        by: &ActorId,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.activate_policy(tenant.clone(), workflow.clone(), version, by.clone(), at).await
+            }
+        }
+    }
+
+    /// Returns the policy version that is active for a workflow.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn active_policy(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+    ) -> Result<Option<PolicyVersionId>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.active_policy(tenant.clone(), workflow.clone()).await,
+        }
+    }
+
+    /// Returns the activations of a workflow, the newest first, at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn activations(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        limit: usize,
+    ) -> Result<Vec<Activation>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.activations(tenant.clone(), workflow.clone(), limit).await,
+        }
+    }
+
+    /// Returns the salt of one human, keeping `fresh` when there is none yet. Concurrent callers get the same salt.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn person(
+        &self,
+        tenant: &TenantId,
+        issuer: &str,
+        subject: &str,
+        fresh: Salt,
+    ) -> Result<Salt, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.person(tenant.clone(), issuer.to_owned(), subject.to_owned(), fresh).await
+            }
+        }
+    }
+
+    /// Returns whether a tenant is frozen. One that never was is at epoch 0.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.freeze(tenant.clone()).await,
+        }
+    }
+
+    /// Freezes or unfreezes a tenant, if its epoch is still `expected`, and returns what stands then; `None` when the epoch
+    /// is another.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since the epoch guards it.
+    pub async fn set_freeze(
+        &self,
+        tenant: &TenantId,
+        expected: u64,
+        frozen: bool,
+    ) -> Result<Option<Freeze>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.set_freeze(tenant.clone(), expected, frozen).await,
+        }
+    }
+
+    /// Returns messages of all tenants with a number above `after`, in the order of their commits.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.outbox(after, limit).await,
+        }
+    }
+
+    /// Forgets messages that were delivered.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn ack(&self, numbers: Vec<u64>) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.ack(numbers).await,
+        }
+    }
+
+    /// Returns counts over all tenants. Walks an index: for metrics, not for requests.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn counts(&self) -> Result<StoreCounts, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.counts().await,
+        }
+    }
+}
