@@ -1,3 +1,120 @@
-//! Tasks of the repository.
+//! Tasks of the repository: `cargo xtask help`.
+//!
+//! Everything that CI runs is here, so that a person runs the same with one command.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to its terminal")]
 
-fn main() {}
+mod parts;
+mod steps;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::parts::Parts;
+use crate::steps::Run;
+
+const HELP: &str = "\
+Tasks of the repository
+
+Usage: cargo xtask <task>
+
+Tasks:
+  test     install the test parts, then run every check and every test, as CI does
+  check    format, tidy, clippy, floor 0 without std, licences and bans; no tests
+  tidy     only what the repository asks of itself: arrows, sizes, marks, links
+  parts    only install the pinned test parts into `.parts/`
+  help     print this
+
+Nothing is installed outside `.parts/` and `target/`, except the compile target `wasm32v1-none` of the
+toolchain, on which floor 0 is checked. Tests find the parts by the variable GANTRAL_PARTS.
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<()> {
+    let root = repository_root()?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test"] => test(&root),
+        ["check"] => check(&root),
+        ["tidy"] => tidy(&root),
+        ["parts"] => Parts::new(&root).install_all(),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => bail!("no task `{}`\nhint: `cargo xtask help` lists them", words.join(" ")),
+    }
+}
+
+fn test(root: &Path) -> Result<()> {
+    let parts = Parts::new(root);
+    let mut run = Run::new(root, &parts);
+    run.step("parts", || parts.install_all())?;
+    static_steps(&mut run, &parts, root)?;
+    run.cargo("test", &["test", "--workspace"])?;
+    run.print_summary();
+    Ok(())
+}
+
+fn check(root: &Path) -> Result<()> {
+    let parts = Parts::new(root);
+    let mut run = Run::new(root, &parts);
+    run.step("parts", || parts.install_tools())?;
+    static_steps(&mut run, &parts, root)?;
+    run.print_summary();
+    Ok(())
+}
+
+/// What needs no test to run, cheapest first.
+fn static_steps(run: &mut Run<'_>, parts: &Parts, root: &Path) -> Result<()> {
+    run.cargo("format", &["fmt", "--all", "--check"])?;
+    run.step("tidy", || tidy(root))?;
+    run.command("licences and bans", &parts.cargo_deny(), DENY)?;
+    run.cargo("floor 0 without std", FLOOR_0)?;
+    run.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+const DENY: &[&str] = &["--log-level", "error", "check", "licenses", "bans", "sources"];
+
+/// The target has no `std` at all, so a dependency that needs it cannot hide either.
+const FLOOR_0: &[&str] = &[
+    "clippy",
+    "--package=gantral-core",
+    "--package=gantral-evidence",
+    "--target=wasm32v1-none",
+    "--",
+    "-D",
+    "warnings",
+    "-D",
+    "clippy::float_arithmetic",
+];
+
+fn tidy(root: &Path) -> Result<()> {
+    let findings = tidy::check_repository(root)?;
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        1 => bail!("one thing is not tidy"),
+        count => bail!("{count} things are not tidy"),
+    }
+}
+
+fn repository_root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .context("the folder of xtask has no parent")
+}

@@ -1,0 +1,228 @@
+//! The pinned parts that tests and examples use, installed into `.parts/`.
+//!
+//! Each part has a stamp: the text of its pins as they were installed. A part whose stamp equals its pins is left alone; any other
+//! is removed and installed anew, so that an interrupted install is repeated and never half used.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{cargo, succeed};
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+const PYTHON_PINS: &str = include_str!("../parts/python.txt");
+/// The oldest Python that every pinned package supports.
+const PYTHON_MIN: (u32, u32) = (3, 10);
+/// `core` and `alloc` exist for it, `std` does not.
+const FLOOR_0_TARGET: &str = "wasm32v1-none";
+
+/// The folder of installed parts.
+pub struct Parts {
+    dir: PathBuf,
+}
+
+impl Parts {
+    /// Names the folder inside the repository at `root`; nothing is made yet.
+    pub fn new(root: &Path) -> Self {
+        Self { dir: root.join(".parts") }
+    }
+
+    /// Returns the folder: `python/bin/python` runs the examples, `tools/bin` holds programs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the path of cargo-deny, which exists after `install_tools`.
+    pub fn cargo_deny(&self) -> PathBuf {
+        self.dir.join("tools/bin/cargo-deny")
+    }
+
+    /// Installs everything that a full test run needs.
+    ///
+    /// # Errors
+    /// When a part cannot be had; running it again goes on where it failed.
+    pub fn install_all(&self) -> Result<()> {
+        self.install_tools()?;
+        let _lock = self.lock()?;
+        self.install_python()
+    }
+
+    /// Installs only what the static checks need.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_tools(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        install_target()?;
+        self.install_cargo_deny()
+    }
+
+    /// Keeps a second run from installing the same part at the same time; released when dropped.
+    fn lock(&self) -> Result<File> {
+        fs::create_dir_all(&self.dir).with_context(|| format!("cannot make `{}`", self.dir.display()))?;
+        let file = File::create(self.dir.join("lock")).context("cannot make the lock of the parts")?;
+        file.lock().context("cannot lock the parts")?;
+        Ok(file)
+    }
+
+    fn install_cargo_deny(&self) -> Result<()> {
+        let pins = format!("cargo-deny {CARGO_DENY_VERSION}\n");
+        self.install("tools", &pins, |dir| {
+            println!("cargo-deny {CARGO_DENY_VERSION}: building it once takes about a minute");
+            let build = self.dir.join("build");
+            let mut install = Command::new(cargo());
+            install
+                .args(["install", "cargo-deny", "--locked", "--quiet", "--debug", "--no-default-features"])
+                .arg(format!("--version={CARGO_DENY_VERSION}"))
+                .arg("--root")
+                .arg(dir)
+                .env("CARGO_TARGET_DIR", &build);
+            succeed(&mut install)?;
+            fs::remove_dir_all(&build).context("cannot remove the build of cargo-deny")
+        })
+    }
+
+    fn install_python(&self) -> Result<()> {
+        let version = python_version()?;
+        let pins = format!("{version}\n{PYTHON_PINS}");
+        self.install("python", &pins, |dir| {
+            println!("python packages of the examples, with {version}");
+            let requirements = self.dir.join("python.txt");
+            fs::write(&requirements, PYTHON_PINS).context("cannot write the list of packages")?;
+            succeed(Command::new("python3").args(["-m", "venv"]).arg(dir)).context(
+                "cannot make a virtual environment\nhint: on Debian, `apt-get install python3-venv`",
+            )?;
+            let python = dir.join("bin/python");
+            // Wheels only: a source distribution would run code of its own while it installs.
+            succeed(
+                Command::new(&python)
+                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+                    .args(["--only-binary=:all:", "--no-deps", "--requirement"])
+                    .arg(&requirements),
+            )?;
+            succeed(Command::new(&python).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+        })
+    }
+
+    /// Runs `work` on a fresh folder `name` unless `pins` are what is installed there.
+    fn install(&self, name: &str, pins: &str, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let dir = self.dir.join(name);
+        let stamp = self.dir.join(format!("{name}.stamp"));
+        if dir.is_dir() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
+            return Ok(());
+        }
+        remove(&stamp, |path| fs::remove_file(path))?;
+        remove(&dir, |path| fs::remove_dir_all(path))?;
+        work(&dir).with_context(|| format!("cannot install the part `{name}`"))?;
+        fs::write(&stamp, pins).with_context(|| format!("cannot stamp the part `{name}`"))
+    }
+}
+
+fn remove(path: &Path, how: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    match how(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn install_target() -> Result<()> {
+    if target_is_installed()? {
+        return Ok(());
+    }
+    succeed(Command::new("rustup").args(["target", "add", FLOOR_0_TARGET])).with_context(|| {
+        format!(
+            "cannot add the target on which floor 0 is checked\nhint: `rustup target add {FLOOR_0_TARGET}`"
+        )
+    })
+}
+
+/// Asks the compiler itself, so that a toolchain without rustup is served too.
+fn target_is_installed() -> Result<bool> {
+    let output = Command::new("rustc")
+        .args(["--print=target-libdir", "--target", FLOOR_0_TARGET])
+        .output()
+        .context("cannot start `rustc`")?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// Returns `Python X.Y.Z`; the stamp holds it, because a virtual environment breaks when its Python changes.
+fn python_version() -> Result<String> {
+    let output = Command::new("python3")
+        .arg("--version")
+        .output()
+        .context("cannot start `python3`\nhint: on Debian, `apt-get install python3 python3-venv`")?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match major_minor(&text) {
+        Some(version) if version >= PYTHON_MIN => Ok(text),
+        _ => bail!("the examples need Python {}.{} or newer, found `{text}`", PYTHON_MIN.0, PYTHON_MIN.1),
+    }
+}
+
+fn major_minor(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix("Python ")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn installs(parts: &Parts, pins: &str, fail: bool) -> (bool, Result<()>) {
+        let mut ran = false;
+        let result = parts.install("part", pins, |dir| {
+            ran = true;
+            fs::create_dir(dir)?;
+            if fail {
+                bail!("interrupted");
+            }
+            Ok(())
+        });
+        (ran, result)
+    }
+
+    #[test]
+    fn part_is_installed_once_for_the_same_pins() {
+        let root = tempfile::tempdir().unwrap();
+        let parts = Parts::new(root.path());
+        fs::create_dir(parts.dir()).unwrap();
+        assert!(installs(&parts, "a==1", false).0);
+        assert!(!installs(&parts, "a==1", false).0);
+        assert!(installs(&parts, "a==2", false).0);
+    }
+
+    #[test]
+    fn interrupted_install_is_repeated_on_a_fresh_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let parts = Parts::new(root.path());
+        fs::create_dir(parts.dir()).unwrap();
+        let (_, result) = installs(&parts, "a==1", true);
+        assert_eq!(format!("{:#}", result.unwrap_err()), "cannot install the part `part`: interrupted");
+        let (ran, result) = installs(&parts, "a==1", false);
+        assert!(ran);
+        result.unwrap();
+    }
+
+    #[test]
+    fn every_python_package_is_pinned_exactly() {
+        let lines = PYTHON_PINS.lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            let version = line.split_once("==").map(|(_, version)| version);
+            assert!(
+                version.is_some_and(|v| v.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn python_version_is_read_from_its_own_words() {
+        assert_eq!(major_minor("Python 3.11.7"), Some((3, 11)));
+        assert_eq!(major_minor("Python 3.13.0rc1"), Some((3, 13)));
+        assert_eq!(major_minor("pyenv: not found"), None);
+    }
+}

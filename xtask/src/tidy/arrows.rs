@@ -1,0 +1,240 @@
+//! The arrows between our crates: which crate may use which, and nothing else.
+//!
+//! The first table is the contract; `ARCHITECTURE.md` draws it. A manifest may use fewer arrows than its row allows.
+
+use super::Finding;
+use super::manifests::{Kind, Package};
+
+/// One crate of ours.
+struct Row {
+    name: &'static str,
+    floor: u8,
+    /// Crates that its shipped code may use; `name[feature]` allows the optional feature too.
+    arrows: &'static [&'static str],
+}
+
+/// Development crates stand above everything and are used by nothing that ships.
+const DEV: u8 = 9;
+
+const TABLE: &[Row] = &[
+    Row { name: "gantral-core", floor: 0, arrows: &[] },
+    Row { name: "gantral-evidence", floor: 0, arrows: &["gantral-core"] },
+    Row { name: "gantral-store", floor: 1, arrows: &["gantral-core", "gantral-evidence"] },
+    Row { name: "gantral-identity", floor: 1, arrows: &["gantral-core"] },
+    Row { name: "gantral-api", floor: 2, arrows: &["gantral-core"] },
+    Row {
+        name: "gantral-engine",
+        floor: 2,
+        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-identity"],
+    },
+    Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine"] },
+    Row {
+        name: "gantral-server",
+        floor: 3,
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-store",
+            "gantral-identity",
+            "gantral-api",
+            "gantral-engine",
+            "gantral-policy",
+        ],
+    },
+    Row {
+        name: "gantral-edge",
+        floor: 3,
+        arrows: &["gantral-core", "gantral-evidence", "gantral-identity", "gantral-api[client]"],
+    },
+    Row { name: "gantral-verify", floor: 3, arrows: &["gantral-core", "gantral-evidence"] },
+    Row {
+        name: "gantral",
+        floor: 3,
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-identity",
+            "gantral-policy",
+            "gantral-api[client]",
+            "gantral-server",
+            "gantral-edge",
+        ],
+    },
+    Row {
+        name: "gantral-testkit",
+        floor: DEV,
+        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-identity", "gantral-engine"],
+    },
+    Row {
+        name: "gantral-bench",
+        floor: DEV,
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-store",
+            "gantral-identity",
+            "gantral-api[client]",
+            "gantral-engine",
+            "gantral-policy",
+            "gantral-server",
+            "gantral-edge",
+            "gantral-testkit",
+        ],
+    },
+    Row { name: "xtask", floor: DEV, arrows: &[] },
+];
+
+/// What tests of any crate may use, whatever its floor.
+const TESTKIT: &str = "gantral-testkit";
+
+/// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
+const OWNERS: &[(&str, &[&str])] = &[
+    ("anyhow", &["gantral", "gantral-bench", "xtask"]),
+    ("axum", &["gantral-server"]),
+    ("clap", &["gantral", "gantral-bench"]),
+    ("jsonwebtoken", &["gantral-identity"]),
+    ("regorus", &["gantral-policy"]),
+    ("reqwest", &["gantral-api"]),
+    ("rusqlite", &["gantral-store", "gantral-bench"]),
+    ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
+];
+
+/// Compares the manifests with the tables.
+pub fn check(packages: &[Package]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = packages.iter().flat_map(check_owners).collect();
+    for package in packages {
+        match row(&package.name) {
+            Some(row) => findings.extend(check_package(package, row)),
+            None => findings.push(Finding::new(
+                &package.name,
+                0,
+                "has no row in the table of arrows: a new crate is a decision, write it down there",
+            )),
+        }
+    }
+    for row in TABLE {
+        if !packages.iter().any(|package| package.name == row.name) {
+            findings.push(Finding::new(row.name, 0, "has a row in the table of arrows but does not exist"));
+        }
+    }
+    findings
+}
+
+fn check_package(package: &Package, from: &Row) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for dependency in &package.dependencies {
+        let Some(to) = row(&dependency.name) else { continue };
+        let allowed = match dependency.kind {
+            Kind::Dev => to.name == TESTKIT || to.floor <= from.floor,
+            Kind::Normal | Kind::Build => allows(from.arrows, to.name, &dependency.features),
+        };
+        if !allowed {
+            findings.push(Finding::new(
+                from.name,
+                0,
+                format!(
+                    "may not depend on `{}` (features {:?}): no such arrow; move the code to a lower floor",
+                    to.name, dependency.features
+                ),
+            ));
+        }
+    }
+    findings
+}
+
+fn allows(arrows: &[&str], name: &str, features: &[String]) -> bool {
+    let allowed = arrows.iter().filter_map(|arrow| arrow.strip_prefix(name));
+    let featured = |rest: &str, feature: &String| rest == format!("[{feature}]");
+    let mut rests = allowed.filter(|rest| rest.is_empty() || rest.starts_with('['));
+    rests.any(|rest| features.iter().all(|feature| featured(rest, feature)))
+}
+
+fn check_owners(package: &Package) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for dependency in package.dependencies.iter().filter(|dependency| dependency.kind != Kind::Dev) {
+        let Some((_, owners)) = OWNERS.iter().find(|(name, _)| *name == dependency.name) else { continue };
+        if !owners.contains(&package.name.as_str()) {
+            let what = format!("may not name `{}`: it is hidden behind {owners:?}", dependency.name);
+            findings.push(Finding::new(&package.name, 0, what));
+        }
+    }
+    findings
+}
+
+fn row(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifests::Dependency;
+    use super::*;
+
+    fn using(from: &str, to: &str, kind: Kind, features: &[&str]) -> Package {
+        let features = features.iter().map(|feature| (*feature).to_owned()).collect();
+        let dependency = Dependency { name: to.to_owned(), kind, features };
+        Package { name: from.to_owned(), dependencies: vec![dependency], ..Package::default() }
+    }
+
+    fn uses(from: &str, to: &str, kind: Kind, features: &[&str]) -> Vec<String> {
+        let package = using(from, to, kind, features);
+        check_package(&package, row(from).unwrap()).iter().map(Finding::to_string).collect()
+    }
+
+    #[test]
+    fn arrow_upwards_is_found() {
+        assert_eq!(
+            uses("gantral-core", "gantral-store", Kind::Normal, &[]),
+            [
+                "gantral-core: may not depend on `gantral-store` (features []): no such arrow; move the code to a lower floor"
+            ]
+        );
+        assert_eq!(uses("gantral-core", "gantral-store", Kind::Dev, &[]).len(), 1);
+        assert_eq!(uses("gantral-verify", "gantral-engine", Kind::Build, &[]).len(), 1);
+    }
+
+    #[test]
+    fn arrow_of_the_table_is_lawful() {
+        assert!(uses("gantral-evidence", "gantral-core", Kind::Normal, &[]).is_empty());
+        assert!(uses("gantral-edge", "gantral-api", Kind::Normal, &["client"]).is_empty());
+        assert!(uses("gantral-edge", "gantral-api", Kind::Normal, &[]).is_empty());
+        assert!(uses("gantral-server", "gantral-api", Kind::Normal, &[]).is_empty());
+    }
+
+    #[test]
+    fn server_may_not_become_its_own_client() {
+        assert_eq!(uses("gantral-server", "gantral-api", Kind::Normal, &["client"]).len(), 1);
+    }
+
+    #[test]
+    fn testkit_is_for_tests_only() {
+        assert!(uses("gantral-store", TESTKIT, Kind::Dev, &[]).is_empty());
+        assert_eq!(uses("gantral-store", TESTKIT, Kind::Normal, &[]).len(), 1);
+    }
+
+    #[test]
+    fn hidden_dependency_that_is_named_elsewhere_is_found() {
+        assert_eq!(check_owners(&using("gantral-server", "rusqlite", Kind::Normal, &[])).len(), 1);
+        assert!(check_owners(&using("gantral-store", "rusqlite", Kind::Normal, &[])).is_empty());
+        assert!(check_owners(&using("gantral-engine", "rusqlite", Kind::Dev, &[])).is_empty());
+    }
+
+    #[test]
+    fn unknown_and_vanished_crates_are_found() {
+        let stranger = Package { name: "gantral-cloud".to_owned(), ..Package::default() };
+        let findings = check(&[stranger]);
+        assert!(findings.iter().any(|f| f.place == "gantral-cloud" && f.what.contains("no row")));
+        assert!(findings.iter().any(|f| f.place == "gantral-core" && f.what.contains("does not exist")));
+    }
+
+    #[test]
+    fn every_arrow_of_the_table_points_to_the_same_floor_or_down() {
+        for from in TABLE {
+            for arrow in from.arrows {
+                let name = arrow.split('[').next().unwrap();
+                let to = row(name).unwrap_or_else(|| panic!("{arrow} has no row"));
+                assert!(to.floor <= from.floor, "{} -> {arrow}", from.name);
+            }
+        }
+    }
+}

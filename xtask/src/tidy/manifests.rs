@@ -1,0 +1,216 @@
+//! The manifests of our crates: one place for versions, lints and licence.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::Finding;
+use super::tree::Tree;
+use crate::steps::cargo;
+
+/// The one crate whose folder is a common word at the root.
+const BENCH: &str = "gantral-bench";
+
+/// A crate of the workspace as cargo reads it.
+#[derive(Default)]
+pub struct Package {
+    /// Name of the package.
+    pub name: String,
+    /// Folder that holds its manifest, without the folders above.
+    pub folder: String,
+    /// SPDX expression; empty when none is declared.
+    pub license: String,
+    /// One line; empty when none is declared.
+    pub description: String,
+    /// Says whether a registry would take it.
+    pub publish: bool,
+    /// What it depends on, ours and others'.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// One entry in a table of dependencies.
+pub struct Dependency {
+    /// Name of the package, also when it is renamed.
+    pub name: String,
+    /// Which table it stands in.
+    pub kind: Kind,
+    /// Features asked for by this entry.
+    pub features: Vec<String>,
+}
+
+/// Which code sees a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The shipped code.
+    Normal,
+    /// Tests, benches and examples.
+    Dev,
+    /// The build script.
+    Build,
+}
+
+/// Asks cargo for the crates of the workspace at `root`.
+///
+/// # Errors
+/// When cargo fails or answers with something else than its documented format.
+pub fn packages(root: &Path) -> Result<Vec<Package>> {
+    let output = Command::new(cargo())
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root)
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+    let packages =
+        metadata.get("packages").and_then(Value::as_array).context("no packages in the metadata")?;
+    packages.iter().map(package).collect()
+}
+
+fn package(value: &Value) -> Result<Package> {
+    let manifest = Path::new(text(value, "manifest_path")?);
+    let folder = manifest.parent().and_then(Path::file_name).unwrap_or_default();
+    let dependencies = value.get("dependencies").and_then(Value::as_array).context("no dependencies")?;
+    Ok(Package {
+        name: text(value, "name")?.to_owned(),
+        folder: folder.to_string_lossy().into_owned(),
+        license: text(value, "license").unwrap_or_default().to_owned(),
+        description: text(value, "description").unwrap_or_default().to_owned(),
+        publish: value
+            .get("publish")
+            .and_then(Value::as_array)
+            .is_none_or(|registries| !registries.is_empty()),
+        dependencies: dependencies.iter().map(dependency).collect::<Result<_>>()?,
+    })
+}
+
+fn dependency(value: &Value) -> Result<Dependency> {
+    let kind = match value.get("kind").and_then(Value::as_str) {
+        None => Kind::Normal,
+        Some("dev") => Kind::Dev,
+        Some("build") => Kind::Build,
+        Some(other) => bail!("unknown kind of dependency `{other}`"),
+    };
+    let features = value.get("features").and_then(Value::as_array).context("no features")?;
+    let features = features.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    Ok(Dependency { name: text(value, "name")?.to_owned(), kind, features })
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> Result<&'a str> {
+    value.get(member).and_then(Value::as_str).with_context(|| format!("no member `{member}`"))
+}
+
+/// Checks what cargo knows of each crate.
+pub fn check_packages(packages: &[Package]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let mut expect = |holds: bool, what: &str| {
+            if !holds {
+                findings.push(Finding::new(&package.name, 0, what));
+            }
+        };
+        let expected = if package.name == BENCH { "bench" } else { &package.name };
+        expect(package.folder == expected, "folder and crate differ in name");
+        expect(package.license == "Apache-2.0", "is not licensed as `Apache-2.0`");
+        expect(!package.description.is_empty(), "has no description");
+        expect(!package.publish, "can be published by accident: say `publish.workspace = true`");
+    }
+    findings
+}
+
+/// Checks what only the text of a manifest shows.
+pub fn check_text(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, manifest) in tree.texts_ending(&["/Cargo.toml"]) {
+        if !manifest.lines().zip(manifest.lines().skip(1)).any(|pair| pair == ("[lints]", "workspace = true"))
+        {
+            findings.push(Finding::new(path, 0, "does not take the lints of the workspace"));
+        }
+        findings.extend(check_versions(path, manifest));
+    }
+    findings
+}
+
+/// Versions and sources stand in the root manifest only.
+fn check_versions(path: &str, manifest: &str) -> Vec<Finding> {
+    let mut section = "";
+    let mut findings = Vec::new();
+    for (number, line) in (1..).zip(manifest.lines()) {
+        if line.starts_with('[') {
+            section = line;
+            continue;
+        }
+        let own_version = line.contains("version =") || line.contains("git =") || line.contains("= \"");
+        let is_entry = section.contains("dependencies") && !line.trim_start().starts_with('#');
+        if is_entry && own_version && !line.contains("workspace = true") {
+            findings.push(Finding::new(path, number, "takes its version elsewhere than from the workspace"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(manifest: &str) -> Vec<String> {
+        let tree = Tree::of(&[("crates/gantral-x/Cargo.toml", manifest)]);
+        check_text(&tree).iter().map(|finding| finding.what.clone()).collect()
+    }
+
+    #[test]
+    fn crate_without_the_common_lints_is_found() {
+        assert_eq!(found("[package]\nname = \"gantral-x\"\n"), ["does not take the lints of the workspace"]);
+        assert!(found("[lints]\nworkspace = true\n").is_empty());
+    }
+
+    #[test]
+    fn version_outside_the_workspace_is_found() {
+        let found =
+            found("[dependencies]\nhex.workspace = true\nserde = \"1\"\n\n[lints]\nworkspace = true\n");
+        assert_eq!(found, ["takes its version elsewhere than from the workspace"]);
+    }
+
+    #[test]
+    fn crate_with_another_licence_name_or_a_way_out_is_found() {
+        let good = Package {
+            name: "gantral-x".to_owned(),
+            folder: "gantral-x".to_owned(),
+            license: "Apache-2.0".to_owned(),
+            description: "does x".to_owned(),
+            publish: false,
+            dependencies: Vec::new(),
+        };
+        assert!(check_packages(std::slice::from_ref(&good)).is_empty());
+        let bad = Package {
+            folder: "y".to_owned(),
+            license: "MIT".to_owned(),
+            description: String::new(),
+            publish: true,
+            ..good
+        };
+        assert_eq!(check_packages(&[bad]).len(), 4);
+    }
+
+    #[test]
+    fn cargo_tells_kind_and_features() {
+        let value: Value = serde_json::from_str(
+            r#"{"name": "gantral-x", "manifest_path": "a/gantral-x/Cargo.toml", "license": null, "publish": null,
+                "dependencies": [{"name": "gantral-api", "kind": "dev", "features": ["client"]}]}"#,
+        )
+        .unwrap();
+        let package = package(&value).unwrap();
+        assert_eq!(
+            (package.folder.as_str(), package.license.as_str(), package.publish),
+            ("gantral-x", "", true)
+        );
+        let dependency = package.dependencies.first().unwrap();
+        assert_eq!(
+            (dependency.kind, dependency.features.as_slice()),
+            (Kind::Dev, &["client".to_owned()][..])
+        );
+    }
+}
