@@ -1,0 +1,152 @@
+//! The one way from a bearer token to a principal.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, TenantId};
+use gantral_core::time::{DurationMs, UnixMillis};
+
+use crate::attempt::{ATTEMPT_TYPE, ActingWorkload, AttemptTokens};
+use crate::cache::Cache;
+use crate::claims;
+use crate::config::IdentityConfig;
+use crate::error::TokenError;
+use crate::issuer::{ConfigError, Issuer, compile};
+use crate::jws::Unverified;
+use crate::principal::{Principal, PrincipalKind};
+
+/// The longest token, in bytes: what common servers accept as one header.
+pub const TOKEN_BYTES_MAX: usize = 8_192;
+/// How far the clocks of issuers may be from ours, in either direction.
+pub const CLOCK_SKEW: DurationMs = DurationMs::from_secs(60);
+
+/// Turns tokens into principals, for the issuers of one configuration, which can be replaced while it runs.
+///
+/// Shared between threads; never blocks on anything but short locks, and does no I/O.
+pub struct Verifier {
+    current: RwLock<Arc<Generation>>,
+    attempts: Option<Arc<AttemptTokens>>,
+    cache: Cache,
+}
+
+/// One state of the configuration. Its number is never used again.
+struct Generation {
+    number: u64,
+    issuers: BTreeMap<String, Issuer>,
+}
+
+impl Verifier {
+    /// Makes a verifier that believes the configured issuers and nobody else.
+    pub fn new(config: &IdentityConfig) -> Result<Self, ConfigError> {
+        let generation = Generation { number: 0, issuers: compile(config)? };
+        Ok(Self { current: RwLock::new(Arc::new(generation)), attempts: None, cache: Cache::new() })
+    }
+
+    /// Also believes the attempt tokens of this server.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: Arc<AttemptTokens>) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// Puts another configuration in place. From then on a token counts only if the new one accepts it: a removed
+    /// key, client or issuer is out at once, whatever was verified before. On error the old one stays.
+    pub fn replace(&self, config: &IdentityConfig) -> Result<(), ConfigError> {
+        let issuers = compile(config)?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(Generation { number: current.number.saturating_add(1), issuers });
+        drop(current);
+        self.cache.clear();
+        Ok(())
+    }
+
+    /// Verifies a token as of `now`: signature, issuer, audience, times, client, tenant.
+    ///
+    /// A token that was verified before costs a hash and a lookup; its times are checked each time.
+    ///
+    /// # Errors
+    /// The first reason found. None is worth trying again with the same token, but for
+    /// [`TokenError::NotYetValid`].
+    pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Principal, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::TooLong);
+        }
+        let generation = self.generation();
+        let digest = Digest::of(token.as_bytes());
+        if let Some(principal) = self.cache.get(&digest, generation.number) {
+            let checked = principal.window().check(now);
+            if checked == Err(TokenError::Expired) {
+                self.cache.remove(&digest);
+            }
+            return checked.map(|()| principal);
+        }
+        let principal = self.verify_anew(&generation, token, now)?;
+        self.cache.put(digest, generation.number, principal.clone());
+        Ok(principal)
+    }
+
+    /// Returns what the configuration says now about a workload, for the token of an attempt that acts for it: `None`
+    /// if it is no longer configured, is no workload, or has no place in this tenant.
+    pub fn acting_workload(
+        &self,
+        tenant: &TenantId,
+        issuer: &str,
+        client: &ActorId,
+    ) -> Option<ActingWorkload> {
+        let generation = self.generation();
+        let issuer = generation.issuers.get(issuer)?;
+        let client = issuer.clients.get(client.as_str())?;
+        if client.kind != PrincipalKind::Workload || !issuer.tenants_of(client).contains(tenant) {
+            return None;
+        }
+        Some(ActingWorkload {
+            tenant: tenant.clone(),
+            issuer: issuer.url.clone(),
+            client: client.id.clone(),
+            display_name: client.name.clone(),
+            roles: client.roles.clone(),
+            teams: client.teams.clone(),
+            owner: client.owner.clone(),
+        })
+    }
+
+    fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn verify_anew(
+        &self,
+        generation: &Generation,
+        token: &str,
+        now: UnixMillis,
+    ) -> Result<Principal, TokenError> {
+        let token = Unverified::parse(token)?;
+        // The type keeps our own tokens and those of issuers apart before any key is looked at (RFC 8725 section
+        // 3.11): neither can be taken for the other.
+        if token.typ() == Some(ATTEMPT_TYPE) {
+            let attempts = self.attempts.as_ref().ok_or(TokenError::Type)?;
+            return attempts.check(token, now);
+        }
+        let issuer = token.claimed_issuer().ok_or(TokenError::Claim { name: "iss" })?;
+        let issuer = generation.issuers.get(issuer).ok_or(TokenError::UnknownIssuer)?;
+        if !issuer.token_types.iter().any(|accepted| accepted.matches(token.typ())) {
+            return Err(TokenError::Type);
+        }
+        if !issuer.algorithms.contains(&token.algorithm()) {
+            return Err(TokenError::Algorithm);
+        }
+        claims::principal(issuer, &token.verify(&issuer.keys)?, now)
+    }
+}
+
+/// Shows which configuration is in place, and nothing of what was verified.
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let generation = self.generation();
+        f.debug_struct("Verifier")
+            .field("generation", &generation.number)
+            .field("issuers", &generation.issuers.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
