@@ -216,3 +216,63 @@ fn owner(claims: &Object) -> Result<Option<HumanSubject>, TokenError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> UnixMillis {
+        UnixMillis::new(1_767_225_600_000).unwrap()
+    }
+
+    fn claims() -> Object {
+        Object::new()
+            .with("iss", "https://gantral.example")
+            .with("aud", ATTEMPT_AUDIENCE)
+            .with("sub", "agent")
+            .with("tenant", "example")
+            .with("instance", InstanceId::from_random([7; 16]).to_string())
+            .with("attempt", 1_u32)
+            .with("client_issuer", "https://id.example")
+            .with("name", "Agent")
+            .with("roles", Vec::<Value>::new())
+            .with("teams", Vec::<Value>::new())
+            .with("owner", Value::Null)
+    }
+
+    /// Verifies claims that were signed by the right key.
+    fn check(tokens: &AttemptTokens, claims: Object) -> Result<(), TokenError> {
+        let token = tokens.key.issue(ATTEMPT_TYPE, claims, now(), ATTEMPT_TTL).unwrap();
+        tokens.verify(token.expose(), now()).map(|_| ())
+    }
+
+    #[test]
+    fn claims_that_we_would_not_write_are_refused_though_our_key_signed_them() {
+        let tokens = AttemptTokens::new(TokenKey::generate().unwrap(), "https://gantral.example").unwrap();
+        assert_eq!(check(&tokens, claims()), Ok(()));
+        assert_eq!(check(&tokens, claims().with("aud", "gantral")), Err(TokenError::Audience));
+        for (name, value) in [
+            ("attempt", Value::from(0_u32)),
+            ("attempt", Value::from("1")),
+            ("instance", Value::from("7")),
+            ("tenant", Value::from("Upper")),
+            ("sub", Value::from("with space")),
+            ("roles", Value::Null),
+            ("teams", Value::from(vec![Value::from("with space")])),
+            ("owner", Value::from("bob")),
+            ("name", Value::Null),
+            ("client_issuer", Value::Null),
+        ] {
+            assert_eq!(check(&tokens, claims().with(name, value)), Err(TokenError::Claim { name }), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_our_key_for_another_purpose_is_no_attempt_token() {
+        let tokens = AttemptTokens::new(TokenKey::generate().unwrap(), "https://gantral.example").unwrap();
+        let token = tokens.key.issue("JWT", claims(), now(), ATTEMPT_TTL).unwrap();
+        assert_eq!(tokens.verify(token.expose(), now()).map(|_| ()), Err(TokenError::Type));
+        let token = tokens.key.issue(ATTEMPT_TYPE, claims(), now(), DurationMs::from_secs(3_601)).unwrap();
+        assert_eq!(tokens.verify(token.expose(), now()).map(|_| ()), Err(TokenError::Lifetime));
+    }
+}

@@ -2,30 +2,6 @@
 //!
 //! Everything here is text as written; [`crate::Verifier::new`] checks it once and refuses what does not fit. A member
 //! that nobody knows is refused too, because a misspelt restriction must not vanish.
-//!
-//! ```toml
-//! [[issuers]]
-//! issuer = "https://id.example.com/realms/main"
-//! audiences = ["gantral"]
-//! algorithms = ["RS256"]
-//! tenant = { claim = "org", tenants = { "Example Ltd" = "example" } }
-//! admin_roles = ["PLATFORM_ADMIN"]
-//!
-//! [issuers.keys.static]
-//! keys = [{ kty = "RSA", kid = "2026-01", n = "…", e = "AQAB" }]
-//!
-//! [issuers.claims]
-//! roles = ["realm_access", "roles"]
-//! role_map = { "risk-officers" = ["RISK_OFFICER"] }
-//!
-//! [issuers.clients.gantral-console]
-//! kind = "human"
-//!
-//! [issuers.clients.refund-agent]
-//! kind = "workload"
-//! teams = ["payments"]
-//! owner = { issuer = "https://id.example.com/realms/main", subject = "6f1c…" }
-//! ```
 
 use std::collections::BTreeMap;
 
@@ -35,6 +11,34 @@ use crate::keys::{Algorithm, JwkSet};
 use crate::principal::PrincipalKind;
 
 /// Every issuer that is believed, side by side.
+///
+/// ```
+/// let config: gantral_identity::IdentityConfig = toml::from_str(r#"
+/// [[issuers]]
+/// issuer = "https://id.example.com/realms/main"
+/// audiences = ["gantral"]
+/// algorithms = ["RS256"]
+/// tenant = { claim = "org", tenants = { "Example Ltd" = "example" } }
+/// admin_roles = ["PLATFORM_ADMIN"]
+///
+/// [issuers.keys.static]
+/// keys = [{ kty = "RSA", kid = "2026-01", n = "…", e = "AQAB" }]
+///
+/// [issuers.claims]
+/// roles = ["realm_access", "roles"]
+/// role_map = { "risk-officers" = ["RISK_OFFICER"] }
+///
+/// [issuers.clients.gantral-console]
+/// kind = "human"
+///
+/// [issuers.clients.refund-agent]
+/// kind = "workload"
+/// teams = ["payments"]
+/// owner = { issuer = "https://id.example.com/realms/main", subject = "6f1c…" }
+/// "#)?;
+/// assert_eq!(config.issuers.len(), 1);
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityConfig {

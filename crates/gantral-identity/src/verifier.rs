@@ -150,3 +150,23 @@ impl std::fmt::Debug for Verifier {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::{DevDirectory, DevIssuer};
+    use crate::signing::TokenKey;
+
+    #[test]
+    fn a_verification_that_ends_after_the_configuration_was_replaced_is_not_remembered() {
+        let now = UnixMillis::new(1_767_225_600_000).unwrap();
+        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let verifier = Verifier::new(&IdentityConfig { issuers: vec![issuer.config()] }).unwrap();
+        let token = issuer.human_token("alice", now).unwrap();
+        let before = verifier.generation();
+        let principal = verifier.verify_anew(&before, token.expose(), now).unwrap();
+        verifier.replace(&IdentityConfig::default()).unwrap();
+        verifier.cache.put(Digest::of(token.expose().as_bytes()), before.number, principal);
+        assert_eq!(verifier.verify(token.expose(), now).map(|_| ()), Err(TokenError::UnknownIssuer));
+    }
+}

@@ -1,6 +1,8 @@
 //! Tokens that must not get in, each one step away from a good one.
 
-use gantral_identity::{TOKEN_BYTES_MAX, TokenError};
+use std::collections::BTreeSet;
+
+use gantral_identity::{NotPermitted, TOKEN_BYTES_MAX, TokenError};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -45,6 +47,7 @@ fn claims_one_step_from_good_are_refused() {
         (json!({"nbf": NOW_SECONDS + 61}), TokenError::NotYetValid),
         (json!({"nbf": "now"}), CLAIM("nbf")),
         (json!({"iat": NOW_SECONDS + 61}), TokenError::NotYetValid),
+        (json!({"iat": NOW_SECONDS + 61, "nbf": NOW_SECONDS - 10}), TokenError::NotYetValid),
         (json!({"iat": null}), CLAIM("iat")),
         (json!({"sub": null}), CLAIM("sub")),
         (json!({"sub": ""}), CLAIM("sub")),
@@ -303,10 +306,10 @@ fn neither_errors_nor_debug_output_show_the_token() {
 
 #[test]
 fn every_refusal_has_its_own_code() {
-    let mut codes: Vec<_> = TokenError::ALL.iter().map(|error| error.code()).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    assert_eq!(codes.len(), TokenError::ALL.len());
+    let tokens = TokenError::ALL.iter().map(|error| error.code());
+    let standing = NotPermitted::ALL.iter().map(|error| error.code());
+    let codes: Vec<_> = tokens.chain(standing).collect();
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
 }
 
 fn good_header() -> String {
