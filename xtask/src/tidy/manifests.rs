@@ -134,6 +134,26 @@ pub fn check_text(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Finds versions in the root manifest that no crate takes: they look like decisions and are leftovers.
+pub fn check_workspace_dependencies(tree: &Tree) -> Vec<Finding> {
+    let manifests: Vec<&str> = tree.texts_ending(&["/Cargo.toml"]).map(|(_, manifest)| manifest).collect();
+    let taken = |name: &str| {
+        let forms = [format!("{name}.workspace"), format!("{name} = {{ workspace")];
+        manifests.iter().flat_map(|manifest| manifest.lines()).any(|line| {
+            forms.iter().any(|form| line.starts_with(form))
+                || line.ends_with(&format!("dependencies.{name}]"))
+        })
+    };
+    let root = tree.text("Cargo.toml").unwrap_or_default();
+    let lines = (1..).zip(root.lines()).skip_while(|(_, line)| *line != "[workspace.dependencies]").skip(1);
+    let entries = lines.take_while(|(_, line)| !line.starts_with('['));
+    entries
+        .filter_map(|(number, line)| Some((number, line.split_once(" = ")?.0)))
+        .filter(|(_, name)| !name.starts_with('#') && !taken(name))
+        .map(|(number, name)| Finding::new("Cargo.toml", number, format!("`{name}` is used by no crate")))
+        .collect()
+}
+
 /// Versions and sources stand in the root manifest only.
 fn check_versions(path: &str, manifest: &str) -> Vec<Finding> {
     let mut section = "";
@@ -172,6 +192,15 @@ mod tests {
         let found =
             found("[dependencies]\nhex.workspace = true\nserde = \"1\"\n\n[lints]\nworkspace = true\n");
         assert_eq!(found, ["takes its version elsewhere than from the workspace"]);
+    }
+
+    #[test]
+    fn version_that_no_crate_takes_is_found() {
+        let root = "[workspace.dependencies]\n# Why.\na = \"1\"\nb = { version = \"1\" }\nb-c = \"1\"\nd = \"1\"\n\n[profile.dev]\nx = 1\n";
+        let member = "[dependencies]\na.workspace = true\nb = { workspace = true }\n[target.'cfg(unix)'.dependencies.d]\n";
+        let tree = Tree::of(&[("Cargo.toml", root), ("crates/x/Cargo.toml", member)]);
+        let found: Vec<String> = check_workspace_dependencies(&tree).iter().map(Finding::to_string).collect();
+        assert_eq!(found, ["Cargo.toml:5: `b-c` is used by no crate"]);
     }
 
     #[test]

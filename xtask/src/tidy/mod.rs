@@ -54,6 +54,7 @@ const FILE_CHECKS: &[Check] = &[
     files::check_modules_are_named,
     links::check,
     manifests::check_text,
+    manifests::check_workspace_dependencies,
     text::check_lengths,
     text::check_marks,
     text::check_machine_paths,
