@@ -1,1 +1,27 @@
 //! Policy points: Rego in a supervised child process.
+//!
+//! Policy advises; the engine enforces. This crate turns a policy version and an input into an
+//! [`Evaluation`](gantral_core::policy::Evaluation) or an [`EvalFailure`](gantral_core::policy::EvalFailure), and never
+//! sees how failures are resolved. No policy is ever parsed or evaluated in the server's own process.
+//!
+//! - [`bundle`]: policy bundles and their content digests.
+//! - [`input`] and [`output`]: the contract between the engine and policies.
+//! - [`RegoPolicyPoint`]: the policy point of the engine, over a pool of workers.
+//! - [`run_worker`]: the whole life of one worker process.
+//! - [`check`]: publish checks, tests and explained evaluations, for policy authors.
+
+pub mod bundle;
+pub mod check;
+mod frame;
+pub mod input;
+pub mod output;
+mod pool;
+mod process;
+mod rego;
+mod worker;
+
+pub use frame::Refused;
+pub use pool::{PoolConfig, WorkerStatus};
+pub use process::WorkerCommand;
+pub use rego::{BundleSource, ENGINE_VERSION, RegoPolicyPoint, SourceUnavailable, StartError};
+pub use worker::{WorkerError, run_worker};

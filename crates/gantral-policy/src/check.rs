@@ -1,0 +1,183 @@
+//! What policy authors run: publish checks, tests, and one evaluation with its explanation.
+//!
+//! Each runs in a worker of its own with a generous time limit: what kills that worker never reaches the pool. The
+//! calls block; a server calls them from a thread that may.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use gantral_core::policy::{EvalFailure, Evaluation};
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Bundle, BundleError};
+use crate::frame::{Refused, Request};
+use crate::output;
+use crate::process::{Exchange, WorkerCommand, WorkerProcess};
+
+/// How long a check with all its tests may take. Runtime limits are a hundred times tighter.
+pub const CHECK_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Something in a bundle that keeps it from being published, or a warning about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The file within the bundle; empty when no single file is at fault.
+    pub file: String,
+    /// The line, from 1; 0 when unknown.
+    pub line: u64,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.file.as_str(), self.line) {
+            ("", _) => f.write_str(&self.message),
+            (file, 0) => write!(f, "{file}: {}", self.message),
+            (file, line) => write!(f, "{file}:{line}: {}", self.message),
+        }
+    }
+}
+
+/// What became of one test rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestOutcome {
+    /// The rule is `true`.
+    Passed,
+    /// The rule is anything else, undefined included.
+    Failed,
+    /// The rule could not be evaluated.
+    Errored,
+    /// The rule's name begins with `todo_`.
+    Skipped,
+}
+
+/// One test rule and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// The package, without `data.`.
+    pub package: String,
+    /// The name of the rule.
+    pub name: String,
+    /// The file it stands in.
+    pub file: String,
+    /// What became of it.
+    pub outcome: TestOutcome,
+    /// The value or the error, when it did not pass.
+    pub detail: Option<String>,
+}
+
+/// The results of all tests of a bundle, in the order of files and lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Every test.
+    pub tests: Vec<TestResult>,
+}
+
+impl TestReport {
+    /// Returns how many tests ended so.
+    pub fn count(&self, outcome: TestOutcome) -> usize {
+        self.tests.iter().filter(|test| test.outcome == outcome).count()
+    }
+
+    /// Tells whether nothing failed; a bundle without tests passes.
+    pub fn passed(&self) -> bool {
+        self.count(TestOutcome::Failed) + self.count(TestOutcome::Errored) == 0
+    }
+}
+
+/// Whether a bundle may be published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// What keeps it from being published.
+    pub problems: Vec<Problem>,
+    /// What should be looked at.
+    pub warnings: Vec<Problem>,
+    /// Its tests; none are run while there are problems.
+    pub tests: TestReport,
+}
+
+impl CheckReport {
+    /// Tells whether the bundle may be published.
+    pub fn passed(&self) -> bool {
+        self.problems.is_empty() && self.tests.passed()
+    }
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The worker could not be started: the environment's fault.
+    #[error("cannot start a policy worker: {0}")]
+    Start(#[source] io::Error),
+    /// The worker gave up or died; resource limits and deadlines are the policy's fault.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The bundle could not be packed.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The worker's report could not be read: another version of the program, or our own mistake.
+    #[error("the policy worker's report cannot be read: {reason}")]
+    Report {
+        /// What the reader said.
+        reason: String,
+    },
+}
+
+/// Checks whether a bundle may be published: that it compiles, calls only what it may, is not recursive, has a decision,
+/// and passes its own tests. Blocks up to [`CHECK_TIME_MAX`].
+pub fn check(worker: &WorkerCommand, bundle: &Bundle) -> Result<CheckReport, CheckError> {
+    read(&run_alone(worker, &[Request::Check(&bundle.to_archive()?)], CHECK_TIME_MAX)?)
+}
+
+/// Runs the tests of a bundle. Blocks up to [`CHECK_TIME_MAX`].
+///
+/// # Errors
+/// A bundle that does not compile is [`CheckError::Refused`].
+pub fn test(worker: &WorkerCommand, bundle: &Bundle) -> Result<TestReport, CheckError> {
+    read(&run_alone(worker, &[Request::Test(&bundle.to_archive()?)], CHECK_TIME_MAX)?)
+}
+
+/// Evaluates one input as a gate would, in a worker of its own, and explains a failure. Blocks up to `limit`.
+///
+/// # Errors
+/// What the engine would record is [`CheckError::Refused`], with a detail for the author.
+pub fn eval(
+    worker: &WorkerCommand,
+    bundle: &Bundle,
+    input: &[u8],
+    limit: Duration,
+) -> Result<Evaluation, CheckError> {
+    let (version, archive) = (bundle.version(), bundle.to_archive()?);
+    let requests = [Request::Load(version, &archive), Request::Eval(version, input)];
+    let answer = run_alone(worker, &requests, limit)?;
+    Ok(output::read(&answer).map_err(|error| Refused::new(EvalFailure::Malformed, error.to_string()))?)
+}
+
+/// Starts a worker, makes the requests one after the other, and returns the last answer.
+fn run_alone(
+    worker: &WorkerCommand,
+    requests: &[Request<'_>],
+    limit: Duration,
+) -> Result<Vec<u8>, CheckError> {
+    let deadline = Instant::now() + limit;
+    let mut process = WorkerProcess::spawn(worker).map_err(CheckError::Start)?;
+    let mut answer = Vec::new();
+    for request in requests {
+        let sent = process.send(std::slice::from_ref(request), deadline);
+        match sent.map_or(Exchange::Closed, |()| process.receive(deadline)) {
+            Exchange::Reply(reply) => answer = reply?,
+            Exchange::TimedOut => {
+                let detail = format!("no answer within {} ms", limit.as_millis());
+                return Err(Refused::new(EvalFailure::DeadlineExceeded, detail).into());
+            }
+            Exchange::Closed => return Err(process.bury().into_refused().into()),
+        }
+    }
+    Ok(answer)
+}
+
+fn read<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, CheckError> {
+    serde_json::from_slice(bytes).map_err(|error| CheckError::Report { reason: error.to_string() })
+}

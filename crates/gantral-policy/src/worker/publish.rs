@@ -1,0 +1,142 @@
+//! The publish checks and the tests of a bundle, as the worker runs them.
+
+use std::collections::BTreeSet;
+
+use gantral_core::policy::EvalFailure;
+use regorus::{Engine, Value};
+
+use super::ast::{Module, Path};
+use super::calls;
+use super::engine::{Compiled, TEST_MODULE_ENDING, translate};
+use crate::bundle::Bundle;
+use crate::check::{CheckReport, Problem, TestOutcome, TestReport, TestResult};
+use crate::frame::Refused;
+use crate::output::MEMBERS;
+
+/// The package that policies answer from.
+const PACKAGE: [&str; 2] = ["gantral", "policy"];
+
+/// Checks a bundle and runs its tests; returns a [`CheckReport`] as JSON.
+pub(super) fn check(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
+    let compiled = match Compiled::new(bundle, |_| true) {
+        Ok(compiled) => compiled,
+        Err(problems) => return report(&CheckReport { problems, ..CheckReport::default() }),
+    };
+    let mut problems = calls::problems(&compiled.modules);
+    problems.extend(misplaced_tests(&compiled.modules));
+    problems.extend(missing_decision(&compiled.modules));
+    // Without its tests a bundle must still be whole: that is how it is evaluated.
+    if problems.is_empty()
+        && let Err(found) = Compiled::new(bundle, |path| !path.ends_with(TEST_MODULE_ENDING))
+    {
+        problems.extend(found);
+    }
+    let warnings = compiled.modules.iter().flat_map(warnings).collect();
+    let tests = if problems.is_empty() { run_tests(compiled) } else { TestReport::default() };
+    report(&CheckReport { problems, warnings, tests })
+}
+
+/// Runs the tests of a bundle; returns a [`TestReport`] as JSON.
+pub(super) fn test(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
+    let first = |problems: Vec<Problem>| {
+        let detail = problems.first().map(ToString::to_string).unwrap_or_default();
+        Refused::new(EvalFailure::Evaluation, detail)
+    };
+    let compiled = Compiled::new(bundle, |_| true).map_err(first)?;
+    let problems = calls::problems(&compiled.modules);
+    if !problems.is_empty() {
+        return Err(first(problems));
+    }
+    report(&run_tests(compiled))
+}
+
+fn report(report: &impl serde::Serialize) -> Result<Vec<u8>, Refused> {
+    serde_json::to_vec(report).map_err(|error| Refused::new(EvalFailure::Evaluation, error.to_string()))
+}
+
+/// Test modules are left out of evaluation, so nothing else may hide in them.
+fn misplaced_tests(modules: &[Module]) -> impl Iterator<Item = Problem> {
+    let is_test = |module: &&Module| module.file.ends_with(TEST_MODULE_ENDING);
+    let misplaced = modules.iter().filter(is_test);
+    misplaced.filter(|module| !module.package.last().is_some_and(|name| name.ends_with("_test"))).map(
+        |module| {
+            let message = "the package of a `_test.rego` file must end in `_test`".to_owned();
+            Problem { file: module.file.clone(), line: 1, message }
+        },
+    )
+}
+
+fn missing_decision(modules: &[Module]) -> Option<Problem> {
+    let defined = modules.iter().filter(|module| module.package == PACKAGE).any(|module| {
+        module.rules.iter().any(|rule| rule.name.first().is_some_and(|name| name == "decision"))
+    });
+    let message = "no rule `decision` in `package gantral.policy`".to_owned();
+    (!defined).then(|| Problem { file: String::new(), line: 0, message })
+}
+
+/// Warns of a decision that is ALLOW by default, and of rules that look like a misspelt member of the contract.
+fn warnings(module: &Module) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for rule in module.rules.iter().filter(|_| module.package == PACKAGE) {
+        let name = rule.name.first().map_or("", String::as_str);
+        let mut warn =
+            |message: String| found.push(Problem { file: module.file.clone(), line: rule.line, message });
+        if name == "decision" && rule.default.as_deref() == Some("ALLOW") {
+            warn("the default decision is ALLOW: an input that no rule expects passes".to_owned());
+        }
+        let near = MEMBERS.iter().find(|member| **member != name && spelt_alike(member, name));
+        if let Some(member) = near.filter(|_| !MEMBERS.contains(&name)) {
+            warn(format!("`{name}` is not read; the contract has `{member}`"));
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// Tells whether two names differ only in a final `s`, in case or in underscores.
+fn spelt_alike(a: &str, b: &str) -> bool {
+    let plain = |name: &str| name.to_lowercase().replace('_', "").trim_end_matches('s').to_owned();
+    plain(a) == plain(b)
+}
+
+fn run_tests(mut compiled: Compiled) -> TestReport {
+    let mut seen: BTreeSet<(Path, String)> = BTreeSet::new();
+    let mut tests = Vec::new();
+    for module in &compiled.modules {
+        for rule in &module.rules {
+            let Some(name) = rule.name.first().filter(|name| is_test_name(name)) else {
+                continue;
+            };
+            // A test may be defined in several parts; it is still one test.
+            if seen.insert((module.package.clone(), name.clone())) {
+                tests.push(run_test(&mut compiled.engine, module, name));
+            }
+        }
+    }
+    TestReport { tests }
+}
+
+fn is_test_name(name: &str) -> bool {
+    name.starts_with("test_") || name.starts_with("todo_")
+}
+
+fn run_test(engine: &mut Engine, module: &Module, name: &str) -> TestResult {
+    let (outcome, detail) = if name.starts_with("todo_") {
+        (TestOutcome::Skipped, None)
+    } else {
+        match engine.clone().eval_rule(rule_path(&module.package, name)) {
+            Ok(Value::Bool(true)) => (TestOutcome::Passed, None),
+            Ok(Value::Undefined) => (TestOutcome::Failed, Some("the rule is undefined".to_owned())),
+            Ok(value) => (TestOutcome::Failed, Some(format!("the rule is {value}"))),
+            Err(error) => (TestOutcome::Errored, Some(translate(&error.to_string()).detail)),
+        }
+    };
+    let (package, file) = (module.package.join("."), module.file.clone());
+    TestResult { package, name: name.to_owned(), file, outcome, detail }
+}
+
+/// Returns a rule's path with each part of its package quoted: a package may have any text as a part.
+fn rule_path(package: &Path, name: &str) -> String {
+    let quoted = package.iter().map(|part| format!("[{}]", serde_json::Value::from(part.as_str())));
+    format!("data{}.{name}", quoted.collect::<String>())
+}

@@ -1,0 +1,126 @@
+//! The contract of the seed: its example, the answers of the example policies, and how failures are resolved.
+
+use gantral_core::policy::{Closed, EvalFailure, FailurePolicy, Materiality, Verdict, resolve_failure};
+use gantral_core::time::DurationMs;
+use gantral_engine::policy_point::PolicyPoint;
+use gantral_policy::bundle::Bundle;
+
+use crate::support::{Point, examples, policy};
+
+fn seed_input(materiality: &str, cost: u64) -> String {
+    format!(
+        r#"{{"instance":{{"materiality":"{materiality}"}},"execution":{{"cost_estimate":{cost}}},"context":{{"attributes":{{}}}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn the_seeds_example_answers_as_the_guide_says() {
+    let point = Point::with_workers(1);
+    let bundle = Bundle::from_directory(&examples().join("seed-example")).unwrap();
+    let roles = |evaluation: &gantral_core::policy::Evaluation| {
+        evaluation.approver_roles.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let low = point.ask(&bundle, &seed_input("LOW", 10)).await.unwrap();
+    assert_eq!((low.verdict, roles(&low)), (Verdict::Allow, vec![]));
+    let medium = point.ask(&bundle, &seed_input("MEDIUM", 200_000)).await.unwrap();
+    assert_eq!((medium.verdict, roles(&medium)), (Verdict::Deny, vec!["TECH_LEAD".to_owned()]));
+    let high = point.ask(&bundle, &seed_input("HIGH", 10)).await.unwrap();
+    assert_eq!((high.verdict, roles(&high)), (Verdict::RequireHuman, vec!["RISK_OFFICER".to_owned()]));
+    assert_eq!(high.decision, br#"{"approver_roles":["RISK_OFFICER"],"decision":"REQUIRE_HUMAN"}"#);
+    let both = point.ask(&bundle, &seed_input("HIGH", 200_000)).await;
+    assert_eq!(both, Err(EvalFailure::Conflict));
+}
+
+#[tokio::test]
+async fn every_member_of_the_output_is_read() {
+    let point = Point::with_workers(1);
+    let rules = r#"decision := "REQUIRE_HUMAN"
+approver_roles := {"B", "A"}
+required_approvals := 2
+timeout := "30m"
+escalation_roles := ["ADMIN"]
+reasons contains "second"
+reasons contains "first"
+helper := "not read""#;
+    let evaluation = point.ask(&policy(rules), "{}").await.unwrap();
+    assert_eq!(evaluation.verdict, Verdict::RequireHuman);
+    assert_eq!(evaluation.approver_roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(evaluation.required_approvals, 2);
+    assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
+    assert_eq!(evaluation.escalation_roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["ADMIN"]);
+    assert_eq!(evaluation.reasons, ["first", "second"]);
+    let text = String::from_utf8(evaluation.decision).unwrap();
+    assert!(text.starts_with(r#"{"approver_roles":["A","B"],"decision":"REQUIRE_HUMAN","#), "{text}");
+    assert!(!text.contains("helper"));
+}
+
+#[tokio::test]
+async fn an_answer_outside_the_contract_is_malformed_and_none_at_all_undefined() {
+    let point = Point::with_workers(1);
+    for (rules, expect) in [
+        (r#"decision := "MAYBE""#, EvalFailure::Malformed),
+        (r#"decision := "allow""#, EvalFailure::Malformed),
+        (r#"decision := true"#, EvalFailure::Malformed),
+        (r#"decision := {"a": 1}"#, EvalFailure::Malformed),
+        (r#"decision contains "ALLOW""#, EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\napprover_roles := []", EvalFailure::Malformed),
+        ("decision := \"ALLOW\"\ntimeout := 30", EvalFailure::Malformed),
+        ("decision := \"ALLOW\"\nrequired_approvals := 0", EvalFailure::Malformed),
+        ("decision := \"ALLOW\" if false", EvalFailure::Undefined),
+        ("allow := true", EvalFailure::Undefined),
+        ("decision := \"ALLOW\" if input.missing.member == 1", EvalFailure::Undefined),
+    ] {
+        assert_eq!(point.ask(&policy(rules), "{}").await, Err(expect), "{rules}");
+    }
+    let elsewhere = crate::support::module("package other\ndecision := \"ALLOW\"");
+    assert_eq!(point.ask(&elsewhere, "{}").await, Err(EvalFailure::Undefined));
+}
+
+#[tokio::test]
+async fn the_clock_of_a_policy_is_the_instant_in_its_input() {
+    let point = Point::with_workers(1);
+    let bundle =
+        policy("default decision := \"DENY\"\ndecision := \"ALLOW\" if time.now_ns() == 1700000000123000000");
+    let at = |now: &str| format!(r#"{{"now":"{now}"}}"#);
+    let verdict = |answer: Result<gantral_core::policy::Evaluation, _>| answer.map(|e| e.verdict);
+    assert_eq!(verdict(point.ask(&bundle, &at("2023-11-14T22:13:20.123Z")).await), Ok(Verdict::Allow));
+    assert_eq!(verdict(point.ask(&bundle, &at("2023-11-14T22:13:20.124Z")).await), Ok(Verdict::Deny));
+    assert_eq!(verdict(point.ask(&bundle, "{}").await), Ok(Verdict::Deny));
+}
+
+#[tokio::test]
+async fn data_stands_below_the_folders_of_its_files() {
+    let point = Point::with_workers(1);
+    let bundle = Bundle::from_files([
+        ("policy.rego", b"package gantral.policy\ndecision := data.team.rules.word".to_vec()),
+        ("team/rules/data.json", br#"{"word": "ALLOW"}"#.to_vec()),
+        ("data.json", br#"{"team": {"other": 1}}"#.to_vec()),
+    ])
+    .unwrap();
+    assert_eq!(point.ask(&bundle, "{}").await.map(|e| e.verdict), Ok(Verdict::Allow));
+}
+
+#[tokio::test]
+async fn the_recorded_engine_is_the_one_that_the_workspace_pins() {
+    let id = Point::with_workers(1).rego.id();
+    let manifest = include_str!("../../../../Cargo.toml");
+    assert!(manifest.contains(&format!("regorus = {{ version = \"={}\"", id.version)));
+}
+
+#[test]
+fn every_failure_at_every_materiality_is_resolved_as_the_matrix_says() {
+    for materiality in Materiality::ALL {
+        for failure in EvalFailure::ALL {
+            for open_on_outage in [false, true] {
+                for (closed, shut) in
+                    [(Closed::Deny, Verdict::Deny), (Closed::RequireHuman, Verdict::RequireHuman)]
+                {
+                    let config = FailurePolicy { closed, open_on_outage };
+                    let opens = open_on_outage && materiality != Materiality::High && failure.is_outage();
+                    let expect = if opens { Verdict::Allow } else { shut };
+                    assert_eq!(resolve_failure(materiality, failure, config), expect);
+                }
+            }
+        }
+    }
+}

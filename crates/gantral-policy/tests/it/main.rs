@@ -1,0 +1,15 @@
+//! Policies in real worker processes: this program starts itself as the worker.
+
+mod contract;
+mod hostile;
+mod publishing;
+mod supervision;
+mod support;
+
+/// Becomes a worker when [`support::worker_command`] starts this program with a socket as standard input.
+#[test]
+fn worker_process() {
+    if support::is_worker() {
+        gantral_policy::run_worker().expect("the worker runs until its socket closes");
+    }
+}

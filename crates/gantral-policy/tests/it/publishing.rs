@@ -1,0 +1,148 @@
+//! What policy authors see: checks, tests, one explained evaluation.
+
+use std::time::Duration;
+
+use gantral_core::policy::{EvalFailure, Verdict};
+use gantral_policy::bundle::Bundle;
+use gantral_policy::check::{CheckError, TestOutcome, check, eval, test};
+
+use crate::support::{PATIENT, examples, policy, worker_command};
+
+#[test]
+fn every_example_may_be_published_and_passes_its_own_tests() {
+    for name in ["refunds", "deploys", "seed-example"] {
+        let bundle = Bundle::from_directory(&examples().join(name)).unwrap();
+        let report = check(&worker_command(), &bundle).unwrap();
+        assert!(report.passed(), "{name}: {report:#?}");
+        assert!(report.tests.count(TestOutcome::Passed) >= 4, "{name}");
+        assert_eq!(report.warnings.is_empty(), name != "seed-example", "{name}: {:?}", report.warnings);
+    }
+}
+
+#[test]
+fn the_seeds_example_is_published_with_a_warning() {
+    let bundle = Bundle::from_directory(&examples().join("seed-example")).unwrap();
+    let report = check(&worker_command(), &bundle).unwrap();
+    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["policy.rego:3: the default decision is ALLOW: an input that no rule expects passes"]
+    );
+    assert_eq!(report.tests.count(TestOutcome::Skipped), 1);
+}
+
+#[test]
+fn what_may_not_be_published_is_named_with_its_line() {
+    for (rules, expect) in [
+        ("x := 1", "no rule `decision` in `package gantral.policy`"),
+        (
+            "decision := \"ALLOW\"\nx := http.send({})",
+            "policy.rego:3: the function `http.send` is not available to policies",
+        ),
+        (
+            "decision := f(1)\nf(x) := g(x)\ng(x) := f(x)",
+            "policy.rego:3: rules must not be recursive: gantral.policy.f -> gantral.policy.g -> gantral.policy.f",
+        ),
+        ("decision := [[[[[[[[[[[1]]]]]]]]]]]", "policy.rego:2: brackets nest deeper than 10"),
+        ("decision := \"ALLOW\" if {", "policy.rego:"),
+    ] {
+        let report = check(&worker_command(), &policy(rules)).unwrap();
+        assert!(!report.passed());
+        let first = report.problems.first().map(ToString::to_string).unwrap_or_default();
+        assert!(first.starts_with(expect), "{rules}: {first}");
+    }
+}
+
+#[test]
+fn a_test_module_outside_a_test_package_is_not_published() {
+    let bundle = Bundle::from_files([
+        ("policy.rego", b"package gantral.policy\ndefault decision := \"DENY\"".to_vec()),
+        ("sly_test.rego", b"package gantral.policy\ndecision := \"ALLOW\" if true".to_vec()),
+    ])
+    .unwrap();
+    let report = check(&worker_command(), &bundle).unwrap();
+    assert!(report.problems.iter().any(|problem| problem.file == "sly_test.rego"), "{report:?}");
+}
+
+#[test]
+fn only_true_passes_a_test_and_todo_skips_it() {
+    let tests = r#"package gantral.policy_test
+test_true if data.gantral.policy.decision == "ALLOW"
+test_false := false
+test_undefined if 1 == 2
+test_number := 1
+test_error if to_number("x") == 1
+todo_test_later if false
+helper := 1"#;
+    let bundle = Bundle::from_files([
+        ("policy.rego", b"package gantral.policy\ndecision := \"ALLOW\"".to_vec()),
+        ("policy_test.rego", tests.as_bytes().to_vec()),
+    ])
+    .unwrap();
+    let report = test(&worker_command(), &bundle).unwrap();
+    let outcomes: Vec<(&str, TestOutcome)> =
+        report.tests.iter().map(|test| (test.name.as_str(), test.outcome)).collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("test_true", TestOutcome::Passed),
+            ("test_false", TestOutcome::Failed),
+            ("test_undefined", TestOutcome::Failed),
+            ("test_number", TestOutcome::Failed),
+            ("test_error", TestOutcome::Errored),
+            ("todo_test_later", TestOutcome::Skipped),
+        ]
+    );
+    assert!(!report.passed());
+}
+
+#[test]
+fn a_test_that_eats_memory_ends_the_check_and_nothing_else() {
+    let doubling =
+        (1..40).map(|n| format!("s{n} := concat(\"\", [s{0}, s{0}])\n", n - 1)).collect::<String>();
+    let tests =
+        format!("package gantral.policy_test\ns0 := \"aaaaaaaa\"\n{doubling}test_bomb if count(s39) > 0");
+    let bundle = Bundle::from_files([
+        ("policy.rego", b"package gantral.policy\ndecision := \"ALLOW\"".to_vec()),
+        ("policy_test.rego", tests.into_bytes()),
+    ])
+    .unwrap();
+    match check(&worker_command(), &bundle) {
+        Err(CheckError::Refused(refused)) => assert_eq!(refused.failure, EvalFailure::ResourceLimit),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_evaluation_is_explained() {
+    let bundle = Bundle::from_directory(&examples().join("refunds")).unwrap();
+    let ask = |amount: i64| {
+        format!(
+            r#"{{"instance":{{"materiality":"LOW"}},"action":{{"parameters":{{"amount_minor":{amount},"currency":"EUR"}}}}}}"#
+        )
+    };
+    let evaluation = eval(&worker_command(), &bundle, ask(480).as_bytes(), PATIENT).unwrap();
+    assert_eq!(evaluation.verdict, Verdict::Allow);
+    let evaluation = eval(&worker_command(), &bundle, ask(480_000).as_bytes(), PATIENT).unwrap();
+    assert_eq!(evaluation.verdict, Verdict::RequireHuman);
+    assert_eq!(evaluation.reasons, ["a refund of 480000 is above 5000"]);
+}
+
+#[test]
+fn a_failed_evaluation_says_where() {
+    let conflict = policy("decision := \"ALLOW\" if true\ndecision := \"DENY\" if true");
+    match eval(&worker_command(), &conflict, b"{}", PATIENT) {
+        Err(CheckError::Refused(refused)) => {
+            assert_eq!(refused.failure, EvalFailure::Conflict);
+            assert!(refused.detail.contains("policy.rego:3"), "{}", refused.detail);
+        }
+        other => panic!("{other:?}"),
+    }
+    let endless = policy(
+        "r := numbers.range(1, 2000)\ndecision := \"ALLOW\" if count([1 | some a in r; some b in r; some c in r]) == 0",
+    );
+    match eval(&worker_command(), &endless, b"{}", Duration::from_millis(200)) {
+        Err(CheckError::Refused(refused)) => assert_eq!(refused.failure, EvalFailure::DeadlineExceeded),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,234 @@
+//! Workers that die, deadlines, versions, and the queue.
+
+use std::time::{Duration, Instant};
+
+use gantral_core::digest::Digest;
+use gantral_core::policy::{EvalFailure, PolicyVersionId, Verdict};
+use gantral_engine::policy_point::PolicyPoint;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{PATIENT, Point, policy};
+
+/// Takes long enough to be killed in the middle, and ends by itself within a test's patience.
+const SLOW: &str = r#"r := numbers.range(1, 250)
+decision := "ALLOW" if count([1 | some a in r; some b in r; some c in [1, 2, 3, 4]; a + b + c < 0]) == 0"#;
+/// Does not end within any patience.
+const ENDLESS: &str = r#"r := numbers.range(1, 2000)
+decision := "ALLOW" if count([1 | some a in r; some b in r; some c in r; some d in r; a + b + c + d < 0]) == 0"#;
+const GOOD: &str = r#"decision := "ALLOW""#;
+
+fn kill_workers(point: &Point) -> usize {
+    let pids: Vec<u32> = point.rego.workers().iter().filter_map(|worker| worker.pid).collect();
+    for pid in &pids {
+        let pid = Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap();
+        // One that is gone already needs no signal.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    pids.len()
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_mid_evaluation_is_replaced_and_the_evaluation_done_again() {
+    let point = Point::with_workers(1);
+    let slow = policy(SLOW);
+    point.rego.ready(point.shelf.put(&slow)).await.unwrap();
+    let (answer, ()) = tokio::join!(point.ask(&slow, "{}"), async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(kill_workers(&point), 1);
+    });
+    assert_eq!(answer.map(|evaluation| evaluation.verdict), Ok(Verdict::Allow));
+    assert_eq!(point.rego.workers()[0].restarts, 1);
+}
+
+#[tokio::test]
+async fn a_worker_killed_with_no_time_left_is_unavailable_or_late() {
+    let point = Point::with_workers(1);
+    let slow = policy(ENDLESS);
+    point.rego.ready(point.shelf.put(&slow)).await.unwrap();
+    let limit = Duration::from_millis(100);
+    let (answer, ()) = tokio::join!(point.ask_within(&slow, "{}", limit), async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        kill_workers(&point);
+    });
+    let failure = answer.expect_err("there was no time to finish");
+    assert!(failure.is_outage(), "{failure:?}");
+    assert_eq!(point.ask(&policy(GOOD), "{}").await.map(|e| e.verdict), Ok(Verdict::Allow));
+}
+
+#[tokio::test]
+async fn an_evaluation_that_two_workers_were_killed_over_counts_as_the_policys_doing() {
+    let point = Point::with_workers(1);
+    let endless = policy(ENDLESS);
+    point.rego.ready(point.shelf.put(&endless)).await.unwrap();
+    let asked = point.ask_within(&endless, "{}", PATIENT);
+    tokio::pin!(asked);
+    let failure = loop {
+        tokio::select! {
+            answer = &mut asked => break answer.expect_err("it cannot end"),
+            () = tokio::time::sleep(Duration::from_millis(40)) => { kill_workers(&point); }
+        }
+    };
+    assert_eq!(failure, EvalFailure::ResourceLimit);
+}
+
+#[tokio::test]
+async fn a_slow_evaluation_does_not_take_the_others_with_it() {
+    let point = Point::with_workers(1);
+    let (slow, good) = (policy(ENDLESS), policy(GOOD));
+    for bundle in [&slow, &good] {
+        point.rego.ready(point.shelf.put(bundle)).await.unwrap();
+    }
+    let limit = Duration::from_secs(2);
+    let good_asks = (0..8).map(|_| point.ask_within(&good, "{}", limit));
+    let (hostile, others) =
+        tokio::join!(point.ask_within(&slow, "{}", limit), futures_join(good_asks.collect()));
+    assert!(hostile.is_err());
+    for answer in others {
+        assert_eq!(answer.map(|evaluation| evaluation.verdict), Ok(Verdict::Allow));
+    }
+}
+
+async fn futures_join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = pinned.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in pinned.iter_mut().zip(&mut outputs) {
+            if output.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *output = Some(value);
+            }
+        }
+        if outputs.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn versions_are_evaluated_side_by_side_and_fetched_once() {
+    let point = Point::with_workers(1);
+    let (allow, deny) = (policy(GOOD), policy(r#"decision := "DENY""#));
+    assert_ne!(allow.version(), deny.version());
+    for _ in 0..5 {
+        assert_eq!(point.ask(&allow, "{}").await.map(|e| e.verdict), Ok(Verdict::Allow));
+        assert_eq!(point.ask(&deny, "{}").await.map(|e| e.verdict), Ok(Verdict::Deny));
+    }
+    assert_eq!(*point.shelf.fetched.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn more_versions_than_a_worker_keeps_all_answer() {
+    let point = Point::with_workers(1);
+    let bundles: Vec<_> = (0..40).map(|n| policy(&format!("{GOOD}\nversion := {n}"))).collect();
+    for bundle in bundles.iter().chain(&bundles) {
+        assert_eq!(point.ask(bundle, "{}").await.map(|e| e.verdict), Ok(Verdict::Allow));
+    }
+    assert_eq!(point.rego.workers()[0].restarts, 0);
+}
+
+#[tokio::test]
+async fn a_bundle_under_a_wrong_version_is_a_mismatch_and_an_absent_one_unknown() {
+    let point = Point::with_workers(1);
+    let wrong = PolicyVersionId(Digest::of(b"something else"));
+    point.shelf.put_as(wrong, policy(GOOD).to_archive().unwrap());
+    let absent = PolicyVersionId(Digest::of(b"nothing"));
+    assert_eq!(point.rego.ready(wrong).await, Err(EvalFailure::VersionMismatch));
+    assert_eq!(point.rego.evaluate(wrong, b"{}", PATIENT).await, Err(EvalFailure::VersionMismatch));
+    assert_eq!(point.rego.evaluate(absent, b"{}", PATIENT).await, Err(EvalFailure::VersionUnknown));
+    assert_eq!(point.rego.ready(absent).await, Err(EvalFailure::VersionUnknown));
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_worker_is_unavailable_within_the_limit() {
+    let shelf = std::sync::Arc::new(crate::support::Shelf::default());
+    let version = shelf.put(&policy(GOOD));
+    for program in ["/bin/false", "/bin/cat", "/nowhere/at-all"] {
+        let command = gantral_policy::WorkerCommand { program: program.into(), args: Vec::new() };
+        let point = gantral_policy::RegoPolicyPoint::start(
+            &command,
+            gantral_policy::PoolConfig::default(),
+            std::sync::Arc::clone(&shelf) as std::sync::Arc<dyn gantral_policy::BundleSource>,
+        )
+        .unwrap();
+        let started = Instant::now();
+        let failure = point.evaluate(version, b"{}", Duration::from_secs(2)).await.expect_err(program);
+        assert!(
+            matches!(
+                failure,
+                EvalFailure::Unavailable | EvalFailure::ResourceLimit | EvalFailure::DeadlineExceeded
+            ),
+            "{program}: {failure:?}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(4));
+    }
+}
+
+#[tokio::test]
+async fn workers_end_with_their_pool() {
+    let point = Point::with_workers(2);
+    assert!(point.ask(&policy(GOOD), "{}").await.is_ok());
+    let pids: Vec<u32> = point.rego.workers().iter().filter_map(|worker| worker.pid).collect();
+    drop(point);
+    let gone = |pid: &u32| rustix::process::test_kill_process(Pid::from_raw(*pid as i32).unwrap()).is_err();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !pids.iter().all(gone) {
+        assert!(Instant::now() < deadline, "workers are left");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Prints what evaluating costs. Run with `--release`, `--ignored` and `--nocapture`, and nothing beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, not a check"]
+async fn throughput_of_a_small_policy() {
+    let point = std::sync::Arc::new(Point::with_workers(2));
+    let bundle =
+        gantral_policy::bundle::Bundle::from_directory(&crate::support::examples().join("refunds")).unwrap();
+    let version = point.shelf.put(&bundle);
+    point.rego.ready(version).await.unwrap();
+    let input = r#"{"action":{"name":"refund","parameters":{"amount_minor":480,"currency":"EUR"},"target":"order/1"},"context":{"attributes":{},"domain":"finance","trigger":"PAYMENT"},"execution":{"cost_estimate":480,"current_state":"RUNNING","step":"pay"},"identity":{"actor_id":"agent","roles":["AGENT_EXECUTOR"]},"instance":{"instance_id":"07070707-0707-4707-8707-070707070707","materiality":"LOW","owning_team_id":"t","workflow_id":"w","workflow_version":"1"},"policy":{"policy_version_id":"x"}}"#;
+    for clients in [1_usize, 16, 64] {
+        let (started, processor) = (Instant::now(), processor_time(&point));
+        let tasks: Vec<_> = (0..clients)
+            .map(|_| {
+                let point = std::sync::Arc::clone(&point);
+                tokio::spawn(async move {
+                    for _ in 0..20_000 / clients {
+                        let answer = point.rego.evaluate(version, input.as_bytes(), PATIENT).await;
+                        assert_eq!(answer.map(|evaluation| evaluation.verdict), Ok(Verdict::Allow));
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let (wall, used) = (started.elapsed(), processor_time(&point) - processor);
+        let count = (20_000 / clients * clients) as f64;
+        println!(
+            "{clients} clients: {:.0} evaluations per second, {:.1} us of processor time each",
+            count / wall.as_secs_f64(),
+            used.as_secs_f64() * 1e6 / count
+        );
+    }
+}
+
+/// Processor time of this process and its workers so far.
+fn processor_time(point: &Point) -> Duration {
+    let workers = point.rego.workers().into_iter().filter_map(|worker| worker.pid);
+    workers
+        .chain([std::process::id()])
+        .map(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+            // User and system time, in ticks of 10 ms.
+            let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+            Duration::from_millis(ticks * 10)
+        })
+        .sum()
+}
