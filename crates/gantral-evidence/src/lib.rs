@@ -8,4 +8,7 @@ extern crate alloc;
 pub mod container;
 pub mod disclosure;
 pub mod dsse;
+mod fields;
 pub mod keys;
+pub mod seal;
+pub mod statement;
