@@ -10,7 +10,7 @@ use crate::event::{Asked, Executor, Granted, Outcome, PolicyRecord, Reconciled};
 use crate::ids::{ActorId, AttemptNo, GateId, GrantId, Role};
 use crate::policy::{EvalFailure, PolicyVersionId};
 use crate::rule::GatePlan;
-use crate::state::{DecisionKind, Mode, State};
+use crate::state::{ActorKind, DecisionKind, Mode, State};
 use crate::time::{DurationMs, UnixMillis};
 
 /// What policy and floors make of one action, ready to be enforced.
@@ -54,7 +54,7 @@ pub struct Consumer {
     pub freeze_epoch: u64,
 }
 
-/// The use of a grant.
+/// The use of a grant. It is enforced whatever mode is active by now: the grant came from an enforced answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consume {
     /// The consuming attempt.
@@ -73,8 +73,6 @@ pub struct Consume {
     pub consumer: Consumer,
     /// A fresh gate, used when the votes do not suffice.
     pub gate: GateId,
-    /// The mode that is active for this scope.
-    pub mode: Mode,
 }
 
 /// How an attempt is assigned.
@@ -126,8 +124,13 @@ pub enum Command {
     },
     /// Use a grant.
     Consume(Box<Consume>),
-    /// Report an outcome.
-    Report(Outcome),
+    /// Report an outcome: the attempt that consumed, or under SHADOW the newest one.
+    Report {
+        /// The attempt that reports.
+        attempt: AttemptNo,
+        /// What it says.
+        outcome: Outcome,
+    },
     /// Settle an unknown outcome.
     Reconcile(Reconciled),
     /// An attempt ended.
@@ -159,6 +162,18 @@ pub enum Refusal {
     Ended {
         /// Its final state.
         state: State,
+    },
+    /// This kind of actor may never do this.
+    #[error("a {kind} may not do this")]
+    WrongActor {
+        /// The kind.
+        kind: ActorKind,
+    },
+    /// The instance has outlived its time; it ends as soon as nothing is owed.
+    #[error("the instance expired at {at}")]
+    InstanceExpired {
+        /// When.
+        at: UnixMillis,
     },
     /// The command does not fit the state.
     #[error("not possible in state {state}")]
@@ -308,6 +323,6 @@ pub enum Refusal {
 pub struct Decided {
     /// The events, all of one append.
     pub events: Vec<crate::event::Entry>,
-    /// A refusal that stands although events were sealed (an evaluator failure is recorded and refuses).
+    /// A refusal that stands although events were sealed: an evaluator failure is recorded, and refuses.
     pub refusal: Option<Refusal>,
 }

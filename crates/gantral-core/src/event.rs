@@ -102,6 +102,8 @@ pub struct Created {
     pub session: Option<SessionId>,
     /// What set it off, in the word of the policy contract.
     pub trigger: Option<Name>,
+    /// Commitment of the input that the instance was created with.
+    pub context: Option<Digest>,
     /// The end of the instance's time.
     pub expires_at: UnixMillis,
 }

@@ -4,7 +4,7 @@
 //! server, the verifier and the tests all fold this one function. Source: `spec/states.md` §4.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::check::{Fault, check, check_created};
@@ -15,7 +15,7 @@ use crate::event::{
 use crate::ids::{ActorId, AttemptNo, GateId, GrantId, PersonId};
 use crate::policy::PolicyVersionId;
 use crate::rule::{CountedVote, EscalationStep, Rule};
-use crate::state::{Cause, DecisionKind, Mode, OutcomeStatus, State};
+use crate::state::{Cause, DecisionKind, Mode, NextStep, OutcomeStatus, State};
 use crate::time::UnixMillis;
 
 /// The most events that one instance may have.
@@ -50,8 +50,18 @@ pub struct Instance {
     pub weakest_mode: Mode,
     /// Whether anything was ever asked for.
     pub asked: bool,
-    /// Why the engine walks this instance to its end, launching nothing.
+    /// How many attempts were lost.
+    pub lost: u32,
+    /// Whether anything was observed under SHADOW, so that an outcome without a grant may follow.
+    pub observed: bool,
+    /// The status with which the newest attempt exited, until the next one is assigned.
+    pub exited: Option<i32>,
+    /// Why this instance is walked to its end, launching nothing.
     pub walking: Option<Cause>,
+    /// Consumptions without an outcome, kept beside `consumptions` so that no rule scans them all.
+    open: BTreeMap<GrantId, AttemptNo>,
+    /// Consumptions whose outcome nobody knows, kept for the same reason.
+    unknown: BTreeSet<GrantId>,
 }
 
 /// Where authority stands, with what belongs to it.
@@ -131,6 +141,8 @@ pub struct DecidedGate {
 pub struct Grant {
     /// Commitment of the action.
     pub action: Digest,
+    /// Commitment of the context that was evaluated when it was asked for.
+    pub context: Digest,
     /// When it lapses.
     pub expires_at: UnixMillis,
     /// Where it comes from.
@@ -160,6 +172,10 @@ pub struct HumanOrigin {
     pub overridden: bool,
     /// The votes that count for the granted action.
     pub votes: Vec<CountedVote>,
+    /// How many escalation steps had been taken when they decided.
+    pub escalated: usize,
+    /// Whether the deciding vote broke the glass.
+    pub break_glass: bool,
     /// The policy version under which it was asked.
     pub policy_version: PolicyVersionId,
     /// The attempt that the gate retired.
@@ -198,7 +214,12 @@ impl Instance {
             last_at: entry.at,
             weakest_mode: entry.mode,
             asked: false,
+            lost: 0,
+            observed: false,
+            exited: None,
             walking: None,
+            open: BTreeMap::new(),
+            unknown: BTreeSet::new(),
         })
     }
 
@@ -248,12 +269,23 @@ impl Instance {
 
     /// Returns the grants whose outcome nobody knows: they block asks, assignments and consumption.
     pub fn unknown_outcomes(&self) -> impl Iterator<Item = GrantId> + '_ {
-        self.consumptions.iter().filter(|(_, c)| c.outcome == Some(OutcomeStatus::Unknown)).map(|(id, _)| *id)
+        self.unknown.iter().copied()
     }
 
     /// Returns the consumptions that have no outcome at all.
     pub fn open_consumptions(&self) -> impl Iterator<Item = (GrantId, AttemptNo)> + '_ {
-        self.consumptions.iter().filter(|(_, c)| c.outcome.is_none()).map(|(id, c)| (*id, c.attempt))
+        self.open.iter().map(|(id, attempt)| (*id, *attempt))
+    }
+
+    /// Tells whether the outcome of everything that was consumed is known.
+    pub fn is_settled(&self) -> bool {
+        self.open.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Returns how many events may still be needed to settle what was consumed: two where nothing was reported yet
+    /// (UNKNOWN, and what a human finds out), one where that is owed.
+    pub(crate) fn events_owed(&self) -> usize {
+        self.open.len().saturating_mul(2).saturating_add(self.unknown.len())
     }
 
     /// Returns everybody who is in the requester chain, or owns part of it: nobody of these may decide.
@@ -266,8 +298,10 @@ impl Instance {
 
     fn evolve(&mut self, entry: &Entry, hash: Digest) {
         match &entry.event {
-            Event::Created(_) | Event::EvaluatorFailed(_) | Event::Observed(_) => {
-                self.asked |= matches!(entry.event, Event::Observed(_));
+            Event::Created(_) | Event::EvaluatorFailed(_) => {}
+            Event::Observed(_) => {
+                self.asked = true;
+                self.observed = true;
             }
             Event::AttemptAssigned(launch) => {
                 self.assign(entry.attempt, launch, self.phase == Phase::Running)
@@ -288,7 +322,13 @@ impl Instance {
                     live.attached = true;
                 }
             }
-            Event::AttemptEnded(_) => self.live = None,
+            Event::AttemptEnded(detail) => {
+                self.live = None;
+                self.exited = detail.exit_status;
+                // What policy allowed, it allowed to the attempt that asked.
+                self.grants.retain(|_, grant| matches!(grant.origin, Origin::Humans(_)));
+                self.lost = self.lost.saturating_add(u32::from(detail.cause == Cause::Lost));
+            }
             Event::HumanRequired(detail) => self.open_gate(detail, entry.attempt, hash),
             Event::Vote(ballot) => self.count(ballot, entry),
             Event::Approved(granted) => self.grant(granted, entry, false),
@@ -317,7 +357,12 @@ impl Instance {
                 self.asked = true;
                 if let Some(terms) = detail.grant {
                     let origin = Origin::Policy { attempt: entry.attempt };
-                    let grant = Grant { action: detail.action, expires_at: terms.expires_at, origin };
+                    let grant = Grant {
+                        action: detail.action,
+                        context: detail.context,
+                        expires_at: terms.expires_at,
+                        origin,
+                    };
                     self.grants.insert(terms.id, grant);
                 }
             }
@@ -326,15 +371,17 @@ impl Instance {
                 let consumption =
                     Consumption { attempt: entry.attempt, action: detail.action, outcome: None };
                 self.consumptions.insert(detail.grant, consumption);
+                self.open.insert(detail.grant, entry.attempt);
             }
             Event::Outcome(detail) => {
-                if let Some(consumption) = detail.grant.and_then(|id| self.consumptions.get_mut(&id)) {
-                    consumption.outcome = Some(detail.status);
+                if let Some(grant) = detail.grant {
+                    self.settle(grant, detail.status);
                 }
             }
             Event::Reconciled(detail) => {
-                if let Some(consumption) = self.consumptions.get_mut(&detail.grant) {
-                    consumption.outcome = Some(detail.status);
+                self.settle(detail.grant, detail.status);
+                if detail.next == NextStep::Terminate {
+                    self.walking = Some(Cause::Cancelled);
                 }
             }
             Event::Completed(_) => self.phase = Phase::Completed,
@@ -344,13 +391,24 @@ impl Instance {
         }
     }
 
+    fn settle(&mut self, grant: GrantId, status: OutcomeStatus) {
+        let Some(consumption) = self.consumptions.get_mut(&grant) else { return };
+        consumption.outcome = Some(status);
+        self.open.remove(&grant);
+        match status {
+            OutcomeStatus::Unknown => self.unknown.insert(grant),
+            OutcomeStatus::Succeeded | OutcomeStatus::Failed => self.unknown.remove(&grant),
+        };
+    }
+
     /// In RUNNING an assignment replaces a lost attempt and is in force at once; elsewhere the process attaches later.
     fn assign(&mut self, number: AttemptNo, launch: &Launch, attached: bool) {
         self.attempt = number;
+        self.exited = None;
         self.live = Some(LiveAttempt { executor: launch.executor.clone(), attached, retired: false });
     }
 
-    /// Opens a gate: the asking attempt is retired, and what policy granted to it earlier lapses with it.
+    /// Opens a gate: the asking attempt is retired, and every grant that was not used lapses.
     fn open_gate(&mut self, detail: &HumanRequired, attempt: AttemptNo, hash: Digest) {
         self.asked = true;
         self.grants.clear();
@@ -384,6 +442,8 @@ impl Instance {
             asked: gate.asked.action,
             overridden,
             votes: gate.votes_with(&granted.ballot, &entry.actor.id),
+            escalated: gate.escalated,
+            break_glass: granted.ballot.break_glass,
             policy_version: gate.policy_version,
             retired: gate.attempt,
         };
@@ -396,6 +456,7 @@ impl Instance {
         let terms = granted.grant;
         let grant = Grant {
             action: granted.ballot.approved,
+            context: gate.asked.context,
             expires_at: terms.expires_at,
             origin: Origin::Humans(Box::new(origin)),
         };
@@ -409,8 +470,9 @@ impl Gate {
     pub fn votes_with(&self, ballot: &Ballot, actor: &ActorId) -> Vec<CountedVote> {
         let mut votes: Vec<CountedVote> =
             self.votes.iter().filter(|vote| vote.action == ballot.approved).cloned().collect();
-        if let Some(person) = ballot.acts_for.or_else(|| PersonId::from_actor(actor)) {
-            votes.push(CountedVote { person, role: ballot.role.clone(), action: ballot.approved });
+        if let Some(by) = PersonId::from_actor(actor) {
+            let person = ballot.acts_for.unwrap_or(by);
+            votes.push(CountedVote { person, by, role: ballot.role.clone(), action: ballot.approved });
         }
         votes
     }

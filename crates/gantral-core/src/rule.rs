@@ -50,8 +50,10 @@ pub struct Group {
 /// One vote for one resulting action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedVote {
-    /// Who voted.
+    /// Whose vote it is: the person who voted, or for whom a delegate did.
     pub person: PersonId,
+    /// Who cast it. One human never counts twice, whatever hat it wears.
+    pub by: PersonId,
     /// The role under which.
     pub role: Role,
     /// The commitment of the action that the vote grants.
@@ -82,30 +84,21 @@ impl Rule {
         }
     }
 
-    /// Counts votes for one and the same action, in the order in which they were cast.
+    /// Counts votes for one and the same action.
     ///
-    /// A vote counts for every group of its stage that names its role; a person counts once in a group, and in one
-    /// group of a stage only, so that two groups need two people.
+    /// A stage is satisfied when its votes can be seated so that every group is full. A vote takes one seat of a group
+    /// that names its role, and a person one seat of the whole gate, so that two groups need two people. Votes are
+    /// seated in the order in which they were cast, moving earlier ones to another group where that makes room; whoever
+    /// has a seat keeps one, so which group was tried first makes no difference. A rule or stage that asks nobody is
+    /// never satisfied.
     pub fn tally<'a>(&self, votes: impl Iterator<Item = &'a CountedVote> + Clone) -> Tally {
-        let mut used: Vec<PersonId> = Vec::new();
+        let mut seated: Vec<&CountedVote> = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
-            for group in &stage.groups {
-                let mut have = 0u32;
-                for vote in votes.clone() {
-                    if have < group.required
-                        && group.roles.contains(&vote.role)
-                        && !used.contains(&vote.person)
-                    {
-                        used.push(vote.person);
-                        have = have.saturating_add(1);
-                    }
-                }
-                if have < group.required {
-                    return Tally::Open { stage: index };
-                }
+            if !stage.seat(votes.clone(), &mut seated) {
+                return Tally::Open { stage: index };
             }
         }
-        Tally::Satisfied
+        if self.stages.is_empty() { Tally::Open { stage: 0 } } else { Tally::Satisfied }
     }
 
     /// Tells whether a role may vote in the stage that is open after these votes.
@@ -135,6 +128,75 @@ impl Rule {
             group.roles = roles.to_vec();
         }
     }
+}
+
+impl CountedVote {
+    /// Tells whether this person voted, or was voted for by a delegate.
+    pub fn involves(&self, person: PersonId) -> bool {
+        self.person == person || self.by == person
+    }
+}
+
+impl Stage {
+    /// Seats votes of persons who have no seat yet; tells whether every group is full then.
+    fn seat<'a>(
+        &self,
+        votes: impl Iterator<Item = &'a CountedVote>,
+        seated: &mut Vec<&'a CountedVote>,
+    ) -> bool {
+        let mut benches: Vec<Bench<'_, 'a>> =
+            self.groups.iter().map(|group| Bench { group, seats: Vec::new(), visited: false }).collect();
+        for vote in votes {
+            if benches.iter().all(Bench::is_full) {
+                break;
+            }
+            let has_seat = seated.iter().any(|other| other.involves(vote.person) || other.involves(vote.by));
+            for bench in &mut benches {
+                bench.visited = false;
+            }
+            if !has_seat && place(&mut benches, vote) {
+                seated.push(vote);
+            }
+        }
+        !benches.is_empty() && benches.iter().all(Bench::is_full)
+    }
+}
+
+/// The seats of one group, while votes are counted.
+struct Bench<'g, 'v> {
+    group: &'g Group,
+    seats: Vec<&'v CountedVote>,
+    visited: bool,
+}
+
+impl Bench<'_, '_> {
+    fn is_full(&self) -> bool {
+        u32::try_from(self.seats.len()).is_ok_and(|taken| taken >= self.group.required)
+    }
+}
+
+/// Finds a seat, asking those who sit to move to another group; an augmenting path, each group tried once.
+fn place<'v>(benches: &mut [Bench<'_, 'v>], vote: &'v CountedVote) -> bool {
+    for index in 0..benches.len() {
+        let Some(bench) = benches.get_mut(index) else { return false };
+        if bench.visited || !bench.group.roles.contains(&vote.role) {
+            continue;
+        }
+        bench.visited = true;
+        if !bench.is_full() {
+            bench.seats.push(vote);
+            return true;
+        }
+        for (seat, sitting) in bench.seats.clone().into_iter().enumerate() {
+            if place(benches, sitting) {
+                if let Some(freed) = benches.get_mut(index).and_then(|bench| bench.seats.get_mut(seat)) {
+                    *freed = vote;
+                }
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// What a workflow demands whatever policy says. Policy can only tighten it.
@@ -178,6 +240,22 @@ pub struct GatePlan {
     pub escalation: Vec<EscalationStep>,
 }
 
+impl GatePlan {
+    /// Tells whether votes that were cast at a gate that had escalated so many times are enough for this plan.
+    ///
+    /// What the first approvers may grant is enough, and so is what those may grant who were asked after them.
+    pub fn is_met_by(&self, votes: &[CountedVote], escalated: usize) -> bool {
+        let mut rule = self.rule.clone();
+        if rule.tally(votes.iter()) == Tally::Satisfied {
+            return true;
+        }
+        self.escalation.iter().take(escalated).any(|step| {
+            rule.escalate(&step.roles);
+            rule.tally(votes.iter()) == Tally::Satisfied
+        })
+    }
+}
+
 impl Floors {
     /// Returns what a gate must be like when policy answered `evaluation`, or failed (`None`).
     ///
@@ -195,9 +273,13 @@ impl Floors {
             tighten(stage, &self.least_roles);
         }
         let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
-        let next = evaluation.map(|e| e.escalation_roles.as_slice()).unwrap_or_default();
+        // An escalation replaces the roles of every group: nobody may come in that way who lacks a floor role.
+        let above_floor = |role: &&Role| self.least_roles.is_empty() || self.least_roles.contains(role);
+        let next: Vec<Role> = evaluation
+            .map(|e| e.escalation_roles.iter().filter(above_floor).cloned().collect())
+            .unwrap_or_default();
         let escalation = if self.escalate && !next.is_empty() {
-            alloc::vec![EscalationStep { roles: next.to_vec(), duration: timeout }]
+            alloc::vec![EscalationStep { roles: next, duration: timeout }]
         } else {
             Vec::new()
         };

@@ -9,10 +9,10 @@ use crate::state::{Cause, ExecutorKind, OutcomeStatus};
 
 impl Draft<'_> {
     pub(super) fn assign(mut self, assignment: Assignment) -> Result<Decided, Refusal> {
-        if let Some(_live) = &self.instance.live {
+        if self.instance.live.is_some() {
             return Err(Refusal::AttemptAlive { attempt: self.instance.attempt });
         }
-        self.no_unknown_outcome()?;
+        self.settled()?;
         let launch = Launch {
             executor: Some(assignment.executor),
             context: Some(assignment.context),
@@ -26,6 +26,7 @@ impl Draft<'_> {
                 return Err(self.wrong_state());
             }
         };
+        self.not_expired()?;
         self.push_as(event, self.instance.attempt.next());
         self.done()
     }
@@ -42,6 +43,7 @@ impl Draft<'_> {
         if live.attached {
             return self.done();
         }
+        self.not_expired()?;
         let launch = Launch { executor: live.executor.clone(), context: None, lease: None, cause: None };
         match &self.instance.phase {
             Phase::Created => self.push(Event::Started(launch)),
@@ -69,8 +71,8 @@ impl Draft<'_> {
         let Some(live) = &self.instance.live else { return Err(Refusal::AttemptInactive { attempt }) };
         let retired = live.retired;
         self.seal_end(end);
-        let unknown = self.seal_unknown(attempt) || self.instance.unknown_outcomes().next().is_some();
-        if retired || unknown || self.instance.phase != Phase::Running {
+        self.seal_unknown(attempt);
+        if retired || !self.instance.is_settled() || self.instance.phase != Phase::Running {
             return self.done();
         }
         match end {
@@ -83,10 +85,7 @@ impl Draft<'_> {
 
     pub(super) fn complete(mut self, attempt: AttemptNo) -> Result<Decided, Refusal> {
         self.acting(attempt)?;
-        self.no_unknown_outcome()?;
-        if let Some((grant, _)) = self.instance.open_consumptions().next() {
-            return Err(Refusal::OutcomeOpen { grant });
-        }
+        self.settled()?;
         self.seal_end(AttemptEnd::Exited(0));
         self.push(Event::Completed(Ended { cause: None, policy: None }));
         self.done()
@@ -112,12 +111,11 @@ impl Draft<'_> {
         self.push(Event::AttemptEnded(AttemptEnded { executor, cause, exit_status }));
     }
 
-    /// Seals UNKNOWN for everything that the attempt consumed and never reported; tells whether there was any.
-    fn seal_unknown(&mut self, attempt: AttemptNo) -> bool {
-        let mut any = false;
-        for (grant, by) in self.instance.open_consumptions() {
+    /// Seals UNKNOWN for everything that the attempt consumed and never reported.
+    fn seal_unknown(&mut self, attempt: AttemptNo) {
+        let instance = self.instance;
+        for (grant, by) in instance.open_consumptions() {
             if by == attempt {
-                any = true;
                 let outcome = Outcome {
                     grant: Some(grant),
                     status: OutcomeStatus::Unknown,
@@ -125,16 +123,8 @@ impl Draft<'_> {
                     evidence: alloc::vec::Vec::new(),
                     cost: None,
                 };
-                let entry = crate::event::Entry {
-                    event: Event::Outcome(outcome),
-                    actor: self.actor.clone(),
-                    attempt: self.instance.attempt,
-                    mode: self.mode,
-                    at: self.now,
-                };
-                self.events.push(entry);
+                self.push(Event::Outcome(outcome));
             }
         }
-        any
     }
 }

@@ -1,14 +1,14 @@
 //! Asking for authority, and using it.
 
-use super::Draft;
+use super::{Draft, after};
 use crate::command::{Advice, Ask, Consume, Consumer, Decided, Refusal};
 use crate::event::{
     Allowed, Asked, Consumed, Ended, Event, GrantTerms, GuardRecord, HumanRequired, Outcome, PolicyRecord,
 };
-use crate::ids::GrantId;
+use crate::ids::{AttemptNo, GrantId};
 use crate::instance::{Grant, Origin, Phase};
 use crate::policy::Verdict;
-use crate::rule::{GatePlan, Tally};
+use crate::rule::GatePlan;
 use crate::state::{Cause, Mode, OutcomeStatus};
 use crate::time::DurationMs;
 
@@ -22,6 +22,8 @@ impl Draft<'_> {
         }
         self.acting(ask.attempt)?;
         self.no_unknown_outcome()?;
+        self.not_expired()?;
+        self.unused(ask.grant)?;
         self.mode = ask.mode;
         if ask.advice.policy.failure.is_some() {
             self.push(Event::EvaluatorFailed(ask.advice.policy.clone()));
@@ -38,7 +40,7 @@ impl Draft<'_> {
     }
 
     fn allow(mut self, ask: Ask) -> Result<Decided, Refusal> {
-        let expires_at = self.now.plus(ask.grant_lifetime).min(self.instance.created.expires_at);
+        let expires_at = after(self.now, ask.grant_lifetime).min(self.instance.created.expires_at);
         self.push(Event::Allowed(allowed(&ask, Some(GrantTerms { id: ask.grant, expires_at }))));
         if let Some(consumer) = ask.consume {
             let event = consumed(ask.grant, ask.gate.action, consumer, ask.advice.policy, self.now);
@@ -47,19 +49,24 @@ impl Draft<'_> {
         self.done()
     }
 
+    /// Opens a gate. A retired attempt owes nothing, so that whatever humans say can take effect at once: an outcome
+    /// that was not reported comes first.
     fn open_gate(mut self, gate: Asked, advice: Advice) -> Result<Decided, Refusal> {
         let Some(GatePlan { rule, timeout, escalation }) = advice.plan else {
             let refusal = Some(Refusal::NobodyEligible { version: advice.policy.version });
             return Ok(Decided { events: self.events, refusal });
         };
+        if let Err(refusal) = self.nothing_open() {
+            return Ok(Decided { events: self.events, refusal: Some(refusal) });
+        }
         let end = self.instance.created.expires_at;
         let latest = DurationMs::new(timeout.get().saturating_mul(EXTENSION_FACTOR));
         let detail = HumanRequired {
-            gate,
+            gate: Asked { version: 1, ..gate },
             rule,
-            deadline: self.now.plus(timeout).min(end),
+            deadline: after(self.now, timeout).min(end),
             escalation,
-            latest_deadline: self.now.plus(latest).min(end),
+            latest_deadline: after(self.now, latest).min(end),
             policy: advice.policy,
         };
         self.push(Event::HumanRequired(detail));
@@ -68,11 +75,18 @@ impl Draft<'_> {
 
     fn deny(mut self, policy: PolicyRecord) -> Result<Decided, Refusal> {
         // An action that was consumed and never reported must not vanish behind the denial of another one.
-        if let Some((grant, _)) = self.instance.open_consumptions().next() {
-            return Ok(Decided { events: self.events, refusal: Some(Refusal::OutcomeOpen { grant }) });
+        if let Err(refusal) = self.nothing_open() {
+            return Ok(Decided { events: self.events, refusal: Some(refusal) });
         }
         self.push(Event::Terminated(Ended { cause: Some(Cause::Denied), policy: Some(policy) }));
         self.done()
+    }
+
+    /// Refuses the identifier of a grant that exists or was used.
+    pub(super) fn unused(&self, grant: GrantId) -> Result<(), Refusal> {
+        let known =
+            self.instance.grants.contains_key(&grant) || self.instance.consumptions.contains_key(&grant);
+        if known { Err(Refusal::GrantUnusable { grant }) } else { Ok(()) }
     }
 
     pub(super) fn consume(mut self, consume: Consume) -> Result<Decided, Refusal> {
@@ -81,7 +95,6 @@ impl Draft<'_> {
         }
         self.acting(consume.attempt)?;
         self.no_unknown_outcome()?;
-        self.mode = consume.mode;
         let grant = self.usable(&consume)?.clone();
         for advice in consume.under_gate.iter().chain([&consume.under_current]) {
             if let Some(failure) = advice.policy.failure {
@@ -92,28 +105,22 @@ impl Draft<'_> {
                 });
             }
         }
-        let strictest = consume
-            .under_gate
-            .into_iter()
-            .chain([consume.under_current.clone()])
-            .find(|advice| !self.suffices(advice, &grant));
+        let Consume { attempt: _, grant: id, action: _, context, under_gate, under_current, consumer, gate } =
+            consume;
+        let evaluations = [under_gate, Some(under_current.clone())];
+        let insufficient = || evaluations.iter().flatten().filter(|advice| !self.suffices(advice, &grant));
+        // A denial under either version is stronger than the wish of the other for a human.
+        let strictest = insufficient().max_by_key(|advice| advice.policy.verdict).cloned();
         match strictest {
             None => {
-                let policy = consume.under_current.policy;
-                let event = consumed(consume.grant, grant.action, consume.consumer, policy, self.now);
+                let event = consumed(id, grant.action, consumer, under_current.policy, self.now);
                 self.push(event);
                 self.done()
             }
             Some(advice) if advice.policy.verdict == Verdict::Deny => self.deny(advice.policy),
             Some(advice) => {
-                let gate = Asked {
-                    id: consume.gate,
-                    version: 1,
-                    action: grant.action,
-                    context: consume.context,
-                    step: None,
-                };
-                self.open_gate(gate, advice)
+                let asked = Asked { id: gate, version: 1, action: grant.action, context, step: None };
+                self.open_gate(asked, advice)
             }
         }
     }
@@ -141,36 +148,34 @@ impl Draft<'_> {
     fn suffices(&self, advice: &Advice, grant: &Grant) -> bool {
         match (advice.policy.verdict, &grant.origin) {
             (Verdict::Allow, _) => true,
-            (Verdict::RequireHuman, Origin::Humans(origin)) => advice
-                .plan
-                .as_ref()
-                .is_some_and(|plan| plan.rule.tally(origin.votes.iter()) == Tally::Satisfied),
+            (Verdict::RequireHuman, Origin::Humans(origin)) => {
+                let met = |plan: &GatePlan| plan.is_met_by(&origin.votes, origin.escalated);
+                origin.break_glass || advice.plan.as_ref().is_some_and(met)
+            }
             (Verdict::RequireHuman, Origin::Policy { .. }) | (Verdict::Deny, _) => false,
         }
     }
 
-    pub(super) fn report(mut self, outcome: Outcome) -> Result<Decided, Refusal> {
-        if outcome.status == OutcomeStatus::Unknown {
-            return Err(match outcome.grant {
-                Some(grant) => Refusal::OutcomeNotOwed { grant },
-                None => self.wrong_state(),
-            });
-        }
-        let attempt = match outcome.grant {
-            Some(grant) => match self.instance.consumptions.get(&grant) {
-                Some(consumption)
-                    if !matches!(
-                        consumption.outcome,
-                        Some(OutcomeStatus::Succeeded | OutcomeStatus::Failed)
-                    ) =>
-                {
-                    consumption.attempt
+    pub(super) fn report(mut self, attempt: AttemptNo, outcome: Outcome) -> Result<Decided, Refusal> {
+        match outcome.grant {
+            Some(grant) => {
+                let owed = outcome.status != OutcomeStatus::Unknown
+                    && self.instance.consumptions.get(&grant).is_some_and(|consumption| {
+                        consumption.attempt == attempt
+                            && matches!(consumption.outcome, None | Some(OutcomeStatus::Unknown))
+                    });
+                if !owed {
+                    return Err(Refusal::OutcomeNotOwed { grant });
                 }
-                Some(_) | None => return Err(Refusal::OutcomeNotOwed { grant }),
-            },
-            None if self.instance.weakest_mode == Mode::Shadow => self.instance.attempt,
-            None => return Err(self.wrong_state()),
-        };
+            }
+            None if !self.instance.observed || outcome.status == OutcomeStatus::Unknown => {
+                return Err(self.wrong_state());
+            }
+            None if attempt != self.instance.attempt => {
+                return Err(Refusal::StaleAttempt { attempt, newest: self.instance.attempt });
+            }
+            None => self.mode = Mode::Shadow,
+        }
         self.push_as(Event::Outcome(outcome), attempt);
         self.done()
     }
@@ -191,7 +196,7 @@ fn consumed(
         grant,
         action,
         executor: consumer.executor,
-        act_by: now.plus(consumer.act_within),
+        act_by: after(now, consumer.act_within),
         guard: GuardRecord {
             governance_head: consumer.governance_head,
             freeze_epoch: consumer.freeze_epoch,

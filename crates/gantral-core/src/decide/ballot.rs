@@ -3,7 +3,7 @@
 use super::Draft;
 use crate::check::is_sufficient;
 use crate::command::{Command, Decided, Refusal};
-use crate::event::{Ballot, Ended, Event, GateMoved, Granted, Rejected};
+use crate::event::{Ballot, Ended, Event, GateMoved, GrantTerms, Granted, Rejected};
 use crate::ids::{GateId, PersonId};
 use crate::instance::{Gate, Instance, Phase};
 use crate::rule::Tally;
@@ -13,7 +13,11 @@ use crate::time::UnixMillis;
 /// Tells whoever comes second who decided first.
 pub(super) fn already_decided(instance: &Instance, command: &Command) -> Option<Refusal> {
     let Command::Decide(granted) = command else { return None };
-    let decided = instance.decided.as_ref().filter(|decided| decided.id == granted.ballot.gate)?;
+    decided_before(instance, granted.ballot.gate)
+}
+
+fn decided_before(instance: &Instance, gate: GateId) -> Option<Refusal> {
+    let decided = instance.decided.as_ref().filter(|decided| decided.id == gate)?;
     Some(Refusal::AlreadyDecided {
         gate: decided.id,
         by: decided.by.clone(),
@@ -39,9 +43,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn ballot(mut self, granted: Granted) -> Result<Decided, Refusal> {
-        if let Some(refusal) =
-            already_decided(self.instance, &Command::Decide(alloc::boxed::Box::new(granted.clone())))
-        {
+        if let Some(refusal) = decided_before(self.instance, granted.ballot.gate) {
             return Err(refusal);
         }
         let ballot = &granted.ballot;
@@ -53,24 +55,36 @@ impl Draft<'_> {
             return self.done();
         }
         let votes = gate.votes_with(ballot, &self.actor.id);
-        let event = if gate.rule.tally(votes.iter()) != Tally::Satisfied {
+        let event = if !ballot.break_glass && gate.rule.tally(votes.iter()) != Tally::Satisfied {
             Event::Vote(granted.ballot)
-        } else if ballot.decision == DecisionKind::Override {
-            Event::Overridden(granted)
         } else {
-            Event::Approved(granted)
+            let overridden = ballot.decision == DecisionKind::Override;
+            let granted = Granted { grant: self.grantable(granted.grant)?, ..granted };
+            if overridden { Event::Overridden(granted) } else { Event::Approved(granted) }
         };
         self.push(event);
         self.done()
     }
 
-    /// Refuses whoever may not decide at this gate, or names another action than it asks for.
+    /// Shortens a grant to the end of the instance's time; refuses one that could not be used.
+    fn grantable(&self, terms: GrantTerms) -> Result<GrantTerms, Refusal> {
+        let expires_at = terms.expires_at.min(self.instance.created.expires_at);
+        if self.now >= expires_at {
+            return Err(Refusal::GrantExpired { grant: terms.id, at: expires_at });
+        }
+        self.unused(terms.id)?;
+        Ok(GrantTerms { id: terms.id, expires_at })
+    }
+
+    /// Refuses whoever may not decide at this gate, or names another request or action than it stands for.
     fn admit(&self, gate: &Gate, ballot: &Ballot) -> Result<(), Refusal> {
         let person = PersonId::from_actor(&self.actor.id).ok_or(Refusal::SelfApproval)?;
-        if self.instance.is_requester(person)
-            || ballot.acts_for.is_some_and(|p| self.instance.is_requester(p))
-        {
+        let voter = ballot.acts_for.unwrap_or(person);
+        if self.instance.is_requester(person) || self.instance.is_requester(voter) {
             return Err(Refusal::SelfApproval);
+        }
+        if ballot.request_artifact_hash != gate.opened_by {
+            return Err(Refusal::GateUnknown { gate: ballot.gate });
         }
         let unchanged = ballot.approved == ballot.asked;
         if ballot.asked != gate.asked.action || unchanged == (ballot.decision == DecisionKind::Override) {
@@ -81,16 +95,23 @@ impl Draft<'_> {
         }
         let earlier = || gate.votes.iter().filter(|vote| vote.action == ballot.approved);
         let rejecting = ballot.decision == DecisionKind::Reject;
-        let voter = ballot.acts_for.unwrap_or(person);
-        if !rejecting && earlier().any(|vote| vote.person == voter) {
+        if !rejecting && earlier().any(|vote| vote.involves(voter) || vote.involves(person)) {
             return Err(Refusal::AlreadyVoted);
         }
-        let eligible = if rejecting {
+        let eligible = if ballot.break_glass {
+            gate.rule.break_glass_roles.contains(&ballot.role)
+        } else if rejecting {
             gate.rule.roles().contains(&ballot.role)
         } else {
             gate.rule.is_eligible(&ballot.role, earlier())
         };
-        if eligible { Ok(()) } else { Err(Refusal::NotEligible { role: ballot.role.clone() }) }
+        let holds_role = self.actor.role.as_ref() == Some(&ballot.role);
+        let delegated = ballot.acts_for.is_some() == ballot.delegation.is_some();
+        if eligible && holds_role && delegated {
+            Ok(())
+        } else {
+            Err(Refusal::NotEligible { role: ballot.role.clone() })
+        }
     }
 
     /// Closes the gate and ends the instance, in one append.
@@ -105,7 +126,7 @@ impl Draft<'_> {
             return Err(Refusal::NotCreator);
         }
         let Phase::Waiting(gate) = &self.instance.phase else { return Err(self.wrong_state()) };
-        self.settled_before_the_end()?;
+        self.settled()?;
         self.close(Rejected { gate: gate.asked.id, ballot: None, cause: Cause::Withdrawn });
         self.done()
     }

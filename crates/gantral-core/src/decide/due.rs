@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::Draft;
-use crate::check::is_expired;
 use crate::event::{Actor, Entry, Event, GateMoved, Rejected};
 use crate::instance::{Instance, Phase};
 use crate::state::{ActorKind, Cause, Mode};
@@ -17,7 +16,8 @@ pub fn next_due(instance: &Instance) -> Option<UnixMillis> {
             .pending_grant()
             .and_then(|id| instance.grants.get(&id))
             .map(|grant| grant.expires_at.min(instance.created.expires_at)),
-        Phase::Created | Phase::Running => is_free_to_end(instance).then_some(instance.created.expires_at),
+        // An instance with a consumption whose outcome is open or unknown ends only when that is settled.
+        Phase::Created | Phase::Running => instance.is_settled().then_some(instance.created.expires_at),
         Phase::Rejected(_) | Phase::Completed | Phase::Terminated(_) => None,
     }
 }
@@ -27,16 +27,11 @@ pub fn next_due(instance: &Instance) -> Option<UnixMillis> {
 /// `system` is the engine as an actor. Steps whose consequence is due as well come with the next call.
 pub fn due(instance: &Instance, system: &Actor, now: UnixMillis) -> Vec<Entry> {
     debug_assert_eq!(system.kind, ActorKind::System, "time acts as the engine");
+    let now = now.max(instance.last_at);
     if next_due(instance).is_none_or(|at| now < at) {
         return Vec::new();
     }
-    let mut draft = Draft {
-        instance,
-        actor: system,
-        now: now.max(instance.last_at),
-        mode: Mode::Enforce,
-        events: Vec::new(),
-    };
+    let mut draft = Draft { instance, actor: system, now, mode: Mode::Enforce, events: Vec::new() };
     match &instance.phase {
         Phase::Waiting(gate) => match gate.escalation.get(gate.escalated) {
             Some(step) => {
@@ -52,13 +47,10 @@ pub fn due(instance: &Instance, system: &Actor, now: UnixMillis) -> Vec<Entry> {
             }
             None => draft.close(Rejected { gate: gate.asked.id, ballot: None, cause: Cause::Timeout }),
         },
-        _ if is_expired(instance, draft.now) && is_free_to_end(instance) => draft.walk(Cause::Expired),
-        _ => {}
+        Phase::Created | Phase::Running | Phase::Approved(_) | Phase::Overridden(_) | Phase::Resumed(_) => {
+            draft.walk(Cause::Expired)
+        }
+        Phase::Rejected(_) | Phase::Completed | Phase::Terminated(_) => {}
     }
     draft.events
-}
-
-/// An instance with a consumption whose outcome is open or unknown ends only when that is settled.
-fn is_free_to_end(instance: &Instance) -> bool {
-    instance.open_consumptions().next().is_none() && instance.unknown_outcomes().next().is_none()
 }

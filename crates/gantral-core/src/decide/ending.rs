@@ -8,14 +8,20 @@ use crate::state::{Cause, NextStep, OutcomeStatus};
 
 impl Draft<'_> {
     pub(super) fn cancel(mut self) -> Result<Decided, Refusal> {
-        self.settled_before_the_end()?;
+        self.settled()?;
         self.end(Cause::Cancelled);
         self.done()
     }
 
-    /// Refuses to end an instance while somebody may still be acting, or nobody knows what came of an action.
-    pub(super) fn settled_before_the_end(&self) -> Result<(), Refusal> {
+    /// Refuses to end an instance, or to go on with another attempt, while somebody may still be acting or nobody
+    /// knows what came of an action.
+    pub(super) fn settled(&self) -> Result<(), Refusal> {
         self.no_unknown_outcome()?;
+        self.nothing_open()
+    }
+
+    /// Refuses while an action was begun and nobody reported what came of it.
+    pub(super) fn nothing_open(&self) -> Result<(), Refusal> {
         match self.instance.open_consumptions().next() {
             Some((grant, _)) => Err(Refusal::OutcomeOpen { grant }),
             None => Ok(()),
@@ -58,11 +64,13 @@ impl Draft<'_> {
         }
         let next = reconciled.next;
         self.push(Event::Reconciled(reconciled));
-        match (next, self.instance.unknown_outcomes().find(|other| *other != grant)) {
-            // The other unknown outcomes must be settled before anything can end.
-            (NextStep::Terminate, Some(other)) => return Err(Refusal::OutcomeUnknown { grant: other }),
-            (NextStep::Terminate, None) => self.end(Cause::Cancelled),
-            (NextStep::Continue, _) => {}
+        if next == NextStep::Terminate {
+            // Everything else that was consumed must be settled before anything can end.
+            if let Some(other) = self.instance.unknown_outcomes().find(|other| *other != grant) {
+                return Err(Refusal::OutcomeUnknown { grant: other });
+            }
+            self.nothing_open()?;
+            self.end(Cause::Cancelled);
         }
         self.done()
     }

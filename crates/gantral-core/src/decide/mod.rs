@@ -11,17 +11,19 @@ mod ending;
 
 use alloc::vec::Vec;
 
-use crate::command::{Command, Decided, Refusal};
+use crate::command::{AttemptEnd, Command, Decided, Refusal};
 use crate::digest::Digest;
 use crate::event::{Actor, Created, Entry, Event};
 use crate::ids::AttemptNo;
 use crate::instance::{EVENTS_MAX, Instance};
-use crate::state::Mode;
-use crate::time::UnixMillis;
+use crate::state::{ActorKind, DecisionKind, Mode};
+use crate::time::{DurationMs, UnixMillis};
 
 pub use due::{due, next_due};
 
-/// Events kept free at the end of an instance's limit, so that it can always be brought to an end.
+/// Events kept free at the end of an instance's limit, so that it can always be brought to an end: the end of an
+/// attempt, every escalation step of one gate, its close, and what the last command itself seals. What consumptions
+/// still need is kept free beside these.
 const EVENTS_RESERVED: u32 = 64;
 
 /// Returns the entry that creates an instance. Whether it is lawful, `Instance::begin` tells.
@@ -44,19 +46,14 @@ pub fn decide(
     if state.is_final() {
         return Err(ballot::already_decided(instance, &command).unwrap_or(Refusal::Ended { state }));
     }
-    let draft =
-        Draft { instance, actor, now: now.max(instance.last_at), mode: Mode::Enforce, events: Vec::new() };
-    let frees = matches!(
-        command,
-        Command::Cancel
-            | Command::Withdraw
-            | Command::EndAttempt { .. }
-            | Command::Report(_)
-            | Command::Reconcile(_)
-    );
-    if !frees && instance.events >= EVENTS_MAX - EVENTS_RESERVED {
+    if !may_command(&command, actor.kind) {
+        return Err(Refusal::WrongActor { kind: actor.kind });
+    }
+    if !is_on_the_way_out(&command) && free_events(instance) < EVENTS_RESERVED {
         return Err(Refusal::TooManyEvents);
     }
+    let draft =
+        Draft { instance, actor, now: now.max(instance.last_at), mode: Mode::Enforce, events: Vec::new() };
     match command {
         Command::Assign(assignment) => draft.assign(assignment),
         Command::Attach { attempt } => draft.attach(attempt),
@@ -66,12 +63,58 @@ pub fn decide(
         Command::Cancel => draft.cancel(),
         Command::Extend { gate, gate_version, deadline } => draft.extend(gate, gate_version, deadline),
         Command::Consume(consume) => draft.consume(*consume),
-        Command::Report(outcome) => draft.report(outcome),
+        Command::Report { attempt, outcome } => draft.report(attempt, outcome),
         Command::Reconcile(reconciled) => draft.reconcile(reconciled),
         Command::EndAttempt { attempt, end, may_retry } => draft.end_attempt(attempt, end, may_retry),
         Command::Complete { attempt } => draft.complete(attempt),
         Command::Fail { attempt } => draft.fail(attempt),
     }
+}
+
+/// Tells whether this kind of actor may ever give this command.
+const fn may_command(command: &Command, kind: ActorKind) -> bool {
+    match command {
+        Command::Assign(_)
+        | Command::Attach { .. }
+        | Command::Ask(_)
+        | Command::Consume(_)
+        | Command::Report { .. }
+        | Command::EndAttempt { end: AttemptEnd::Exited(_), .. }
+        | Command::Complete { .. }
+        | Command::Fail { .. } => matches!(kind, ActorKind::Workload | ActorKind::Runner),
+        Command::EndAttempt { end: AttemptEnd::Lost, .. } => !matches!(kind, ActorKind::Human),
+        Command::Withdraw => matches!(kind, ActorKind::Workload | ActorKind::Human),
+        Command::Decide(_) | Command::Cancel | Command::Extend { .. } | Command::Reconcile(_) => {
+            matches!(kind, ActorKind::Human)
+        }
+    }
+}
+
+/// Tells whether a command brings the instance nearer to its end, so that it may use the events kept free for that.
+fn is_on_the_way_out(command: &Command) -> bool {
+    match command {
+        Command::Cancel | Command::Withdraw | Command::EndAttempt { .. } | Command::Reconcile(_) => true,
+        Command::Complete { .. } | Command::Fail { .. } => true,
+        // What was done under SHADOW owes no outcome.
+        Command::Report { outcome, .. } => outcome.grant.is_some(),
+        Command::Decide(granted) => granted.ballot.decision == DecisionKind::Reject,
+        Command::Assign(_)
+        | Command::Attach { .. }
+        | Command::Ask(_)
+        | Command::Extend { .. }
+        | Command::Consume(_) => false,
+    }
+}
+
+/// Returns how many events the instance may still seal beside those that its consumptions need.
+fn free_events(instance: &Instance) -> u32 {
+    let owed = u32::try_from(instance.events_owed()).unwrap_or(u32::MAX);
+    EVENTS_MAX.saturating_sub(instance.events).saturating_sub(owed)
+}
+
+/// Returns the instant `length` after `now`, and never `now` itself: what lapses at once could never be used.
+fn after(now: UnixMillis, length: DurationMs) -> UnixMillis {
+    now.plus(length.max(DurationMs::new(1)))
 }
 
 /// Events in the making, all by one actor at one instant.
@@ -112,6 +155,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Refuses whatever would go on after the end of the instance's time, or of the grant that waits for an attempt.
+    fn not_expired(&self) -> Result<(), Refusal> {
+        let at = self.instance.created.expires_at;
+        if self.now >= at {
+            return Err(Refusal::InstanceExpired { at });
+        }
+        let pending = self.instance.pending_grant();
+        match pending.and_then(|id| self.instance.grants.get(&id).map(|grant| (id, grant.expires_at))) {
+            Some((grant, at)) if self.now >= at => Err(Refusal::GrantExpired { grant, at }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn no_unknown_outcome(&self) -> Result<(), Refusal> {
         match self.instance.unknown_outcomes().next() {
             Some(grant) => Err(Refusal::OutcomeUnknown { grant }),
@@ -123,7 +179,8 @@ impl Draft<'_> {
 /// Folds events into an instance, with the hash of the artifact that seals each.
 ///
 /// # Errors
-/// `Refusal::Defect` when an event breaks a rule of `check`: then this program is wrong and nothing may be written.
+/// `Refusal::Defect` when an event breaks a rule of `check`: then this program is wrong, nothing may be written, and
+/// the instance, into which some of the events may have been folded, is to be dropped.
 pub fn apply_all(instance: &mut Instance, entries: &[(Entry, Digest)]) -> Result<(), Refusal> {
     for (entry, hash) in entries {
         instance.apply(entry, *hash).map_err(|faults| Refusal::Defect {

@@ -7,7 +7,8 @@ fn role(name: &str) -> Role {
 }
 
 fn vote(person: u8, name: &str) -> CountedVote {
-    CountedVote { person: PersonId(Digest::of(&[person])), role: role(name), action: Digest::of(b"action") }
+    let person = PersonId(Digest::of(&[person]));
+    CountedVote { person, by: person, role: role(name), action: Digest::of(b"action") }
 }
 
 fn floors() -> Floors {
