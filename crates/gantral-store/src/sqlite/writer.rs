@@ -183,17 +183,18 @@ impl Writer {
                 self.announcer.announce(after.changes);
                 batch.drain(..).for_each(|job| job.finish(Ok(())));
             }
+            // The writer stops before anybody is told, so that whoever was told finds it stopped.
             Err(Failed::InCommit(error)) => {
                 let reason = error.to_string();
+                self.health.stop(reason.clone());
                 for job in batch.drain(..) {
                     job.finish(Err(StoreError::Unknown { reason: reason.clone() }));
                 }
-                self.health.stop(reason);
             }
             Err(Failed::Before(fail)) if fail.is_fatal() => {
                 let error = fail.told();
-                batch.drain(..).for_each(|job| job.finish(Err(error.clone())));
                 self.health.stop(error.to_string());
+                batch.drain(..).for_each(|job| job.finish(Err(error.clone())));
             }
             Err(Failed::Before(fail)) if batch.len() == 1 => {
                 batch.drain(..).for_each(|job| job.finish(Err(fail.told())));

@@ -1,0 +1,39 @@
+//! What every backend must do.
+
+mod appends;
+mod gates;
+mod guards;
+mod idempotency;
+mod registry;
+mod tasks;
+mod tenants;
+
+use gantral_store::Store;
+
+/// One store on every backend that there is, dropped with its file.
+pub struct Fresh {
+    pub store: Store,
+    _folder: tempfile::TempDir,
+}
+
+pub fn sqlite() -> Fresh {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&folder.path().join("gantral.db")).unwrap();
+    Fresh { store, _folder: folder }
+}
+
+/// Runs each case as one test per backend.
+macro_rules! conformance {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let fresh = crate::conformance::sqlite();
+                    super::$case(&fresh.store).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use conformance;

@@ -1,0 +1,100 @@
+//! Workflows, policies, persons.
+
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::policy::PolicyVersionId;
+use gantral_store::{PutOutcome, Store, WorkflowRow};
+use tokio::task::JoinSet;
+
+use crate::conformance::conformance;
+use crate::world::{actor, at, name, team, tenant, workflow};
+
+conformance!(
+    a_workflow_version_never_changes,
+    workflows_are_found_by_version_digest_and_latest,
+    a_policy_bundle_never_changes,
+    activations_keep_their_history,
+    one_person_has_one_salt,
+);
+
+fn row(id: &str, version: &str, definition: &[u8]) -> WorkflowRow {
+    WorkflowRow {
+        id: workflow(id),
+        version: name(version),
+        digest: Digest::of(definition),
+        team: team("payments"),
+        definition: definition.to_vec(),
+        created_at: at(5),
+    }
+}
+
+async fn a_workflow_version_never_changes(store: &Store) {
+    let acme = tenant("acme");
+    let first = row("refund", "1", b"one");
+    assert_eq!(store.put_workflow(&acme, first.clone()).await.unwrap(), PutOutcome::Stored);
+    assert_eq!(store.put_workflow(&acme, first.clone()).await.unwrap(), PutOutcome::Same);
+    assert_eq!(store.put_workflow(&acme, row("refund", "1", b"two")).await.unwrap(), PutOutcome::Differs);
+    assert_eq!(store.workflow(&acme, &workflow("refund"), &name("1")).await.unwrap(), Some(first));
+}
+
+async fn workflows_are_found_by_version_digest_and_latest(store: &Store) {
+    let acme = tenant("acme");
+    let rows = [row("refund", "2", b"b"), row("refund", "1", b"a"), row("claim", "1", b"c")];
+    for row in &rows {
+        store.put_workflow(&acme, row.clone()).await.unwrap();
+    }
+    assert_eq!(store.latest_workflow(&acme, &workflow("refund")).await.unwrap().as_ref(), Some(&rows[1]));
+    assert_eq!(store.workflow_by_digest(&acme, Digest::of(b"b")).await.unwrap().as_ref(), Some(&rows[0]));
+    let all = store.list_workflows(&acme, None, 10).await.unwrap();
+    assert_eq!(all, [rows[2].clone(), rows[1].clone()]);
+    assert_eq!(store.list_workflows(&acme, None, 1).await.unwrap(), all[..1]);
+    assert_eq!(store.list_workflows(&acme, Some(workflow("claim")), 10).await.unwrap(), all[1..]);
+}
+
+async fn a_policy_bundle_never_changes(store: &Store) {
+    let acme = tenant("acme");
+    let version = PolicyVersionId(Digest::of(b"bundle"));
+    let put = async |bytes: &[u8]| store.put_policy_bundle(&acme, version, bytes.to_vec()).await.unwrap();
+    assert_eq!(put(b"bundle").await, PutOutcome::Stored);
+    assert_eq!(put(b"bundle").await, PutOutcome::Same);
+    assert_eq!(put(b"other").await, PutOutcome::Differs);
+    assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"bundle".to_vec()));
+}
+
+async fn activations_keep_their_history(store: &Store) {
+    let acme = tenant("acme");
+    let refund = workflow("refund");
+    let activate = async |version, millis| {
+        store.activate_policy(&acme, &refund, version, &actor("admin"), at(millis)).await.unwrap()
+    };
+    let [one, two] = [b"one", b"two"].map(|bytes| PolicyVersionId(Digest::of(bytes)));
+    assert!(!activate(one, 1).await, "its bundle is not here");
+    assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), None);
+    for version in [one, two] {
+        store.put_policy_bundle(&acme, version, vec![1]).await.unwrap();
+    }
+    for (version, millis) in [(one, 2), (two, 3), (one, 4)] {
+        assert!(activate(version, millis).await);
+    }
+    assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), Some(one));
+    let history = store.activations(&acme, &refund, 2).await.unwrap();
+    let lines: Vec<_> = history.iter().map(|line| (line.number, line.version, line.at)).collect();
+    assert_eq!(lines, [(3, one, at(4)), (2, two, at(3))]);
+}
+
+async fn one_person_has_one_salt(store: &Store) {
+    let mut tasks = JoinSet::new();
+    for number in 0..16 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            store
+                .person(&tenant("acme"), "https://id", "alice", Salt::from_bytes([number; 32]))
+                .await
+                .unwrap()
+        });
+    }
+    let salts = tasks.join_all().await;
+    assert!(salts.iter().all(|salt| *salt == salts[0]));
+    let other =
+        store.person(&tenant("other"), "https://id", "alice", Salt::from_bytes([99; 32])).await.unwrap();
+    assert_eq!(other, Salt::from_bytes([99; 32]));
+}

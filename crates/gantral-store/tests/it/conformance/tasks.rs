@@ -1,0 +1,126 @@
+//! Runner tasks, leases and the outbox.
+
+use gantral_core::ids::AttemptNo;
+use gantral_store::{Effect, Store, StoreError, Wake};
+
+use crate::conformance::conformance;
+use crate::world::{Chain, actor, at, name, team, tenant};
+
+conformance!(
+    a_task_is_ready_until_it_is_assigned,
+    a_resume_waits_for_the_end_of_the_old_lease,
+    the_end_of_a_lease_wakes_its_queue,
+    an_attempt_number_never_falls,
+    only_the_holder_renews_a_lease_and_only_in_time,
+    expired_leases_are_found_until_their_attempt_ends,
+    messages_wait_in_order_until_they_are_acknowledged,
+);
+
+fn put(ready_at: u64) -> Effect {
+    Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(ready_at) }
+}
+
+fn assign(attempt: u32, until: u64) -> Effect {
+    Effect::AssignTask { attempt: AttemptNo(attempt), executor: actor("runner"), lease_until: at(until) }
+}
+
+async fn ready(store: &Store, chain: &Chain, now: u64) -> usize {
+    store.ready_tasks(&chain.tenant, &name("q"), at(now), 10).await.unwrap().len()
+}
+
+async fn a_task_is_ready_until_it_is_assigned(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![put(500)]).await;
+    assert_eq!((ready(store, &chain, 499).await, ready(store, &chain, 500).await), (0, 1));
+    let found = store.ready_tasks(&chain.tenant, &name("q"), at(500), 10).await.unwrap();
+    assert_eq!(
+        (found[0].instance, found[0].team.as_str(), found[0].ready_at),
+        (chain.id, "payments", at(500))
+    );
+    assert_eq!(store.ready_tasks(&chain.tenant, &name("other"), at(500), 10).await.unwrap(), []);
+    chain.commit(store, vec![assign(1, 2_000)]).await;
+    assert_eq!(ready(store, &chain, 9_000).await, 0);
+    chain.commit(store, vec![put(500), Effect::DropTask]).await;
+    assert_eq!(ready(store, &chain, 9_000).await, 0);
+}
+
+async fn a_resume_waits_for_the_end_of_the_old_lease(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![assign(1, 2_000)]).await;
+    chain.commit(store, vec![put(100)]).await;
+    assert_eq!((ready(store, &chain, 1_999).await, ready(store, &chain, 2_000).await), (0, 1));
+    chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
+    assert_eq!(ready(store, &chain, 100).await, 1);
+}
+
+async fn the_end_of_a_lease_wakes_its_queue(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![assign(1, 2_000)]).await;
+    chain.commit(store, vec![put(100)]).await;
+    let mut changes = store.subscribe();
+    chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
+    let Wake::Committed(batch) = changes.next().await else { panic!("no commit") };
+    assert_eq!(batch[0].queue, Some(name("q")));
+}
+
+async fn an_attempt_number_never_falls(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![assign(2, 2_000)]).await;
+    for stale in [1, 2] {
+        let answer = store.append(chain.with(vec![assign(stale, 9_000)])).await;
+        assert!(matches!(answer, Err(StoreError::Contradiction { .. })), "{answer:?}");
+    }
+    chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
+    let lease = store.lease(&chain.tenant, chain.id).await.unwrap().unwrap();
+    assert_eq!((lease.attempt, lease.until, lease.ended), (AttemptNo(2), at(2_000), false));
+}
+
+async fn only_the_holder_renews_a_lease_and_only_in_time(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![assign(2, 2_000)]).await;
+    let renew = async |attempt, executor: &str, now, until| {
+        store
+            .renew_lease(&tenant("acme"), chain.id, AttemptNo(attempt), &actor(executor), at(now), at(until))
+            .await
+            .unwrap()
+    };
+    assert!(!renew(1, "runner", 10, 5_000).await, "an old attempt");
+    assert!(!renew(2, "another", 10, 5_000).await, "another executor");
+    assert!(!renew(2, "runner", 2_000, 5_000).await, "too late");
+    assert!(renew(2, "runner", 1_999, 3_000).await);
+    assert!(renew(2, "runner", 2_500, 2_600).await);
+    let lease = store.lease(&tenant("acme"), chain.id).await.unwrap().unwrap();
+    assert_eq!(lease.until, at(3_000), "a renewal never shortens");
+    let id = chain.id;
+    chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(2) }]).await;
+    let late =
+        store.renew_lease(&tenant("acme"), id, AttemptNo(2), &actor("runner"), at(10), at(9_000)).await;
+    assert!(!late.unwrap(), "ended");
+}
+
+async fn expired_leases_are_found_until_their_attempt_ends(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![assign(1, 2_000)]).await;
+    assert_eq!(store.expired_leases(at(1_999), 10).await.unwrap(), []);
+    let found = store.expired_leases(at(2_000), 10).await.unwrap();
+    assert_eq!((found.len(), found[0].instance, found[0].executor.clone()), (1, chain.id, actor("runner")));
+    chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
+    assert_eq!(store.expired_leases(at(9_000), 10).await.unwrap(), []);
+}
+
+async fn messages_wait_in_order_until_they_are_acknowledged(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    for body in ["one", "two", "three"] {
+        chain.commit(store, vec![Effect::Outbox { topic: name("t"), body: body.as_bytes().to_vec() }]).await;
+    }
+    let bodies = async |after| {
+        let rows = store.outbox(after, 10).await.unwrap();
+        rows.into_iter().map(|row| (row.number, String::from_utf8(row.body).unwrap())).collect::<Vec<_>>()
+    };
+    let all = bodies(0).await;
+    assert_eq!(all.iter().map(|(_, body)| body.as_str()).collect::<Vec<_>>(), ["one", "two", "three"]);
+    store.ack(vec![all[0].0, all[2].0]).await.unwrap();
+    assert_eq!(bodies(0).await, all[1..2]);
+    chain.commit(store, vec![Effect::Outbox { topic: name("t"), body: b"four".to_vec() }]).await;
+    assert_eq!(bodies(all[2].0).await[0].1, "four", "a number is never used twice");
+}

@@ -1,0 +1,149 @@
+//! Every write fails as planned: without a trace, or with all of it.
+
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::ids::AttemptNo;
+use gantral_core::policy::PolicyVersionId;
+use gantral_store::fault::{Fault, FaultPlan};
+use gantral_store::{AppendOutcome, Effect, PutOutcome, Store, StoreError, WorkflowRow};
+
+use crate::world::{Chain, actor, at, idempotency, name, snapshot_effect, team, tenant, workflow};
+
+const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
+
+struct Faulty {
+    store: Store,
+    plan: FaultPlan,
+    _folder: tempfile::TempDir,
+}
+
+fn faulty() -> Faulty {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = FaultPlan::new();
+    let store = Store::with_faults(&folder.path().join("gantral.db"), plan.clone()).unwrap();
+    Faulty { store, plan, _folder: folder }
+}
+
+/// Expects the error that a fault reports, and returns whether the write must be there.
+fn told<T: std::fmt::Debug>(fault: Fault, answer: Result<T, StoreError>) -> bool {
+    let error = answer.unwrap_err();
+    match fault {
+        Fault::Failed => assert!(matches!(error, StoreError::Failed { .. }) && !error.may_be_kept()),
+        Fault::FailedButPersisted | Fault::FailedUnknown => {
+            assert!(matches!(error, StoreError::Unknown { .. }) && error.may_be_kept());
+        }
+    }
+    fault == Fault::FailedButPersisted
+}
+
+#[tokio::test]
+async fn a_failed_append_is_there_or_is_not_and_its_retry_is_answered_right() {
+    for fault in FAULTS {
+        let Faulty { store, plan, _folder } = faulty();
+        let mut chain = Chain::new(&tenant("acme"));
+        let mut append = chain.append_of(2);
+        append.idempotency = Some(idempotency("k", b"body"));
+        plan.fail_next(fault);
+        let kept = told(fault, store.append(append.clone()).await);
+        if kept {
+            chain.head = append.head();
+        }
+        chain.stands(&store).await;
+        let retried = store.append(append.clone()).await.unwrap();
+        assert_eq!(matches!(retried, AppendOutcome::Replayed(_)), kept, "{retried:?}");
+        assert_eq!(retried == AppendOutcome::Committed, !kept, "{retried:?}");
+        chain.head = append.head();
+        chain.stands(&store).await;
+        store.healthy().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_nth_write_fails_and_no_other() {
+    let Faulty { store, plan, _folder } = faulty();
+    plan.fail(3, Fault::Failed);
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(&store, vec![]).await;
+    chain.commit(&store, vec![]).await;
+    told(Fault::Failed, store.append(chain.append()).await);
+    chain.commit(&store, vec![]).await;
+    assert_eq!(plan.writes(), 4);
+    chain.stands(&store).await;
+}
+
+#[tokio::test]
+async fn a_renewal_and_an_erasure_fail_as_planned() {
+    for fault in FAULTS {
+        let Faulty { store, plan, _folder } = faulty();
+        let mut chain = Chain::new(&tenant("acme"));
+        let (commitment, snapshot) = snapshot_effect(b"bytes");
+        let assign =
+            Effect::AssignTask { attempt: AttemptNo(1), executor: actor("runner"), lease_until: at(1_000) };
+        let message = Effect::Outbox { topic: name("t"), body: vec![1] };
+        chain.commit(&store, vec![assign, snapshot, message]).await;
+
+        plan.fail_next(fault);
+        let renewed = store
+            .renew_lease(&chain.tenant, chain.id, AttemptNo(1), &actor("runner"), at(1), at(5_000))
+            .await;
+        let kept = told(fault, renewed);
+        let until = store.lease(&chain.tenant, chain.id).await.unwrap().unwrap().until;
+        assert_eq!(until == at(5_000), kept);
+
+        plan.fail_next(fault);
+        let kept = told(fault, store.erase_snapshot(&chain.tenant, commitment, at(9)).await);
+        assert_eq!(store.erase_snapshot(&chain.tenant, commitment, at(9)).await.unwrap(), !kept);
+
+        plan.fail_next(fault);
+        let kept = told(fault, store.ack(vec![1]).await);
+        assert_eq!(store.outbox(0, 10).await.unwrap().is_empty(), kept);
+
+        plan.fail_next(fault);
+        let kept = told(fault, store.set_freeze(&chain.tenant, 0, true).await);
+        assert_eq!(store.freeze(&chain.tenant).await.unwrap().frozen, kept);
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_once_fails_as_planned_and_is_put_again() {
+    for fault in FAULTS {
+        let Faulty { store, plan, _folder } = faulty();
+        let acme = tenant("acme");
+        let row = WorkflowRow {
+            id: workflow("refund"),
+            version: name("1"),
+            digest: Digest::of(b"d"),
+            team: team("payments"),
+            definition: b"d".to_vec(),
+            created_at: at(1),
+        };
+        let again = |kept| if kept { PutOutcome::Same } else { PutOutcome::Stored };
+        plan.fail_next(fault);
+        let kept = told(fault, store.put_workflow(&acme, row.clone()).await);
+        assert_eq!(store.put_workflow(&acme, row).await.unwrap(), again(kept));
+
+        let version = PolicyVersionId(Digest::of(b"p"));
+        plan.fail_next(fault);
+        let kept = told(fault, store.put_policy_bundle(&acme, version, vec![1]).await);
+        assert_eq!(store.put_policy_bundle(&acme, version, vec![1]).await.unwrap(), again(kept));
+
+        plan.fail_next(fault);
+        let activated =
+            store.activate_policy(&acme, &workflow("refund"), version, &actor("admin"), at(1)).await;
+        let kept = told(fault, activated);
+        assert_eq!(store.active_policy(&acme, &workflow("refund")).await.unwrap().is_some(), kept);
+
+        let [first, second] = [Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32])];
+        plan.fail_next(fault);
+        let kept = told(fault, store.person(&acme, "https://id", "alice", first).await);
+        let salt = store.person(&acme, "https://id", "alice", second).await.unwrap();
+        assert_eq!(salt == first, kept);
+
+        let mut chain = Chain::new(&acme);
+        let mut append = chain.append();
+        append.idempotency = Some(idempotency("k", b"body"));
+        chain.committed(&store, append).await;
+        plan.fail_next(fault);
+        let kept = told(fault, store.forget_idempotency(at(90_000), 10).await);
+        assert_eq!(store.forget_idempotency(at(90_000), 10).await.unwrap(), usize::from(!kept));
+    }
+}

@@ -1,0 +1,20 @@
+//! The store, held to its contract.
+//!
+//! `conformance` is written over `&Store`, so that every backend passes the same; the other modules hold what is true
+//! of a SQLite file only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "the lints make an exception for test functions, and this whole binary is one"
+)]
+
+mod conformance;
+mod disk;
+mod erasure;
+mod faults;
+mod kill;
+mod model;
+mod sqlite;
+mod world;

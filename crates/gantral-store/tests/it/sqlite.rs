@@ -1,0 +1,136 @@
+//! What is true of a SQLite file.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use gantral_core::digest::Digest;
+use gantral_core::policy::PolicyVersionId;
+use gantral_store::{OpenError, Store, Wake, WorkflowRow};
+use rusqlite::Connection;
+
+use crate::world::{Chain, actor, at, name, team, tenant, workflow};
+
+fn raw(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    let mut chain = Chain::new(&tenant("acme"));
+    for _ in 0..3 {
+        let store = Store::open_sqlite(&path).unwrap();
+        chain.stands(&store).await;
+        chain.commit(&store, vec![]).await;
+    }
+    chain.stands(&Store::open_sqlite(&path).unwrap()).await;
+}
+
+#[tokio::test]
+async fn history_refuses_to_be_changed_or_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    let store = Store::open_sqlite(&path).unwrap();
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(&store, vec![]).await;
+    let definition = WorkflowRow {
+        id: workflow("refund"),
+        version: name("1"),
+        digest: Digest::of(b"d"),
+        team: team("payments"),
+        definition: b"d".to_vec(),
+        created_at: at(1),
+    };
+    store.put_workflow(&chain.tenant, definition).await.unwrap();
+    let version = PolicyVersionId(Digest::of(b"p"));
+    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec()).await.unwrap();
+    store.activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(1)).await.unwrap();
+
+    let raw = raw(&path);
+    for (table, column) in [
+        ("artifact", "envelope"),
+        ("workflow", "definition"),
+        ("policy_bundle", "bytes"),
+        ("activation", "version"),
+    ] {
+        for sql in [
+            format!("UPDATE {table} SET {column} = x'00'"),
+            format!("DELETE FROM {table}"),
+            format!("REPLACE INTO {table} SELECT * FROM {table}"),
+            format!("UPDATE OR REPLACE {table} SET tenant = 'other'"),
+        ] {
+            let refused = raw.execute(&sql, []).unwrap_err().to_string();
+            assert!(refused.contains("append-only") || refused.contains("never change"), "{sql}: {refused}");
+        }
+    }
+    chain.stands(&store).await;
+}
+
+#[test]
+fn a_file_is_readable_by_its_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    drop(Store::open_sqlite(&path).unwrap());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _store = Store::open_sqlite(&path).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[test]
+fn a_file_has_one_store_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    let store = Store::open_sqlite(&path).unwrap();
+    assert!(matches!(Store::open_sqlite(&path), Err(OpenError::InUse { .. })));
+    drop(store);
+    Store::open_sqlite(&path).unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_release_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    drop(Store::open_sqlite(&path).unwrap());
+    raw(&path).execute("INSERT INTO schema_version(version) VALUES(7000)", []).unwrap();
+    let refused = Store::open_sqlite(&path).unwrap_err();
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 1, .. }), "{refused}");
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("other.db");
+    raw(&database).execute_batch("CREATE TABLE theirs(x)").unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "not a database, but long enough to have a header of a hundred bytes ".repeat(9))
+        .unwrap();
+    for path in [database, text] {
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Store::open_sqlite(&path), Err(OpenError::Foreign { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_notices_what_it_missed_and_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&folder.path().join("gantral.db")).unwrap();
+    let mut slow = store.subscribe();
+    let mut chain = Chain::new(&tenant("acme"));
+    for _ in 0..1_100 {
+        chain.commit(&store, vec![]).await;
+    }
+    assert!(matches!(slow.next().await, Wake::Lagged(missed) if missed >= 76));
+    drop(store);
+    loop {
+        match slow.next().await {
+            Wake::Committed(_) => {}
+            Wake::Closed => break,
+            Wake::Lagged(missed) => panic!("lagged by {missed} twice"),
+        }
+    }
+}
