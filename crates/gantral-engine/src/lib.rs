@@ -1,5 +1,39 @@
 //! Load, decide, seal, append: the only writer of authority.
 //!
-//! The engine knows no HTTP, no SQL and no wall clock; instants and randomness come in as values.
+//! The engine knows no HTTP, no SQL and no wall clock; instants and randomness come in as values. Nothing waits in
+//! memory: whatever is answered is durable, and whatever failed has not moved.
 
+mod actors;
+mod advice;
+mod answer;
+mod attempts;
+mod authority;
+mod create;
+mod decisions;
+mod effects;
+mod engine;
+mod error;
+mod fresh;
+mod loaded;
+pub mod policy_input;
 pub mod policy_point;
+mod registry;
+mod signer;
+mod snapshot;
+mod tick;
+mod view;
+
+pub use advice::AskFacts;
+pub use answer::{Answer, Done, Receipt};
+pub use attempts::{Handed, Task};
+pub use authority::{AskRequest, OutcomeReport};
+pub use create::NewInstance;
+pub use decisions::{DecisionRequest, JUSTIFICATION_BYTES_MAX, Reconciliation, display_digest};
+pub use engine::{Call, Engine, EngineConfig, RequestKey, state_code, state_of};
+pub use error::EngineError;
+pub use fresh::Fresh;
+pub use registry::Applied;
+pub use signer::{KeyFormatError, LocalSigner, SignError, Signer, SigningContext};
+pub use snapshot::Opened;
+pub use tick::Ticked;
+pub use view::{GateFacts, InstanceFacts};

@@ -1,0 +1,305 @@
+//! Asking for authority, using it, and saying what came of it.
+
+use gantral_core::action::Action;
+use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal};
+use gantral_core::decide::decide;
+use gantral_core::digest::CommitmentLabel;
+use gantral_core::event::{Asked, Event, EvidenceRef, Executor, Outcome};
+use gantral_core::ids::{GrantId, TenantId};
+use gantral_core::instance::Origin;
+use gantral_core::json::Value;
+use gantral_core::secret::find_inline_secret;
+use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
+use gantral_identity::AttemptBearer;
+use gantral_store::Guard;
+
+use crate::advice::{Advised, AskFacts};
+use crate::answer::{Answer, Done};
+use crate::engine::{Call, Commit, Engine, Held, Plan};
+use crate::error::EngineError;
+use crate::snapshot::keep;
+
+/// How often an ask or a consumption is decided anew.
+const DECISIONS_MAX: usize = 3;
+
+/// One ask, as it comes in.
+#[derive(Debug, Clone)]
+pub struct AskRequest {
+    /// The action, as sent.
+    pub action: Value,
+    /// What is said beside it.
+    pub facts: AskFacts,
+    /// When the answer is ALLOW, consume in the same commit.
+    pub consume: Option<ExecutorKind>,
+}
+
+/// What an executor reports.
+#[derive(Debug, Clone)]
+pub struct OutcomeReport {
+    /// The consumed grant.
+    pub grant: GrantId,
+    /// SUCCEEDED or FAILED.
+    pub status: OutcomeStatus,
+    /// The result; kept in the erasable snapshot.
+    pub result: Option<Value>,
+    /// What it cost, in minor units.
+    pub cost: Option<u64>,
+    /// Captured evidence.
+    pub evidence: Vec<EvidenceRef>,
+}
+
+impl Engine {
+    /// Answers an ask: a grant, a gate, or the end.
+    ///
+    /// # Errors
+    /// `Action`, `Input`: the caller must change the ask. `Refused`: see the refusal. Everything else: nothing moved,
+    /// and the same ask with the same key may be repeated.
+    pub async fn ask(
+        &self,
+        mut call: Call,
+        bearer: &AttemptBearer,
+        request: AskRequest,
+    ) -> Result<Done, EngineError> {
+        let (principal, scope) = (bearer.principal(), bearer.scope());
+        let tenant = principal.tenant();
+        let actor = self.actor(&mut call, principal, None).await?;
+        for _ in 0..DECISIONS_MAX {
+            let mut held = self.hold(tenant, scope.instance).await?;
+            self.seal_due(&mut held, call.now).await?;
+            let loaded = held.loaded()?;
+            let workflow = std::sync::Arc::clone(&loaded.workflow);
+            let action = Action::admit(&request.action, &workflow)?;
+            // Fencing before evaluation: what may not ask does not cost an evaluation.
+            if scope.attempt != loaded.instance.attempt || !acts(&held)? {
+                let refusal = refusal_of_stranger(&held, scope.attempt)?;
+                return self.replay_or(&call, tenant, scope.instance, refusal.into()).await;
+            }
+            let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
+            let epoch = self.refuse_frozen_if(tenant, request.consume.is_some()).await?;
+            let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
+            plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version });
+            let committed =
+                keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
+            let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
+            let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
+            let consumer = request.consume.map(|kind| Consumer {
+                executor: Executor { kind, id: actor.id.clone() },
+                act_within: self.0.config.act_within,
+                governance_head: None,
+                freeze_epoch: epoch,
+            });
+            if consumer.is_some() {
+                plan.guards.push(Guard::FreezeEpoch(epoch));
+                plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
+            }
+            let Advised { advice, context, reasons } = advised;
+            let gate = Asked {
+                id: call.fresh.gate(),
+                version: 1,
+                action: committed,
+                context,
+                step: request.facts.step.clone(),
+            };
+            let ask = Ask {
+                attempt: scope.attempt,
+                gate,
+                grant: call.fresh.grant(),
+                grant_lifetime: workflow.grant_lifetime,
+                advice,
+                mode: Mode::Enforce,
+                consume: consumer,
+            };
+            let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now);
+            let decided = match decided {
+                Ok(decided) => decided,
+                Err(refusal) => return self.replay_or(&call, tenant, scope.instance, refusal.into()).await,
+            };
+            let answer = answer_of(&decided, reasons);
+            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
+                Commit::Done(done) => return Ok(done),
+                Commit::GuardFailed(Guard::Lease { .. }) => return Err(EngineError::LeaseLost),
+                Commit::Moved | Commit::GuardFailed(_) => {}
+            }
+        }
+        Err(EngineError::Conflict)
+    }
+
+    /// Uses a grant: once this is durable, and not before, the action may start.
+    ///
+    /// Policy is evaluated again over the action as granted, under the version in force and, after a gate, under the
+    /// gate's own. It may deny (the instance ends) or need more than the votes give (a new gate opens).
+    ///
+    /// # Errors
+    /// As `ask`; `Refused(GrantUnusable | GrantExpired | ActionChanged | EvaluatorFailed)`.
+    pub async fn consume(
+        &self,
+        mut call: Call,
+        bearer: &AttemptBearer,
+        grant_id: GrantId,
+        action: &Value,
+        executor: ExecutorKind,
+    ) -> Result<Done, EngineError> {
+        let (principal, scope) = (bearer.principal(), bearer.scope());
+        let tenant = principal.tenant();
+        let actor = self.actor(&mut call, principal, None).await?;
+        for _ in 0..DECISIONS_MAX {
+            let mut held = self.hold(tenant, scope.instance).await?;
+            self.seal_due(&mut held, call.now).await?;
+            let epoch = self.refuse_frozen(tenant).await?;
+            let loaded = held.loaded()?;
+            let workflow = std::sync::Arc::clone(&loaded.workflow);
+            let Some(grant) = loaded.instance.grants.get(&grant_id).cloned() else {
+                let refusal = Refusal::GrantUnusable { grant: grant_id };
+                return self.replay_or(&call, tenant, scope.instance, refusal.into()).await;
+            };
+            let erased =
+                EngineError::NotFound { what: "the approved action or its context, which was erased," };
+            let Some(opened) = self.opened(tenant, CommitmentLabel::Action, grant.action).await? else {
+                return Err(erased);
+            };
+            let Some(asked) = self.opened(tenant, CommitmentLabel::Context, grant.context).await? else {
+                return Err(erased);
+            };
+            let action = Action::admit(action, &workflow)?;
+            let commitment = action.commitment(&opened.salt);
+            if commitment != grant.action {
+                return Err(Refusal::ActionChanged.into());
+            }
+            let asked = asked.document()?;
+            let current = self.0.registry.active_policy(tenant, &workflow.id).await?;
+            let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
+            let input = Self::input_again(&asked, &action, &workflow, current, call.now)?;
+            let under_current =
+                self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
+            let under_gate = match &grant.origin {
+                Origin::Humans(origin) if origin.policy_version != current => {
+                    let version = origin.policy_version;
+                    let input = Self::input_again(&asked, &action, &workflow, version, call.now)?;
+                    Some(self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await)
+                }
+                Origin::Humans(_) | Origin::Policy { .. } => None,
+            };
+            plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version: current });
+            plan.guards.push(Guard::FreezeEpoch(epoch));
+            plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
+            let reasons = under_current.reasons;
+            let consume = Consume {
+                attempt: scope.attempt,
+                grant: grant_id,
+                action: commitment,
+                context: under_current.context,
+                under_gate: under_gate.map(|advised| advised.advice),
+                under_current: under_current.advice,
+                consumer: Consumer {
+                    executor: Executor { kind: executor, id: actor.id.clone() },
+                    act_within: self.0.config.act_within,
+                    governance_head: None,
+                    freeze_epoch: epoch,
+                },
+                gate: call.fresh.gate(),
+            };
+            let command = Command::Consume(Box::new(consume));
+            let decided = match decide(&held.loaded()?.instance, &actor, command, call.now) {
+                Ok(decided) => decided,
+                Err(refusal) => return self.replay_or(&call, tenant, scope.instance, refusal.into()).await,
+            };
+            let answer = answer_of(&decided, reasons);
+            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
+                Commit::Done(done) => return Ok(done),
+                Commit::GuardFailed(Guard::Lease { .. }) => return Err(EngineError::LeaseLost),
+                Commit::Moved | Commit::GuardFailed(_) => {}
+            }
+        }
+        Err(EngineError::Conflict)
+    }
+
+    /// Records what came of a consumed grant. The consuming attempt may say so once, even after it lost its lease.
+    ///
+    /// # Errors
+    /// `Refused(OutcomeNotOwed)`; `Action(InlineSecret)` for the result; the store's.
+    pub async fn report(
+        &self,
+        mut call: Call,
+        bearer: &AttemptBearer,
+        report: OutcomeReport,
+    ) -> Result<Done, EngineError> {
+        let (principal, scope) = (bearer.principal(), bearer.scope());
+        let tenant = principal.tenant();
+        let actor = self.actor(&mut call, principal, None).await?;
+        if let Some(path) = report.result.as_ref().and_then(find_inline_secret) {
+            return Err(gantral_core::action::ActionError::InlineSecret { path }.into());
+        }
+        self.execute(&mut call, tenant, scope.instance, |loaded, now, fresh| {
+            let consumed_by =
+                loaded.instance.consumptions.get(&report.grant).map(|consumption| consumption.attempt);
+            if consumed_by != Some(scope.attempt) {
+                return Err(Refusal::OutcomeNotOwed { grant: report.grant }.into());
+            }
+            let mut plan = Plan::default();
+            let result = report.result.as_ref().map(|result| {
+                keep(&mut plan.snapshots, CommitmentLabel::Outcome, fresh, result.to_canonical())
+            });
+            let outcome = Outcome {
+                grant: Some(report.grant),
+                status: report.status,
+                result,
+                evidence: report.evidence.clone(),
+                cost: report.cost,
+            };
+            let decided =
+                decide(&loaded.instance, &actor, Command::Report { attempt: scope.attempt, outcome }, now)?;
+            Ok((decided, plan, Answer::Recorded))
+        })
+        .await
+    }
+
+    async fn refuse_frozen_if(&self, tenant: &TenantId, consuming: bool) -> Result<u64, EngineError> {
+        if consuming { self.refuse_frozen(tenant).await } else { Ok(0) }
+    }
+}
+
+/// Tells whether the newest attempt may act.
+fn acts(held: &Held) -> Result<bool, EngineError> {
+    let live = &held.loaded()?.instance.live;
+    Ok(live.as_ref().is_some_and(|live| live.attached && !live.retired))
+}
+
+/// The refusal for an attempt that may not act.
+fn refusal_of_stranger(held: &Held, attempt: gantral_core::ids::AttemptNo) -> Result<Refusal, EngineError> {
+    let instance = &held.loaded()?.instance;
+    Ok(if instance.state().is_final() {
+        Refusal::Ended { state: instance.state() }
+    } else if attempt != instance.attempt {
+        Refusal::StaleAttempt { attempt, newest: instance.attempt }
+    } else {
+        Refusal::AttemptInactive { attempt }
+    })
+}
+
+/// Reads the answer off the events that were decided.
+fn answer_of(decided: &Decided, reasons: Vec<String>) -> Answer {
+    let mut answer = Answer::Recorded;
+    for entry in &decided.events {
+        answer = match (&entry.event, answer) {
+            (Event::Allowed(detail) | Event::Observed(detail), _) => Answer::Allowed {
+                grant: detail.grant.map(|terms| terms.id),
+                expires_at: detail.grant.map(|terms| terms.expires_at),
+                act_by: None,
+                reasons: reasons.clone(),
+            },
+            (Event::Consumed(detail), Answer::Allowed { grant, expires_at, reasons, .. }) => {
+                Answer::Allowed { grant, expires_at, act_by: Some(detail.act_by), reasons }
+            }
+            (Event::Consumed(detail), _) => Answer::Consumed { act_by: detail.act_by },
+            (Event::HumanRequired(detail), _) => Answer::Waiting {
+                gate: detail.gate.id,
+                deadline: detail.deadline,
+                roles: detail.rule.roles(),
+                reasons: reasons.clone(),
+            },
+            (Event::Terminated(_), _) => Answer::Denied { reasons: reasons.clone() },
+            (_, answer) => answer,
+        };
+    }
+    answer
+}

@@ -1,0 +1,297 @@
+//! Humans: decisions at gates, extensions, withdrawal, cancellation, reconciliation.
+
+use gantral_core::action::Action;
+use gantral_core::command::{Command, Refusal};
+use gantral_core::decide::decide;
+use gantral_core::digest::{CommitmentLabel, Digest, Hasher};
+use gantral_core::event::{Actor, Ballot, GrantTerms, Granted, Reconciled};
+use gantral_core::ids::{GateId, GrantId, InstanceId, Role, TenantId};
+use gantral_core::instance::{Gate, Instance};
+use gantral_core::json::{Value, text};
+use gantral_core::state::{DecisionKind, NextStep, OutcomeStatus};
+use gantral_core::time::UnixMillis;
+use gantral_identity::{Administrator, Approver, Requester};
+use gantral_store::Effect;
+
+use crate::actors::token_evidence;
+use crate::answer::{Answer, Done};
+use crate::engine::{Call, Commit, Engine, Plan};
+use crate::error::EngineError;
+use crate::snapshot::keep;
+
+/// The longest justification, in bytes.
+pub const JUSTIFICATION_BYTES_MAX: usize = 16 << 10;
+/// How often a decision is decided anew.
+const DECISIONS_MAX: usize = 3;
+
+/// One decision, as it comes in.
+#[derive(Debug, Clone)]
+pub struct DecisionRequest {
+    /// What is said.
+    pub decision: DecisionKind,
+    /// The version of the gate that was seen.
+    pub gate_version: u32,
+    /// The role to act under; chosen when absent.
+    pub role: Option<Role>,
+    /// The changed action, for an override.
+    pub action: Option<Value>,
+    /// Why.
+    pub justification: String,
+}
+
+/// What a human found out about an unknown outcome.
+#[derive(Debug, Clone)]
+pub struct Reconciliation {
+    /// The grant.
+    pub grant: GrantId,
+    /// SUCCEEDED or FAILED.
+    pub status: OutcomeStatus,
+    /// How the instance goes on.
+    pub next: NextStep,
+    /// Why.
+    pub justification: String,
+}
+
+impl Engine {
+    /// Records one human's decision. The first that suffices decides; whoever comes later is told who did.
+    ///
+    /// # Errors
+    /// `Refused(AlreadyDecided | GateMoved | DeadlinePassed | SelfApproval | NotEligible | …)`,
+    /// `JustificationRequired`, `Action` for the changed action; the store's.
+    pub async fn decide_gate(
+        &self,
+        mut call: Call,
+        approver: &Approver,
+        gate_id: GateId,
+        request: DecisionRequest,
+    ) -> Result<Done, EngineError> {
+        let tenant = approver.principal().tenant();
+        let missing = EngineError::NotFound { what: "the gate" };
+        let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
+        for _ in 0..DECISIONS_MAX {
+            let mut held = self.hold(tenant, id).await?;
+            self.seal_due(&mut held, call.now).await?;
+            let loaded = held.loaded()?;
+            let workflow = std::sync::Arc::clone(&loaded.workflow);
+            let least = workflow.justification_min;
+            check_justification(&request.justification, least)?;
+            let Some(gate) = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id) else {
+                let refusal = closed(&loaded.instance, gate_id);
+                return self.replay_or(&call, tenant, id, refusal.into()).await;
+            };
+            let role = role_for(approver, gate, &request)?;
+            let actor = self.actor(&mut call, approver.principal(), Some(role.clone())).await?;
+            let mut plan = Plan::default();
+            let approved = match &request.action {
+                Some(value) if request.decision == DecisionKind::Override => {
+                    let action = Action::admit(value, &workflow)?;
+                    self.changed(&mut call, tenant, gate, &action, &mut plan.snapshots).await?
+                }
+                Some(_) => return Err(Refusal::ActionMismatch.into()),
+                None => gate.asked.action,
+            };
+            let justification = (!request.justification.is_empty()).then(|| {
+                let bytes = request.justification.as_bytes().to_vec();
+                keep(&mut plan.snapshots, CommitmentLabel::Justification, &mut call.fresh, bytes)
+            });
+            let ballot = Ballot {
+                gate: gate_id,
+                gate_version: request.gate_version,
+                request_artifact_hash: gate.opened_by,
+                decision: request.decision,
+                asked: gate.asked.action,
+                approved,
+                display: display_digest(gate),
+                role,
+                justification,
+                acts_for: None,
+                delegation: None,
+                break_glass: false,
+                directory_entry: None,
+                evidence: token_evidence(approver.principal()),
+                evidence_digest: None,
+            };
+            let expires_at = call.now.plus(workflow.grant_lifetime).min(loaded.instance.created.expires_at);
+            let grant = GrantTerms { id: call.fresh.grant(), expires_at };
+            let command = Command::Decide(Box::new(Granted { ballot, grant }));
+            let decided = match decide(&loaded.instance, &actor, command, call.now) {
+                Ok(decided) => decided,
+                Err(refusal) => return self.replay_or(&call, tenant, id, refusal.into()).await,
+            };
+            let granted = decided.events.iter().any(|entry| {
+                let kind = entry.event.kind();
+                matches!(
+                    kind,
+                    gantral_core::state::EventKind::Approved | gantral_core::state::EventKind::Overridden
+                )
+            });
+            let answer = Answer::Voted { grant: granted.then_some(grant.id) };
+            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
+                Commit::Done(done) => return Ok(done),
+                Commit::Moved | Commit::GuardFailed(_) => {}
+            }
+        }
+        Err(EngineError::Conflict)
+    }
+
+    /// Returns the commitment of a changed action: that of the standing proposal when it is the same action, so that
+    /// votes for one action join, else a fresh one.
+    async fn changed(
+        &self,
+        call: &mut Call,
+        tenant: &TenantId,
+        gate: &Gate,
+        action: &Action,
+        snapshots: &mut Vec<Effect>,
+    ) -> Result<Digest, EngineError> {
+        let asked = self.opened(tenant, CommitmentLabel::Action, gate.asked.action).await?;
+        if asked.is_some_and(|opened| opened.plaintext == action.to_canonical()) {
+            return Err(Refusal::ActionMismatch.into());
+        }
+        if let Some(vote) = gate.votes.last() {
+            let proposed = self.opened(tenant, CommitmentLabel::Action, vote.action).await?;
+            if proposed.is_some_and(|opened| opened.plaintext == action.to_canonical()) {
+                return Ok(vote.action);
+            }
+        }
+        Ok(keep(snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical()))
+    }
+
+    /// Extends a gate's deadline, by somebody who may decide there.
+    ///
+    /// # Errors
+    /// `Refused(GateMoved | DeadlinePassed | ExtensionOutOfRange | NotEligible | SelfApproval)`; the store's.
+    pub async fn extend(
+        &self,
+        mut call: Call,
+        approver: &Approver,
+        gate_id: GateId,
+        gate_version: u32,
+        deadline: UnixMillis,
+    ) -> Result<Done, EngineError> {
+        let tenant = approver.principal().tenant();
+        let missing = EngineError::NotFound { what: "the gate" };
+        let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
+        let role = approver.roles().iter().next().cloned();
+        let anonymous = self.actor(&mut call, approver.principal(), role).await?;
+        self.execute(&mut call, tenant, id, |loaded, now, _| {
+            let eligible = loaded.instance.gate().map(|gate| gate.rule.roles()).unwrap_or_default();
+            let role = approver.roles().iter().find(|role| eligible.contains(role)).cloned();
+            let actor = Actor { role: role.or_else(|| anonymous.role.clone()), ..anonymous.clone() };
+            let command = Command::Extend { gate: gate_id, gate_version, deadline };
+            Ok((decide(&loaded.instance, &actor, command, now)?, Plan::default(), Answer::Recorded))
+        })
+        .await
+    }
+
+    /// Withdraws what waits, by whoever created the instance.
+    ///
+    /// # Errors
+    /// `Refused(NotCreator | WrongState | OutcomeOpen)`; the store's.
+    pub async fn withdraw(
+        &self,
+        mut call: Call,
+        requester: &Requester,
+        id: InstanceId,
+    ) -> Result<Done, EngineError> {
+        let tenant = requester.principal().tenant();
+        let actor = self.actor(&mut call, requester.principal(), None).await?;
+        self.execute(&mut call, tenant, id, |loaded, now, _| {
+            Ok((decide(&loaded.instance, &actor, Command::Withdraw, now)?, Plan::default(), Answer::Recorded))
+        })
+        .await
+    }
+
+    /// Cancels an instance, by an administrator.
+    ///
+    /// # Errors
+    /// `Refused(OutcomeOpen | OutcomeUnknown | Ended)`; the store's.
+    pub async fn cancel(
+        &self,
+        mut call: Call,
+        administrator: &Administrator,
+        id: InstanceId,
+    ) -> Result<Done, EngineError> {
+        let tenant = administrator.principal().tenant();
+        let actor = self.actor(&mut call, administrator.principal(), None).await?;
+        self.execute(&mut call, tenant, id, |loaded, now, _| {
+            Ok((decide(&loaded.instance, &actor, Command::Cancel, now)?, Plan::default(), Answer::Recorded))
+        })
+        .await
+    }
+
+    /// Settles an unknown outcome, by an administrator who found out.
+    ///
+    /// # Errors
+    /// `Refused(OutcomeNotOwed | OutcomeUnknown)`, `JustificationRequired`; the store's.
+    pub async fn reconcile(
+        &self,
+        mut call: Call,
+        administrator: &Administrator,
+        id: InstanceId,
+        found: Reconciliation,
+    ) -> Result<Done, EngineError> {
+        let tenant = administrator.principal().tenant();
+        let actor = self.actor(&mut call, administrator.principal(), None).await?;
+        self.execute(&mut call, tenant, id, |loaded, now, fresh| {
+            check_justification(&found.justification, loaded.workflow.justification_min.max(1))?;
+            let mut plan = Plan::default();
+            let bytes = found.justification.as_bytes().to_vec();
+            let justification = Some(keep(&mut plan.snapshots, CommitmentLabel::Justification, fresh, bytes));
+            let reconciled =
+                Reconciled { grant: found.grant, status: found.status, next: found.next, justification };
+            let decided = decide(&loaded.instance, &actor, Command::Reconcile(reconciled), now)?;
+            Ok((decided, plan, Answer::Recorded))
+        })
+        .await
+    }
+}
+
+/// Returns the digest of what is displayed for a gate: its action, context and version.
+pub fn display_digest(gate: &Gate) -> Digest {
+    Hasher::new("gantral/display/v1")
+        .bytes(gate.asked.action.as_bytes())
+        .bytes(gate.asked.context.as_bytes())
+        .bytes(&gate.asked.version.to_be_bytes())
+        .finish()
+}
+
+/// The refusal for a gate that is not open: who decided, or that there is none.
+fn closed(instance: &Instance, gate: GateId) -> Refusal {
+    match &instance.decided {
+        Some(decided) if decided.id == gate => Refusal::AlreadyDecided {
+            gate,
+            by: decided.by.clone(),
+            decision: decided.decision,
+            at: decided.at,
+        },
+        Some(_) | None => Refusal::GateUnknown { gate },
+    }
+}
+
+/// Chooses the role to act under: the named one if the approver holds it, else one that may decide now.
+fn role_for(approver: &Approver, gate: &Gate, request: &DecisionRequest) -> Result<Role, EngineError> {
+    let held = approver.roles();
+    if let Some(role) = &request.role {
+        let refused = EngineError::Forbidden { why: "you do not hold this role" };
+        return if held.contains(role) { Ok(role.clone()) } else { Err(refused) };
+    }
+    let roles = gate.rule.roles();
+    let may_now = |role: &&Role| gate.rule.is_eligible(role, gate.votes.iter());
+    let chosen = held.iter().find(may_now).or_else(|| held.iter().find(|role| roles.contains(role)));
+    let none = EngineError::Forbidden { why: "none of your roles may decide at this gate" };
+    chosen.cloned().ok_or(none)
+}
+
+fn check_justification(justification: &str, least: u32) -> Result<(), EngineError> {
+    let refused = |why| EngineError::Text { member: "justification", why };
+    if justification.len() > JUSTIFICATION_BYTES_MAX {
+        return Err(refused("is longer than 16 KiB"));
+    }
+    let clean = justification.lines().all(|line| text::check_clean(line).is_ok());
+    if !clean {
+        return Err(refused("holds control, direction or zero-width characters, or is not in NFC"));
+    }
+    let length = u32::try_from(justification.trim().chars().count()).unwrap_or(u32::MAX);
+    if length < least { Err(EngineError::JustificationRequired { least }) } else { Ok(()) }
+}

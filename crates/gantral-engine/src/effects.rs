@@ -1,0 +1,148 @@
+//! What else must commit with an event: gates, grants, tasks, leases.
+
+use gantral_core::event::{Entry, Event, Executor};
+use gantral_core::ids::{GateId, Name};
+use gantral_core::instance::Instance;
+use gantral_core::state::{ActorKind, DecisionKind, ExecutorKind, State};
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_store::{Effect, GateRow};
+
+/// Returns the rows that the events of one append bring with them. `after` is the instance with all of them applied.
+pub(crate) fn effects(
+    entries: &[Entry],
+    after: &Instance,
+    workflow: &Workflow,
+    action: Option<&Name>,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let next = entries.get(index.saturating_add(1)).map(|entry| &entry.event);
+        of_event(entry, next, after, workflow, action, &mut effects);
+    }
+    if after.state().is_final() {
+        effects.push(Effect::DropTask);
+        effects.push(Effect::EndLease { attempt: after.attempt });
+    } else if let (true, Some(run)) = (wants_task(entries, after), &workflow.run) {
+        let ready_at = after.last_at;
+        effects.push(Effect::PutTask { queue: run.queue.clone(), team: workflow.team.clone(), ready_at });
+    }
+    effects
+}
+
+/// An attempt is wanted when none lives, authority stands, and this append is what made it so.
+fn wants_task(entries: &[Entry], after: &Instance) -> bool {
+    let permitted = match after.state() {
+        State::Created | State::Running | State::Approved | State::Overridden | State::Resumed => true,
+        State::WaitingForHuman | State::Rejected | State::Completed | State::Terminated => false,
+    };
+    let cause = entries.iter().any(|entry| {
+        matches!(
+            entry.event,
+            Event::Created(_)
+                | Event::Approved(_)
+                | Event::Overridden(_)
+                | Event::AttemptEnded(_)
+                | Event::Outcome(_)
+                | Event::Reconciled(_)
+        )
+    });
+    cause && permitted && after.live.is_none() && after.unknown_outcomes().next().is_none()
+}
+
+fn of_event(
+    entry: &Entry,
+    next: Option<&Event>,
+    after: &Instance,
+    workflow: &Workflow,
+    action: Option<&Name>,
+    effects: &mut Vec<Effect>,
+) {
+    match &entry.event {
+        Event::AttemptAssigned(launch) | Event::Resumed(launch) => {
+            if let (Some(executor), Some(lease)) = (&launch.executor, launch.lease) {
+                let lease_until = lease_until(executor, entry.at.plus(lease), after.created.expires_at);
+                let (attempt, executor) = (entry.attempt, executor.id.clone());
+                effects.push(Effect::AssignTask { attempt, executor, lease_until });
+            }
+        }
+        Event::AttemptEnded(_) => effects.push(Effect::EndLease { attempt: entry.attempt }),
+        Event::HumanRequired(detail) => {
+            if let Some(action_name) = action.cloned() {
+                effects.push(Effect::OpenGate(GateRow {
+                    id: detail.gate.id,
+                    version: detail.gate.version,
+                    workflow: workflow.id.clone(),
+                    team: workflow.team.clone(),
+                    roles: detail.rule.roles(),
+                    action_name,
+                    deadline: detail.deadline,
+                    opened_at: entry.at,
+                    context: detail.gate.context,
+                }));
+            }
+        }
+        Event::Escalated(moved) | Event::Extended(moved) => effects.push(Effect::MoveGate {
+            id: moved.gate,
+            version: moved.version,
+            roles: moved.roles.clone(),
+            deadline: moved.deadline,
+        }),
+        Event::Approved(granted) | Event::Overridden(granted) => {
+            let decision = granted.ballot.decision;
+            close(effects, entry, granted.ballot.gate, decision_word(decision));
+            let (id, expires_at) = (granted.grant.id, granted.grant.expires_at);
+            effects.push(Effect::PutGrant { id, expires_at, consumed_by: None });
+        }
+        Event::Rejected(rejected) => close(effects, entry, rejected.gate, rejected.cause.as_str()),
+        Event::Allowed(detail) => {
+            if let Some(terms) = detail.grant {
+                let at_once = matches!(next, Some(Event::Consumed(consumed)) if consumed.grant == terms.id);
+                let consumed_by = at_once.then_some(entry.attempt);
+                effects.push(Effect::PutGrant { id: terms.id, expires_at: terms.expires_at, consumed_by });
+            }
+        }
+        Event::Consumed(detail) => {
+            let put_here =
+                effects.iter().any(|e| matches!(e, Effect::PutGrant { id, .. } if *id == detail.grant));
+            if !put_here {
+                effects.push(Effect::ConsumeGrant { id: detail.grant, attempt: entry.attempt });
+            }
+        }
+        Event::Created(_)
+        | Event::Started(_)
+        | Event::Running(_)
+        | Event::Completed(_)
+        | Event::Terminated(_)
+        | Event::Observed(_)
+        | Event::Vote(_)
+        | Event::Outcome(_)
+        | Event::Reconciled(_)
+        | Event::EvaluatorFailed(_) => {}
+    }
+}
+
+/// An agent that executes itself sends no heartbeats: it holds its attempt until it ends it or the instance ends.
+fn lease_until(executor: &Executor, lease: UnixMillis, end: UnixMillis) -> UnixMillis {
+    match executor.kind {
+        ExecutorKind::SelfExecuted => end,
+        ExecutorKind::Runner | ExecutorKind::Interceptor => lease,
+    }
+}
+
+fn close(effects: &mut Vec<Effect>, entry: &Entry, id: GateId, word: &str) {
+    let Ok(resolution) = Name::parse(word) else { return };
+    let decided_by = match entry.actor.kind {
+        ActorKind::Human => Some(entry.actor.id.clone()),
+        _ => None,
+    };
+    effects.push(Effect::CloseGate { id, resolution, decided_by, at: entry.at });
+}
+
+const fn decision_word(decision: DecisionKind) -> &'static str {
+    match decision {
+        DecisionKind::Approve => "approved",
+        DecisionKind::Override => "overridden",
+        DecisionKind::Reject => "rejected",
+    }
+}

@@ -1,0 +1,96 @@
+//! Why the engine did not do what it was asked.
+
+use gantral_core::action::ActionError;
+use gantral_core::command::Refusal;
+use gantral_core::ids::InstanceId;
+use gantral_core::workflow::WorkflowError;
+use gantral_evidence::seal::SealError;
+use gantral_store::StoreError;
+
+use crate::policy_input::InputError;
+use crate::signer::SignError;
+
+/// Why a command was not carried out. Unless a variant says otherwise nothing has moved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// No such instance, gate, grant, workflow or policy in this tenant. Final.
+    #[error("{what} was not found")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The authority state machine refuses. See the refusal for whether to ask again.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The action does not follow its declaration. The caller must change it.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    /// What the ask says beside the action breaks the policy contract. The caller must change it.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A definition is not one. The caller must change it.
+    #[error(transparent)]
+    Workflow(#[from] WorkflowError),
+    /// The same workflow version exists with another definition. The caller must use a new version.
+    #[error("this version of the workflow exists with another definition")]
+    WorkflowVersionExists,
+    /// The workflow has no active policy.
+    #[error("no policy is active for the workflow")]
+    NoActivePolicy,
+    /// The policy bundle is unknown.
+    #[error("the policy version is not known here")]
+    PolicyUnknown,
+    /// A decision needs a longer justification.
+    #[error("a justification of at least {least} characters is required")]
+    JustificationRequired {
+        /// The least number of characters.
+        least: u32,
+    },
+    /// A text that a person or program gave cannot be kept.
+    #[error("`{member}` {why}")]
+    Text {
+        /// The member.
+        member: &'static str,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The caller may not do this here. Final.
+    #[error("{why}")]
+    Forbidden {
+        /// Why.
+        why: &'static str,
+    },
+    /// The attempt's lease is over or belongs to somebody else. Final for the attempt.
+    #[error("the lease of this attempt is over")]
+    LeaseLost,
+    /// The idempotency key was used with another body. Final.
+    #[error("the idempotency key was used before with another body")]
+    KeyReused,
+    /// An open instance already stands for the same call: join it.
+    #[error("the same call is already open as instance {instance}")]
+    CallKeyTaken {
+        /// That instance.
+        instance: InstanceId,
+    },
+    /// Assignment and consumption are frozen. May be repeated later.
+    #[error("authority is frozen for this tenant")]
+    Frozen,
+    /// Others moved the instance too often. May be repeated at once.
+    #[error("the instance moved while the command was decided")]
+    Conflict,
+    /// The event cannot be sealed: it holds more than an artifact may. The caller must send less.
+    #[error("the event cannot be sealed: {0}")]
+    Seal(#[from] SealError),
+    /// The signer failed. May be repeated.
+    #[error(transparent)]
+    Signer(#[from] SignError),
+    /// The ledger failed; whether anything was written, its error says. May be repeated with the same key.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored chain or document cannot be read, or breaks a rule: nothing is done on its ground.
+    #[error("the stored record of this instance cannot be relied on: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: String,
+    },
+}

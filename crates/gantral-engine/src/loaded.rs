@@ -1,0 +1,109 @@
+//! One instance in memory: its fold, its head, and what the store's index needs to know.
+//!
+//! A slot serialises the commands of one instance in this process; the store's compare-and-swap serialises them over
+//! all processes. A slot that may be behind is emptied, never trusted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantral_core::event::{Entry, Event};
+use gantral_core::ids::{InstanceId, TenantId};
+use gantral_core::instance::Instance;
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_evidence::dsse::Envelope;
+use gantral_evidence::statement::{Statement, artifact_hash};
+use gantral_store::{CHAIN_PAGE_MAX, Head, InstanceRow, SealedArtifact, Store};
+
+use crate::error::EngineError;
+
+/// How many instances are kept folded; beyond it, those that nobody holds are dropped.
+const SLOTS_MAX: usize = 20_000;
+
+/// One instance, folded up to its head.
+pub(crate) struct Loaded {
+    pub instance: Instance,
+    pub head: Head,
+    pub workflow: Arc<Workflow>,
+    pub row: InstanceRow,
+    pub waiting_since: Option<UnixMillis>,
+}
+
+pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
+
+/// The instances that this process has folded.
+#[derive(Default)]
+pub(crate) struct Slots(Mutex<HashMap<(TenantId, InstanceId), Slot>>);
+
+impl Slots {
+    pub(crate) fn slot(&self, tenant: &TenantId, id: InstanceId) -> Slot {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= SLOTS_MAX {
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(slots.entry((tenant.clone(), id)).or_default())
+    }
+}
+
+/// Reads one stored artifact back.
+pub(crate) fn open(artifact: &SealedArtifact) -> Result<Statement, EngineError> {
+    let damaged = |what: String| EngineError::Damaged { what };
+    let envelope = Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
+    if artifact_hash(&envelope.payload) != artifact.hash {
+        return Err(damaged(format!("artifact {} has another hash", artifact.sequence)));
+    }
+    Statement::decode(&envelope.payload).map_err(|error| damaged(error.to_string()))
+}
+
+/// Reads a whole chain, in pages.
+pub(crate) async fn chain(
+    store: &Store,
+    tenant: &TenantId,
+    id: InstanceId,
+) -> Result<Vec<SealedArtifact>, EngineError> {
+    let mut all = Vec::new();
+    loop {
+        let from = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let page = store.chain(tenant, id, from, CHAIN_PAGE_MAX).await?;
+        let last = page.len() < CHAIN_PAGE_MAX;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Folds a stored chain. The ledger is not trusted: hashes, links and rules are checked again.
+pub(crate) fn fold(artifacts: &[SealedArtifact]) -> Result<(Instance, Option<UnixMillis>), EngineError> {
+    let damaged = |what: &str| EngineError::Damaged { what: what.to_owned() };
+    let mut folded: Option<Instance> = None;
+    let mut waiting_since = None;
+    let mut previous = None;
+    for artifact in artifacts {
+        let statement = open(artifact)?;
+        if statement.previous != previous || statement.sequence != artifact.sequence {
+            return Err(damaged("the chain is broken"));
+        }
+        previous = Some(artifact.hash);
+        waiting_since = since(waiting_since, &statement.entry);
+        match &mut folded {
+            None => {
+                let begun = Instance::begin(statement.identity, &statement.entry);
+                folded = Some(begun.map_err(|_| damaged("the first event breaks a rule"))?);
+            }
+            Some(instance) => instance.apply(&statement.entry, artifact.hash).map_err(|faults| {
+                EngineError::Damaged { what: format!("event {}: {faults:?}", artifact.sequence) }
+            })?,
+        }
+    }
+    folded.map(|instance| (instance, waiting_since)).ok_or_else(|| damaged("the chain is empty"))
+}
+
+/// Follows since when an instance waits for humans.
+pub(crate) fn since(before: Option<UnixMillis>, entry: &Entry) -> Option<UnixMillis> {
+    match &entry.event {
+        Event::HumanRequired(_) => Some(entry.at),
+        Event::Approved(_) | Event::Overridden(_) | Event::Rejected(_) => None,
+        _ => before,
+    }
+}

@@ -1,0 +1,240 @@
+//! What the engine looks up again and again: definitions, active policies, the freeze, persons.
+//!
+//! Everything that may change is only a hint here: the append checks it again in its transaction, and a guard that
+//! fails makes the engine forget the hint and decide anew.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
+use gantral_core::ids::{ActorId, Name, PersonId, TenantId, WorkflowId};
+use gantral_core::json::{Profile, parse};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_identity::HumanSubject;
+use gantral_store::{Freeze, Guard, PutOutcome, Store, WorkflowRow};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// How many entries each of the caches keeps; a full one starts over.
+const CACHE_MAX: usize = 10_000;
+
+/// A bounded map from keys to values that are cheap to clone.
+struct Cache<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K: Eq + std::hash::Hash, V: Clone> Cache<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= CACHE_MAX {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The engine's view of slowly changing records.
+pub(crate) struct Registry {
+    store: Store,
+    workflows: Cache<(TenantId, Digest), Arc<Workflow>>,
+    active: Cache<(TenantId, WorkflowId), PolicyVersionId>,
+    freezes: Cache<TenantId, Freeze>,
+    persons: Cache<(TenantId, HumanSubject), Salt>,
+}
+
+impl Registry {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            workflows: Cache::new(),
+            active: Cache::new(),
+            freezes: Cache::new(),
+            persons: Cache::new(),
+        }
+    }
+
+    /// Returns the definition with this digest.
+    pub(crate) async fn workflow(
+        &self,
+        tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<Arc<Workflow>, EngineError> {
+        let key = (tenant.clone(), digest);
+        if let Some(workflow) = self.workflows.get(&key) {
+            return Ok(workflow);
+        }
+        let missing = EngineError::NotFound { what: "the workflow version" };
+        let row = self.store.workflow_by_digest(tenant, digest).await?.ok_or(missing)?;
+        let workflow = Arc::new(read(&row)?);
+        self.workflows.put(key, Arc::clone(&workflow));
+        Ok(workflow)
+    }
+
+    /// Returns the policy version that is active for a workflow.
+    pub(crate) async fn active_policy(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+    ) -> Result<PolicyVersionId, EngineError> {
+        let key = (tenant.clone(), workflow.clone());
+        if let Some(version) = self.active.get(&key) {
+            return Ok(version);
+        }
+        let version = self.store.active_policy(tenant, workflow).await?.ok_or(EngineError::NoActivePolicy)?;
+        self.active.put(key, version);
+        Ok(version)
+    }
+
+    /// Returns whether the tenant is frozen, and the epoch to guard with.
+    pub(crate) async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, EngineError> {
+        if let Some(freeze) = self.freezes.get(tenant) {
+            return Ok(freeze);
+        }
+        let freeze = self.store.freeze(tenant).await?;
+        self.freezes.put(tenant.clone(), freeze);
+        Ok(freeze)
+    }
+
+    /// Drops the hint that a guard found stale.
+    pub(crate) fn forget(&self, tenant: &TenantId, guard: &Guard) {
+        match guard {
+            Guard::FreezeEpoch(_) => self.freezes.forget(tenant),
+            Guard::ActivePolicy { workflow, .. } => self.active.forget(&(tenant.clone(), workflow.clone())),
+            Guard::GrantUnconsumed(_) | Guard::Lease { .. } => {}
+        }
+    }
+
+    /// Returns the commitment under which a human is known in a tenant, made when they first appear.
+    pub(crate) async fn person(
+        &self,
+        tenant: &TenantId,
+        human: &HumanSubject,
+        fresh: Salt,
+    ) -> Result<PersonId, EngineError> {
+        let key = (tenant.clone(), human.clone());
+        let salt = match self.persons.get(&key) {
+            Some(salt) => salt,
+            None => {
+                let salt = self.store.person(tenant, human.issuer(), human.subject(), fresh).await?;
+                self.persons.put(key, salt);
+                salt
+            }
+        };
+        Ok(PersonId(commit(CommitmentLabel::Person, &salt, &human.person_bytes())))
+    }
+}
+
+fn read(row: &WorkflowRow) -> Result<Workflow, EngineError> {
+    let damaged = |what: String| EngineError::Damaged { what };
+    let value = parse(&row.definition, &Profile::DOCUMENT).map_err(|error| damaged(error.to_string()))?;
+    let workflow = Workflow::read(&value).map_err(|error| damaged(error.to_string()))?;
+    if workflow.digest != row.digest {
+        return Err(damaged(format!("workflow `{}` has another digest than its row", row.id)));
+    }
+    Ok(workflow)
+}
+
+/// What applying a definition came to.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The definition.
+    pub workflow: Arc<Workflow>,
+    /// Whether the version is new.
+    pub created: bool,
+    /// Whether another policy became active.
+    pub activated: bool,
+}
+
+impl Engine {
+    /// Registers a workflow version and activates a policy version for the workflow.
+    ///
+    /// A version never changes: the same definition again is welcome, another one under the same version is refused.
+    ///
+    /// # Errors
+    /// `WorkflowVersionExists`, `PolicyUnknown`; the store's.
+    pub async fn apply_workflow(
+        &self,
+        tenant: &TenantId,
+        workflow: Workflow,
+        policy: PolicyVersionId,
+        by: &ActorId,
+        now: UnixMillis,
+    ) -> Result<Applied, EngineError> {
+        let store = &self.0.store;
+        if store.policy_bundle(tenant, policy).await?.is_none() {
+            return Err(EngineError::PolicyUnknown);
+        }
+        let row = WorkflowRow {
+            id: workflow.id.clone(),
+            version: workflow.version.clone(),
+            digest: workflow.digest,
+            team: workflow.team.clone(),
+            definition: workflow.canonical.clone(),
+            created_at: now,
+        };
+        let created = match store.put_workflow(tenant, row).await? {
+            PutOutcome::Stored => true,
+            PutOutcome::Same => false,
+            PutOutcome::Differs => return Err(EngineError::WorkflowVersionExists),
+        };
+        let activated = store.activate_policy(tenant, &workflow.id, policy, by, now).await?;
+        self.0.registry.active.forget(&(tenant.clone(), workflow.id.clone()));
+        Ok(Applied { workflow: Arc::new(workflow), created, activated })
+    }
+
+    /// Returns a workflow: the named version, or the newest.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn workflow(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        version: Option<&Name>,
+    ) -> Result<Arc<Workflow>, EngineError> {
+        let row = match version {
+            Some(version) => self.0.store.workflow(tenant, id, version).await?,
+            None => self.0.store.latest_workflow(tenant, id).await?,
+        };
+        let row = row.ok_or(EngineError::NotFound { what: "the workflow" })?;
+        self.0.registry.workflow(tenant, row.digest).await
+    }
+
+    /// Returns the policy version that is active for a workflow.
+    ///
+    /// # Errors
+    /// `NoActivePolicy`; the store's.
+    pub async fn active_policy(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+    ) -> Result<PolicyVersionId, EngineError> {
+        self.0.registry.active_policy(tenant, workflow).await
+    }
+
+    /// Returns the commitment under which a human acts in a tenant.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn person(
+        &self,
+        tenant: &TenantId,
+        human: &HumanSubject,
+        fresh: Salt,
+    ) -> Result<PersonId, EngineError> {
+        self.0.registry.person(tenant, human, fresh).await
+    }
+}

@@ -1,0 +1,67 @@
+//! Plaintexts beside the chain: written with their commitment, read back by it, erasable.
+
+use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
+use gantral_core::ids::TenantId;
+use gantral_core::json::{Profile, Value, parse};
+use gantral_store::{Effect, SnapshotContent};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::fresh::Fresh;
+
+/// Commits to a plaintext with a fresh salt and keeps it; returns the commitment.
+pub(crate) fn keep(
+    effects: &mut Vec<Effect>,
+    label: CommitmentLabel,
+    fresh: &mut Fresh,
+    plaintext: Vec<u8>,
+) -> Digest {
+    let salt = fresh.salt();
+    let commitment = commit(label, &salt, &plaintext);
+    effects.push(Effect::PutSnapshot { commitment, label, salt, plaintext });
+    commitment
+}
+
+/// A plaintext with its salt.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The salt.
+    pub salt: Salt,
+    /// The bytes.
+    pub plaintext: Vec<u8>,
+}
+
+impl Opened {
+    /// Reads the plaintext as a document.
+    ///
+    /// # Errors
+    /// `Damaged`: only documents are kept.
+    pub fn document(&self) -> Result<Value, EngineError> {
+        parse(&self.plaintext, &Profile::DOCUMENT)
+            .map_err(|error| EngineError::Damaged { what: error.to_string() })
+    }
+}
+
+impl Engine {
+    /// Returns what a commitment commits to; `None` when it was erased.
+    ///
+    /// # Errors
+    /// `Damaged` when the store's bytes do not match the commitment; the store's.
+    pub async fn opened(
+        &self,
+        tenant: &TenantId,
+        label: CommitmentLabel,
+        commitment: Digest,
+    ) -> Result<Option<Opened>, EngineError> {
+        let Some(snapshot) = self.0.store.snapshot(tenant, commitment).await? else { return Ok(None) };
+        match snapshot.content {
+            SnapshotContent::Kept { salt, plaintext } if commit(label, &salt, &plaintext) == commitment => {
+                Ok(Some(Opened { salt, plaintext }))
+            }
+            SnapshotContent::Kept { .. } => Err(EngineError::Damaged {
+                what: format!("snapshot {commitment} does not match its commitment"),
+            }),
+            SnapshotContent::Erased { .. } => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a person is shown of an instance or a gate: read from the fold and the snapshots, never from a cache of rows.
+
+use std::sync::Arc;
+
+use gantral_core::digest::CommitmentLabel;
+use gantral_core::event::{Event, PolicyRecord};
+use gantral_core::ids::{GateId, GrantId, InstanceId, TenantId};
+use gantral_core::instance::{Gate, Instance};
+use gantral_core::json::Value;
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_store::{Head, SealedArtifact, Snapshot, StoredGate};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::loaded::{chain, open};
+
+/// The most snapshots that are read at once.
+const SNAPSHOT_PAGE: usize = 200;
+
+/// One instance, as folded.
+#[derive(Debug, Clone)]
+pub struct InstanceFacts {
+    /// The fold.
+    pub instance: Instance,
+    /// The head of its chain.
+    pub head: Head,
+    /// Its definition.
+    pub workflow: Arc<Workflow>,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}
+
+/// One gate, with what it shows.
+#[derive(Debug, Clone)]
+pub struct GateFacts {
+    /// The index row: state, and who closed it.
+    pub row: StoredGate,
+    /// The gate as folded, while it is open.
+    pub gate: Option<Gate>,
+    /// The action that was asked for; absent when it was erased.
+    pub action: Option<Value>,
+    /// The context snapshot; absent when it was erased.
+    pub context: Option<Value>,
+    /// Policy's reasons: text by its author.
+    pub reasons: Vec<String>,
+    /// Under which policy it was asked.
+    pub policy: PolicyRecord,
+    /// The instance.
+    pub instance: InstanceFacts,
+}
+
+impl Engine {
+    /// Returns an instance.
+    ///
+    /// # Errors
+    /// `NotFound`; `Damaged`; the store's.
+    pub async fn instance(&self, tenant: &TenantId, id: InstanceId) -> Result<InstanceFacts, EngineError> {
+        let held = self.hold(tenant, id).await?;
+        let loaded = held.loaded()?;
+        Ok(InstanceFacts {
+            instance: loaded.instance.clone(),
+            head: loaded.head,
+            workflow: Arc::clone(&loaded.workflow),
+            created_at: loaded.row.index.created_at,
+        })
+    }
+
+    /// Returns a gate with everything that an approver is shown.
+    ///
+    /// # Errors
+    /// `NotFound`; `Damaged`; the store's.
+    pub async fn gate(&self, tenant: &TenantId, id: GateId) -> Result<GateFacts, EngineError> {
+        let missing = || EngineError::NotFound { what: "the gate" };
+        let row = self.0.store.gate(tenant, id).await?.ok_or_else(missing)?;
+        let instance = self.instance(tenant, row.instance).await?;
+        let mut opened = None;
+        for artifact in chain(&self.0.store, tenant, row.instance).await?.iter().rev() {
+            if let Event::HumanRequired(detail) = open(artifact)?.entry.event
+                && detail.gate.id == id
+            {
+                opened = Some(detail);
+                break;
+            }
+        }
+        let detail = opened.ok_or_else(missing)?;
+        let action = self.document(tenant, CommitmentLabel::Action, detail.gate.action).await?;
+        let context = self.document(tenant, CommitmentLabel::Context, detail.gate.context).await?;
+        let reasons = self.reasons(tenant, &detail.policy).await?;
+        let gate = instance.instance.gate().filter(|gate| gate.asked.id == id).cloned();
+        Ok(GateFacts { row, gate, action, context, reasons, policy: detail.policy, instance })
+    }
+
+    /// Returns a grant with the action that it permits, for the attempt that may consume it.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn grant(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        grant: GrantId,
+    ) -> Result<Value, EngineError> {
+        let facts = self.instance(tenant, id).await?;
+        self.grant_document(&facts.instance, grant).await
+    }
+
+    /// Returns the whole chain of an instance.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn chain(&self, tenant: &TenantId, id: InstanceId) -> Result<Vec<SealedArtifact>, EngineError> {
+        let artifacts = chain(&self.0.store, tenant, id).await?;
+        if artifacts.is_empty() { Err(EngineError::NotFound { what: "the instance" }) } else { Ok(artifacts) }
+    }
+
+    /// Returns every snapshot of an instance, erased ones included.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn snapshots(&self, tenant: &TenantId, id: InstanceId) -> Result<Vec<Snapshot>, EngineError> {
+        let mut all: Vec<Snapshot> = Vec::new();
+        loop {
+            let after = all.last().map(|snapshot| snapshot.commitment);
+            let page = self.0.store.snapshots_of(tenant, id, after, SNAPSHOT_PAGE).await?;
+            let last = page.len() < SNAPSHOT_PAGE;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn document(
+        &self,
+        tenant: &TenantId,
+        label: CommitmentLabel,
+        commitment: gantral_core::digest::Digest,
+    ) -> Result<Option<Value>, EngineError> {
+        match self.opened(tenant, label, commitment).await? {
+            Some(opened) => Ok(Some(opened.document()?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn reasons(&self, tenant: &TenantId, policy: &PolicyRecord) -> Result<Vec<String>, EngineError> {
+        if let Some(failure) = policy.failure {
+            return Ok(vec![failure.to_string()]);
+        }
+        let Some(decision) = policy.decision else { return Ok(Vec::new()) };
+        let document = self.document(tenant, CommitmentLabel::Decision, decision).await?;
+        let reasons =
+            document.as_ref().and_then(|document| document.get("reasons")).and_then(Value::as_array);
+        let texts = reasons.unwrap_or_default().iter().filter_map(Value::as_str);
+        Ok(texts.map(str::to_owned).collect())
+    }
+}
