@@ -1,1 +1,7 @@
 //! Wire types, problem details, OpenAPI and the Rust client.
+//!
+//! The one place where the REST contract is written down: the server implements it, the client and the document
+//! follow from it. Not here: engine, store, or any rule of authority.
+
+pub mod problem;
+pub mod wire;

@@ -1,0 +1,201 @@
+//! Gates: what waits for humans, and what humans say.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Action, Document, Receipt, WorkflowRef, text};
+
+/// Where a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum GateState {
+    /// Humans may decide.
+    Open,
+    /// Authorised as asked.
+    Approved,
+    /// Authorised as changed.
+    Overridden,
+    /// Refused by a human, or closed by timeout, withdrawal or cancellation; see `cause`.
+    Rejected,
+}
+
+/// One vote that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VoteView {
+    /// The human.
+    pub person: text::ActorId,
+    /// The role under which the vote was given.
+    pub role: text::Role,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<text::Time>,
+}
+
+/// One gate with everything that an approver must see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateView {
+    /// The gate.
+    pub gate_id: text::GateId,
+    /// Its version; a decision names the version that was seen.
+    pub version: u32,
+    /// The instance that asks.
+    pub instance_id: text::InstanceId,
+    /// Its workflow version.
+    pub workflow: WorkflowRef,
+    /// The owning team.
+    pub team: text::TeamId,
+    /// The action that is asked for: exactly what would run.
+    pub action: Action,
+    /// The commitment to that action which the artifacts carry.
+    pub asked_action_commitment: text::Digest,
+    /// The snapshot: the exact document that policy evaluated.
+    pub context: Document,
+    /// The commitment to the snapshot which the artifacts carry.
+    pub context_commitment: text::Digest,
+    /// Who may decide now.
+    pub roles: Vec<text::Role>,
+    /// How many distinct humans must agree.
+    pub required: u32,
+    /// The votes that count so far.
+    pub votes: Vec<VoteView>,
+    /// When the gate escalates or closes.
+    pub deadline: text::Time,
+    /// The instant that no extension passes.
+    pub latest_deadline: text::Time,
+    /// Why a human is asked, in the policy author's words. Untrusted text.
+    pub reasons: Vec<String>,
+    /// The policy version that asked.
+    pub policy_version_id: text::PolicyVersionId,
+    /// Who asked.
+    pub requested_by: text::ActorId,
+    /// When.
+    pub opened_at: text::Time,
+    /// Where it stands.
+    pub state: GateState,
+    /// Why it was refused; present when REJECTED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<text::Cause>,
+    /// Digest of what an approver is shown; sealed with each vote.
+    pub display_digest: text::Digest,
+}
+
+/// One gate in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateSummary {
+    /// The gate.
+    pub gate_id: text::GateId,
+    /// Its version.
+    pub version: u32,
+    /// The instance that asks.
+    pub instance_id: text::InstanceId,
+    /// Its workflow version.
+    pub workflow: WorkflowRef,
+    /// The owning team.
+    pub team: text::TeamId,
+    /// The name of the action.
+    pub action_name: text::Name,
+    /// What it acts on.
+    pub target: String,
+    /// Who may decide now.
+    pub roles: Vec<text::Role>,
+    /// How many distinct humans must agree.
+    pub required: u32,
+    /// How many votes count so far.
+    pub votes: u32,
+    /// Who asked.
+    pub requested_by: text::ActorId,
+    /// When.
+    pub opened_at: text::Time,
+    /// When it escalates or closes.
+    pub deadline: text::Time,
+    /// Where it stands.
+    pub state: GateState,
+}
+
+/// One page of gates, earliest deadline first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GatePage {
+    /// The gates.
+    pub items: Vec<GateSummary>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Query of `GET /v1/gates`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateList {
+    /// Only gates that stand so; `open` is the one value of this version, and the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<GateFilter>,
+    /// Only gates at which the caller may decide now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mine: Option<bool>,
+    /// The cursor of an earlier answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The most items, 1 to 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which gates a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateFilter {
+    /// Gates at which humans may decide.
+    Open,
+}
+
+/// Body of `POST /v1/gates/{gate_id}/decisions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decide {
+    /// What is said.
+    pub decision: text::DecisionKind,
+    /// The version of the gate that was seen.
+    pub gate_version: u32,
+    /// The role under which the human acts; needed only when several of theirs are eligible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<text::Role>,
+    /// OVERRIDE: the whole action as changed. Refused with any other decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// Why.
+    #[serde(default)]
+    pub justification: text::Prose,
+}
+
+/// Answer of `POST /v1/gates/{gate_id}/decisions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Decided {
+    /// The state of the instance after the vote.
+    pub state: text::State,
+    /// The grant, when this vote decided and authorised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<text::GrantId>,
+    /// What the write sealed.
+    pub artifacts: Vec<Receipt>,
+}
+
+/// Body of `POST /v1/gates/{gate_id}/extend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Extend {
+    /// The version of the gate that was seen.
+    pub gate_version: u32,
+    /// The new deadline: later than the present one, not past the latest.
+    pub deadline: text::Time,
+}
+
+/// Answer of `POST /v1/gates/{gate_id}/extend`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Extended {
+    /// The new version of the gate.
+    pub gate_version: u32,
+    /// The new deadline.
+    pub deadline: text::Time,
+    /// What the write sealed.
+    pub artifacts: Vec<Receipt>,
+}
