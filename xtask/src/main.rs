@@ -62,7 +62,7 @@ fn test(root: &Path) -> Result<()> {
     let mut run = Run::new(root, &parts);
     run.step("parts", || parts.install_all())?;
     static_steps(&mut run, &parts, root)?;
-    run.cargo("test", &["test", "--workspace"])?;
+    run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
     run.print_summary();
     Ok(())
 }
