@@ -3,5 +3,7 @@
 //! The one place where the REST contract is written down: the server implements it, the client and the document
 //! follow from it. Not here: engine, store, or any rule of authority.
 
+pub mod openapi;
 pub mod problem;
+pub mod routes;
 pub mod wire;

@@ -20,7 +20,7 @@ pub struct Ask {
     pub trigger: Option<text::Name>,
     /// What the action is expected to cost: an exact number in the unit that the policy counts in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, format = "decimal")]
     pub cost_estimate: Option<Document>,
     /// Further facts for the policy, as claimed by the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,10 @@ pub enum AuthorityAnswer {
 /// Policy allowed the action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Allowed {
-    /// The grant; absent under SHADOW, where no grant ever exists.
+    /// The grant's identifier, under which an outcome is reported; absent under SHADOW, where no grant ever exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<text::GrantId>,
+    /// The grant, while it waits to be consumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantView>,
     /// Whether the answer is enforced; false under SHADOW.

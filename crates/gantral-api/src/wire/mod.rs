@@ -46,7 +46,7 @@ pub use instance::{
     Cancel, CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView,
     ParentRef, Reconcile, RequesterView, ShowInstance,
 };
-pub use key::{IdempotencyKey, KeyError};
+pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
 pub use runner::{Claim, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me};

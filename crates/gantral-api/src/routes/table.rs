@@ -1,0 +1,192 @@
+//! The table.
+
+use utoipa::ToSchema;
+
+use super::{Answer, Body, Content, Method, Query, Route, Shape, Who};
+use crate::problem::Code;
+use crate::wire::{self, text};
+
+const fn json<T: ToSchema>(status: u16, about: &'static str) -> Answer {
+    Answer { status, about, content: Content::Json(Shape::of::<T>()) }
+}
+
+const fn bytes(media_type: &'static str, about: &'static str) -> Answer {
+    Answer { status: 200, about, content: Content::Bytes(media_type) }
+}
+
+const fn takes<T: ToSchema>() -> Body {
+    Body::Json(Shape::of::<T>())
+}
+
+const fn query<T: ToSchema>(name: &'static str, about: &'static str) -> Query {
+    Query { name, about, shape: Shape::of::<T>() }
+}
+
+const CURSOR: Query = query::<String>("cursor", "`next` of the page before.");
+const LIMIT: Query = query::<u32>("limit", "The most items of the page, 1 to 200; 50 when absent.");
+const WAIT: Query = query::<text::Duration>(
+    "wait",
+    "Holds the answer until there is something to say, at most this long (60 s).",
+);
+
+macro_rules! route {
+    (
+        $method:ident $path:literal, $id:literal, $tag:literal, [$($who:ident),+], $summary:literal
+        $(, query [$($query:expr),+])?, body $body:expr, answers [$($answer:expr),+], refuses [$($code:ident),*]
+    ) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            operation_id: $id,
+            tag: $tag,
+            who: &[$(Who::$who),+],
+            summary: $summary,
+            query: &[$($($query),+)?],
+            body: $body,
+            answers: &[$($answer),+],
+            refusals: &[$(Code::$code),*],
+        }
+    };
+}
+
+/// Every route, chapter by chapter.
+pub const ROUTES: &[Route] = &[
+    route!(Get "/v1/me", "showMe", "service", [Tenant], "Shows the caller as the server sees it",
+        body Body::None, answers [json::<wire::Me>(200, "The caller.")], refuses []),
+    route!(Get "/v1/keys", "listKeys", "service", [Tenant], "Lists the public keys that sign artifacts",
+        body Body::None, answers [json::<wire::Keys>(200, "The keys.")], refuses []),
+    route!(Get "/v1/openapi.json", "showOpenApi", "service", [Anyone], "Shows this document",
+        body Body::None, answers [bytes("application/json", "The document.")], refuses []),
+    route!(Get "/healthz", "showHealth", "service", [Anyone], "Says that the process answers",
+        body Body::None, answers [json::<wire::Health>(200, "It answers.")], refuses []),
+    route!(Get "/readyz", "showReadiness", "service", [Anyone], "Says whether the server may act",
+        body Body::None, answers [json::<wire::Health>(200, "It may act.")], refuses []),
+    route!(Get "/metrics", "showMetrics", "service", [Anyone], "Shows metrics in the Prometheus text format",
+        body Body::None, answers [bytes("text/plain", "The metrics.")], refuses []),
+    route!(Put "/v1/policies", "publishPolicy", "policies", [Admin, Developer],
+        "Publishes a policy bundle after checking and testing it",
+        body Body::Archive, answers [json::<wire::PublishedPolicy>(201, "The bundle is published.")],
+        refuses [PolicyRejected, EvaluatorFailed]),
+    route!(Get "/v1/policies", "listPolicies", "policies", [Tenant], "Lists policy bundles, newest first",
+        query [CURSOR, LIMIT],
+        body Body::None, answers [json::<wire::PolicyPage>(200, "One page.")], refuses []),
+    route!(Get "/v1/policies/{version}", "fetchPolicy", "policies", [Tenant], "Fetches a policy bundle",
+        body Body::None, answers [bytes("application/gzip", "The bundle as published.")], refuses [PolicyUnknown]),
+    route!(Put "/v1/workflows/{id}", "applyWorkflow", "workflows", [Admin, Developer],
+        "Registers a workflow version, or activates another policy for it",
+        body takes::<wire::ApplyWorkflow>(), answers [json::<wire::AppliedWorkflow>(200, "It is active.")],
+        refuses [WorkflowInvalid, WorkflowVersionExists, PolicyUnknown, SecretInline, Conflict, SignerUnavailable]),
+    route!(Get "/v1/workflows", "listWorkflows", "workflows", [Tenant], "Lists workflows by name",
+        query [CURSOR, LIMIT],
+        body Body::None, answers [json::<wire::WorkflowPage>(200, "One page.")], refuses []),
+    route!(Get "/v1/workflows/{id}", "showWorkflow", "workflows", [Tenant], "Shows the active version of a workflow",
+        body Body::None, answers [json::<wire::WorkflowView>(200, "The workflow.")], refuses [WorkflowUnknown]),
+    route!(Post "/v1/instances", "createInstance", "instances", [Workload, Human],
+        "Creates an instance; one whose workflow has a command is queued for a runner",
+        body takes::<wire::CreateInstance>(), answers [json::<wire::Created>(201, "It exists.")],
+        refuses [WorkflowUnknown, NoActivePolicy, SecretInline, CallKeyTaken, Conflict, SignerUnavailable]),
+    route!(Get "/v1/instances", "listInstances", "instances", [Tenant], "Lists instances, newest first",
+        query [
+            query::<text::State>("state", "Only instances in this state."),
+            query::<text::TeamId>("team", "Only instances of this team."),
+            query::<text::WorkflowId>("workflow", "Only instances of this workflow."),
+            query::<text::SessionId>("session", "Only instances of this session."),
+            CURSOR,
+            LIMIT
+        ],
+        body Body::None, answers [json::<wire::InstancePage>(200, "One page.")], refuses []),
+    route!(Get "/v1/instances/{id}", "showInstance", "instances", [Tenant],
+        "Shows an instance; with `wait`, as soon as it has moved past `after`",
+        query [WAIT, query::<u64>("after", "The sequence of the last artifact that the caller has seen.")],
+        body Body::None, answers [json::<wire::InstanceView>(200, "The instance.")], refuses []),
+    route!(Post "/v1/instances/{id}/withdraw", "withdraw", "instances", [Workload, Human, Attempt],
+        "Withdraws what waits for humans; the instance ends",
+        body takes::<wire::Empty>(), answers [json::<wire::Moved>(200, "It is withdrawn.")],
+        refuses [NotCreator, InstanceEnded, WrongState, OutcomeOpen, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/cancel", "cancel", "instances", [Admin], "Ends an instance",
+        body takes::<wire::Cancel>(), answers [json::<wire::Moved>(200, "It has ended.")],
+        refuses [InstanceEnded, WrongState, OutcomeOpen, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/complete", "complete", "instances", [Attempt],
+        "Says that all is done, for a workload that runs itself",
+        body takes::<wire::Empty>(), answers [json::<wire::Moved>(200, "It is completed.")],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, OutcomeOpen, OutcomeUnknown, Conflict,
+            SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/fail", "fail", "instances", [Attempt],
+        "Says that it cannot go on, for a workload that runs itself",
+        body takes::<wire::Empty>(), answers [json::<wire::Moved>(200, "It is terminated.")],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, OutcomeOpen, Conflict, SignerUnavailable]),
+    route!(Get "/v1/instances/{id}/evidence", "exportEvidence", "instances", [Tenant],
+        "Exports the evidence bundle of an instance",
+        query [query::<String>("format", "`tar`, the one format of this version and the default.")],
+        body Body::None, answers [bytes("application/x-tar", "The bundle, a deterministic archive.")], refuses []),
+    route!(Post "/v1/runner/claims", "claim", "attempts", [Runner],
+        "Claims the next attempt of a queue; holds up to `wait` while there is none",
+        query [WAIT],
+        body takes::<wire::Claim>(),
+        answers [
+            json::<wire::Task>(200, "An attempt, assigned to the caller."),
+            Answer { status: 204, about: "There is none.", content: Content::None }
+        ],
+        refuses [Frozen, SignerUnavailable, Conflict]),
+    route!(Post "/v1/instances/{id}/attempts", "attach", "attempts", [Runner, Workload],
+        "Attaches an attempt: its process is about to start",
+        body takes::<wire::Attach>(), answers [json::<wire::Attached>(201, "It is attached.")],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, AttemptAlive, LeaseLost, Frozen,
+            GrantExpired, OutcomeUnknown, NotCreator, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/attempts/{n}/heartbeat", "heartbeat", "attempts", [Runner],
+        "Keeps the lease of an attempt, and renews its token",
+        body takes::<wire::Empty>(), answers [json::<wire::HeartbeatAnswer>(200, "The lease goes on.")],
+        refuses [LeaseLost, StaleAttempt]),
+    route!(Post "/v1/instances/{id}/attempts/{n}/end", "endAttempt", "attempts", [Runner],
+        "Reports that the process of an attempt has ended",
+        body takes::<wire::EndAttempt>(), answers [json::<wire::Moved>(200, "It is recorded.")],
+        refuses [InstanceEnded, StaleAttempt, AttemptInactive, LeaseLost, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/authority", "ask", "authority", [Attempt],
+        "Asks whether an action may be done, before it is done",
+        body takes::<wire::Ask>(),
+        answers [
+            json::<wire::AuthorityAnswer>(200, "ALLOW or DENY."),
+            json::<wire::AuthorityAnswer>(202, "REQUIRE_HUMAN: a gate is open.")
+        ],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, ActionInvalid, ActionUndeclared,
+            SecretInline, EvaluatorFailed, NobodyEligible, NoActivePolicy, OutcomeUnknown, Frozen, LeaseLost,
+            TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/grants/{grant_id}/consume", "consume", "authority", [Attempt],
+        "Uses a grant up, before the action starts",
+        body takes::<wire::Consume>(),
+        answers [
+            json::<wire::ConsumeAnswer>(200, "ALLOW: it may start; or DENY."),
+            json::<wire::ConsumeAnswer>(202, "REQUIRE_HUMAN: the votes do not suffice, a new gate is open.")
+        ],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, GrantUnusable, GrantExpired, ActionChanged,
+            ActionInvalid, ActionUndeclared, SecretInline, EvaluatorFailed, NobodyEligible, NoActivePolicy,
+            OutcomeUnknown, Frozen, LeaseLost, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/grants/{grant_id}/outcome", "reportOutcome", "authority", [Attempt],
+        "Reports what came of a consumed grant, also late",
+        body takes::<wire::ReportOutcome>(), answers [json::<wire::Moved>(200, "It is recorded.")],
+        refuses [InstanceEnded, OutcomeNotOwed, SecretInline, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/instances/{id}/grants/{grant_id}/reconcile", "reconcile", "authority", [Admin],
+        "Settles an outcome that nobody knows",
+        body takes::<wire::Reconcile>(), answers [json::<wire::Moved>(200, "It is settled.")],
+        refuses [InstanceEnded, OutcomeNotOwed, JustificationRequired, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Get "/v1/gates", "listGates", "gates", [Human, Workload], "Lists open gates, earliest deadline first",
+        query [
+            query::<wire::GateFilter>("state", "Only gates that stand so."),
+            query::<bool>("mine", "Only gates at which the caller may decide now."),
+            CURSOR,
+            LIMIT
+        ],
+        body Body::None, answers [json::<wire::GatePage>(200, "One page.")], refuses []),
+    route!(Get "/v1/gates/{gate_id}", "showGate", "gates", [Human, Workload],
+        "Shows a gate with everything that an approver must see",
+        body Body::None, answers [json::<wire::GateView>(200, "The gate.")], refuses [GateUnknown]),
+    route!(Post "/v1/gates/{gate_id}/decisions", "decide", "gates", [Human], "Decides at a gate, or votes",
+        body takes::<wire::Decide>(), answers [json::<wire::Decided>(201, "The vote counts.")],
+        refuses [GateUnknown, AlreadyDecided, GateMoved, DeadlinePassed, SelfApproval, NotEligible, AlreadyVoted,
+            EvidenceTooWeak, ActionMismatch, ActionInvalid, ActionUndeclared, SecretInline, JustificationRequired,
+            InstanceEnded, WrongState, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/gates/{gate_id}/extend", "extend", "gates", [Human], "Gives humans more time",
+        body takes::<wire::Extend>(), answers [json::<wire::Extended>(200, "The deadline is moved.")],
+        refuses [GateUnknown, AlreadyDecided, GateMoved, DeadlinePassed, SelfApproval, NotEligible,
+            ExtensionOutOfRange, InstanceEnded, WrongState, TooManyEvents, Conflict, SignerUnavailable]),
+];
