@@ -87,8 +87,8 @@ pub const TABLE: &[Row] = &[
     row(S::Rejected, E::Terminated, ANYONE, S::Terminated),
 ];
 
-const LIVE: &[State] =
-    &[S::Created, S::Running, S::WaitingForHuman, S::Approved, S::Overridden, S::Rejected, S::Resumed];
+/// Where an attempt may live. A rejected instance ends in the same append: nothing stands between.
+const LIVE: &[State] = &[S::Created, S::Running, S::WaitingForHuman, S::Approved, S::Overridden, S::Resumed];
 
 /// Every event that is sealed without a move.
 pub const SEALED: &[Sealed] = &[
@@ -101,8 +101,9 @@ pub const SEALED: &[Sealed] = &[
     Sealed { event: E::Escalated, by: SYSTEM, within: &[S::WaitingForHuman] },
     Sealed { event: E::Extended, by: HUMAN, within: &[S::WaitingForHuman] },
     Sealed { event: E::Consumed, by: EXECUTOR, within: &[S::Running] },
-    Sealed { event: E::Outcome, by: EXECUTOR.or(SYSTEM), within: LIVE },
-    Sealed { event: E::Reconciled, by: HUMAN, within: LIVE },
+    // RUNNING is not left while an outcome is owed or unknown, so these two have no other place.
+    Sealed { event: E::Outcome, by: EXECUTOR.or(SYSTEM), within: &[S::Running] },
+    Sealed { event: E::Reconciled, by: HUMAN, within: &[S::Running] },
 ];
 
 #[expect(

@@ -168,7 +168,10 @@ impl Draft<'_> {
                     return Err(Refusal::OutcomeNotOwed { grant });
                 }
             }
-            None if !self.instance.observed || outcome.status == OutcomeStatus::Unknown => {
+            None if self.instance.phase != Phase::Running
+                || !self.instance.observed
+                || outcome.status == OutcomeStatus::Unknown =>
+            {
                 return Err(self.wrong_state());
             }
             None if attempt != self.instance.attempt => {

@@ -1,0 +1,1 @@
+//! The specification page shows the table that the code runs on.
