@@ -1,1 +1,27 @@
-//! The control plane over HTTP.
+//! The control plane over HTTP: tokens become principals, bodies become commands, facts become answers.
+//!
+//! Nothing is decided here. A handler names the capability that it needs and the engine's answer; what may happen is
+//! for the engine and the core to say.
+
+mod app;
+mod clock;
+mod command;
+mod handlers;
+mod identity;
+mod limits;
+mod listen;
+mod metrics;
+mod policy;
+mod problems;
+mod router;
+mod scheduler;
+pub mod settings;
+mod views;
+mod waiting;
+
+pub use app::{App, AppParts};
+pub use clock::{Clock, SystemClock};
+pub use listen::{ListenError, Listening, TlsFiles, serve};
+pub use policy::StoredBundles;
+pub use router::router;
+pub use scheduler::run_scheduler;

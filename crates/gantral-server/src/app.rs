@@ -1,0 +1,66 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use gantral_engine::Engine;
+use gantral_identity::{AttemptTokens, Verifier};
+use gantral_policy::{RegoPolicyPoint, WorkerCommand};
+
+use crate::clock::Clock;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// The parts that a server is made of.
+pub struct AppParts {
+    /// The engine.
+    pub engine: Engine,
+    /// Who is asking.
+    pub verifier: Verifier,
+    /// Tokens of attempts.
+    pub attempts: Arc<AttemptTokens>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The pool of policy workers, for readiness and metrics.
+    pub policy: Arc<RegoPolicyPoint>,
+    /// How a worker is started, for publish checks.
+    pub worker: WorkerCommand,
+    /// The URL under which people and agents reach this server, without a slash at the end.
+    pub public_url: String,
+}
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct App(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub engine: Engine,
+    pub verifier: Verifier,
+    pub attempts: Arc<AttemptTokens>,
+    pub clock: Arc<dyn Clock>,
+    pub policy: Arc<RegoPolicyPoint>,
+    pub worker: WorkerCommand,
+    pub public_url: String,
+    pub metrics: Metrics,
+    pub limits: Limits,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new(Shared {
+            engine: parts.engine,
+            verifier: parts.verifier,
+            attempts: parts.attempts,
+            clock: parts.clock,
+            policy: parts.policy,
+            worker: parts.worker,
+            public_url: parts.public_url,
+            metrics: Metrics::default(),
+            limits: Limits::default(),
+        }))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+}

@@ -1,0 +1,87 @@
+//! A write as it comes in: who, under which idempotency key, with which body.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
+use gantral_api::problem::Code;
+use gantral_api::wire::{BODY_BYTES_MAX, IDEMPOTENCY_KEY, IdempotencyKey, read_body};
+use gantral_core::digest::{Digest, Hasher};
+use gantral_core::ids::{ActorId, AttemptNo};
+use gantral_engine::{Call, Fresh, RequestKey};
+use gantral_identity::Principal;
+use gantral_store::IdempotencyScope;
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::clock::seed;
+use crate::identity::Caller;
+use crate::problems::{Answer, Failure};
+
+/// A write with a JSON body.
+pub(crate) struct Write<T> {
+    pub principal: Principal,
+    pub call: Call,
+    pub body: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let raw = RawWrite::read(request, app, BODY_BYTES_MAX).await?;
+        let body = read_body(&raw.body).map_err(gantral_api::problem::Problem::from)?;
+        Ok(Self { principal: raw.principal, call: raw.call, body })
+    }
+}
+
+/// A write whose body is bytes of another kind.
+pub(crate) struct RawWrite {
+    pub principal: Principal,
+    pub call: Call,
+    pub body: axum::body::Bytes,
+}
+
+impl RawWrite {
+    /// Authenticates first: nobody unknown makes the server read a body.
+    pub(crate) async fn read(request: Request, app: &App, bytes_max: usize) -> Answer<Self> {
+        let (mut parts, body) = request.into_parts();
+        let Caller(principal) = Caller::from_request_parts(&mut parts, app).await?;
+        let key = idempotency_key(&parts.headers)?;
+        let body = bounded(body, bytes_max).await?;
+        let route = format!("{} {}", parts.method, parts.uri.path());
+        let call = call(app, Some(request_key(&principal, route, &key, &body)))?;
+        Ok(Self { principal, call, body })
+    }
+}
+
+/// Returns a call at this instant, with fresh randomness.
+pub(crate) fn call(app: &App, key: Option<RequestKey>) -> Answer<Call> {
+    Ok(Call { now: app.0.clock.now(), fresh: Fresh::new(seed()?), key })
+}
+
+async fn bounded(body: Body, bytes_max: usize) -> Answer<axum::body::Bytes> {
+    to_bytes(body, bytes_max).await.map_err(|_| {
+        Failure::new(Code::BodyTooLarge, format!("the body was cut off or has more than {bytes_max} bytes"))
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Answer<IdempotencyKey> {
+    let missing = || Failure::new(Code::IdempotencyKeyMissing, "the header `Idempotency-Key` is required");
+    let value = headers.get(IDEMPOTENCY_KEY).ok_or_else(missing)?;
+    let text = value.to_str().map_err(|_| missing())?;
+    IdempotencyKey::parse(text).map_err(|error| Failure::new(Code::InvalidParameter, error.to_string()))
+}
+
+/// A key is one principal's, one attempt's and one route's.
+fn request_key(principal: &Principal, route: String, key: &IdempotencyKey, body: &[u8]) -> RequestKey {
+    let who = Hasher::new("gantral/principal/v1")
+        .text(principal.issuer())
+        .text(principal.subject())
+        .bytes(principal.client().as_str().as_bytes())
+        .finish();
+    // The hexadecimal text of a digest is always an identifier.
+    let principal_id = ActorId::parse(&who.to_hex()).unwrap_or_else(|_| principal.client().clone());
+    let attempt = principal.attempt().map_or(AttemptNo::NONE, |scope| scope.attempt);
+    let scope = IdempotencyScope { principal: principal_id, attempt, route, key: key.as_str().to_owned() };
+    RequestKey { scope, body: Digest::of(body) }
+}

@@ -1,0 +1,178 @@
+//! Attempts: claimed, attached, kept alive, ended. Tokens of attempts are minted here and never stored.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use gantral_api::problem::Code;
+use gantral_api::wire::{self, Attach, Document, text};
+use gantral_core::ids::{AttemptNo, InstanceId};
+use gantral_core::state::ActorKind;
+use gantral_engine::{Answer as Said, Done, Handed, InstanceFacts};
+use gantral_identity::{ActingWorkload, AttemptScope, IssuedToken, Principal};
+use tokio::time::Instant;
+
+use super::instances::moved;
+use super::{Path, Query};
+use crate::app::App;
+use crate::command::Write;
+use crate::problems::{Answer, Failure};
+use crate::views::{self, receipts, workflow_ref};
+use crate::waiting::{next_change, wait_of};
+
+/// Mints the token of an attempt: on behalf of the workload that asked for the instance, else of who executes it.
+fn token(app: &App, principal: &Principal, facts: &InstanceFacts, attempt: AttemptNo) -> Answer<IssuedToken> {
+    let fold = &facts.instance;
+    let tenant = &fold.identity.tenant;
+    let link = fold.created.requester.last();
+    let workload = link
+        .filter(|link| link.kind == ActorKind::Workload)
+        .and_then(|link| app.0.verifier.acting_workload(tenant, &link.issuer, &link.id));
+    let acting = workload.unwrap_or_else(|| ActingWorkload {
+        tenant: tenant.clone(),
+        issuer: principal.issuer().to_owned(),
+        client: principal.client().clone(),
+        display_name: principal.display_name().to_owned(),
+        roles: std::collections::BTreeSet::new(),
+        teams: std::iter::once(facts.workflow.team.clone()).collect(),
+        owner: None,
+    });
+    let scope = AttemptScope { instance: fold.identity.instance, attempt };
+    app.0
+        .attempts
+        .mint(&acting, scope, app.0.clock.now())
+        .map_err(|error| Failure::new(Code::SignerUnavailable, error.to_string()))
+}
+
+fn attempt_no(attempt: u32) -> AttemptNo {
+    AttemptNo(attempt)
+}
+
+/// POST /v1/runner/claims
+pub(crate) async fn claim(
+    State(app): State<App>,
+    Query(query): Query<wire::WaitQuery>,
+    mut write: Write<wire::Claim>,
+) -> Answer<Response> {
+    let runner = write.principal.runner()?;
+    let queue = write.body.queue.into_inner();
+    let until = Instant::now() + wait_of(query.wait);
+    let mut changes = app.engine().store().subscribe();
+    loop {
+        write.call.now = app.0.clock.now();
+        if let Some(task) = app.engine().claim(&mut write.call, &runner, &queue).await? {
+            let facts = app.engine().instance(write.principal.tenant(), task.instance).await?;
+            let grant = match facts.instance.pending_grant() {
+                Some(id) => {
+                    let document = app.engine().grant(write.principal.tenant(), task.instance, id).await?;
+                    Some(views::grant(&document)?)
+                }
+                None => None,
+            };
+            let chain: Result<Vec<Document>, _> =
+                task.chain.iter().map(|artifact| Document::from_bytes(&artifact.envelope)).collect();
+            let body = wire::Task {
+                instance_id: task.instance.into(),
+                attempt: task.attempt.0,
+                workflow: workflow_ref(&task.workflow.reference()),
+                command: if task.resumed { task.run.resume_command } else { task.run.command },
+                context: context(&task.context)?,
+                context_commitment: task.context.commitment.into(),
+                context_salt: task.context.salt.into(),
+                lease_expires_at: task.lease_until.into(),
+                chain: chain
+                    .map_err(|_| Failure::new(Code::Internal, "a stored artifact cannot be shown"))?,
+                grant,
+                secrets: task.run.secrets,
+            };
+            return Ok(Json(body).into_response());
+        }
+        if !next_change(&mut changes, until, |change| change.queue.as_ref() == Some(&queue)).await {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    }
+}
+
+fn context(handed: &Handed) -> Answer<Document> {
+    Document::from_bytes(&handed.bytes)
+        .map_err(|_| Failure::new(Code::Internal, "the attempt's context cannot be shown"))
+}
+
+/// POST /v1/instances/{id}/attempts
+pub(crate) async fn attach(
+    State(app): State<App>,
+    Path(id): Path<text::InstanceId>,
+    write: Write<Attach>,
+) -> Answer<(StatusCode, Json<wire::Attached>)> {
+    let id = id.into_inner();
+    let (done, handed) = match write.body {
+        Attach::Assigned { attempt } => {
+            let runner = write.principal.runner()?;
+            let done = app.engine().attach(write.call, &runner, id, attempt_no(attempt)).await?;
+            (done, app.engine().handed(write.principal.tenant(), id).await?)
+        }
+        Attach::SelfRun => {
+            let requester = write.principal.requester()?;
+            app.engine().begin_self(write.call, &requester, id).await?
+        }
+    };
+    let body = attached(&app, &write.principal, id, &done, &handed).await?;
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+async fn attached(
+    app: &App,
+    principal: &Principal,
+    id: InstanceId,
+    done: &Done,
+    handed: &Handed,
+) -> Answer<wire::Attached> {
+    let Said::Attempt { attempt, grant } = done.answer else {
+        return Err(Failure::new(Code::Internal, "the attempt was answered with something else"));
+    };
+    let tenant = principal.tenant();
+    let facts = app.engine().instance(tenant, id).await?;
+    // A replayed answer may name a grant that was used since.
+    let grant = match grant.filter(|grant| facts.instance.grants.contains_key(grant)) {
+        Some(grant) => Some(views::grant(&app.engine().grant(tenant, id, grant).await?)?),
+        None => None,
+    };
+    let token = token(app, principal, &facts, attempt)?;
+    Ok(wire::Attached {
+        attempt: attempt.0,
+        token: token.expose().to_owned(),
+        token_expires_at: token.expires_at().into(),
+        context: context(handed)?,
+        grant,
+        artifacts: receipts(&done.receipts)?,
+    })
+}
+
+/// POST /v1/instances/{id}/attempts/{n}/heartbeat
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    Path((id, attempt)): Path<(text::InstanceId, u32)>,
+    mut write: Write<wire::Empty>,
+) -> Answer<Json<wire::HeartbeatAnswer>> {
+    let (id, attempt) = (id.into_inner(), attempt_no(attempt));
+    let runner = write.principal.runner()?;
+    let until = app.engine().heartbeat(&mut write.call, &runner, id, attempt).await?;
+    let facts = app.engine().instance(write.principal.tenant(), id).await?;
+    let token = token(&app, &write.principal, &facts, attempt)?;
+    Ok(Json(wire::HeartbeatAnswer {
+        lease_expires_at: until.into(),
+        token: token.expose().to_owned(),
+        token_expires_at: token.expires_at().into(),
+    }))
+}
+
+/// POST /v1/instances/{id}/attempts/{n}/end
+pub(crate) async fn end(
+    State(app): State<App>,
+    Path((id, attempt)): Path<(text::InstanceId, u32)>,
+    write: Write<wire::EndAttempt>,
+) -> Answer<Json<wire::Moved>> {
+    let runner = write.principal.runner()?;
+    let (id, attempt) = (id.into_inner(), attempt_no(attempt));
+    moved(&app.engine().end_attempt(write.call, &runner, id, attempt, write.body.exit_status).await?)
+}

@@ -1,0 +1,1 @@
+//! Evidence leaves the building: one instance's bundle.

@@ -1,0 +1,107 @@
+//! What operators and clients ask of the service itself.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use gantral_api::problem::Code;
+use gantral_api::wire::{self, Document};
+use gantral_core::state::ActorKind;
+use gantral_evidence::trust::{Require, Trust, TrustedKey};
+
+use crate::app::App;
+use crate::command::call;
+use crate::identity::Caller;
+use crate::problems::{Answer, Failure};
+
+/// GET /healthz: the process answers.
+pub(crate) async fn health() -> Json<wire::Health> {
+    Json(status("ok"))
+}
+
+fn status(status: &str) -> wire::Health {
+    wire::Health { status: status.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// GET /readyz: authority can be written, and policy evaluated.
+pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> {
+    app.engine().store().healthy().map_err(|error| {
+        tracing::error!(%error, "not ready");
+        Failure::new(Code::NotReady, "the ledger does not accept writes")
+    })?;
+    if !app.0.policy.workers().iter().any(|worker| worker.pid.is_some()) {
+        return Err(Failure::new(Code::NotReady, "no policy worker runs"));
+    }
+    Ok(Json(status("ready")))
+}
+
+/// GET /metrics
+pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
+    let counts = app.engine().store().counts().await.map_err(gantral_engine::EngineError::from)?;
+    let restarts = app.0.policy.workers().iter().map(|worker| worker.restarts).sum();
+    let text = app
+        .0
+        .metrics
+        .exposition(&counts, restarts)
+        .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// GET /v1/openapi.json
+pub(crate) async fn openapi() -> Answer<Response> {
+    let text = gantral_api::openapi::document_text()
+        .map_err(|_| Failure::new(Code::Internal, "the document cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+/// GET /v1/keys
+pub(crate) async fn keys(State(app): State<App>, Caller(_): Caller) -> Answer<Json<wire::Keys>> {
+    let key = app.engine().public_key();
+    let issuer = wire::IssuerKey {
+        key_id: key.id().to_string(),
+        algorithm: "ed25519".to_owned(),
+        public_key: key.to_hex(),
+    };
+    let broken = |_| Failure::new(Code::Internal, "the trust hint cannot be written");
+    let hint = Trust::new([TrustedKey::issuer(key.clone())], Some(Require::signed())).map_err(broken)?;
+    let trust = Document::from_bytes(&hint.encode())
+        .map_err(|_| Failure::new(Code::Internal, "the trust hint cannot be written"))?;
+    Ok(Json(wire::Keys { keys: vec![issuer], trust_hint: trust }))
+}
+
+/// GET /v1/me
+pub(crate) async fn me(State(app): State<App>, Caller(principal): Caller) -> Answer<Json<wire::Me>> {
+    let mut call = call(&app, None)?;
+    let actor = app.engine().actor(&mut call, &principal, None).await?;
+    let owner = match principal.owner() {
+        Some(owner) => {
+            let salt = call.fresh.salt();
+            Some(app.engine().person(principal.tenant(), owner, salt).await?.actor().into())
+        }
+        None => None,
+    };
+    let display = (actor.kind == ActorKind::Human).then(|| principal.display_name().to_owned());
+    Ok(Json(wire::Me {
+        tenant: principal.tenant().clone().into(),
+        id: actor.id.into(),
+        kind: actor.kind.into(),
+        issuer: principal.issuer().to_owned(),
+        display,
+        owner,
+        roles: principal.roles().iter().cloned().map(Into::into).collect(),
+        teams: principal.teams().iter().cloned().map(Into::into).collect(),
+        instance_id: principal.attempt().map(|scope| scope.instance.into()),
+        attempt: principal.attempt().map(|scope| scope.attempt.0),
+    }))
+}
+
+/// Whatever has no route.
+pub(crate) async fn nowhere() -> Failure {
+    Failure::not_found("the route")
+}
+
+/// A route that exists, under another method.
+pub(crate) async fn other_method() -> Failure {
+    Failure::new(Code::MethodNotAllowed, "this route does not answer this method")
+}

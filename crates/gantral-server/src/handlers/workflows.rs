@@ -1,0 +1,102 @@
+//! Workflow definitions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use gantral_api::problem::Code;
+use gantral_api::wire::{self, text};
+use gantral_core::workflow::Workflow;
+
+use super::{Path, Query, limit_of, value};
+use crate::app::App;
+use crate::command::Write;
+use crate::identity::{Caller, sees_team};
+use crate::problems::{Answer, Failure};
+use crate::views::{document, workflow_ref};
+
+/// PUT /v1/workflows/{id}
+pub(crate) async fn apply(
+    State(app): State<App>,
+    Path(id): Path<text::WorkflowId>,
+    mut write: Write<wire::ApplyWorkflow>,
+) -> Answer<(StatusCode, Json<wire::AppliedWorkflow>)> {
+    let approver = write.principal.approver()?;
+    let definition = value(&write.body.definition, "definition")?;
+    let workflow = Workflow::read(&definition).map_err(gantral_engine::EngineError::from)?;
+    if workflow.id != id.0 {
+        return Err(Failure::new(Code::WorkflowInvalid, "`id` of the definition is not the one of the path"));
+    }
+    let administers = write.principal.administrator().is_ok();
+    if !administers && !write.principal.teams().contains(&workflow.team) {
+        return Err(Failure::new(
+            Code::Forbidden,
+            "only the owning team and administrators may apply a workflow",
+        ));
+    }
+    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
+    let policy = write.body.policy_version_id.into_inner();
+    let tenant = write.principal.tenant();
+    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor.id, write.call.now).await?;
+    let status = if applied.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((
+        status,
+        Json(wire::AppliedWorkflow {
+            workflow_version_id: applied.workflow.digest.into(),
+            version: applied.workflow.version.clone().into(),
+            policy_version_id: policy.into(),
+        }),
+    ))
+}
+
+/// GET /v1/workflows
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Query(query): Query<wire::PageQuery>,
+) -> Answer<Json<wire::WorkflowPage>> {
+    let limit = limit_of(query.limit)?;
+    let after = query.cursor.as_deref().map(gantral_core::ids::WorkflowId::parse).transpose();
+    let after = after.map_err(|_| Failure::new(Code::InvalidParameter, "not a cursor of this list"))?;
+    let tenant = principal.tenant();
+    let rows = app
+        .engine()
+        .store()
+        .list_workflows(tenant, after, limit)
+        .await
+        .map_err(gantral_engine::EngineError::from)?;
+    let next = if rows.len() == limit { rows.last().map(|row| row.id.to_string()) } else { None };
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        if !sees_team(&principal, &row.team) {
+            continue;
+        }
+        let workflow = app.engine().workflow(tenant, &row.id, Some(&row.version)).await?;
+        items.push(wire::WorkflowSummary {
+            workflow: workflow_ref(&workflow.reference()),
+            team: row.team.into(),
+            policy_version_id: app.engine().active_policy(tenant, &row.id).await.ok().map(Into::into),
+        });
+    }
+    Ok(Json(wire::WorkflowPage { items, next }))
+}
+
+/// GET /v1/workflows/{id}
+pub(crate) async fn show(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(id): Path<text::WorkflowId>,
+) -> Answer<Json<wire::WorkflowView>> {
+    let tenant = principal.tenant();
+    let workflow = app.engine().workflow(tenant, &id, None).await?;
+    if !sees_team(&principal, &workflow.team) {
+        return Err(Failure::not_found("the workflow"));
+    }
+    let definition = gantral_core::json::parse(&workflow.canonical, &gantral_core::json::Profile::DOCUMENT);
+    let definition = definition.map_err(|_| Failure::not_found("the workflow"))?;
+    Ok(Json(wire::WorkflowView {
+        workflow: workflow_ref(&workflow.reference()),
+        team: workflow.team.clone().into(),
+        policy_version_id: app.engine().active_policy(tenant, &id).await.ok().map(Into::into),
+        definition: document(&definition)?,
+    }))
+}

@@ -1,0 +1,58 @@
+//! From a request to a principal. No handler sees a token.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use gantral_api::problem::Code;
+use gantral_core::ids::{InstanceId, TeamId};
+use gantral_identity::{AttemptBearer, Principal};
+
+use crate::app::App;
+use crate::problems::{Answer, Failure};
+
+/// Headers by which a proxy says that a request came from elsewhere: a development token never passes with one.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// Whoever is asking, by a verified token.
+pub(crate) struct Caller(pub Principal);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        principal(app, &parts.headers, peer).map(Self)
+    }
+}
+
+fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer<Principal> {
+    let missing = || Failure::new(Code::Unauthenticated, "a bearer token is required");
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let text = value.to_str().map_err(|_| missing())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    let principal = app.0.verifier.verify(token.trim(), app.0.clock.now())?;
+    if principal.is_development() {
+        let peer = peer.ok_or_else(missing)?;
+        principal.allowed_from(&peer)?;
+        if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+            return Err(Failure::new(Code::TokenRejected, "development tokens are not good through a proxy"));
+        }
+    }
+    Ok(principal)
+}
+
+/// Returns the bearer of the attempt of this very instance.
+pub(crate) fn bearer_of(principal: &Principal, instance: InstanceId) -> Answer<AttemptBearer> {
+    let bearer = principal.attempt_bearer()?;
+    if bearer.scope().instance == instance { Ok(bearer) } else { Err(Failure::not_found("the instance")) }
+}
+
+/// Tells whether a principal may see what a team owns: its members and the tenant's administrators may.
+pub(crate) fn sees_team(principal: &Principal, team: &TeamId) -> bool {
+    principal.teams().contains(team) || principal.administrator().is_ok()
+}

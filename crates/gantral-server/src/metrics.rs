@@ -1,0 +1,147 @@
+//! Prometheus metrics. No label ever carries what a caller sent.
+
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use gantral_api::problem::Code;
+use gantral_engine::{Ticked, state_of};
+use gantral_store::StoreCounts;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use crate::app::App;
+
+/// Upper bounds of request durations, in seconds. Long polls fall beyond the last.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// A label of text that this program chose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Word(String);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0.as_str(), encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: Word,
+    route: Word,
+    status: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: Word,
+}
+
+/// What the server counts.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RouteLabels, Counter>,
+    problems: Family<CodeLabel, Counter>,
+    duration: Histogram,
+    due: Counter,
+    lost: Counter,
+    stuck: Counter,
+    instances: Family<StateLabel, Gauge>,
+    open_gates: Gauge,
+    tasks: Gauge,
+    restarts: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("gantral"),
+            requests: Family::default(),
+            problems: Family::default(),
+            duration: Histogram::new(SECONDS),
+            due: Counter::default(),
+            lost: Counter::default(),
+            stuck: Counter::default(),
+            instances: Family::default(),
+            open_gates: Gauge::default(),
+            tasks: Gauge::default(),
+            restarts: Gauge::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests by route and status", self.requests.clone());
+        registry.register("problems", "Refusals and errors by code", self.problems.clone());
+        registry.register("http_request_seconds", "How long requests took", self.duration.clone());
+        registry.register("due_sealed", "Instances whose due steps the scheduler sealed", self.due.clone());
+        registry.register("attempts_lost", "Attempts whose lease was over", self.lost.clone());
+        registry.register(
+            "scheduler_failures",
+            "Instances that the scheduler could not move",
+            self.stuck.clone(),
+        );
+        registry.register("instances", "Instances by state", self.instances.clone());
+        registry.register("gates_open", "Gates that wait for humans", self.open_gates.clone());
+        registry.register("runner_tasks", "Tasks that wait for a runner", self.tasks.clone());
+        registry.register("policy_worker_restarts", "Restarts of policy workers", self.restarts.clone());
+        self
+    }
+
+    pub(crate) fn ticked(&self, ticked: &Ticked) {
+        for (counter, count) in
+            [(&self.due, ticked.due), (&self.lost, ticked.lost), (&self.stuck, ticked.failed)]
+        {
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Returns the text exposition.
+    pub(crate) fn exposition(&self, counts: &StoreCounts, restarts: u64) -> Result<String, std::fmt::Error> {
+        self.instances.clear();
+        for (code, count) in &counts.instances {
+            let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
+            self.instances
+                .get_or_create(&StateLabel { state: Word(state) })
+                .set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        self.open_gates.set(i64::try_from(counts.open_gates).unwrap_or(i64::MAX));
+        self.tasks.set(i64::try_from(counts.tasks).unwrap_or(i64::MAX));
+        self.restarts.set(f64::from(u32::try_from(restarts).unwrap_or(u32::MAX)));
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Counts and times every request by its route template.
+pub(crate) async fn measured(State(app): State<App>, request: Request, next: Next) -> Response {
+    let method = Word(request.method().as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let metrics = &app.0.metrics;
+    metrics.duration.observe(started.elapsed().as_secs_f64());
+    let route = Word(matched.unwrap_or_else(|| "(none)".to_owned()));
+    let labels = RouteLabels { method, route, status: u32::from(response.status().as_u16()) };
+    metrics.requests.get_or_create(&labels).inc();
+    if let Some(code) = response.extensions().get::<Code>() {
+        metrics.problems.get_or_create(&CodeLabel { code: Word(code.as_str().to_owned()) }).inc();
+    }
+    response
+}

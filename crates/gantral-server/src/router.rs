@@ -1,0 +1,53 @@
+//! The routes, as the API's table lists them, and the layers around them.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+
+use crate::app::App;
+use crate::handlers::{attempts, authority, gates, instances, operations, policies, workflows};
+use crate::limits::bounded;
+use crate::metrics::measured;
+
+/// Builds the router. A test compares it with `gantral_api::routes::ROUTES`.
+pub fn router(app: App) -> Router {
+    let limited = |routes: Router<App>| routes.layer(from_fn_with_state(app.clone(), bounded));
+    Router::new()
+        .merge(limited(v1()))
+        .route("/healthz", get(operations::health))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+        .fallback(operations::nowhere)
+        .method_not_allowed_fallback(operations::other_method)
+        .layer(from_fn_with_state(app.clone(), measured))
+        .with_state(app)
+}
+
+fn v1() -> Router<App> {
+    Router::new()
+        .route("/v1/openapi.json", get(operations::openapi))
+        .route("/v1/keys", get(operations::keys))
+        .route("/v1/me", get(operations::me))
+        .route("/v1/policies", put(policies::publish))
+        .route("/v1/policies/{version}", get(policies::download))
+        .route("/v1/workflows", get(workflows::list))
+        .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
+        .route("/v1/instances", post(instances::create).get(instances::list))
+        .route("/v1/instances/{id}", get(instances::show))
+        .route("/v1/instances/{id}/attempts", post(attempts::attach))
+        .route("/v1/instances/{id}/attempts/{n}/heartbeat", post(attempts::heartbeat))
+        .route("/v1/instances/{id}/attempts/{n}/end", post(attempts::end))
+        .route("/v1/instances/{id}/authority", post(authority::ask))
+        .route("/v1/instances/{id}/grants/{grant_id}/consume", post(authority::consume))
+        .route("/v1/instances/{id}/grants/{grant_id}/outcome", post(authority::outcome))
+        .route("/v1/instances/{id}/grants/{grant_id}/reconcile", post(authority::reconcile))
+        .route("/v1/instances/{id}/complete", post(authority::complete))
+        .route("/v1/instances/{id}/fail", post(authority::fail))
+        .route("/v1/instances/{id}/withdraw", post(instances::withdraw))
+        .route("/v1/instances/{id}/cancel", post(instances::cancel))
+        .route("/v1/gates", get(gates::list))
+        .route("/v1/gates/{gate_id}", get(gates::show))
+        .route("/v1/gates/{gate_id}/decisions", post(gates::decide))
+        .route("/v1/gates/{gate_id}/extend", post(gates::extend))
+        .route("/v1/runner/claims", post(attempts::claim))
+}

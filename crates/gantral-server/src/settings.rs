@@ -1,0 +1,213 @@
+//! The configuration of `gantral serve`: one TOML file, checked whole before anything starts.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantral_core::ids::TenantId;
+use gantral_engine::{Engine, EngineConfig, EngineError, LocalSigner, Signer};
+use gantral_identity::{
+    AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TokenKey, Verifier,
+};
+use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
+use gantral_store::{OpenError, Store};
+use serde::Deserialize;
+
+use crate::app::{App, AppParts};
+use crate::clock::SystemClock;
+use crate::listen::TlsFiles;
+use crate::policy::StoredBundles;
+
+/// The file of `gantral serve`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen; anything but loopback needs `tls`.
+    pub listen: SocketAddr,
+    /// The URL under which people and agents reach this server; that of `listen` when absent.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// The folder of the ledger and the keys, made with mode 0700.
+    pub data: PathBuf,
+    /// The tenants that this server serves.
+    pub tenants: Vec<String>,
+    /// Certificate and key.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// Who vouches for callers.
+    pub identity: IdentityConfig,
+}
+
+/// Certificate and key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificate chain, PEM, leaf first.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Why a server cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The file cannot be read.
+    #[error("`{path}` cannot be read: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a configuration.
+    #[error("`{path}` is not a configuration: {reason}", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the place.
+        reason: String,
+    },
+    /// A tenant's name is not one.
+    #[error("`tenants` names `{found}`, which is not a tenant")]
+    Tenant {
+        /// The text.
+        found: String,
+    },
+    /// A key file cannot be used.
+    #[error("`{path}` {why}", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A token key file cannot be used.
+    #[error(transparent)]
+    TokenKey(#[from] KeyFileError),
+    /// Keys of attempt tokens cannot be used.
+    #[error("the attempt token key cannot be used: {0}")]
+    AttemptKey(#[from] KeyError),
+    /// The identity configuration is wrong.
+    #[error("identity: {0}")]
+    Identity(#[from] ConfigError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The policy workers cannot be started.
+    #[error(transparent)]
+    Policy(#[from] StartError),
+    /// The engine cannot be built.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Settings {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// `SetupError`, naming file, place and remedy.
+    pub fn read(path: &Path) -> Result<Self, SetupError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SetupError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|error| SetupError::Parse { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Returns the files of the certificate.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let tls = self.tls.as_ref()?;
+        Some(TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone() })
+    }
+}
+
+/// What a server is set up with, wherever it comes from.
+pub struct Setup<'a> {
+    /// The folder of the ledger and the keys.
+    pub data: &'a Path,
+    /// The tenants.
+    pub tenants: &'a [TenantId],
+    /// Who vouches for callers.
+    pub identity: &'a IdentityConfig,
+    /// Whether the development issuer is among them.
+    pub development: bool,
+    /// The URL under which this server is reached.
+    pub public_url: String,
+    /// How a policy worker is started.
+    pub worker: WorkerCommand,
+}
+
+impl Setup<'_> {
+    /// Opens the ledger and the keys, starts the policy workers, and puts everything together.
+    ///
+    /// # Errors
+    /// `SetupError`; what was opened is closed again.
+    pub fn app(self) -> Result<App, SetupError> {
+        private_folder(self.data)?;
+        let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
+        let signer: Arc<dyn Signer> = Arc::new(local_signer(&self.data.join("issuer.pk8"))?);
+        let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
+        let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
+        let engine = Engine::new(store, signer, policy.clone(), EngineConfig::default())?;
+        let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
+        let mut attempts = AttemptTokens::new(key, &self.public_url)?;
+        if self.development {
+            attempts = attempts.for_development();
+        }
+        let attempts = Arc::new(attempts);
+        let verifier = Verifier::new(self.identity)?.with_attempts(Arc::clone(&attempts));
+        Ok(App::new(AppParts {
+            engine,
+            verifier,
+            attempts,
+            clock: Arc::new(SystemClock),
+            policy,
+            worker: self.worker,
+            public_url: self.public_url,
+        }))
+    }
+}
+
+fn private_folder(path: &Path) -> Result<(), SetupError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| SetupError::Read { path: path.to_owned(), source })
+}
+
+/// Reads the key that signs artifacts, or makes it when there is none. The file is readable by its owner alone.
+fn local_signer(path: &Path) -> Result<LocalSigner, SetupError> {
+    let wrong = |why: String| SetupError::Key { path: path.to_owned(), why };
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            check_mode(path)?;
+            LocalSigner::from_pkcs8(&bytes).map_err(|error| wrong(format!("holds no key: {error}")))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let bytes = LocalSigner::generate().map_err(|error| wrong(error.to_string()))?;
+            write_private(path, &bytes).map_err(|error| wrong(format!("cannot be written: {error}")))?;
+            LocalSigner::from_pkcs8(&bytes).map_err(|error| wrong(error.to_string()))
+        }
+        Err(error) => Err(wrong(format!("cannot be read: {error}"))),
+    }
+}
+
+fn check_mode(path: &Path) -> Result<(), SetupError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata =
+        std::fs::metadata(path).map_err(|source| SetupError::Read { path: path.to_owned(), source })?;
+    if metadata.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(SetupError::Key {
+        path: path.to_owned(),
+        why: "can be read by others: set its mode to 0600".to_owned(),
+    })
+}
+
+/// Writes a new file durably, with mode 0600; never over one that exists.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

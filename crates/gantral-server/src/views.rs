@@ -1,0 +1,224 @@
+//! From facts to answers.
+
+use gantral_api::wire::{self, Document, text};
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::event::WorkflowRef;
+use gantral_core::ids::{GateId, GrantId, Name};
+use gantral_core::instance::{Instance, Phase};
+use gantral_core::json::{Object, Value};
+use gantral_core::time::UnixMillis;
+use gantral_engine::{GateFacts, InstanceFacts, Receipt, display_digest};
+
+use crate::app::App;
+use crate::problems::{Answer, Failure};
+
+fn unreadable(what: &str) -> Failure {
+    tracing::error!(what, "a stored document cannot be shown");
+    Failure::new(gantral_api::problem::Code::Internal, "a stored document cannot be shown")
+}
+
+pub(crate) fn document(value: &Value) -> Answer<Document> {
+    Document::from_value(value).map_err(|_| unreadable("document"))
+}
+
+pub(crate) fn receipts(receipts: &[Receipt]) -> Answer<Vec<wire::Receipt>> {
+    receipts
+        .iter()
+        .map(|receipt| {
+            Ok(wire::Receipt {
+                sequence: receipt.sequence,
+                event: receipt.event.into(),
+                hash: receipt.hash.into(),
+                envelope: Document::from_bytes(&receipt.envelope).map_err(|_| unreadable("envelope"))?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn workflow_ref(reference: &WorkflowRef) -> wire::WorkflowRef {
+    wire::WorkflowRef {
+        id: reference.id.clone().into(),
+        version: reference.version.clone().into(),
+        digest: reference.digest.into(),
+        materiality: reference.materiality.into(),
+    }
+}
+
+/// Reads an action document; an erased one is shown as such.
+fn action(value: Option<&Value>) -> Answer<wire::Action> {
+    let erased = Value::Object(Object::new().with("name", "erased").with("target", "erased"));
+    let value = value.unwrap_or(&erased);
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or("erased");
+    let empty = Value::Object(Object::new());
+    Ok(wire::Action {
+        name: Name::parse(text("name")).map_err(|_| unreadable("action"))?.into(),
+        target: text("target").to_owned(),
+        parameters: document(value.get("parameters").unwrap_or(&empty))?,
+    })
+}
+
+/// Reads the document that the engine gives of a grant.
+pub(crate) fn grant(value: &Value) -> Answer<wire::GrantView> {
+    let bad = || unreadable("grant");
+    let text = |name: &str| value.get(name).and_then(Value::as_str).ok_or_else(bad);
+    let gate = value.get("gate_id").and_then(Value::as_str);
+    Ok(wire::GrantView {
+        grant_id: GrantId::parse(text("grant_id")?).map_err(|_| bad())?.into(),
+        action: action(value.get("action"))?,
+        action_commitment: Digest::parse(text("action_commitment")?).map_err(|_| bad())?.into(),
+        action_salt: Salt::parse(text("action_salt")?).map_err(|_| bad())?.into(),
+        expires_at: UnixMillis::parse(text("expires_at")?).map_err(|_| bad())?.into(),
+        gate_id: gate.map(|id| GateId::parse(id).map(text::GateId::from).map_err(|_| bad())).transpose()?,
+        overridden: matches!(value.get("overridden"), Some(Value::Bool(true))),
+    })
+}
+
+/// Returns an instance as it stands, with its open or last gate.
+pub(crate) async fn instance(app: &App, facts: &InstanceFacts) -> Answer<wire::InstanceView> {
+    let fold = &facts.instance;
+    let tenant = &fold.identity.tenant;
+    let id = fold.identity.instance;
+    let gate_id = fold.gate().map(|gate| gate.asked.id).or(fold.decided.as_ref().map(|decided| decided.id));
+    let gate = match gate_id {
+        Some(gate_id) => Some(gate(&app.engine().gate(tenant, gate_id).await?)?),
+        None => None,
+    };
+    let pending_grant = match fold.pending_grant() {
+        Some(grant_id) => Some(grant(&app.engine().grant(tenant, id, grant_id).await?)?),
+        None => None,
+    };
+    Ok(wire::InstanceView {
+        instance_id: id.into(),
+        workflow: workflow_ref(&fold.identity.workflow),
+        team: facts.workflow.team.clone().into(),
+        state: fold.state().into(),
+        mode: fold.weakest_mode.into(),
+        attempt: fold.attempt.0,
+        created_at: facts.created_at.into(),
+        updated_at: fold.last_at.into(),
+        expires_at: fold.created.expires_at.into(),
+        session_id: fold.created.session.clone().map(Into::into),
+        requester: requesters(fold),
+        gate,
+        pending_grant,
+        outcomes: outcomes(fold),
+        cause: cause(fold),
+        head: wire::Head { sequence: facts.head.sequence, hash: facts.head.hash.into() },
+    })
+}
+
+pub(crate) fn summary(facts: &InstanceFacts) -> wire::InstanceSummary {
+    let fold = &facts.instance;
+    wire::InstanceSummary {
+        instance_id: fold.identity.instance.into(),
+        workflow: workflow_ref(&fold.identity.workflow),
+        team: facts.workflow.team.clone().into(),
+        state: fold.state().into(),
+        mode: fold.weakest_mode.into(),
+        attempt: fold.attempt.0,
+        created_at: facts.created_at.into(),
+        updated_at: fold.last_at.into(),
+        session_id: fold.created.session.clone().map(Into::into),
+        gate_id: fold.gate().map(|gate| gate.asked.id.into()),
+        cause: cause(fold),
+    }
+}
+
+fn requesters(fold: &Instance) -> Vec<wire::RequesterView> {
+    let links = fold.created.requester.iter().map(|link| wire::RequesterView {
+        id: link.id.clone().into(),
+        kind: link.kind.into(),
+        owner: link.owner.map(|owner| owner.actor().into()),
+        display: None,
+    });
+    links.collect()
+}
+
+fn outcomes(fold: &Instance) -> Vec<wire::OutcomeView> {
+    let consumed = fold.consumptions.iter().map(|(id, consumption)| wire::OutcomeView {
+        grant_id: (*id).into(),
+        status: consumption.outcome.map(Into::into),
+    });
+    consumed.collect()
+}
+
+fn cause(fold: &Instance) -> Option<text::Cause> {
+    match &fold.phase {
+        Phase::Terminated(cause) | Phase::Rejected(cause) => Some((*cause).into()),
+        _ => None,
+    }
+}
+
+fn gate_state(facts: &GateFacts) -> (wire::GateState, Option<text::Cause>) {
+    let Some(closing) = &facts.row.closing else { return (wire::GateState::Open, None) };
+    match closing.resolution.as_str() {
+        "approved" => (wire::GateState::Approved, None),
+        "overridden" => (wire::GateState::Overridden, None),
+        word => (wire::GateState::Rejected, gantral_core::state::Cause::parse(word).map(Into::into)),
+    }
+}
+
+/// Returns a gate with everything that an approver is shown.
+pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
+    let fold = &facts.instance.instance;
+    let opened = &facts.opened;
+    let (state, cause) = gate_state(facts);
+    let rule = facts.gate.as_ref().map_or(&opened.rule, |gate| &gate.rule);
+    let required = rule.stages.iter().flat_map(|stage| &stage.groups).map(|group| group.required).sum();
+    let votes = facts.gate.as_ref().map(|gate| gate.votes.as_slice()).unwrap_or_default();
+    let context = match &facts.context {
+        Some(context) => document(context)?,
+        None => document(&Value::Null)?,
+    };
+    let requested_by = fold.created.requester.last().map(|link| link.id.clone());
+    Ok(wire::GateView {
+        gate_id: facts.row.gate.id.into(),
+        version: facts.row.gate.version,
+        instance_id: fold.identity.instance.into(),
+        workflow: workflow_ref(&fold.identity.workflow),
+        team: facts.row.gate.team.clone().into(),
+        action: action(facts.action.as_ref())?,
+        asked_action_commitment: opened.gate.action.into(),
+        context,
+        context_commitment: opened.gate.context.into(),
+        roles: facts.row.gate.roles.iter().cloned().map(Into::into).collect(),
+        required,
+        votes: votes
+            .iter()
+            .map(|vote| wire::VoteView {
+                person: vote.person.actor().into(),
+                role: vote.role.clone().into(),
+                at: None,
+            })
+            .collect(),
+        deadline: facts.row.gate.deadline.into(),
+        latest_deadline: opened.latest_deadline.into(),
+        reasons: facts.reasons.clone(),
+        policy_version_id: opened.policy.version.into(),
+        requested_by: requested_by.unwrap_or_else(|| fold.created_by.clone()).into(),
+        opened_at: facts.row.gate.opened_at.into(),
+        state,
+        cause,
+        display_digest: display_digest(&opened.gate, facts.row.gate.version).into(),
+    })
+}
+
+pub(crate) fn gate_summary(facts: &GateFacts) -> Answer<wire::GateSummary> {
+    let view = gate(facts)?;
+    Ok(wire::GateSummary {
+        gate_id: view.gate_id,
+        version: view.version,
+        instance_id: view.instance_id,
+        workflow: view.workflow,
+        team: view.team,
+        action_name: view.action.name,
+        target: view.action.target,
+        roles: view.roles,
+        required: view.required,
+        votes: u32::try_from(view.votes.len()).unwrap_or(u32::MAX),
+        requested_by: view.requested_by,
+        opened_at: view.opened_at,
+        deadline: view.deadline,
+        state: view.state,
+    })
+}
