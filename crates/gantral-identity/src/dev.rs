@@ -123,7 +123,7 @@ impl DevDirectory {
             (subject.to_owned(), DevPerson { name: name.to_owned(), roles, teams })
         };
         let agent = Self::workload("Refund agent", "bob", &["payments"]);
-        let runner = Self::runner("Development runner", &["default"]);
+        let runner = Self::runner("Development runner", &["default"], &["payments", "platform"]);
         Self {
             people: people.into_iter().map(person).collect(),
             clients: BTreeMap::from([("refund-agent".to_owned(), agent), ("dev-runner".to_owned(), runner)]),
@@ -141,9 +141,10 @@ impl DevDirectory {
     }
 
     /// Returns a runner's configuration.
-    pub fn runner(name: &str, queues: &[&str]) -> ClientConfig {
+    pub fn runner(name: &str, queues: &[&str], teams: &[&str]) -> ClientConfig {
         ClientConfig {
             name: Some(name.to_owned()),
+            teams: teams.iter().map(|team| (*team).to_owned()).collect(),
             queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
             ..client(PrincipalKind::Runner)
         }
