@@ -2,7 +2,7 @@
 //!
 //! A thread takes its share of what waits, sends it in one write, and reads the replies as they come. It owns its
 //! worker: it starts it, kills it when an evaluation does not end in time, and starts another. Evaluations are pure, so
-//! what waited behind one that took its worker down simply goes to the next worker.
+//! when a worker is lost over several, each is simply done again, alone, and the one at fault is found.
 
 mod seat;
 
@@ -70,6 +70,8 @@ pub(crate) struct Job {
     pub(crate) deadline: Instant,
     /// Whether a worker was killed from outside while it did this.
     pub(crate) retried: bool,
+    /// Whether it must be the only one that its worker is at: a worker was lost over it and others.
+    pub(crate) alone: bool,
     pub(crate) answer: oneshot::Sender<Result<Vec<u8>, Refused>>,
 }
 
@@ -191,10 +193,14 @@ impl Shared {
         while batch.len() < share {
             let next = queue.jobs.front().map_or(usize::MAX, Job::input_len);
             bytes = bytes.saturating_add(next);
-            if !batch.is_empty() && bytes > BATCH_BYTES_MAX {
+            let alone = queue.jobs.front().is_some_and(|job| job.alone);
+            if !batch.is_empty() && (alone || bytes > BATCH_BYTES_MAX) {
                 break;
             }
             batch.extend(queue.jobs.pop_front());
+            if alone {
+                break;
+            }
         }
         Some(batch)
     }

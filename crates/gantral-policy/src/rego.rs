@@ -80,7 +80,16 @@ impl RegoPolicyPoint {
         let answered = async {
             let archive = self.archive(version).await?;
             let (answer, result) = oneshot::channel();
-            self.pool.submit(Job { version, archive, work, limit, deadline, retried: false, answer });
+            self.pool.submit(Job {
+                version,
+                archive,
+                work,
+                limit,
+                deadline,
+                retried: false,
+                alone: false,
+                answer,
+            });
             match result.await {
                 // The detail may quote values of the input, which must not reach a log.
                 Ok(result) => result.map_err(|refused| refused.failure),

@@ -18,6 +18,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use gantral_core::policy::{EvalFailure, PolicyVersionId};
 
@@ -28,6 +29,8 @@ use limits::CpuAllowance;
 
 /// How many bytes are read at once.
 const READ_BYTES: usize = 64 * 1024;
+/// How long replies are held back to go out in one write with those of the requests behind them.
+const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// Why a worker ended other than by its socket being closed.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +69,7 @@ impl Worker {
     fn serve(&mut self, socket: &mut (impl Read + Write)) -> Result<(), WorkerError> {
         let mut arrived = FrameBuffer::default();
         let mut chunk = vec![0_u8; READ_BYTES];
-        let mut reply = Vec::new();
+        let mut replies = Vec::new();
         loop {
             let count = match socket.read(&mut chunk) {
                 Ok(0) => return Ok(()),
@@ -75,15 +78,18 @@ impl Worker {
                 Err(error) => return Err(WorkerError::Socket(error)),
             };
             arrived.extend(chunk.get(..count).unwrap_or_default());
+            let mut written = Instant::now();
             while let Some(frame) = arrived.next().map_err(|_| WorkerError::Protocol)? {
                 let (number, request) = Request::read(frame).ok_or(WorkerError::Protocol)?;
                 self.cpu.renew();
                 let answer = self.answer_unwinding(request);
-                reply.clear();
-                write_reply(number, &answer, &mut reply);
-                // One write for each reply: when a later request kills this process, the server must know which one.
-                socket.write_all(&reply).map_err(WorkerError::Socket)?;
+                write_reply(number, &answer, &mut replies);
+                if written.elapsed() >= HOLD_MAX {
+                    write_all(socket, &mut replies)?;
+                    written = Instant::now();
+                }
             }
+            write_all(socket, &mut replies)?;
         }
     }
 
@@ -117,6 +123,12 @@ impl Worker {
             Request::Test(archive) => publish::test(&read_bundle(archive)?),
         }
     }
+}
+
+fn write_all(socket: &mut impl Write, replies: &mut Vec<u8>) -> Result<(), WorkerError> {
+    socket.write_all(replies).map_err(WorkerError::Socket)?;
+    replies.clear();
+    Ok(())
 }
 
 fn read_bundle(archive: &[u8]) -> Result<Bundle, Refused> {

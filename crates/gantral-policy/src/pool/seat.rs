@@ -164,38 +164,43 @@ impl Seat {
         let Some(latest) = pending.iter().map(|job| job.deadline).max() else {
             return;
         };
-        let mut broken = process.send(&requests, latest).is_err();
+        let alone = pending.len() == 1;
+        let mut sent = process.send(&requests, latest).is_ok();
         while let Some(job) = pending.pop_front() {
             let others_wait = || !pending.is_empty() || self.shared.has_backlog();
-            let exchange = if broken { Exchange::Closed } else { await_reply(process, &job, others_wait) };
-            match exchange {
-                Exchange::Reply(reply) => job.finish(reply),
+            let exchange = if sent { await_reply(process, &job, others_wait) } else { Exchange::Closed };
+            let refused = match exchange {
+                Exchange::Reply(reply) => {
+                    job.finish(reply);
+                    continue;
+                }
                 Exchange::TimedOut => {
-                    tracing::warn!(version = %job.version.0, "a policy evaluation was killed at its deadline");
-                    job.finish(Err(Refused::new(
-                        EvalFailure::DeadlineExceeded,
-                        "the evaluation took too long",
-                    )));
-                    broken = true;
+                    Refused::new(EvalFailure::DeadlineExceeded, "the evaluation took too long")
                 }
-                Exchange::Closed => {
-                    let death = process.bury();
-                    tracing::warn!(version = %job.version.0, ?death, "a policy worker died in an evaluation");
-                    after_death(job, death.into_refused(), &mut pending);
-                    broken = true;
-                }
+                Exchange::Closed => process.bury().into_refused(),
+            };
+            sent = false;
+            tracing::warn!(version = %job.version.0, detail = refused.detail, "a policy worker was lost");
+            // Most likely it was this one, so the others go first when they are done again.
+            pending.push_back(job);
+            if alone {
+                after_loss(refused, &mut pending);
             }
-            if broken {
-                self.shared.put_back(pending.into_iter());
-                self.lose();
-                return;
-            }
+            break;
+        }
+        if !sent {
+            // Replies are held back for a moment, so which job a worker was lost over is known only if it was alone.
+            self.shared.put_back(pending.into_iter().map(|job| Job { alone: true, ..job }));
+            self.lose();
         }
     }
 }
 
-/// Decides what becomes of the job that was being done when its worker died.
-fn after_death(job: Job, refused: Refused, pending: &mut VecDeque<Job>) {
+/// Decides what becomes of the one job over which its worker was lost: it is done again, or this is its answer.
+fn after_loss(refused: Refused, pending: &mut VecDeque<Job>) {
+    let Some(job) = pending.pop_front() else {
+        return;
+    };
     let outside = refused.failure == EvalFailure::Unavailable;
     if outside && !job.retried && Instant::now() < job.deadline {
         pending.push_front(Job { retried: true, ..job });
@@ -217,11 +222,11 @@ fn poisonous(refused: Refused) -> Refused {
 }
 
 /// Waits for the reply to the first job of a worker: until its deadline, and a fair part of its limit if it came to its
-/// turn late; but no longer than half of its limit while others wait, whose deadlines are as near.
+/// turn late; but no longer than half of the time that is left while others wait, whose deadlines are as near.
 fn await_reply(process: &mut WorkerProcess, job: &Job, others_wait: impl Fn() -> bool) -> Exchange {
     let started = Instant::now();
     let last = job.deadline.max(started + job.limit / 4);
-    let mut until = last.min(started + job.limit / 2);
+    let mut until = started + last.saturating_duration_since(started) / 2;
     loop {
         match process.receive(until) {
             Exchange::TimedOut if until < last && !others_wait() => until = last.min(until + job.limit / 8),

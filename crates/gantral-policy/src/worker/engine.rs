@@ -20,6 +20,11 @@ use crate::output::{MEMBERS, OUTPUT_BYTES_MAX};
 
 /// The document that is the answer of a policy: the package of the contract.
 const QUERY: &str = "data.gantral.policy";
+/// A rule of our own that is the answer: evaluating a rule saves parsing a query each time.
+const ANSWER_RULE: &str = "data.gantral_answer.document";
+const ANSWER_MODULE: &str = "package gantral_answer\ndocument = data.gantral.policy\n";
+/// The package of that rule; bundles must not have it.
+const ANSWER_PACKAGE: &str = "gantral_answer";
 /// Modules with this ending are tests: their package ends in `_test`, and they are not loaded for evaluation.
 pub(super) const TEST_MODULE_ENDING: &str = "_test.rego";
 /// How much of an error is kept, in bytes: it may quote a long line of source.
@@ -53,10 +58,9 @@ impl Prepared {
         self.now_ns.store(frozen_instant(&input), Ordering::Relaxed);
         let mut engine = self.engine.clone();
         engine.set_input(input);
-        let results =
-            engine.eval_query(QUERY.to_owned(), false).map_err(|error| translate(&error.to_string()))?;
-        let document = results.result.first().and_then(|result| result.expressions.first());
-        project(document.map(|expression| &expression.value))
+        let document =
+            engine.eval_rule(ANSWER_RULE.to_owned()).map_err(|error| translate(&error.to_string()))?;
+        project(&document)
     }
 }
 
@@ -85,6 +89,7 @@ impl Compiled {
             problems.extend(added.err());
         }
         if problems.is_empty() {
+            problems.extend(add_module(&mut engine, "", ANSWER_MODULE.as_bytes()).err());
             // The engine analyses modules when it first evaluates; what it finds then is a problem of the bundle.
             problems.extend(
                 engine.eval_query("true".to_owned(), false).err().map(|e| problem("", &e.to_string())),
@@ -98,8 +103,12 @@ impl Compiled {
             Ok(tree) => Ok(Module::read(path, source, &tree)),
             Err(error) => Err(problem(path, &error.to_string())),
         });
-        let modules = modules.collect::<Result<_, _>>().map_err(|problem| vec![problem])?;
-        Ok(Self { engine, modules, now_ns })
+        let modules: Vec<Module> = modules.collect::<Result<_, _>>().map_err(|problem| vec![problem])?;
+        match modules.iter().find(|module| module.package.first().is_some_and(|root| root == ANSWER_PACKAGE))
+        {
+            Some(module) => Err(vec![problem(&module.file, "the package `gantral_answer` is reserved")]),
+            None => Ok(Self { engine, modules, now_ns }),
+        }
     }
 }
 
@@ -167,9 +176,9 @@ fn frozen_instant(input: &Value) -> i64 {
 }
 
 /// Takes the members of the contract out of the policy document: helper rules stand beside them.
-fn project(document: Option<&Value>) -> Result<Vec<u8>, Refused> {
+fn project(document: &Value) -> Result<Vec<u8>, Refused> {
     let undefined = || Refused::new(EvalFailure::Undefined, format!("`{QUERY}.decision` is undefined"));
-    let members = document.and_then(|value| value.as_object().ok()).ok_or_else(undefined)?;
+    let members = document.as_object().map_err(|_| undefined())?;
     let member = |name: &str| members.get(&Value::from(name)).filter(|value| **value != Value::Undefined);
     member("decision").ok_or_else(undefined)?;
     let mut answer = serde_json::Map::new();

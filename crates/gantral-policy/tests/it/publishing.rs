@@ -54,6 +54,17 @@ fn what_may_not_be_published_is_named_with_its_line() {
 }
 
 #[test]
+fn the_package_of_the_answer_is_reserved() {
+    let bundle = Bundle::from_files([
+        ("a.rego", b"package gantral.policy\ndecision := \"DENY\"".to_vec()),
+        ("b.rego", b"package gantral_answer\ndocument := {\"decision\": \"ALLOW\"}".to_vec()),
+    ])
+    .unwrap();
+    let report = check(&worker_command(), &bundle).unwrap();
+    assert!(report.problems.iter().any(|problem| problem.file == "b.rego"), "{report:?}");
+}
+
+#[test]
 fn a_test_module_outside_a_test_package_is_not_published() {
     let bundle = Bundle::from_files([
         ("policy.rego", b"package gantral.policy\ndefault decision := \"DENY\"".to_vec()),

@@ -182,6 +182,63 @@ async fn workers_end_with_their_pool() {
     }
 }
 
+/// The variable that makes [`server_process`] a server that is to be killed.
+const SERVER: &str = "GANTRAL_POLICY_TEST_SERVER";
+
+/// Becomes a server with busy workers when another test starts this program so; prints their process numbers.
+#[tokio::test]
+async fn server_process() {
+    if std::env::var_os(SERVER).is_none() {
+        return;
+    }
+    let point = Point::with_workers(2);
+    let endless = policy(ENDLESS);
+    point.rego.ready(point.shelf.put(&endless)).await.unwrap();
+    while point.rego.workers().iter().any(|worker| worker.pid.is_none()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let pids: Vec<String> =
+        point.rego.workers().iter().filter_map(|worker| worker.pid).map(|pid| pid.to_string()).collect();
+    println!("\nworkers {}", pids.join(" "));
+    let _ = tokio::join!(point.ask(&endless, "{}"), point.ask(&endless, "{}"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_server_leaves_no_worker_behind() {
+    use std::io::{BufRead, BufReader};
+    let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["supervision::server_process", "--exact", "--nocapture"])
+        .env(SERVER, "1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let pids: Vec<i32> = lines
+        .map(Result::unwrap)
+        .find_map(|line| line.strip_prefix("workers ").map(str::to_owned))
+        .unwrap()
+        .split(' ')
+        .map(|pid| pid.parse().unwrap())
+        .collect();
+    assert_eq!(pids.len(), 2);
+    std::thread::sleep(Duration::from_millis(100));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while pids.iter().any(|pid| is_running(*pid)) {
+        assert!(Instant::now() < deadline, "workers are left");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Tells whether a process runs; one that ended and waits for its new parent to notice does not.
+#[cfg(target_os = "linux")]
+fn is_running(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))
+}
+
 /// Prints what evaluating costs. Run with `--release`, `--ignored` and `--nocapture`, and nothing beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, not a check"]
