@@ -3,6 +3,8 @@
 //! The one place where the REST contract is written down: the server implements it, the client and the document
 //! follow from it. Not here: engine, store, or any rule of authority.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

@@ -1,5 +1,14 @@
 //! The contract as others see it: pages, document, client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints make an exception for test functions, and this whole binary is one"
+)]
 
+#[cfg(feature = "client")]
+mod client;
 mod document;
 mod pages;
 

@@ -1,0 +1,76 @@
+//! Service, policies and workflows.
+
+use super::{Client, ClientError};
+use crate::routes::Method;
+use crate::wire::{
+    AppliedWorkflow, ApplyWorkflow, Health, Keys, Me, PageQuery, PolicyPage, PublishedPolicy, WorkflowPage,
+    WorkflowView, text,
+};
+
+/// # Errors
+/// Each call as [`ClientError`] describes; the pages of the codes say what to do.
+impl Client {
+    /// Shows the caller as the server sees it.
+    pub async fn me(&self) -> Result<Me, ClientError> {
+        self.get(&["v1", "me"]).await
+    }
+
+    /// Lists the public keys that sign artifacts.
+    pub async fn keys(&self) -> Result<Keys, ClientError> {
+        self.get(&["v1", "keys"]).await
+    }
+
+    /// Asks whether the process answers. Tried once: whoever asks, asks again.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.without_retries().get(&["healthz"]).await
+    }
+
+    /// Asks whether the server may act. Tried once: whoever asks, asks again.
+    pub async fn ready(&self) -> Result<Health, ClientError> {
+        self.without_retries().get(&["readyz"]).await
+    }
+
+    /// Fetches the OpenAPI document of the server.
+    pub async fn openapi(&self) -> Result<Vec<u8>, ClientError> {
+        Ok(self.send(self.call(Method::Get, &["v1", "openapi.json"])?).await?.body)
+    }
+
+    /// Fetches metrics in the Prometheus text format.
+    pub async fn metrics(&self) -> Result<Vec<u8>, ClientError> {
+        Ok(self.send(self.call(Method::Get, &["metrics"])?).await?.body)
+    }
+
+    /// Publishes a policy bundle, a gzip-compressed tar archive.
+    pub async fn publish_policy(&self, bundle: Vec<u8>) -> Result<PublishedPolicy, ClientError> {
+        self.send(self.call(Method::Put, &["v1", "policies"])?.body(bundle, "application/gzip")).await?.read()
+    }
+
+    /// Lists policy bundles, newest first.
+    pub async fn policies(&self, query: &PageQuery) -> Result<PolicyPage, ClientError> {
+        self.list(&["v1", "policies"], query).await
+    }
+
+    /// Fetches a policy bundle as published.
+    pub async fn policy(&self, version: text::PolicyVersionId) -> Result<Vec<u8>, ClientError> {
+        self.archive(&["v1", "policies", &version.to_string()]).await
+    }
+
+    /// Registers a workflow version, or activates another policy for it.
+    pub async fn apply_workflow(
+        &self,
+        id: &text::WorkflowId,
+        body: &ApplyWorkflow,
+    ) -> Result<AppliedWorkflow, ClientError> {
+        self.write(Method::Put, &["v1", "workflows", id.as_str()], body).await
+    }
+
+    /// Lists workflows by name.
+    pub async fn workflows(&self, query: &PageQuery) -> Result<WorkflowPage, ClientError> {
+        self.list(&["v1", "workflows"], query).await
+    }
+
+    /// Shows the active version of a workflow.
+    pub async fn workflow(&self, id: &text::WorkflowId) -> Result<WorkflowView, ClientError> {
+        self.get(&["v1", "workflows", id.as_str()]).await
+    }
+}
