@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gantral_core::check::Fault;
 use gantral_core::command::{Assignment, AttemptEnd, Command, Decided, Refusal};
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest, Salt};
@@ -13,16 +14,18 @@ use gantral_core::state::{ExecutorKind, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::{Run, Workflow};
 use gantral_identity::{AttemptBearer, Requester, RunnerIdentity};
-use gantral_store::{Effect, SealedArtifact};
+use gantral_store::{Guard, LeaseRow, PAGE_MAX, SealedArtifact};
 
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Commit, Engine, Plan};
+use crate::engine::{Call, Engine, Plan};
 use crate::error::EngineError;
-use crate::loaded::{Loaded, chain, open};
+use crate::loaded::{Loaded, chain, statement};
 use crate::snapshot::{Opened, keep};
 
-/// How many tasks a claim looks at before it says that there is nothing.
-const CANDIDATES_MAX: usize = 16;
+/// How many tasks a claim looks at before it says that there is nothing: enough to look past those of other teams.
+const CANDIDATES_MAX: usize = PAGE_MAX;
+/// How often an attempt is begun anew when others moved the instance meanwhile.
+const DECISIONS_MAX: usize = 3;
 
 /// What a runner gets to do.
 #[derive(Clone)]
@@ -73,58 +76,71 @@ impl Engine {
         }
         let tenant = principal.tenant().clone();
         let actor = self.actor(call, principal, None).await?;
+        if let Some(first) = self.lookup(call, &tenant).await? {
+            let first = self.replayed(&tenant, first).await?;
+            return self.task(&actor, &tenant, first).await.map(Some);
+        }
         for task in self.0.store.ready_tasks(&tenant, queue, call.now, CANDIDATES_MAX).await? {
             if !principal.teams().contains(&task.team) {
                 continue;
             }
-            match self.claim_one(call, &actor, &tenant, task.instance).await {
-                Ok(task) => return Ok(Some(task)),
+            match self.assign(call, &actor, &tenant, task.instance).await {
+                Ok(Some(done)) => return self.task(&actor, &tenant, done).await.map(Some),
                 // Another runner was faster, or the instance moved on: the next candidate may do.
-                Err(EngineError::Refused(_) | EngineError::Conflict | EngineError::Frozen) => {}
-                Err(error) => return Err(error),
+                Ok(None) | Err(EngineError::Refused(_) | EngineError::Conflict) => {}
+                Err(EngineError::Frozen) => return Ok(None),
+                Err(error @ (EngineError::Store(_) | EngineError::Signer(_))) => return Err(error),
+                // One instance that cannot go on must not keep the others of its queue waiting.
+                Err(error) => {
+                    tracing::warn!(instance = %task.instance, %error, "a task cannot be assigned");
+                }
             }
         }
         Ok(None)
     }
 
-    async fn claim_one(
+    /// Assigns the next attempt of an instance to a runner; `None` when it moved meanwhile.
+    async fn assign(
         &self,
         call: &mut Call,
         actor: &Actor,
         tenant: &TenantId,
         id: InstanceId,
-    ) -> Result<Task, EngineError> {
-        let mut held = self.hold(tenant, id).await?;
-        self.seal_due(&mut held, call.now).await?;
-        self.refuse_frozen(tenant).await?;
-        let executor = Executor { kind: ExecutorKind::Runner, id: actor.id.clone() };
+    ) -> Result<Option<Done>, EngineError> {
+        let mut held = self.hold_at(tenant, id, call.now).await?;
         let loaded = held.loaded()?;
-        let run =
-            loaded.workflow.run.clone().ok_or(EngineError::NotFound { what: "a command of the workflow" })?;
-        let (workflow, resumed) = (Arc::clone(&loaded.workflow), loaded.instance.decided.is_some());
-        let mut plan = Plan::default();
-        let bytes = self.context(loaded, loaded.instance.attempt.next()).await?;
-        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes.clone());
-        let assignment = Assignment { executor, context, lease: run.lease };
-        let decided = decide(&loaded.instance, actor, Command::Assign(assignment), call.now)?;
+        let run = loaded.workflow.run.as_ref();
+        let lease = run.ok_or(EngineError::NotFound { what: "a command of the workflow" })?.lease;
+        let mut plan = self.unfrozen(tenant).await?;
         let attempt = loaded.instance.attempt.next();
+        let bytes = self.context(loaded, attempt).await?;
+        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
+        let executor = Executor { kind: ExecutorKind::Runner, id: actor.id.clone() };
+        let assignment = Assignment { executor, context, lease };
+        let decided = decide(&loaded.instance, actor, Command::Assign(assignment), call.now)?;
         let answer = Answer::Attempt { attempt, grant: loaded.instance.pending_grant() };
-        let salt = salt_of(&plan);
-        match self.settle(&mut held, call, decided, plan, answer).await? {
-            Commit::Done(_) => {}
-            Commit::Moved | Commit::GuardFailed(_) => return Err(EngineError::Conflict),
-        }
-        let context = Handed { commitment: context, salt: salt.ok_or(EngineError::Conflict)?, bytes };
-        let chain = chain(&self.0.store, tenant, id).await?;
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Returns what a runner that was assigned an attempt needs to run it.
+    async fn task(&self, actor: &Actor, tenant: &TenantId, done: Done) -> Result<Task, EngineError> {
+        let id = done.instance;
+        let context = self.handed_with(tenant, &done).await?;
+        let Answer::Attempt { attempt, .. } = done.answer else {
+            return Err(EngineError::Damaged { what: "the answer to a claim names no attempt".to_owned() });
+        };
+        let lease = self.own_attempt(actor, tenant, id, attempt).await?;
+        let facts = self.instance(tenant, id).await?;
+        let missing = EngineError::NotFound { what: "a command of the workflow" };
         Ok(Task {
             instance: id,
             attempt,
-            workflow,
-            lease_until: call.now.plus(run.lease),
-            run,
-            resumed,
+            run: facts.workflow.run.clone().ok_or(missing)?,
+            workflow: facts.workflow,
+            lease_until: lease.until,
+            resumed: facts.instance.decided.is_some(),
             context,
-            chain,
+            chain: chain(&self.0.store, tenant, id).await?,
         })
     }
 
@@ -141,7 +157,9 @@ impl Engine {
     ) -> Result<Done, EngineError> {
         let tenant = runner.principal().tenant().clone();
         let actor = self.actor(&mut call, runner.principal(), None).await?;
-        self.own_lease(&call, &actor, &tenant, id, attempt).await?;
+        if let Err(error) = self.own_lease(&call, &actor, &tenant, id, attempt).await {
+            return self.first_answer(&call, &tenant, id, Err(error)).await;
+        }
         self.execute(&mut call, &tenant, id, |loaded, now, _| {
             let grant = usable_grant(&loaded.instance, attempt);
             let decided = decide(&loaded.instance, &actor, Command::Attach { attempt }, now)?;
@@ -152,47 +170,69 @@ impl Engine {
 
     /// Begins an attempt that an agent executes itself, without a runner: assigned and attached in one commit.
     ///
-    /// An attempt of the same agent that still stands is replaced: the newest wins, and the old one can do nothing.
+    /// An attempt of the same agent that still stands is replaced: the newest wins, and the old one can do nothing but
+    /// report what it consumed. What it consumed and never reported becomes UNKNOWN, which refuses the new attempt until
+    /// it is reported or reconciled. An attempt that a runner holds is never replaced.
     ///
     /// # Errors
-    /// `Forbidden` for anybody but the creator; `Refused`; the store's.
+    /// `Forbidden` for anybody but the creator; `Refused(AttemptAlive | OutcomeUnknown | …)`; `Frozen`; the store's.
     pub async fn begin_self(
         &self,
         mut call: Call,
         requester: &Requester,
         id: InstanceId,
     ) -> Result<(Done, Handed), EngineError> {
-        let principal = requester.principal();
-        let tenant = principal.tenant().clone();
-        let actor = self.actor(&mut call, principal, None).await?;
-        if let Some(first) = self.lookup(&call, &tenant).await? {
-            let done = self.replayed(&tenant, first).await?;
-            let handed = self.handed(&tenant, id).await?;
+        let tenant = requester.principal().tenant().clone();
+        for _ in 0..DECISIONS_MAX {
+            let begun = match self.begin_once(&mut call, requester, id).await {
+                Ok(Some(done)) => Ok(done),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            let done = self.first_answer(&call, &tenant, id, begun).await?;
+            let handed = self.handed_with(&tenant, &done).await?;
             return Ok((done, handed));
         }
-        let mut held = self.hold(&tenant, id).await?;
-        self.seal_due(&mut held, call.now).await?;
-        self.refuse_frozen(&tenant).await?;
+        Err(EngineError::Conflict)
+    }
+
+    /// Begins an attempt over the instance as it stands; `None` when it moved meanwhile.
+    async fn begin_once(
+        &self,
+        call: &mut Call,
+        requester: &Requester,
+        id: InstanceId,
+    ) -> Result<Option<Done>, EngineError> {
+        let principal = requester.principal();
+        let tenant = principal.tenant();
+        let actor = self.actor(call, principal, None).await?;
+        // A repetition must not replace the very attempt that the first request began.
+        if let Some(first) = self.lookup(call, tenant).await?
+            && first.instance == id
+        {
+            return self.replayed(tenant, first).await.map(Some);
+        }
+        let mut held = self.hold_at(tenant, id, call.now).await?;
         let loaded = held.loaded()?;
         if loaded.instance.created_by != actor.id {
             return Err(EngineError::Forbidden { why: "only who created the instance may execute it" });
         }
+        let mut plan = self.unfrozen(tenant).await?;
         let attempt = loaded.instance.attempt.next();
-        let mut plan = Plan::default();
         let bytes = self.context(loaded, attempt).await?;
-        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes.clone());
-        let salt = salt_of(&plan).ok_or(EngineError::Conflict)?;
+        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
         let executor = Executor { kind: ExecutorKind::SelfExecuted, id: actor.id.clone() };
         let lease = loaded.instance.created.expires_at.since(call.now);
         let assignment = Assignment { executor, context, lease };
-        let entries = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
-        let grant = loaded.instance.pending_grant();
-        let decided = Decided { events: entries, refusal: None };
-        let answer = Answer::Attempt { attempt, grant };
-        match self.settle(&mut held, &mut call, decided, plan, answer).await? {
-            Commit::Done(done) => Ok((done, Handed { commitment: context, salt, bytes })),
-            Commit::Moved | Commit::GuardFailed(_) => Err(EngineError::Conflict),
-        }
+        let decided = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
+        let answer = Answer::Attempt { attempt, grant: loaded.instance.pending_grant() };
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Refuses while the tenant is frozen, and begins a plan that commits only if that has not changed.
+    async fn unfrozen(&self, tenant: &TenantId) -> Result<Plan, EngineError> {
+        let epoch = self.refuse_frozen(tenant).await?;
+        Ok(Plan { guards: vec![Guard::FreezeEpoch(epoch)], ..Plan::default() })
     }
 
     /// Renews a runner's lease on an attempt.
@@ -235,7 +275,9 @@ impl Engine {
     ) -> Result<Done, EngineError> {
         let tenant = runner.principal().tenant().clone();
         let actor = self.actor(&mut call, runner.principal(), None).await?;
-        self.own_attempt(&actor, &tenant, id, attempt).await?;
+        if let Err(error) = self.own_attempt(&actor, &tenant, id, attempt).await {
+            return self.first_answer(&call, &tenant, id, Err(error)).await;
+        }
         let end = AttemptEnd::Exited(exit_status);
         self.execute(&mut call, &tenant, id, |loaded, now, _| {
             let command = Command::EndAttempt { attempt, end, may_retry: false };
@@ -288,14 +330,29 @@ impl Engine {
     /// `NotFound` when nothing was, or it was erased; the store's.
     pub async fn handed(&self, tenant: &TenantId, id: InstanceId) -> Result<Handed, EngineError> {
         let artifacts = chain(&self.0.store, tenant, id).await?;
+        self.handed_by(tenant, artifacts.iter().rev().map(|artifact| artifact.envelope.as_slice())).await
+    }
+
+    /// Returns what the attempt was given that this write assigned.
+    async fn handed_with(&self, tenant: &TenantId, done: &Done) -> Result<Handed, EngineError> {
+        self.handed_by(tenant, done.receipts.iter().rev().map(|receipt| receipt.envelope.as_slice())).await
+    }
+
+    /// Returns what was handed over by the first assignment among these artifacts.
+    async fn handed_by<'a>(
+        &self,
+        tenant: &TenantId,
+        envelopes: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Handed, EngineError> {
+        let missing = || EngineError::NotFound { what: "the attempt's context" };
         let mut newest = None;
-        for artifact in artifacts.iter().rev() {
-            if let Event::AttemptAssigned(launch) | Event::Resumed(launch) = open(artifact)?.entry.event {
+        for envelope in envelopes {
+            if let Event::AttemptAssigned(launch) | Event::Resumed(launch) = statement(envelope)?.entry.event
+            {
                 newest = launch.context;
                 break;
             }
         }
-        let missing = || EngineError::NotFound { what: "the attempt's context" };
         let commitment = newest.ok_or_else(missing)?;
         let opened = self.opened(tenant, CommitmentLabel::Context, commitment).await?.ok_or_else(missing)?;
         Ok(Handed { commitment, salt: opened.salt, bytes: opened.plaintext })
@@ -307,10 +364,10 @@ impl Engine {
         tenant: &TenantId,
         id: InstanceId,
         attempt: AttemptNo,
-    ) -> Result<(), EngineError> {
+    ) -> Result<LeaseRow, EngineError> {
         let lease = self.0.store.lease(tenant, id).await?.ok_or(EngineError::LeaseLost)?;
         if lease.attempt == attempt && lease.executor == actor.id {
-            Ok(())
+            Ok(lease)
         } else {
             Err(EngineError::LeaseLost)
         }
@@ -324,8 +381,7 @@ impl Engine {
         id: InstanceId,
         attempt: AttemptNo,
     ) -> Result<(), EngineError> {
-        self.own_attempt(actor, tenant, id, attempt).await?;
-        let lease = self.0.store.lease(tenant, id).await?.ok_or(EngineError::LeaseLost)?;
+        let lease = self.own_attempt(actor, tenant, id, attempt).await?;
         if lease.ended || call.now >= lease.until { Err(EngineError::LeaseLost) } else { Ok(()) }
     }
 
@@ -408,30 +464,37 @@ fn usable_grant(instance: &Instance, attempt: AttemptNo) -> Option<GrantId> {
 }
 
 /// Ends what still stands, assigns and attaches: the steps of one commit, each decided over the one before.
+///
+/// When what the old attempt consumed turns out to be unknown, its end alone is sealed, beside the refusal: nobody
+/// could reconcile an outcome that is not even known to be unknown.
 fn begin_steps(
     instance: &Instance,
     actor: &Actor,
     assignment: Assignment,
     now: UnixMillis,
-) -> Result<Vec<Entry>, EngineError> {
+) -> Result<Decided, EngineError> {
     let mut fold = instance.clone();
-    let mut entries = Vec::new();
-    if let Some(LiveAttempt { retired, .. }) = &instance.live {
+    let mut events = Vec::new();
+    let attempt = instance.attempt;
+    if let Some(LiveAttempt { retired, executor, .. }) = &instance.live {
+        if executor.as_ref().is_none_or(|executor| executor.kind != ExecutorKind::SelfExecuted) {
+            return Err(Refusal::AttemptAlive { attempt }.into());
+        }
         let end = if *retired { AttemptEnd::Exited(3) } else { AttemptEnd::Lost };
-        step(
-            &mut fold,
-            actor,
-            Command::EndAttempt { attempt: instance.attempt, end, may_retry: true },
-            now,
-            &mut entries,
-        )?;
+        step(&mut fold, actor, Command::EndAttempt { attempt, end, may_retry: true }, now, &mut events)?;
     }
-    step(&mut fold, actor, Command::Assign(assignment), now, &mut entries)?;
+    match step(&mut fold, actor, Command::Assign(assignment), now, &mut events) {
+        Ok(()) => {}
+        Err(refusal @ Refusal::OutcomeUnknown { .. }) if !events.is_empty() => {
+            return Ok(Decided { events, refusal: Some(refusal) });
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
     if fold.state() != State::Running {
         let attempt = fold.attempt;
-        step(&mut fold, actor, Command::Attach { attempt }, now, &mut entries)?;
+        step(&mut fold, actor, Command::Attach { attempt }, now, &mut events)?;
     }
-    Ok(entries)
+    Ok(Decided { events, refusal: None })
 }
 
 fn step(
@@ -439,26 +502,14 @@ fn step(
     actor: &Actor,
     command: Command,
     now: UnixMillis,
-    entries: &mut Vec<Entry>,
-) -> Result<(), EngineError> {
+    events: &mut Vec<Entry>,
+) -> Result<(), Refusal> {
     let decided = decide(fold, actor, command, now)?;
     for entry in decided.events {
         // The hash of an artifact is remembered only when a gate opens, which none of these steps does.
-        fold.apply(&entry, Digest::from_bytes([0; 32])).map_err(|faults| Refusal::Defect {
-            fault: faults.first().copied().unwrap_or(gantral_core::check::Fault::State),
-        })?;
-        entries.push(entry);
+        fold.apply(&entry, Digest::from_bytes([0; 32]))
+            .map_err(|faults| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) })?;
+        events.push(entry);
     }
-    match decided.refusal {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok(()),
-    }
-}
-
-/// The salt of the context that a plan keeps.
-fn salt_of(plan: &Plan) -> Option<Salt> {
-    plan.snapshots.iter().find_map(|effect| match effect {
-        Effect::PutSnapshot { salt, .. } => Some(*salt),
-        _ => None,
-    })
+    decided.refusal.map_or(Ok(()), Err)
 }

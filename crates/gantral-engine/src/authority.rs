@@ -1,21 +1,23 @@
 //! Asking for authority, using it, and saying what came of it.
 
-use gantral_core::action::Action;
+use std::sync::Arc;
+
+use gantral_core::action::{Action, ActionError};
 use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal};
 use gantral_core::decide::decide;
-use gantral_core::digest::CommitmentLabel;
-use gantral_core::event::{Asked, Event, EvidenceRef, Executor, Outcome};
-use gantral_core::ids::{GrantId, TenantId};
-use gantral_core::instance::Origin;
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_core::event::{Actor, Asked, Event, EvidenceRef, Executor, Outcome};
+use gantral_core::ids::{AttemptNo, GrantId, TenantId};
+use gantral_core::instance::{Grant, Instance, Origin};
 use gantral_core::json::Value;
 use gantral_core::secret::find_inline_secret;
 use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
-use gantral_identity::AttemptBearer;
+use gantral_identity::{AttemptBearer, AttemptScope};
 use gantral_store::Guard;
 
 use crate::advice::{Advised, AskFacts};
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Commit, Engine, Held, Plan};
+use crate::engine::{Call, Engine, Plan};
 use crate::error::EngineError;
 use crate::snapshot::keep;
 
@@ -60,68 +62,62 @@ impl Engine {
         bearer: &AttemptBearer,
         request: AskRequest,
     ) -> Result<Done, EngineError> {
-        let (principal, scope) = (bearer.principal(), bearer.scope());
-        let tenant = principal.tenant();
-        let actor = self.actor(&mut call, principal, None).await?;
+        let tenant = bearer.principal().tenant();
+        let id = bearer.scope().instance;
         for _ in 0..DECISIONS_MAX {
-            let mut held = self.hold(tenant, scope.instance).await?;
-            self.seal_due(&mut held, call.now).await?;
-            let loaded = held.loaded()?;
-            let workflow = std::sync::Arc::clone(&loaded.workflow);
-            let action = Action::admit(&request.action, &workflow)?;
-            // Fencing before evaluation: what may not ask does not cost an evaluation.
-            if scope.attempt != loaded.instance.attempt || !acts(&held)? {
-                let refusal = refusal_of_stranger(&held, scope.attempt)?;
-                return self.replay_or(&call, tenant, scope.instance, refusal.into()).await;
-            }
-            let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
-            let epoch = self.refuse_frozen_if(tenant, request.consume.is_some()).await?;
-            let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
-            plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version });
-            let committed =
-                keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
-            let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
-            let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
-            let consumer = request.consume.map(|kind| Consumer {
-                executor: Executor { kind, id: actor.id.clone() },
-                act_within: self.0.config.act_within,
-                governance_head: None,
-                freeze_epoch: epoch,
-            });
-            if consumer.is_some() {
-                plan.guards.push(Guard::FreezeEpoch(epoch));
-                plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
-            }
-            let Advised { advice, context, reasons } = advised;
-            let gate = Asked {
-                id: call.fresh.gate(),
-                version: 1,
-                action: committed,
-                context,
-                step: request.facts.step.clone(),
-            };
-            let ask = Ask {
-                attempt: scope.attempt,
-                gate,
-                grant: call.fresh.grant(),
-                grant_lifetime: workflow.grant_lifetime,
-                advice,
-                mode: Mode::Enforce,
-                consume: consumer,
-            };
-            let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now);
-            let decided = match decided {
-                Ok(decided) => decided,
-                Err(refusal) => return self.replay_or(&call, tenant, scope.instance, refusal.into()).await,
-            };
-            let answer = answer_of(&decided, reasons);
-            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
-                Commit::Done(done) => return Ok(done),
-                Commit::GuardFailed(Guard::Lease { .. }) => return Err(EngineError::LeaseLost),
-                Commit::Moved | Commit::GuardFailed(_) => {}
+            match self.ask_once(&mut call, bearer, &request).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(error) => return self.first_answer(&call, tenant, id, Err(error)).await,
             }
         }
         Err(EngineError::Conflict)
+    }
+
+    /// Asks over the instance as it stands; `None` when it, or what guards it, moved meanwhile.
+    async fn ask_once(
+        &self,
+        call: &mut Call,
+        bearer: &AttemptBearer,
+        request: &AskRequest,
+    ) -> Result<Option<Done>, EngineError> {
+        let (principal, scope) = (bearer.principal(), bearer.scope());
+        let tenant = principal.tenant();
+        let actor = self.actor(call, principal, None).await?;
+        let mut held = self.hold_at(tenant, scope.instance, call.now).await?;
+        let loaded = held.loaded()?;
+        // Fencing before evaluation: what may not ask does not cost an evaluation.
+        fence(&loaded.instance, scope.attempt)?;
+        let workflow = Arc::clone(&loaded.workflow);
+        let action = Action::admit(&request.action, &workflow)?;
+        if let Some(path) = find_inline_secret(&Value::Object(request.facts.attributes.clone())) {
+            return Err(ActionError::InlineSecret { path: format!("attributes{path}") }.into());
+        }
+        let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
+        let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
+        plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version });
+        let consume = match request.consume {
+            None => None,
+            Some(kind) => Some(self.consumer(call, tenant, scope, kind, &actor, &mut plan).await?),
+        };
+        let committed =
+            keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
+        let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
+        let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
+        let Advised { advice, context, reasons } = advised;
+        let step = request.facts.step.clone();
+        let ask = Ask {
+            attempt: scope.attempt,
+            gate: Asked { id: call.fresh.gate(), version: 1, action: committed, context, step },
+            grant: call.fresh.grant(),
+            grant_lifetime: workflow.grant_lifetime,
+            advice,
+            mode: Mode::Enforce,
+            consume,
+        };
+        let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now)?;
+        let answer = answer_of(&decided, reasons);
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
     /// Uses a grant: once this is durable, and not before, the action may start.
@@ -139,78 +135,108 @@ impl Engine {
         action: &Value,
         executor: ExecutorKind,
     ) -> Result<Done, EngineError> {
-        let (principal, scope) = (bearer.principal(), bearer.scope());
-        let tenant = principal.tenant();
-        let actor = self.actor(&mut call, principal, None).await?;
+        let tenant = bearer.principal().tenant();
+        let id = bearer.scope().instance;
         for _ in 0..DECISIONS_MAX {
-            let mut held = self.hold(tenant, scope.instance).await?;
-            self.seal_due(&mut held, call.now).await?;
-            let epoch = self.refuse_frozen(tenant).await?;
-            let loaded = held.loaded()?;
-            let workflow = std::sync::Arc::clone(&loaded.workflow);
-            let Some(grant) = loaded.instance.grants.get(&grant_id).cloned() else {
-                let refusal = Refusal::GrantUnusable { grant: grant_id };
-                return self.replay_or(&call, tenant, scope.instance, refusal.into()).await;
-            };
-            let erased =
-                EngineError::NotFound { what: "the approved action or its context, which was erased," };
-            let Some(opened) = self.opened(tenant, CommitmentLabel::Action, grant.action).await? else {
-                return Err(erased);
-            };
-            let Some(asked) = self.opened(tenant, CommitmentLabel::Context, grant.context).await? else {
-                return Err(erased);
-            };
-            let action = Action::admit(action, &workflow)?;
-            let commitment = action.commitment(&opened.salt);
-            if commitment != grant.action {
-                return Err(Refusal::ActionChanged.into());
-            }
-            let asked = asked.document()?;
-            let current = self.0.registry.active_policy(tenant, &workflow.id).await?;
-            let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
-            let input = Self::input_again(&asked, &action, &workflow, current, call.now)?;
-            let under_current =
-                self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
-            let under_gate = match &grant.origin {
-                Origin::Humans(origin) if origin.policy_version != current => {
-                    let version = origin.policy_version;
-                    let input = Self::input_again(&asked, &action, &workflow, version, call.now)?;
-                    Some(self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await)
-                }
-                Origin::Humans(_) | Origin::Policy { .. } => None,
-            };
-            plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version: current });
-            plan.guards.push(Guard::FreezeEpoch(epoch));
-            plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
-            let reasons = under_current.reasons;
-            let consume = Consume {
-                attempt: scope.attempt,
-                grant: grant_id,
-                action: commitment,
-                context: under_current.context,
-                under_gate: under_gate.map(|advised| advised.advice),
-                under_current: under_current.advice,
-                consumer: Consumer {
-                    executor: Executor { kind: executor, id: actor.id.clone() },
-                    act_within: self.0.config.act_within,
-                    governance_head: None,
-                    freeze_epoch: epoch,
-                },
-                gate: call.fresh.gate(),
-            };
-            let command = Command::Consume(Box::new(consume));
-            let decided = match decide(&held.loaded()?.instance, &actor, command, call.now) {
-                Ok(decided) => decided,
-                Err(refusal) => return self.replay_or(&call, tenant, scope.instance, refusal.into()).await,
-            };
-            let answer = answer_of(&decided, reasons);
-            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
-                Commit::Done(done) => return Ok(done),
-                Commit::GuardFailed(Guard::Lease { .. }) => return Err(EngineError::LeaseLost),
-                Commit::Moved | Commit::GuardFailed(_) => {}
+            match self.consume_once(&mut call, bearer, grant_id, action, executor).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(error) => return self.first_answer(&call, tenant, id, Err(error)).await,
             }
         }
         Err(EngineError::Conflict)
+    }
+
+    /// Consumes over the instance as it stands; `None` when it, or what guards it, moved meanwhile.
+    async fn consume_once(
+        &self,
+        call: &mut Call,
+        bearer: &AttemptBearer,
+        grant_id: GrantId,
+        action: &Value,
+        executor: ExecutorKind,
+    ) -> Result<Option<Done>, EngineError> {
+        let (principal, scope) = (bearer.principal(), bearer.scope());
+        let tenant = principal.tenant();
+        let actor = self.actor(call, principal, None).await?;
+        let mut held = self.hold_at(tenant, scope.instance, call.now).await?;
+        let loaded = held.loaded()?;
+        fence(&loaded.instance, scope.attempt)?;
+        let grant = loaded.instance.grants.get(&grant_id);
+        let grant = grant.ok_or(Refusal::GrantUnusable { grant: grant_id })?.clone();
+        let workflow = Arc::clone(&loaded.workflow);
+        let action = Action::admit(action, &workflow)?;
+        let (commitment, asked) = self.as_granted(tenant, &grant, &action).await?;
+        let current = self.0.registry.active_policy(tenant, &workflow.id).await?;
+        let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
+        plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version: current });
+        let consumer = self.consumer(call, tenant, scope, executor, &actor, &mut plan).await?;
+        let input = Self::input_again(&asked, &action, &workflow, current, call.now)?;
+        let under_current =
+            self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
+        let under_gate = match &grant.origin {
+            Origin::Humans(origin) if origin.policy_version != current => {
+                let version = origin.policy_version;
+                let input = Self::input_again(&asked, &action, &workflow, version, call.now)?;
+                Some(self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await)
+            }
+            Origin::Humans(_) | Origin::Policy { .. } => None,
+        };
+        let reasons = under_current.reasons;
+        let consume = Consume {
+            attempt: scope.attempt,
+            grant: grant_id,
+            action: commitment,
+            context: under_current.context,
+            under_gate: under_gate.map(|advised| advised.advice),
+            under_current: under_current.advice,
+            consumer,
+            gate: call.fresh.gate(),
+        };
+        let command = Command::Consume(Box::new(consume));
+        let decided = decide(&held.loaded()?.instance, &actor, command, call.now)?;
+        let answer = answer_of(&decided, reasons);
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Checks that an action is the granted one; returns its commitment, and what policy saw when it was asked for.
+    async fn as_granted(
+        &self,
+        tenant: &TenantId,
+        grant: &Grant,
+        action: &Action,
+    ) -> Result<(Digest, Value), EngineError> {
+        let erased =
+            || EngineError::NotFound { what: "the approved action or its context, which was erased," };
+        let opened = self.opened(tenant, CommitmentLabel::Action, grant.action).await?.ok_or_else(erased)?;
+        let asked = self.opened(tenant, CommitmentLabel::Context, grant.context).await?.ok_or_else(erased)?;
+        let commitment = action.commitment(&opened.salt);
+        if commitment == grant.action {
+            Ok((commitment, asked.document()?))
+        } else {
+            Err(Refusal::ActionChanged.into())
+        }
+    }
+
+    /// Returns who would consume, and adds to the plan what must still stand when the consumption commits.
+    async fn consumer(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        scope: AttemptScope,
+        kind: ExecutorKind,
+        actor: &Actor,
+        plan: &mut Plan,
+    ) -> Result<Consumer, EngineError> {
+        let freeze_epoch = self.refuse_frozen(tenant).await?;
+        plan.guards.push(Guard::FreezeEpoch(freeze_epoch));
+        plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
+        Ok(Consumer {
+            executor: Executor { kind, id: actor.id.clone() },
+            act_within: self.0.config.act_within,
+            governance_head: None,
+            freeze_epoch,
+        })
     }
 
     /// Records what came of a consumed grant. The consuming attempt may say so once, even after it lost its lease.
@@ -227,7 +253,7 @@ impl Engine {
         let tenant = principal.tenant();
         let actor = self.actor(&mut call, principal, None).await?;
         if let Some(path) = report.result.as_ref().and_then(find_inline_secret) {
-            return Err(gantral_core::action::ActionError::InlineSecret { path }.into());
+            return Err(ActionError::InlineSecret { path }.into());
         }
         self.execute(&mut call, tenant, scope.instance, |loaded, now, fresh| {
             let consumed_by =
@@ -252,28 +278,20 @@ impl Engine {
         })
         .await
     }
-
-    async fn refuse_frozen_if(&self, tenant: &TenantId, consuming: bool) -> Result<u64, EngineError> {
-        if consuming { self.refuse_frozen(tenant).await } else { Ok(0) }
-    }
 }
 
-/// Tells whether the newest attempt may act.
-fn acts(held: &Held) -> Result<bool, EngineError> {
-    let live = &held.loaded()?.instance.live;
-    Ok(live.as_ref().is_some_and(|live| live.attached && !live.retired))
-}
-
-/// The refusal for an attempt that may not act.
-fn refusal_of_stranger(held: &Held, attempt: gantral_core::ids::AttemptNo) -> Result<Refusal, EngineError> {
-    let instance = &held.loaded()?.instance;
-    Ok(if instance.state().is_final() {
-        Refusal::Ended { state: instance.state() }
+/// Refuses every attempt but the newest, attached one.
+fn fence(instance: &Instance, attempt: AttemptNo) -> Result<(), Refusal> {
+    let acts = instance.live.as_ref().is_some_and(|live| live.attached && !live.retired);
+    if instance.state().is_final() {
+        Err(Refusal::Ended { state: instance.state() })
     } else if attempt != instance.attempt {
-        Refusal::StaleAttempt { attempt, newest: instance.attempt }
+        Err(Refusal::StaleAttempt { attempt, newest: instance.attempt })
+    } else if acts {
+        Ok(())
     } else {
-        Refusal::AttemptInactive { attempt }
-    })
+        Err(Refusal::AttemptInactive { attempt })
+    }
 }
 
 /// Reads the answer off the events that were decided.

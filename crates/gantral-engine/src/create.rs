@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantral_core::decide::create;
-use gantral_core::digest::CommitmentLabel;
+use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Created, Identity, Parent};
 use gantral_core::ids::{InstanceId, Name, SessionId, WorkflowId};
 use gantral_core::json::Value;
@@ -30,8 +30,8 @@ pub struct NewInstance {
     pub trigger: Option<Trigger>,
     /// What the agent is given; kept in the erasable snapshot, committed to in the chain.
     pub input: Option<Value>,
-    /// The instance that asks for this one.
-    pub parent: Option<InstanceId>,
+    /// The instance that asks for this one, and the artifact of it that this one rests on.
+    pub parent: Option<(InstanceId, Digest)>,
 }
 
 impl Engine {
@@ -56,14 +56,17 @@ impl Engine {
         let mut chain = self.requester(&mut call, principal, &actor).await?;
         let parent = match new.parent {
             None => None,
-            Some(id) => {
-                let held = self.hold(tenant, id).await?;
-                let loaded = held.loaded()?;
-                if loaded.instance.created_by != actor.id {
+            Some((id, artifact_hash)) => {
+                let artifacts = self.chain(tenant, id).await?;
+                let facts = self.instance(tenant, id).await?;
+                if facts.instance.created_by != actor.id {
                     return Err(EngineError::Forbidden { why: "the parent was created by somebody else" });
                 }
-                chain.splice(0..0, loaded.instance.created.requester.iter().cloned());
-                Some(Parent { instance: id, artifact_hash: loaded.head.hash })
+                if !artifacts.iter().any(|artifact| artifact.hash == artifact_hash) {
+                    return Err(EngineError::NotFound { what: "the parent's artifact" });
+                }
+                chain.splice(0..0, facts.instance.created.requester.iter().cloned());
+                Some(Parent { instance: id, artifact_hash })
             }
         };
         let mut snapshots = Vec::new();

@@ -4,18 +4,18 @@ use gantral_core::action::Action;
 use gantral_core::command::{Command, Refusal};
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest, Hasher};
-use gantral_core::event::{Actor, Ballot, GrantTerms, Granted, Reconciled};
+use gantral_core::event::{Actor, Asked, Ballot, GrantTerms, Granted, Reconciled};
 use gantral_core::ids::{GateId, GrantId, InstanceId, Role, TenantId};
 use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::{Value, text};
-use gantral_core::state::{DecisionKind, NextStep, OutcomeStatus};
+use gantral_core::state::{DecisionKind, EventKind, NextStep, OutcomeStatus};
 use gantral_core::time::UnixMillis;
 use gantral_identity::{Administrator, Approver, Requester};
 use gantral_store::Effect;
 
 use crate::actors::token_evidence;
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Commit, Engine, Plan};
+use crate::engine::{Call, Engine, Plan};
 use crate::error::EngineError;
 use crate::snapshot::keep;
 
@@ -69,69 +69,73 @@ impl Engine {
         let missing = EngineError::NotFound { what: "the gate" };
         let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
         for _ in 0..DECISIONS_MAX {
-            let mut held = self.hold(tenant, id).await?;
-            self.seal_due(&mut held, call.now).await?;
-            let loaded = held.loaded()?;
-            let workflow = std::sync::Arc::clone(&loaded.workflow);
-            let least = workflow.justification_min;
-            check_justification(&request.justification, least)?;
-            let Some(gate) = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id) else {
-                let refusal = closed(&loaded.instance, gate_id);
-                return self.replay_or(&call, tenant, id, refusal.into()).await;
-            };
-            let role = role_for(approver, gate, &request)?;
-            let actor = self.actor(&mut call, approver.principal(), Some(role.clone())).await?;
-            let mut plan = Plan::default();
-            let approved = match &request.action {
-                Some(value) if request.decision == DecisionKind::Override => {
-                    let action = Action::admit(value, &workflow)?;
-                    self.changed(&mut call, tenant, gate, &action, &mut plan.snapshots).await?
-                }
-                Some(_) => return Err(Refusal::ActionMismatch.into()),
-                None => gate.asked.action,
-            };
-            let justification = (!request.justification.is_empty()).then(|| {
-                let bytes = request.justification.as_bytes().to_vec();
-                keep(&mut plan.snapshots, CommitmentLabel::Justification, &mut call.fresh, bytes)
-            });
-            let ballot = Ballot {
-                gate: gate_id,
-                gate_version: request.gate_version,
-                request_artifact_hash: gate.opened_by,
-                decision: request.decision,
-                asked: gate.asked.action,
-                approved,
-                display: display_digest(gate),
-                role,
-                justification,
-                acts_for: None,
-                delegation: None,
-                break_glass: false,
-                directory_entry: None,
-                evidence: token_evidence(approver.principal()),
-                evidence_digest: None,
-            };
-            let expires_at = call.now.plus(workflow.grant_lifetime).min(loaded.instance.created.expires_at);
-            let grant = GrantTerms { id: call.fresh.grant(), expires_at };
-            let command = Command::Decide(Box::new(Granted { ballot, grant }));
-            let decided = match decide(&loaded.instance, &actor, command, call.now) {
-                Ok(decided) => decided,
-                Err(refusal) => return self.replay_or(&call, tenant, id, refusal.into()).await,
-            };
-            let granted = decided.events.iter().any(|entry| {
-                let kind = entry.event.kind();
-                matches!(
-                    kind,
-                    gantral_core::state::EventKind::Approved | gantral_core::state::EventKind::Overridden
-                )
-            });
-            let answer = Answer::Voted { grant: granted.then_some(grant.id) };
-            match self.settle(&mut held, &mut call, decided, plan, answer).await? {
-                Commit::Done(done) => return Ok(done),
-                Commit::Moved | Commit::GuardFailed(_) => {}
+            match self.decide_once(&mut call, approver, id, gate_id, &request).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(error) => return self.first_answer(&call, tenant, id, Err(error)).await,
             }
         }
         Err(EngineError::Conflict)
+    }
+
+    /// Decides over the instance as it stands; `None` when it moved meanwhile.
+    async fn decide_once(
+        &self,
+        call: &mut Call,
+        approver: &Approver,
+        id: InstanceId,
+        gate_id: GateId,
+        request: &DecisionRequest,
+    ) -> Result<Option<Done>, EngineError> {
+        let tenant = approver.principal().tenant();
+        let mut held = self.hold_at(tenant, id, call.now).await?;
+        let loaded = held.loaded()?;
+        check_justification(&request.justification, loaded.workflow.justification_min)?;
+        let gate = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id);
+        let gate = gate.ok_or_else(|| closed(&loaded.instance, gate_id))?;
+        let role = role_for(approver, gate, request)?;
+        let actor = self.actor(call, approver.principal(), Some(role.clone())).await?;
+        let mut plan = Plan::default();
+        let approved = match &request.action {
+            Some(value) if request.decision == DecisionKind::Override => {
+                let action = Action::admit(value, &loaded.workflow)?;
+                self.changed(call, tenant, gate, &action, &mut plan.snapshots).await?
+            }
+            Some(_) => return Err(Refusal::ActionMismatch.into()),
+            None => gate.asked.action,
+        };
+        let justification = (!request.justification.is_empty()).then(|| {
+            let bytes = request.justification.as_bytes().to_vec();
+            keep(&mut plan.snapshots, CommitmentLabel::Justification, &mut call.fresh, bytes)
+        });
+        let ballot = Ballot {
+            gate: gate_id,
+            gate_version: request.gate_version,
+            request_artifact_hash: gate.opened_by,
+            decision: request.decision,
+            asked: gate.asked.action,
+            approved,
+            display: display_digest(&gate.asked, gate.asked.version),
+            role,
+            justification,
+            acts_for: None,
+            delegation: None,
+            break_glass: false,
+            directory_entry: None,
+            evidence: token_evidence(approver.principal()),
+            evidence_digest: None,
+        };
+        let lifetime = loaded.workflow.grant_lifetime;
+        let expires_at = call.now.plus(lifetime).min(loaded.instance.created.expires_at);
+        let grant = GrantTerms { id: call.fresh.grant(), expires_at };
+        let command = Command::Decide(Box::new(Granted { ballot, grant }));
+        let decided = decide(&loaded.instance, &actor, command, call.now)?;
+        let granted = decided.events.iter().any(|entry| {
+            let kind = entry.event.kind();
+            matches!(kind, EventKind::Approved | EventKind::Overridden)
+        });
+        let answer = Answer::Voted { grant: granted.then_some(grant.id) };
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
     /// Returns the commitment of a changed action: that of the standing proposal when it is the same action, so that
@@ -172,12 +176,13 @@ impl Engine {
         let tenant = approver.principal().tenant();
         let missing = EngineError::NotFound { what: "the gate" };
         let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
-        let role = approver.roles().iter().next().cloned();
-        let anonymous = self.actor(&mut call, approver.principal(), role).await?;
+        let none = EngineError::Forbidden { why: "none of your roles may decide at this gate" };
+        let any = approver.roles().iter().next().cloned().ok_or(none)?;
+        let anonymous = self.actor(&mut call, approver.principal(), None).await?;
         self.execute(&mut call, tenant, id, |loaded, now, _| {
             let eligible = loaded.instance.gate().map(|gate| gate.rule.roles()).unwrap_or_default();
-            let role = approver.roles().iter().find(|role| eligible.contains(role)).cloned();
-            let actor = Actor { role: role.or_else(|| anonymous.role.clone()), ..anonymous.clone() };
+            let role = approver.roles().iter().find(|role| eligible.contains(role));
+            let actor = Actor { role: Some(role.unwrap_or(&any).clone()), ..anonymous.clone() };
             let command = Command::Extend { gate: gate_id, gate_version, deadline };
             Ok((decide(&loaded.instance, &actor, command, now)?, Plan::default(), Answer::Recorded))
         })
@@ -248,11 +253,11 @@ impl Engine {
 }
 
 /// Returns the digest of what is displayed for a gate: its action, context and version.
-pub fn display_digest(gate: &Gate) -> Digest {
+pub fn display_digest(asked: &Asked, version: u32) -> Digest {
     Hasher::new("gantral/display/v1")
-        .bytes(gate.asked.action.as_bytes())
-        .bytes(gate.asked.context.as_bytes())
-        .bytes(&gate.asked.version.to_be_bytes())
+        .bytes(asked.action.as_bytes())
+        .bytes(asked.context.as_bytes())
+        .bytes(&version.to_be_bytes())
         .finish()
 }
 

@@ -12,6 +12,7 @@ use gantral_core::state::{ActorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
+use gantral_evidence::keys::PublicKey;
 use gantral_evidence::seal::{Sealed, Unsigned};
 use gantral_evidence::statement::Statement;
 use gantral_store::{
@@ -45,6 +46,8 @@ pub struct EngineConfig {
     pub policy_limit: std::time::Duration,
     /// How long a consumed action may take to start.
     pub act_within: DurationMs,
+    /// Keys that signed artifacts of this store before the current one. A chain signed by any other key is damaged.
+    pub earlier_keys: Vec<PublicKey>,
 }
 
 impl Default for EngineConfig {
@@ -53,6 +56,7 @@ impl Default for EngineConfig {
             log_suffix: "log".to_owned(),
             policy_limit: std::time::Duration::from_millis(250),
             act_within: DurationMs::from_secs(60),
+            earlier_keys: Vec::new(),
         }
     }
 }
@@ -109,7 +113,10 @@ pub(crate) struct Plan {
 
 /// What came of trying to commit.
 pub(crate) enum Commit {
+    /// This command is durable.
     Done(Done),
+    /// The same request was carried out before: this is its answer, and nothing new was written.
+    Replayed(Done),
     Moved,
     GuardFailed(Guard),
 }
@@ -145,7 +152,7 @@ impl Engine {
     }
 
     /// Returns the public key that artifacts are signed with.
-    pub fn public_key(&self) -> &gantral_evidence::keys::PublicKey {
+    pub fn public_key(&self) -> &PublicKey {
         self.0.signer.public_key()
     }
 
@@ -162,17 +169,50 @@ impl Engine {
         Ok(Held { guard })
     }
 
+    /// Holds an instance for one command at `now`: whatever was due by then is sealed first, each step in an append of
+    /// its own.
+    pub(crate) async fn hold_at(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        now: UnixMillis,
+    ) -> Result<Held, EngineError> {
+        for _ in 0..DUE_STEPS_MAX {
+            let mut held = self.hold(tenant, id).await?;
+            let loaded = held.loaded()?;
+            let entries = due(&loaded.instance, self.system(), now);
+            if entries.is_empty() {
+                return Ok(held);
+            }
+            // Due steps need no secrecy of their own: their blinds come from the head, which nobody chose.
+            let mut fresh = Fresh::new(*loaded.head.hash.as_bytes());
+            let plan = Plan { entries, ..Plan::default() };
+            // Whatever came of it, the instance is looked at again.
+            self.commit(&mut held, &mut fresh, now, plan, None, Answer::Recorded).await?;
+        }
+        Err(EngineError::Conflict)
+    }
+
+    /// Folds the stored chain. The index must agree with it: a chain that was cut short is damaged.
     async fn load(&self, tenant: &TenantId, id: InstanceId) -> Result<Loaded, EngineError> {
+        let damaged = |what: &str| EngineError::Damaged { what: what.to_owned() };
         let missing = EngineError::NotFound { what: "the instance" };
         let row = self.0.store.instance(tenant, id).await?.ok_or(missing)?;
         let artifacts = chain(&self.0.store, tenant, id).await?;
-        let (instance, waiting_since) = fold(&artifacts)?;
-        let head = artifacts.last().map(SealedArtifact::head).unwrap_or(row.head);
-        let digest = instance.identity.workflow.digest;
-        let workflow = self.0.registry.workflow(tenant, digest).await?;
+        // The chain is read after its row and may have grown meanwhile, but it holds what the row names.
+        let named = usize::try_from(row.head.sequence).ok().and_then(|sequence| artifacts.get(sequence));
+        let Some(last) = artifacts.last().filter(|_| named.is_some_and(|named| named.head() == row.head))
+        else {
+            return Err(damaged("the chain does not reach the head that the index names"));
+        };
+        let head = last.head();
+        let keys: Vec<&PublicKey> =
+            std::iter::once(self.0.signer.public_key()).chain(&self.0.config.earlier_keys).collect();
+        let (instance, waiting_since) = fold(&artifacts, &keys)?;
         if instance.identity.tenant != *tenant || instance.identity.instance != id {
-            return Err(EngineError::Damaged { what: "the chain is of another instance".to_owned() });
+            return Err(damaged("the chain is of another instance"));
         }
+        let workflow = self.0.registry.workflow(tenant, instance.identity.workflow.digest).await?;
         Ok(Loaded { instance, head, workflow, row, waiting_since })
     }
 
@@ -187,16 +227,16 @@ impl Engine {
         mut prepare: impl FnMut(&Loaded, UnixMillis, &mut Fresh) -> Result<(Decided, Plan, Answer), EngineError>,
     ) -> Result<Done, EngineError> {
         for _ in 0..DECISIONS_MAX {
-            let mut held = self.hold(tenant, id).await?;
-            self.seal_due(&mut held, call.now).await?;
-            let loaded = held.loaded()?;
-            let prepared = prepare(loaded, call.now, &mut call.fresh);
+            let mut held = self.hold_at(tenant, id, call.now).await?;
+            let prepared = prepare(held.loaded()?, call.now, &mut call.fresh);
             let (decided, plan, answer) = match prepared {
                 Ok(prepared) => prepared,
-                Err(error) => return self.replay_or(call, tenant, id, error).await,
+                Err(error) => return self.first_answer(call, tenant, id, Err(error)).await,
             };
-            if let Commit::Done(done) = self.settle(&mut held, call, decided, plan, answer).await? {
-                return Ok(done);
+            match self.settle(&mut held, call, decided, plan, answer).await.and_then(Commit::answered) {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(error) => return self.first_answer(call, tenant, id, Err(error)).await,
             }
         }
         Err(EngineError::Conflict)
@@ -212,6 +252,14 @@ impl Engine {
         answer: Answer,
     ) -> Result<Commit, EngineError> {
         let Decided { events, refusal } = decided;
+        // Nothing would be appended under the key, so it is looked up here: a repetition gets the answer that it was
+        // given first, and seals no refusal beside it.
+        if refusal.is_some() || events.is_empty() {
+            let tenant = held.loaded()?.instance.identity.tenant.clone();
+            if let Some(first) = self.lookup(call, &tenant).await? {
+                return Ok(Commit::Replayed(self.replayed(&tenant, first).await?));
+            }
+        }
         if events.is_empty() {
             if let Some(refusal) = refusal {
                 return Err(refusal.into());
@@ -229,16 +277,26 @@ impl Engine {
         }
     }
 
-    /// A refused command may be the repetition of one that was carried out: then its first answer is given again.
-    pub(crate) async fn replay_or(
+    /// Gives the first answer again when a command that failed is the repetition of one that was carried out.
+    ///
+    /// Where the store failed or its record is damaged, nothing is looked up: what a failing store says now may not be
+    /// durable.
+    pub(crate) async fn first_answer(
         &self,
         call: &Call,
         tenant: &TenantId,
         id: InstanceId,
-        error: EngineError,
+        result: Result<Done, EngineError>,
     ) -> Result<Done, EngineError> {
+        let error = match result {
+            Ok(done) => return Ok(done),
+            Err(error @ (EngineError::Store(_) | EngineError::Damaged { .. } | EngineError::KeyReused)) => {
+                return Err(error);
+            }
+            Err(error) => error,
+        };
         match self.lookup(call, tenant).await? {
-            Some(answer) if answer.instance == id => self.replayed(tenant, answer).await,
+            Some(first) if first.instance == id => self.replayed(tenant, first).await,
             Some(_) | None => Err(error),
         }
     }
@@ -277,26 +335,8 @@ impl Engine {
         Ok(Done { instance: first.instance, state, answer, receipts })
     }
 
-    /// Seals the steps that time demands, each in an append of its own.
-    pub(crate) async fn seal_due(&self, held: &mut Held, now: UnixMillis) -> Result<(), EngineError> {
-        for _ in 0..DUE_STEPS_MAX {
-            let loaded = held.loaded()?;
-            let entries = due(&loaded.instance, self.system(), now);
-            if entries.is_empty() {
-                return Ok(());
-            }
-            // Due steps need no secrecy of their own: their blinds come from the head, which nobody chose.
-            let mut fresh = Fresh::new(*loaded.head.hash.as_bytes());
-            let plan = Plan { entries, ..Plan::default() };
-            match self.commit(held, &mut fresh, now, plan, None, Answer::Recorded).await? {
-                Commit::Done(_) => {}
-                Commit::Moved | Commit::GuardFailed(_) => return Err(EngineError::Conflict),
-            }
-        }
-        Err(EngineError::Conflict)
-    }
-
-    /// Seals entries and appends them in one transaction. On anything but `Done` the slot is empty afterwards.
+    /// Seals entries and appends them in one transaction. On anything but `Done`, and when the caller stops waiting, the
+    /// slot is empty afterwards.
     pub(crate) async fn commit(
         &self,
         held: &mut Held,
@@ -310,11 +350,7 @@ impl Engine {
         let expected = loaded.head;
         let (artifacts, receipts) = self.seal_all(&mut loaded, fresh, &plan.entries).await?;
         let append = self.append_of(&loaded, Some(expected), artifacts, plan, now, key, &answer);
-        let outcome = match self.0.store.append(append).await {
-            Err(error) if error.may_be_kept() && key.is_some() => return Err(error.into()),
-            other => other?,
-        };
-        match outcome {
+        match self.0.store.append(append).await? {
             AppendOutcome::Committed => {
                 let (instance, state) = (loaded.instance.identity.instance, loaded.instance.state());
                 *held.guard = Some(loaded);
@@ -328,7 +364,7 @@ impl Engine {
             AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
             AppendOutcome::Replayed(first) => {
                 let tenant = loaded.instance.identity.tenant.clone();
-                Ok(Commit::Done(self.replayed(&tenant, first).await?))
+                Ok(Commit::Replayed(self.replayed(&tenant, first).await?))
             }
             AppendOutcome::KeyReused => Err(EngineError::KeyReused),
         }
@@ -472,6 +508,20 @@ impl Engine {
     pub(crate) fn origin(&self, tenant: &TenantId) -> Result<LogOrigin, EngineError> {
         LogOrigin::parse(&format!("{tenant}/{}", self.0.config.log_suffix))
             .map_err(|error| EngineError::Damaged { what: error.to_string() })
+    }
+}
+
+impl Commit {
+    /// Returns the answer to the caller; `None` when the command is to be decided anew.
+    ///
+    /// # Errors
+    /// `LeaseLost`, which no new decision heals.
+    pub(crate) fn answered(self) -> Result<Option<Done>, EngineError> {
+        match self {
+            Self::Done(done) | Self::Replayed(done) => Ok(Some(done)),
+            Self::GuardFailed(Guard::Lease { .. }) => Err(EngineError::LeaseLost),
+            Self::Moved | Self::GuardFailed(_) => Ok(None),
+        }
     }
 }
 

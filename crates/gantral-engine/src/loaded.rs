@@ -12,6 +12,7 @@ use gantral_core::instance::Instance;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
+use gantral_evidence::keys::PublicKey;
 use gantral_evidence::statement::{Statement, artifact_hash};
 use gantral_store::{CHAIN_PAGE_MAX, Head, InstanceRow, SealedArtifact, Store};
 
@@ -47,12 +48,35 @@ impl Slots {
 
 /// Reads one stored artifact back.
 pub(crate) fn open(artifact: &SealedArtifact) -> Result<Statement, EngineError> {
+    read(artifact, &envelope(artifact)?)
+}
+
+/// Reads the statement of an envelope whose hash is known to be right.
+pub(crate) fn statement(envelope: &[u8]) -> Result<Statement, EngineError> {
     let damaged = |what: String| EngineError::Damaged { what };
-    let envelope = Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
-    if artifact_hash(&envelope.payload) != artifact.hash {
-        return Err(damaged(format!("artifact {} has another hash", artifact.sequence)));
-    }
+    let envelope = Envelope::parse(envelope).map_err(|error| damaged(error.to_string()))?;
     Statement::decode(&envelope.payload).map_err(|error| damaged(error.to_string()))
+}
+
+fn envelope(artifact: &SealedArtifact) -> Result<Envelope, EngineError> {
+    Envelope::parse(&artifact.envelope).map_err(|error| EngineError::Damaged { what: error.to_string() })
+}
+
+fn read(artifact: &SealedArtifact, envelope: &Envelope) -> Result<Statement, EngineError> {
+    if artifact_hash(&envelope.payload) != artifact.hash {
+        let what = format!("artifact {} has another hash", artifact.sequence);
+        return Err(EngineError::Damaged { what });
+    }
+    Statement::decode(&envelope.payload).map_err(|error| EngineError::Damaged { what: error.to_string() })
+}
+
+/// Tells whether one of these keys signed an envelope.
+fn is_signed(envelope: &Envelope, keys: &[&PublicKey]) -> bool {
+    let message = envelope.signed_bytes();
+    envelope.signatures.iter().any(|entry| {
+        let named = keys.iter().find(|key| key.id().to_string() == entry.key_id);
+        named.is_some_and(|key| key.verify_strict(&message, &entry.signature).is_ok())
+    })
 }
 
 /// Reads a whole chain, in pages.
@@ -73,14 +97,22 @@ pub(crate) async fn chain(
     }
 }
 
-/// Folds a stored chain. The ledger is not trusted: hashes, links and rules are checked again.
-pub(crate) fn fold(artifacts: &[SealedArtifact]) -> Result<(Instance, Option<UnixMillis>), EngineError> {
+/// Folds a stored chain. The ledger is not trusted: signatures, hashes, links and rules are checked again, so that
+/// whoever can write to the database cannot make authority.
+pub(crate) fn fold(
+    artifacts: &[SealedArtifact],
+    keys: &[&PublicKey],
+) -> Result<(Instance, Option<UnixMillis>), EngineError> {
     let damaged = |what: &str| EngineError::Damaged { what: what.to_owned() };
     let mut folded: Option<Instance> = None;
     let mut waiting_since = None;
     let mut previous = None;
     for artifact in artifacts {
-        let statement = open(artifact)?;
+        let envelope = envelope(artifact)?;
+        if !is_signed(&envelope, keys) {
+            return Err(damaged("an artifact is not signed by a key of this store"));
+        }
+        let statement = read(artifact, &envelope)?;
         if statement.previous != previous || statement.sequence != artifact.sequence {
             return Err(damaged("the chain is broken"));
         }

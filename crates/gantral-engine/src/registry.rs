@@ -99,8 +99,13 @@ impl Registry {
     }
 
     /// Returns whether the tenant is frozen, and the epoch to guard with.
+    ///
+    /// Only a hint that lets a command go on is believed: one that refuses would never meet the guard that finds it
+    /// stale.
     pub(crate) async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, EngineError> {
-        if let Some(freeze) = self.freezes.get(tenant) {
+        if let Some(freeze) = self.freezes.get(tenant)
+            && !freeze.frozen
+        {
             return Ok(freeze);
         }
         let freeze = self.store.freeze(tenant).await?;
@@ -190,7 +195,9 @@ impl Engine {
             PutOutcome::Same => false,
             PutOutcome::Differs => return Err(EngineError::WorkflowVersionExists),
         };
-        let activated = store.activate_policy(tenant, &workflow.id, policy, by, now).await?;
+        // Applying twice what is in force already is no change, and leaves no line in the history of activations.
+        let in_force = store.active_policy(tenant, &workflow.id).await? == Some(policy);
+        let activated = !in_force && store.activate_policy(tenant, &workflow.id, policy, by, now).await?;
         self.0.registry.active.forget(&(tenant.clone(), workflow.id.clone()));
         Ok(Applied { workflow: Arc::new(workflow), created, activated })
     }

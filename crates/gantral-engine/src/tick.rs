@@ -34,16 +34,14 @@ impl Engine {
             let mut call = Call { now, fresh: Fresh::new(fresh.bytes32()), key: None };
             match self.lose(&mut call, &lease.tenant, lease.instance, lease.attempt).await {
                 Ok(()) => ticked.lost = ticked.lost.saturating_add(1),
+                // The attempt ended, or its instance did, between the reading and the sealing.
+                Err(EngineError::Refused(_)) => {}
                 Err(_) => ticked.failed = ticked.failed.saturating_add(1),
             }
         }
         for (tenant, id) in self.0.store.due(now, TICK_MAX).await? {
-            let sealed = match self.hold(&tenant, id).await {
-                Ok(mut held) => self.seal_due(&mut held, now).await,
-                Err(error) => Err(error),
-            };
-            match sealed {
-                Ok(()) => ticked.due = ticked.due.saturating_add(1),
+            match self.hold_at(&tenant, id, now).await {
+                Ok(_) => ticked.due = ticked.due.saturating_add(1),
                 Err(_) => ticked.failed = ticked.failed.saturating_add(1),
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantral_core::digest::CommitmentLabel;
-use gantral_core::event::{Event, PolicyRecord};
+use gantral_core::event::{Event, HumanRequired, PolicyRecord};
 use gantral_core::ids::{GateId, GrantId, InstanceId, TenantId};
 use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::Value;
@@ -44,8 +44,8 @@ pub struct GateFacts {
     pub context: Option<Value>,
     /// Policy's reasons: text by its author.
     pub reasons: Vec<String>,
-    /// Under which policy it was asked.
-    pub policy: PolicyRecord,
+    /// What was sealed when it opened.
+    pub opened: HumanRequired,
     /// The instance.
     pub instance: InstanceFacts,
 }
@@ -88,7 +88,7 @@ impl Engine {
         let context = self.document(tenant, CommitmentLabel::Context, detail.gate.context).await?;
         let reasons = self.reasons(tenant, &detail.policy).await?;
         let gate = instance.instance.gate().filter(|gate| gate.asked.id == id).cloned();
-        Ok(GateFacts { row, gate, action, context, reasons, policy: detail.policy, instance })
+        Ok(GateFacts { row, gate, action, context, reasons, opened: detail, instance })
     }
 
     /// Returns a grant with the action that it permits, for the attempt that may consume it.

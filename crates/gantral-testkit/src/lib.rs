@@ -1,1 +1,22 @@
-//! Fault plans, a local issuer and snapshot filters for the tests.
+//! A small real world for the tests of other crates: nothing in it stands in for something else.
+//!
+//! A [`World`] holds an engine over a SQLite file, signs with an Ed25519 key, has its policies evaluated in worker
+//! processes and gets its principals from tokens of the development issuer. Only time, randomness and faults are values:
+//! a test repeats exactly. A test program that asks for policy names one test [`policy::WORKER_TEST`] and calls
+//! [`policy::serve_if_worker`] in it, because it starts itself as the worker.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests use this: what goes wrong while a world is built fails the test that builds it"
+)]
+
+mod clock;
+mod evidence;
+mod people;
+pub mod policy;
+pub mod workflows;
+mod world;
+
+pub use clock::Clock;
+pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
+pub use world::{World, WorldOptions};

@@ -63,7 +63,14 @@ const TABLE: &[Row] = &[
     Row {
         name: "gantral-testkit",
         floor: DEV,
-        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-identity", "gantral-engine"],
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-store",
+            "gantral-identity",
+            "gantral-engine",
+            "gantral-policy",
+        ],
     },
     Row {
         name: "gantral-bench",

@@ -1,0 +1,177 @@
+//! An engine with everything that it needs, on one file that outlives it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gantral_core::digest::{Digest, Hasher};
+use gantral_core::ids::{ActorId, AttemptNo, InstanceId, TenantId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::workflow::Workflow;
+use gantral_engine::policy_point::PolicyPoint;
+use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, LocalSigner, RequestKey, Signer};
+use gantral_identity::{AttemptBearer, Principal};
+use gantral_policy::bundle::Bundle;
+use gantral_store::fault::FaultPlan;
+use gantral_store::{IdempotencyScope, Store};
+use tempfile::TempDir;
+
+use crate::clock::Clock;
+use crate::people::{AGENT, People};
+use crate::policy::Point;
+
+/// How long an evaluation may take in tests: longer than any needs on a machine that is busy with other tests.
+const POLICY_LIMIT: Duration = Duration::from_secs(20);
+
+/// What a world is made of beside its defaults.
+pub struct WorldOptions {
+    /// The policy point.
+    pub point: Point,
+    /// The engine's configuration.
+    pub config: EngineConfig,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
+        Self { point: Point::shared(), config }
+    }
+}
+
+/// One engine, its file, its key, its people and its clock.
+pub struct World {
+    /// The people.
+    pub people: People,
+    /// The clock.
+    pub clock: Clock,
+    /// Which writes of the store fail.
+    pub faults: FaultPlan,
+    /// The policies.
+    pub point: Point,
+    config: EngineConfig,
+    engine: Option<Engine>,
+    key: Vec<u8>,
+    seeds: AtomicU64,
+    folder: TempDir,
+}
+
+impl World {
+    /// Makes a world in a temporary folder.
+    pub fn new() -> Self {
+        Self::with(WorldOptions::default())
+    }
+
+    /// Makes a world of these parts.
+    pub fn with(options: WorldOptions) -> Self {
+        let mut world = Self {
+            people: People::default(),
+            clock: Clock::default(),
+            faults: FaultPlan::new(),
+            point: options.point,
+            config: options.config,
+            engine: None,
+            key: LocalSigner::generate().expect("the generator of this system works"),
+            seeds: AtomicU64::new(0),
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        };
+        world.open();
+        world
+    }
+
+    /// Opens the file with a new engine.
+    pub fn open(&mut self) {
+        let store = Store::with_faults(&self.file(), self.faults.clone()).expect("the file opens");
+        let policy = Arc::clone(&self.point.rego) as Arc<dyn PolicyPoint>;
+        let engine = Engine::new(store, Arc::new(self.signer()), policy, self.config.clone());
+        self.engine = Some(engine.expect("the engine starts"));
+    }
+
+    /// Drops the engine and closes the file.
+    pub fn close(&mut self) {
+        self.engine = None;
+    }
+
+    /// Drops the engine and opens the file with a new one, which has nothing in memory.
+    pub fn restart(&mut self) {
+        self.close();
+        self.open();
+    }
+
+    /// Signs with another key from the next start on; `keep` says whether what the old one signed is still believed.
+    pub fn replace_key(&mut self, keep: bool) {
+        if keep {
+            self.config.earlier_keys.push(self.signer().public_key().clone());
+        }
+        self.key = LocalSigner::generate().expect("the generator of this system works");
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap_or_else(|| panic!("the world is closed"))
+    }
+
+    /// Returns the signer of this world.
+    pub fn signer(&self) -> LocalSigner {
+        LocalSigner::from_pkcs8(&self.key).expect("a generated key is a key")
+    }
+
+    /// Returns the database file.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("gantral.db")
+    }
+
+    /// Returns the tenant.
+    pub fn tenant(&self) -> TenantId {
+        self.people.tenant()
+    }
+
+    /// Returns randomness that is the same in every run.
+    pub fn seed(&self) -> [u8; 32] {
+        let number = self.seeds.fetch_add(1, Ordering::SeqCst);
+        *Hasher::new("gantral/testkit/v1").bytes(&number.to_be_bytes()).finish().as_bytes()
+    }
+
+    /// Returns a call at this instant, without an idempotency key.
+    pub fn call(&self) -> Call {
+        Call { now: self.clock.now(), fresh: Fresh::new(self.seed()), key: None }
+    }
+
+    /// Returns a call of a principal with an idempotency key. `route` stands for method and path.
+    pub fn keyed(&self, principal: &Principal, route: &str, key: &str, body: &str) -> Call {
+        let scope = IdempotencyScope {
+            principal: principal.client().clone(),
+            attempt: principal.attempt().map_or(AttemptNo::NONE, |scope| scope.attempt),
+            route: route.to_owned(),
+            key: key.to_owned(),
+        };
+        Call { key: Some(RequestKey { scope, body: Digest::of(body.as_bytes()) }), ..self.call() }
+    }
+
+    /// Returns the bearer of a token for an attempt of the agent.
+    pub fn bearer(&self, instance: InstanceId, attempt: u32) -> AttemptBearer {
+        self.people.bearer(AGENT, instance, AttemptNo(attempt), self.clock.now())
+    }
+
+    /// Publishes a bundle to the store and to the policy workers.
+    pub async fn publish(&self, bundle: &Bundle) -> PolicyVersionId {
+        let (version, archive) = self.point.shelf.put(bundle);
+        let stored = self.engine().store().put_policy_bundle(&self.tenant(), version, archive).await;
+        stored.expect("the bundle is stored");
+        version
+    }
+
+    /// Publishes a bundle, registers a workflow and activates the bundle for it.
+    pub async fn apply(&self, workflow: Workflow, bundle: &Bundle) -> Applied {
+        let version = self.publish(bundle).await;
+        let by = ActorId::parse("owner").expect("a name");
+        let (engine, tenant, now) = (self.engine(), self.tenant(), self.clock.now());
+        engine.apply_workflow(&tenant, workflow, version, &by, now).await.expect("the workflow is applied")
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
