@@ -187,3 +187,6 @@ impl CommitmentLabel {
 pub fn commit(label: CommitmentLabel, salt: &Salt, plaintext: &[u8]) -> Digest {
     Hasher::new("gantral/commit/v1").text(label.as_str()).bytes(salt.as_bytes()).bytes(plaintext).finish()
 }
+
+#[cfg(test)]
+mod tests;

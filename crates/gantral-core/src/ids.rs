@@ -261,3 +261,6 @@ impl fmt::Display for AttemptNo {
         write!(f, "{}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -408,7 +408,7 @@ impl Instance {
         self.live = Some(LiveAttempt { executor: launch.executor.clone(), attached, retired: false });
     }
 
-    /// Opens a gate: the asking attempt is retired, and every grant that was not used lapses.
+    /// Opens a gate: the asking attempt is retired, and every grant that was not used lapses (S35).
     fn open_gate(&mut self, detail: &HumanRequired, attempt: AttemptNo, hash: Digest) {
         self.asked = true;
         self.grants.clear();

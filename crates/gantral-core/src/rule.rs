@@ -84,7 +84,7 @@ impl Rule {
         }
     }
 
-    /// Counts votes for one and the same action.
+    /// Counts votes for one and the same action (S31).
     ///
     /// A stage is satisfied when its votes can be seated so that every group is full. A vote takes one seat of a group
     /// that names its role, and a person one seat of the whole gate, so that two groups need two people. Votes are
@@ -243,7 +243,7 @@ pub struct GatePlan {
 impl GatePlan {
     /// Tells whether votes that were cast at a gate that had escalated so many times are enough for this plan.
     ///
-    /// What the first approvers may grant is enough, and so is what those may grant who were asked after them.
+    /// S36: what the first approvers may grant is enough, and so is what those may grant who were asked after them.
     pub fn is_met_by(&self, votes: &[CountedVote], escalated: usize) -> bool {
         let mut rule = self.rule.clone();
         if rule.tally(votes.iter()) == Tally::Satisfied {
@@ -273,7 +273,7 @@ impl Floors {
             tighten(stage, &self.least_roles);
         }
         let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
-        // An escalation replaces the roles of every group: nobody may come in that way who lacks a floor role.
+        // S47: an escalation replaces the roles of every group: nobody may come in that way who lacks a floor role.
         let above_floor = |role: &&Role| self.least_roles.is_empty() || self.least_roles.contains(role);
         let next: Vec<Role> = evaluation
             .map(|e| e.escalation_roles.iter().filter(above_floor).cloned().collect())

@@ -32,7 +32,7 @@ pub(super) fn check_human_required(
     require(faults, timely, Fault::Deadline);
 }
 
-/// Tells whether a rule asks somebody in every stage and group, within the limits, and keeps persons apart.
+/// Tells whether a rule asks somebody in every stage and group, within the limits, and keeps persons apart (S25).
 fn is_sound(rule: &Rule) -> bool {
     let fits = |count: usize| (1..=RULE_PARTS_MAX).contains(&count);
     rule.distinct
@@ -47,7 +47,7 @@ fn is_sound(rule: &Rule) -> bool {
         })
 }
 
-/// What holds for every ballot: a human, in time, eligible, not a requester, over this gate as it stands.
+/// What holds for every ballot: a human, in time, eligible, not a requester, over this gate as it stands (S26 to S30).
 fn check_ballot(instance: &Instance, gate: &Gate, ballot: &Ballot, entry: &Entry, faults: &mut Faults) {
     let person = PersonId::from_actor(&entry.actor.id);
     let voters = [person, ballot.acts_for];
@@ -80,7 +80,7 @@ fn check_ballot(instance: &Instance, gate: &Gate, ballot: &Ballot, entry: &Entry
     require(faults, !repeated, Fault::Quorum);
 }
 
-/// Tells whether evidence meets what a gate requires. Development evidence satisfies development gates only.
+/// Tells whether evidence meets what a gate requires. Development evidence satisfies development gates only (S28).
 pub fn is_sufficient(given: HumanEvidence, required: HumanEvidence) -> bool {
     match given {
         HumanEvidence::Development => required == HumanEvidence::Development,

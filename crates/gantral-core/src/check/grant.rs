@@ -62,7 +62,7 @@ pub(super) fn check_outcome(instance: &Instance, detail: &Outcome, entry: &Entry
         return faults.push(Fault::UnauthorizedOutcome);
     };
     let holds = match (detail.status, consumption.outcome) {
-        // Nobody knows only once nobody can tell any more: the consuming attempt has ended.
+        // S39: nobody knows only once nobody can tell any more: the consuming attempt has ended.
         (OutcomeStatus::Unknown, None) => instance.live.is_none() || instance.attempt > consumption.attempt,
         // The consuming attempt may report once, even late: that settles what the engine had to call unknown.
         (OutcomeStatus::Succeeded | OutcomeStatus::Failed, None | Some(OutcomeStatus::Unknown)) => {

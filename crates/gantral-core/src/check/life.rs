@@ -39,7 +39,7 @@ fn check_launch(launch: &Launch, assignment: bool, faults: &mut Faults) {
     require(faults, complete, Fault::Matrix);
 }
 
-/// A walk is the engine's way out on expiry, or an administrator's cancellation; it never launches anything.
+/// A walk is the engine's way out on expiry, or an administrator's cancellation; it never launches anything (S42).
 fn check_walk(instance: &Instance, entry: &Entry, launch: &Launch, faults: &mut Faults) {
     let lawful = match (launch.cause, entry.actor.kind) {
         (None, ActorKind::Runner | ActorKind::Workload) => true,

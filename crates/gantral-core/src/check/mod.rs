@@ -135,7 +135,7 @@ fn require(faults: &mut Faults, holds: bool, fault: Fault) {
     }
 }
 
-/// Once an instance is walked to its end, nothing but the rest of that walk may follow.
+/// Once an instance is walked to its end, nothing but the rest of that walk may follow (S42).
 fn check_walking(instance: &Instance, entry: &Entry, faults: &mut Faults) {
     let Some(cause) = instance.walking else { return };
     let goes_on = match &entry.event {
@@ -149,6 +149,7 @@ fn check_walking(instance: &Instance, entry: &Entry, faults: &mut Faults) {
     require(faults, goes_on, Fault::State);
 }
 
+/// Who may be the attempt of an event (S10 to S15).
 fn check_attempt(instance: &Instance, entry: &Entry, faults: &mut Faults) {
     let newest = instance.attempt;
     let live = instance.live.as_ref();

@@ -49,15 +49,14 @@ impl Draft<'_> {
         self.done()
     }
 
-    /// Opens a gate. A retired attempt owes nothing, so that whatever humans say can take effect at once: an outcome
+    /// Opens a gate (S41). A retired attempt owes nothing, so that whatever humans say can take effect at once: an outcome
     /// that was not reported comes first.
     fn open_gate(mut self, gate: Asked, advice: Advice) -> Result<Decided, Refusal> {
         let Some(GatePlan { rule, timeout, escalation }) = advice.plan else {
-            let refusal = Some(Refusal::NobodyEligible { version: advice.policy.version });
-            return Ok(Decided { events: self.events, refusal });
+            return self.refuse(Refusal::NobodyEligible { version: advice.policy.version });
         };
         if let Err(refusal) = self.nothing_open() {
-            return Ok(Decided { events: self.events, refusal: Some(refusal) });
+            return self.refuse(refusal);
         }
         let end = self.instance.created.expires_at;
         let latest = DurationMs::new(timeout.get().saturating_mul(EXTENSION_FACTOR));
@@ -76,7 +75,7 @@ impl Draft<'_> {
     fn deny(mut self, policy: PolicyRecord) -> Result<Decided, Refusal> {
         // An action that was consumed and never reported must not vanish behind the denial of another one.
         if let Err(refusal) = self.nothing_open() {
-            return Ok(Decided { events: self.events, refusal: Some(refusal) });
+            return self.refuse(refusal);
         }
         self.push(Event::Terminated(Ended { cause: Some(Cause::Denied), policy: Some(policy) }));
         self.done()
@@ -99,10 +98,7 @@ impl Draft<'_> {
         for advice in consume.under_gate.iter().chain([&consume.under_current]) {
             if let Some(failure) = advice.policy.failure {
                 self.push(Event::EvaluatorFailed(advice.policy.clone()));
-                return Ok(Decided {
-                    events: self.events,
-                    refusal: Some(Refusal::EvaluatorFailed { failure }),
-                });
+                return self.refuse(Refusal::EvaluatorFailed { failure });
             }
         }
         let Consume { attempt: _, grant: id, action: _, context, under_gate, under_current, consumer, gate } =

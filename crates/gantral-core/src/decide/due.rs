@@ -8,7 +8,7 @@ use crate::instance::{Instance, Phase};
 use crate::state::{ActorKind, Cause, Mode};
 use crate::time::UnixMillis;
 
-/// Returns the instant at which `due` has something to seal next; `None` when time alone changes nothing.
+/// Returns the instant at which `due` has something to seal next; `None` when time alone changes nothing (S21, S43).
 pub fn next_due(instance: &Instance) -> Option<UnixMillis> {
     match &instance.phase {
         Phase::Waiting(gate) => Some(gate.deadline),

@@ -21,7 +21,7 @@ use crate::time::{DurationMs, UnixMillis};
 
 pub use due::{due, next_due};
 
-/// Events kept free at the end of an instance's limit, so that it can always be brought to an end: the end of an
+/// Events kept free at the end of an instance's limit (S44), so that it can always be brought to an end: the end of an
 /// attempt, every escalation step of one gate, its close, and what the last command itself seals. What consumptions
 /// still need is kept free beside these.
 const EVENTS_RESERVED: u32 = 64;
@@ -138,6 +138,14 @@ impl Draft<'_> {
 
     fn done(self) -> Result<Decided, Refusal> {
         Ok(Decided { events: self.events, refusal: None })
+    }
+
+    /// Refuses, and keeps what must be sealed all the same: a failed evaluation.
+    fn refuse(self, refusal: Refusal) -> Result<Decided, Refusal> {
+        if self.events.is_empty() {
+            return Err(refusal);
+        }
+        Ok(Decided { events: self.events, refusal: Some(refusal) })
     }
 
     fn wrong_state(&self) -> Refusal {

@@ -86,3 +86,108 @@ fn a_failed_evaluation_asks_the_default_approvers() {
     assert!(plan.escalation.is_empty());
     assert_eq!(Floors { default_approvers: vec![], ..floors() }.plan(None), None);
 }
+
+fn groups(of: &[(&[&str], u32)]) -> Rule {
+    let mut rule = Rule::one_group(vec![role("A")], 1, HumanEvidence::Operator);
+    let group = |(roles, required): &(&[&str], u32)| Group {
+        roles: roles.iter().map(|name| role(name)).collect(),
+        required: *required,
+    };
+    rule.stages = vec![Stage { groups: of.iter().map(group).collect() }];
+    rule
+}
+
+#[test]
+fn a_vote_moves_to_another_group_when_that_makes_room() {
+    let rule = groups(&[(&["RISK", "CFO"], 1), (&["CFO", "LEAD"], 1)]);
+    let in_turn = [vote(1, "CFO"), vote(2, "RISK")];
+    assert_eq!(rule.tally(in_turn.iter()), Tally::Satisfied);
+    assert_eq!(rule.tally(in_turn.iter().rev()), Tally::Satisfied);
+    assert_eq!(rule.tally([vote(1, "RISK"), vote(2, "RISK")].iter()), Tally::Open { stage: 0 });
+}
+
+#[test]
+fn votes_are_moved_along_a_whole_row_of_groups() {
+    let rule = groups(&[(&["A", "B"], 1), (&["B", "C"], 1), (&["C", "D"], 1)]);
+    let last_moves_both = [vote(1, "B"), vote(2, "C"), vote(3, "A")];
+    assert_eq!(rule.tally(last_moves_both.iter()), Tally::Satisfied);
+    assert_eq!(rule.tally(last_moves_both.iter().rev()), Tally::Satisfied);
+    let nobody_for_the_last = [vote(1, "A"), vote(2, "B"), vote(3, "B")];
+    assert_eq!(rule.tally(nobody_for_the_last.iter()), Tally::Open { stage: 0 });
+}
+
+#[test]
+fn one_person_never_fills_two_seats() {
+    let rule = groups(&[(&["A"], 1), (&["B"], 1)]);
+    assert_eq!(rule.tally([vote(1, "A"), vote(1, "B")].iter()), Tally::Open { stage: 0 });
+    let mut for_another = vote(2, "B");
+    for_another.by = PersonId(Digest::of(&[1]));
+    assert_eq!(rule.tally([vote(1, "A"), for_another].iter()), Tally::Open { stage: 0 });
+}
+
+#[test]
+fn a_rule_that_asks_nobody_is_never_satisfied() {
+    let mut rule = groups(&[]);
+    assert_eq!(rule.tally([vote(1, "A")].iter()), Tally::Open { stage: 0 });
+    rule.stages.clear();
+    assert_eq!(rule.tally([vote(1, "A")].iter()), Tally::Open { stage: 0 });
+}
+
+#[test]
+fn no_escalation_leads_around_a_floor_role() {
+    let strict = Floors { least_roles: vec![role("RISK"), role("PLATFORM_ADMIN")], ..floors() };
+    let mut evaluation = advice(&["RISK"], 1, 60);
+    evaluation.escalation_roles = vec![role("INTERN"), role("PLATFORM_ADMIN")];
+    let plan = strict.plan(Some(&evaluation)).unwrap();
+    assert_eq!(plan.escalation.len(), 1);
+    assert_eq!(plan.escalation[0].roles, vec![role("PLATFORM_ADMIN")]);
+    evaluation.escalation_roles = vec![role("INTERN")];
+    assert!(strict.plan(Some(&evaluation)).unwrap().escalation.is_empty());
+}
+
+#[test]
+fn votes_after_an_escalation_meet_the_plan_as_escalated_and_no_further() {
+    let mut plan = floors().plan(Some(&advice(&["LEAD"], 1, 60))).unwrap();
+    plan.escalation.push(EscalationStep { roles: vec![role("OWNER")], duration: DurationMs::from_secs(1) });
+    let met = |name, escalated| plan.is_met_by(&[vote(1, name)], escalated);
+    assert!(met("LEAD", 0) && met("LEAD", 2));
+    assert!(!met("PLATFORM_ADMIN", 0) && met("PLATFORM_ADMIN", 1));
+    assert!(!met("OWNER", 1) && met("OWNER", 2));
+}
+
+/// Seats every subset the slow way: tries all ways to put votes on seats.
+fn seats_somehow(groups: &[Group], votes: &[CountedVote]) -> bool {
+    let Some((vote, rest)) = votes.split_first() else {
+        return groups.iter().all(|group| group.required == 0);
+    };
+    seats_somehow(groups, rest)
+        || (0..groups.len()).any(|index| {
+            let mut left = groups.to_vec();
+            let fits = left[index].required > 0 && left[index].roles.contains(&vote.role);
+            left[index].required = left[index].required.saturating_sub(1);
+            fits && seats_somehow(&left, rest)
+        })
+}
+
+proptest::proptest! {
+    #[test]
+    fn seating_finds_a_way_whenever_there_is_one(
+        sizes in proptest::collection::vec((proptest::collection::btree_set(0usize..4, 1..4), 1u32..3), 1..4),
+        cast in proptest::collection::vec(0usize..4, 0..7),
+    ) {
+        const NAMES: [&str; 4] = ["A", "B", "C", "D"];
+        let groups: Vec<Group> = sizes
+            .iter()
+            .map(|(roles, required)| Group {
+                roles: roles.iter().map(|index| role(NAMES[*index])).collect(),
+                required: *required,
+            })
+            .collect();
+        let votes: Vec<CountedVote> =
+            cast.iter().enumerate().map(|(who, index)| vote(u8::try_from(who).unwrap(), NAMES[*index])).collect();
+        let mut rule = Rule::one_group(vec![], 1, HumanEvidence::Operator);
+        rule.stages = vec![Stage { groups: groups.clone() }];
+        let satisfied = rule.tally(votes.iter()) == Tally::Satisfied;
+        proptest::prop_assert_eq!(satisfied, seats_somehow(&groups, &votes));
+    }
+}

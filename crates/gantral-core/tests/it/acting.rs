@@ -47,7 +47,7 @@ fn a_denial_waits_for_the_outcome_that_is_owed() {
     let mut world = World::running();
     world.ask("read", allow()).seals("allowed");
     world.consume(1, "read", allow()).seals("consumed");
-    world.ask("refund 4800", deny()).seals_and_refuses("", Refusal::OutcomeOpen { grant: grant(1) });
+    world.ask("refund 4800", deny()).refused(Refusal::OutcomeOpen { grant: grant(1) });
     world.complete(1).refused(Refusal::OutcomeOpen { grant: grant(1) });
     world.cancel().refused(Refusal::OutcomeOpen { grant: grant(1) });
 }
@@ -156,6 +156,16 @@ fn an_evaluator_failure_at_consumption_is_sealed_and_refuses() {
         .consume(1, "refund 4800", failed(failure, Verdict::Allow))
         .seals_and_refuses("evaluator_failed", Refusal::EvaluatorFailed { failure });
     world.consume(1, "refund 4800", lead()).seals("consumed");
+}
+
+#[test]
+fn a_failure_that_leads_to_a_refusal_is_sealed_all_the_same() {
+    let mut world = World::running();
+    world.ask("read", allow()).seals("allowed");
+    world.consume(1, "read", allow()).seals("consumed");
+    world
+        .ask("refund 4800", failed(EvalFailure::Conflict, Verdict::RequireHuman))
+        .seals_and_refuses("evaluator_failed", Refusal::OutcomeOpen { grant: grant(1) });
 }
 
 #[test]

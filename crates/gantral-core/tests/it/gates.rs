@@ -4,6 +4,7 @@ use gantral_core::command::{Command, Refusal};
 use gantral_core::event::{Event, GrantTerms, Granted};
 use gantral_core::ids::AttemptNo;
 use gantral_core::state::{ActorKind, Cause, DecisionKind, HumanEvidence, NextStep, OutcomeStatus, State};
+use gantral_core::time::DurationMs;
 
 use crate::world::{
     LIFETIME, Refine, World, allow, asks, at, digest, gate, grant, human, lead, machine, person, role, secs,
@@ -225,7 +226,7 @@ fn a_gate_opens_only_when_every_outcome_is_reported() {
     let mut world = World::running();
     world.ask("read", allow()).seals("allowed");
     world.consume(1, "read", allow()).seals("consumed");
-    world.ask("refund 4800", lead()).seals_and_refuses("", Refusal::OutcomeOpen { grant: grant(1) });
+    world.ask("refund 4800", lead()).refused(Refusal::OutcomeOpen { grant: grant(1) });
     world.report(1, 1, OutcomeStatus::Succeeded).seals("outcome");
     world.ask("refund 4800", lead()).seals("human_required");
 }
@@ -277,7 +278,7 @@ fn a_gate_that_nobody_could_decide_is_not_opened() {
     let mut advice = lead();
     advice.plan = None;
     let version = advice.policy.version;
-    world.ask("refund 4800", advice).seals_and_refuses("", Refusal::NobodyEligible { version });
+    world.ask("refund 4800", advice).refused(Refusal::NobodyEligible { version });
 }
 
 #[test]
@@ -348,4 +349,24 @@ fn a_gate_is_opened_by_the_artifact_that_sealed_the_request() {
     let world = World::waiting(lead());
     let opened_by = world.instance.gate().unwrap().opened_by;
     assert_eq!(opened_by, world.sealed[3].1);
+}
+
+#[test]
+fn a_gate_full_of_extensions_can_still_be_refused() {
+    let mut world = World::waiting(lead());
+    let lea = human("lea", "LEAD");
+    loop {
+        let later = world.instance.gate().unwrap().deadline.plus(DurationMs::new(1));
+        match world.extend(&lea, later).result {
+            Ok(_) => {}
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::TooManyEvents);
+                break;
+            }
+        }
+    }
+    world.approve("lea", "LEAD").refused(Refusal::TooManyEvents);
+    world.clone().withdraw().seals("rejected terminated");
+    world.clone().cancel().seals("rejected terminated");
+    world.reject("lea", "LEAD").seals("rejected terminated");
 }

@@ -16,7 +16,7 @@ use crate::world::{
 };
 
 /// How many states are looked at; the search is by breadth, so these are all that few steps reach.
-const STATES_MAX: usize = 6_000;
+const STATES_MAX: usize = 4_000;
 
 /// Everything that anybody might do in this small world.
 fn commands(world: &World) -> Vec<(Actor, Command)> {
