@@ -13,7 +13,6 @@
 pub mod bundle;
 pub mod check;
 mod frame;
-pub mod input;
 pub mod output;
 mod pool;
 mod process;
@@ -21,6 +20,7 @@ mod rego;
 mod worker;
 
 pub use frame::Refused;
+pub use gantral_engine::policy_input as input;
 pub use pool::{PoolConfig, WorkerStatus};
 pub use process::WorkerCommand;
 pub use rego::{BundleSource, ENGINE_VERSION, RegoPolicyPoint, SourceUnavailable, StartError};
