@@ -5,10 +5,15 @@
 
 extern crate alloc;
 
+pub mod bundle;
+pub mod commitments;
 pub mod container;
 pub mod disclosure;
 pub mod dsse;
 mod fields;
 pub mod keys;
+pub mod report;
 pub mod seal;
 pub mod statement;
+pub mod trust;
+pub mod verify;

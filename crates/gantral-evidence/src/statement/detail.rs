@@ -17,6 +17,9 @@ use crate::fields::{FieldError, Fields};
 
 type Read<T> = Result<T, FieldError>;
 
+/// The most roles that a rule of the largest size can name.
+const ROLES_MAX: usize = RULE_PARTS_MAX * RULE_PARTS_MAX * RULE_PARTS_MAX;
+
 /// Reads the detail of an event of this kind.
 pub(super) fn read(kind: EventKind, value: &Value) -> Result<Event, StatementError> {
     let row = members(kind);
@@ -256,7 +259,7 @@ fn gate_moved(fields: &Fields<'_>) -> Read<GateMoved> {
         gate: fields.get("gate_id")?,
         version: fields.get("gate_version")?,
         step: fields.opt("step")?,
-        roles: fields.scalars("roles", RULE_PARTS_MAX * RULE_PARTS_MAX)?,
+        roles: fields.scalars("roles", ROLES_MAX)?,
         deadline: fields.get("deadline")?,
     })
 }

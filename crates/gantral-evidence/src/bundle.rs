@@ -1,0 +1,144 @@
+//! Exporting: envelopes, disclosures, keys and definitions become the files of a bundle.
+//!
+//! Equal content gives equal bytes, in whatever order it was added. What the files mean is in `spec/bundle.md`.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::InstanceId;
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::table::{published, semantics_digest};
+
+use crate::container::{ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, ContainerError, OwnedFiles, Scope, write_tar};
+use crate::disclosure::Disclosure;
+use crate::keys::PublicKey;
+use crate::trust::Trust;
+use crate::verify::TRUST_HINT_PATH;
+
+/// A bundle that is being put together.
+#[derive(Debug, Clone)]
+pub struct BundleWriter {
+    instance: InstanceId,
+    files: OwnedFiles,
+    artifacts: usize,
+    /// Content-addressed files that are there: adding one again changes nothing.
+    addressed: BTreeSet<String>,
+}
+
+impl BundleWriter {
+    /// Begins the bundle of an instance. The rules that it was made under are part of it.
+    ///
+    /// # Errors
+    /// None in practice: those of the container.
+    pub fn new(instance: InstanceId) -> Result<Self, ContainerError> {
+        let mut writer =
+            Self { instance, files: OwnedFiles::new(), artifacts: 0, addressed: BTreeSet::new() };
+        let path = alloc::format!("semantics/{}.txt", semantics_digest());
+        writer.addressed(path, || published().into_bytes())?;
+        Ok(writer)
+    }
+
+    /// Adds the next artifact: call it in the order of the chain, from the first.
+    ///
+    /// # Errors
+    /// More artifacts than an instance may have; nothing was added.
+    pub fn artifact(&mut self, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        if self.artifacts >= ARTIFACTS_MAX {
+            return Err(ContainerError::Limit("artifacts"));
+        }
+        self.files.insert(&artifact_path(self.artifacts), envelope)?;
+        self.artifacts = self.artifacts.saturating_add(1);
+        Ok(self)
+    }
+
+    /// Adds what opens a commitment. The file is named by the commitment under the disclosure's own label.
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn disclosure(&mut self, disclosure: &Disclosure) -> Result<&mut Self, ContainerError> {
+        self.addressed(Disclosure::path(&disclosure.commitment()), || disclosure.encode())
+    }
+
+    /// Adds a public key, for information: trust never comes from a bundle.
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn key(&mut self, key: &PublicKey) -> Result<&mut Self, ContainerError> {
+        self.addressed(alloc::format!("keys/{}.pub", key.id()), || key.to_hex().into_bytes())
+    }
+
+    /// Adds a trust file, for information: a verifier compares it with the pinned one and otherwise ignores it.
+    ///
+    /// # Errors
+    /// A second one, or a limit of the container; nothing was added.
+    pub fn trust_hint(&mut self, trust: &Trust) -> Result<&mut Self, ContainerError> {
+        self.files.insert(TRUST_HINT_PATH, trust.encode())?;
+        Ok(self)
+    }
+
+    /// Adds a workflow definition: the canonical bytes behind `workflow_version_id`.
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn workflow(&mut self, digest: &Digest, definition: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        self.addressed(alloc::format!("workflow/{digest}.json"), || definition)
+    }
+
+    /// Adds a policy bundle, as the archive that was registered.
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn policy(
+        &mut self,
+        version: &PolicyVersionId,
+        archive: Vec<u8>,
+    ) -> Result<&mut Self, ContainerError> {
+        self.addressed(alloc::format!("policy/{}.tar", version.0), || archive)
+    }
+
+    /// Adds evidence of a human decision; the file is named by its digest, as the decision names it.
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn human_evidence(&mut self, evidence: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        self.addressed(alloc::format!("human/{}", Digest::of(&evidence)), || evidence)
+    }
+
+    fn addressed(
+        &mut self,
+        path: String,
+        content: impl FnOnce() -> Vec<u8>,
+    ) -> Result<&mut Self, ContainerError> {
+        if !self.addressed.contains(&path) {
+            self.files.insert(&path, content())?;
+            self.addressed.insert(path);
+        }
+        Ok(self)
+    }
+
+    /// Writes the list of files and returns them all, for a directory.
+    ///
+    /// # Errors
+    /// The whole is over a limit of the container.
+    pub fn finish(mut self, scope: Scope) -> Result<OwnedFiles, ContainerError> {
+        self.files.seal(self.instance, scope)?;
+        Ok(self.files)
+    }
+
+    /// Writes the list of files and returns the deterministic tar.
+    ///
+    /// # Errors
+    /// The whole is over a limit of the container.
+    pub fn finish_tar(self, scope: Scope) -> Result<Vec<u8>, ContainerError> {
+        Ok(write_tar(&self.finish(scope)?.as_files()?))
+    }
+}
+
+/// Returns the path of an artifact: `artifacts/000007.dsse.json`.
+pub fn artifact_path(sequence: usize) -> String {
+    let mut path = ARTIFACTS_DIRECTORY.to_string();
+    path.push_str(&alloc::format!("{sequence:06}.dsse.json"));
+    path
+}

@@ -1,0 +1,222 @@
+//! The report as people and programs read it: one rendering for every program that verifies.
+
+pub(crate) mod narrate;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
+
+use gantral_core::json::{Object, Value};
+use gantral_core::state::HumanEvidence;
+
+use crate::container::Scope;
+use crate::verify::{Assurance, Code, Enforcement, Execution, Finding, Place, Report, Verdict, Weight};
+
+/// The most places that one line names.
+const PLACES_SHOWN_MAX: usize = 8;
+/// The most lines of a timeline in the text form; the JSON form has all.
+const MOMENTS_SHOWN_MAX: usize = 200;
+
+/// Returns the report as text for people: the verdict first, then why, then what happened, then what is not proved.
+pub fn to_text(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = write_text(&mut text, report);
+    text
+}
+
+fn write_text(out: &mut String, report: &Report) -> fmt::Result {
+    writeln!(out, "{}", report.verdict.as_str())?;
+    writeln!(out, "  {}", explained(report))?;
+    if let (Some(execution), Some(assurance)) = (&report.execution, &report.assurance) {
+        write_execution(out, execution, report.scope)?;
+        write_assurance(out, assurance)?;
+    }
+    let groups: [(Weight, &str); 3] = [
+        (Weight::Invalid, "What is wrong"),
+        (Weight::Inconclusive, "What is missing or unknown"),
+        (Weight::Note, "Notes"),
+    ];
+    for (weight, title) in groups {
+        write_findings(out, report, weight, title)?;
+    }
+    if !report.timeline.is_empty() {
+        writeln!(out, "\nWhat happened")?;
+        for moment in report.timeline.iter().take(MOMENTS_SHOWN_MAX) {
+            writeln!(out, "  {:>4}  {}  {}: {}", moment.sequence, moment.at, moment.actor, moment.text)?;
+        }
+        let more = report.timeline.len().saturating_sub(MOMENTS_SHOWN_MAX);
+        if more > 0 {
+            writeln!(out, "        … and {more} more")?;
+        }
+    }
+    writeln!(out, "\nWhat this does not prove")?;
+    report.not_proved.iter().try_for_each(|text| writeln!(out, "  - {text}"))
+}
+
+/// Returns the verdict in a sentence.
+const fn explained(report: &Report) -> &'static str {
+    match report.verdict {
+        Verdict::Valid => "Signed by a key that you trust, unbroken, and lawful by the published rules.",
+        Verdict::Invalid => "This evidence is damaged, or contradicts itself. Do not rely on it.",
+        Verdict::Inconclusive => "Nothing is proved wrong, and not everything that is needed is proved.",
+    }
+}
+
+fn write_execution(out: &mut String, execution: &Execution, scope: Option<Scope>) -> fmt::Result {
+    let identity = &execution.identity;
+    let workflow = &identity.workflow;
+    writeln!(out, "\nAbout")?;
+    writeln!(out, "  execution    {} of tenant {}", identity.instance, identity.tenant)?;
+    writeln!(
+        out,
+        "  workflow     {} version {}, materiality {}",
+        workflow.id,
+        workflow.version,
+        workflow.materiality.as_str()
+    )?;
+    let scope = match scope {
+        Some(Scope::Complete) => "the complete chain",
+        Some(Scope::Prefix) => "a part of the chain, from its beginning",
+        None => "unknown",
+    };
+    writeln!(out, "  scope        {scope}: {} artifacts, state {}", execution.artifacts, execution.state)?;
+    writeln!(out, "  head         {}", execution.head)
+}
+
+fn write_assurance(out: &mut String, assurance: &Assurance) -> fmt::Result {
+    let enforcement = match assurance.enforcement {
+        Enforcement::Enforced => "actions were held until authority was granted",
+        Enforcement::SelfExecuted => "not enforced: the agent executed actions itself",
+        Enforcement::Shadow => "not enforced: actions were only observed",
+    };
+    writeln!(out, "\nHow far this can be relied upon")?;
+    writeln!(out, "  enforcement  {enforcement}")?;
+    for key in &assurance.signed_by {
+        writeln!(out, "  signed by    {key}")?;
+    }
+    let log = if assurance.logged { "included" } else { "not proved: asserted by the issuer" };
+    writeln!(out, "  log          {log}")?;
+    writeln!(out, "  witnesses    {}", assurance.witnessed)?;
+    let human = match assurance.human_evidence {
+        None => "no human decided",
+        Some(HumanEvidence::Development) => "development identities: good for trying out only",
+        Some(HumanEvidence::Operator) => "the server vouches for who decided",
+        Some(HumanEvidence::Oidc) => "the identity provider's token is bound to the decision",
+        Some(HumanEvidence::Webauthn) => "the approver's own device signed the decision",
+    };
+    writeln!(out, "  humans       {human}")
+}
+
+/// Writes one line for each code and sentence, with the places at which it was found.
+fn write_findings(out: &mut String, report: &Report, weight: Weight, title: &str) -> fmt::Result {
+    let mut grouped: BTreeMap<(&str, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in report.findings.iter().filter(|finding| finding.weight == weight) {
+        grouped.entry((finding.code.as_str(), &finding.message)).or_default().push(finding);
+    }
+    if grouped.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    for ((code, message), findings) in grouped {
+        let places: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding.place != Place::Bundle)
+            .map(|finding| finding.place.to_string())
+            .collect();
+        let shown: Vec<&str> = places.iter().take(PLACES_SHOWN_MAX).map(String::as_str).collect();
+        let rest = places.len().saturating_sub(PLACES_SHOWN_MAX);
+        write!(out, "  {code}  {}", shown.join(", "))?;
+        if rest > 0 {
+            write!(out, " and {rest} more")?;
+        }
+        let separator = if shown.is_empty() { "" } else { ": " };
+        writeln!(out, "{separator}{message}")?;
+        if weight == Weight::Invalid
+            && let Some(code) = Code::parse(code)
+        {
+            writeln!(out, "      at fault: {}", code.party().as_str())?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the report as canonical JSON for programs.
+pub fn to_json(report: &Report) -> Vec<u8> {
+    let findings: Vec<Value> = report.findings.iter().map(finding_value).collect();
+    let codes: Vec<Value> = report.codes().into_iter().map(Value::from).collect();
+    let timeline: Vec<Value> = report
+        .timeline
+        .iter()
+        .map(|moment| {
+            let object = Object::new()
+                .with("actor", moment.actor.as_str())
+                .with("at", moment.at.to_text())
+                .with("event", moment.event.as_str())
+                .with("sequence", moment.sequence)
+                .with("text", moment.text.as_str());
+            Value::Object(object)
+        })
+        .collect();
+    let not_proved: Vec<Value> = report.not_proved.iter().map(|text| text.as_str().into()).collect();
+    let object = Object::new()
+        .with("assurance", report.assurance.as_ref().map(assurance_value))
+        .with("codes", codes)
+        .with("execution", report.execution.as_ref().map(execution_value))
+        .with("findings", findings)
+        .with("not_proved", not_proved)
+        .with("scope", report.scope.map(Scope::as_str))
+        .with("timeline", timeline)
+        .with("verdict", report.verdict.as_str());
+    Value::Object(object).to_canonical()
+}
+
+fn finding_value(finding: &Finding) -> Value {
+    let weight = match finding.weight {
+        Weight::Invalid => Verdict::Invalid.as_str(),
+        Weight::Inconclusive => Verdict::Inconclusive.as_str(),
+        Weight::Note => "NOTE",
+    };
+    let object = Object::new()
+        .with("at_fault", finding.code.party().as_str())
+        .with("code", finding.code.as_str())
+        .with("message", finding.message.as_str())
+        .with("weight", weight)
+        .with("where", finding.place.to_string());
+    Value::Object(object)
+}
+
+fn execution_value(execution: &Execution) -> Value {
+    let identity = &execution.identity;
+    let workflow = Object::new()
+        .with("digest", identity.workflow.digest.to_hex())
+        .with("id", identity.workflow.id.as_str())
+        .with("materiality", identity.workflow.materiality.as_str())
+        .with("version", identity.workflow.version.as_str());
+    let artifacts = u64::try_from(execution.artifacts).unwrap_or(u64::MAX);
+    let object = Object::new()
+        .with("artifacts", artifacts)
+        .with("head", execution.head.to_hex())
+        .with("instance_id", identity.instance.to_string())
+        .with("log_origin", identity.origin.as_str())
+        .with("state", execution.state.as_str())
+        .with("tenant_id", identity.tenant.as_str())
+        .with("workflow", workflow);
+    Value::Object(object)
+}
+
+fn assurance_value(assurance: &Assurance) -> Value {
+    let keys: Vec<Value> = assurance.signed_by.iter().map(|key| Value::from(key.to_string())).collect();
+    let claimed: Vec<Value> =
+        assurance.outcomes_claimed_by.iter().map(|kind| Value::from(kind.as_str())).collect();
+    let object = Object::new()
+        .with("ended", assurance.ended)
+        .with("enforcement", assurance.enforcement.as_str())
+        .with("human_evidence", assurance.human_evidence.map(HumanEvidence::as_str))
+        .with("logged", assurance.logged)
+        .with("outcomes_claimed_by", claimed)
+        .with("signed_by", keys)
+        .with("witnessed", assurance.witnessed);
+    Value::Object(object)
+}

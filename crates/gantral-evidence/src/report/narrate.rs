@@ -1,0 +1,155 @@
+//! Events as sentences. Content is shown where it was disclosed, and made harmless: nothing that somebody wrote may
+//! change what the reader sees around it.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_core::event::{Actor, Ballot, Event, Launch, PolicyRecord};
+use gantral_core::ids::Role;
+use gantral_core::state::{ActorKind, DecisionKind};
+
+use crate::verify::Opened;
+
+/// The most characters of disclosed content that one line shows.
+const CONTENT_CHARS_MAX: usize = 240;
+/// How many characters name a person in a line; the JSON of the artifact has all.
+const PERSON_CHARS: usize = 12;
+
+/// Returns who acted, in a word or two.
+pub(crate) fn actor(actor: &Actor) -> String {
+    match actor.kind {
+        ActorKind::System => "the engine".to_string(),
+        ActorKind::Human => {
+            let person: String = actor.id.as_str().chars().take(PERSON_CHARS).collect();
+            match &actor.role {
+                Some(role) => alloc::format!("human {person} as {role}"),
+                None => alloc::format!("human {person}"),
+            }
+        }
+        ActorKind::Workload | ActorKind::Runner => alloc::format!("{} {}", actor.kind, actor.id),
+    }
+}
+
+/// Returns what happened.
+pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
+    match event {
+        Event::Created(detail) => {
+            let chain: Vec<String> = detail.requester.iter().map(|link| link.kind.to_string()).collect();
+            alloc::format!("created the execution on behalf of {}", chain.join(" -> "))
+        }
+        Event::Started(launch) | Event::Running(launch) => launched("started", launch),
+        Event::Resumed(launch) => launched("was given a fresh attempt after the decision", launch),
+        Event::AttemptAssigned(launch) => launched("was given an attempt", launch),
+        Event::AttemptEnded(detail) => match detail.exit_status {
+            Some(status) => alloc::format!("ended the attempt, {} with status {status}", detail.cause),
+            None => alloc::format!("ended the attempt: {}", detail.cause),
+        },
+        Event::HumanRequired(detail) => alloc::format!(
+            "asked for {}; policy said {}: waits for {} until {}",
+            content(CommitmentLabel::Action, &detail.gate.action, opened),
+            said(&detail.policy),
+            roles(&detail.rule.roles()),
+            detail.deadline
+        ),
+        Event::Allowed(detail) => alloc::format!(
+            "asked for {}; policy said {}: granted",
+            content(CommitmentLabel::Action, &detail.action, opened),
+            said(&detail.policy)
+        ),
+        Event::Observed(detail) => alloc::format!(
+            "was observed at {}; policy said {}",
+            content(CommitmentLabel::Action, &detail.action, opened),
+            said(&detail.policy)
+        ),
+        Event::EvaluatorFailed(record) => alloc::format!("policy could not be evaluated: {}", said(record)),
+        Event::Vote(ballot) => alloc::format!("voted: {}", decided(ballot, opened)),
+        Event::Approved(granted) | Event::Overridden(granted) => decided(&granted.ballot, opened),
+        Event::Rejected(detail) => match &detail.ballot {
+            Some(ballot) => decided(ballot, opened),
+            None => alloc::format!("closed the gate: {}", detail.cause),
+        },
+        Event::Escalated(moved) => {
+            alloc::format!("nobody answered: asks {} until {}", roles(&moved.roles), moved.deadline)
+        }
+        Event::Extended(moved) => alloc::format!("extended the deadline to {}", moved.deadline),
+        Event::Consumed(detail) => alloc::format!(
+            "used the grant for {}; executed by {} {}",
+            content(CommitmentLabel::Action, &detail.action, opened),
+            detail.executor.kind,
+            detail.executor.id
+        ),
+        Event::Outcome(detail) => match &detail.result {
+            Some(result) => {
+                let result = content(CommitmentLabel::Outcome, result, opened);
+                alloc::format!("reported {}: {result}", detail.status)
+            }
+            None => alloc::format!("reported {}", detail.status),
+        },
+        Event::Reconciled(detail) => alloc::format!("settled an unknown outcome: {}", detail.status),
+        Event::Completed(_) => "completed the execution".to_string(),
+        Event::Terminated(detail) => match detail.cause {
+            Some(cause) => alloc::format!("terminated the execution: {cause}"),
+            None => "terminated the execution".to_string(),
+        },
+    }
+}
+
+fn launched(what: &str, launch: &Launch) -> String {
+    match (launch.cause, &launch.executor) {
+        (Some(cause), _) => alloc::format!("walked on to the end, launching nothing: {cause}"),
+        (None, Some(executor)) => alloc::format!("{what} ({} {})", executor.kind, executor.id),
+        (None, None) => what.to_string(),
+    }
+}
+
+fn said(policy: &PolicyRecord) -> String {
+    match policy.failure {
+        Some(failure) => alloc::format!("nothing ({failure}), resolved to {}", policy.verdict.as_str()),
+        None => policy.verdict.as_str().to_string(),
+    }
+}
+
+fn roles(roles: &[Role]) -> String {
+    let names: Vec<&str> = roles.iter().map(Role::as_str).collect();
+    names.join(", ")
+}
+
+fn decided(ballot: &Ballot, opened: &Opened) -> String {
+    let mut text = match ballot.decision {
+        DecisionKind::Approve => "approved it as asked".to_string(),
+        DecisionKind::Reject => "rejected it".to_string(),
+        DecisionKind::Override => {
+            let changed = content(CommitmentLabel::Action, &ballot.approved, opened);
+            alloc::format!("changed it to {changed}")
+        }
+    };
+    if let Some(why) = &ballot.justification
+        && opened.get(CommitmentLabel::Justification, why).is_some()
+    {
+        text.push_str("; reason given: ");
+        text.push_str(&content(CommitmentLabel::Justification, why, opened));
+    }
+    text
+}
+
+/// Returns disclosed content in visible ASCII, or the beginning of its commitment.
+fn content(label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> String {
+    let Some(bytes) = opened.get(label, commitment) else {
+        let short: String = commitment.to_hex().chars().take(PERSON_CHARS).collect();
+        return alloc::format!("an undisclosed {} ({short})", label.as_str());
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown = String::new();
+    for c in text.chars().take(CONTENT_CHARS_MAX) {
+        if c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !c.is_ascii()) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
+    }
+    if text.chars().nth(CONTENT_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,359 @@
+//! The pinned trust file: which keys a relying party believes, for what, and what it requires of a bundle.
+//!
+//! It comes to the verifier out of band. A bundle may carry one as a hint; a hint is compared and otherwise ignored.
+//! Source: `spec/verification.md` §2.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_core::json::{self, Object, ParseError, Profile, Value};
+use gantral_core::state::HumanEvidence;
+
+use crate::container::Scope;
+use crate::fields::{FieldError, Fields, Scalar};
+use crate::keys::{ALGORITHM, KeyError, KeyId, PublicKey};
+
+/// The only format.
+pub const TRUST_FORMAT: &str = "gantral/trust/v1";
+/// The most keys of one file.
+pub const KEYS_MAX: usize = 1_024;
+/// The most tenants, and the most origins, of one key.
+const NAMES_MAX: usize = 1_024;
+
+/// What a key is for. One key has one role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyRole {
+    /// Signs artifacts.
+    Issuer,
+    /// Signs checkpoints of a log.
+    Log,
+    /// Signs enrolments of approvers.
+    Directory,
+    /// Cosigns checkpoints.
+    Witness,
+    /// Belongs to one human.
+    Approver,
+}
+
+impl KeyRole {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Issuer, Self::Log, Self::Directory, Self::Witness, Self::Approver];
+
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Log => "log",
+            Self::Directory => "directory",
+            Self::Witness => "witness",
+            Self::Approver => "approver",
+        }
+    }
+
+    /// Finds a role by its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+}
+
+/// One key that the relying party believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// The key.
+    pub key: PublicKey,
+    /// What it is for.
+    pub role: KeyRole,
+    /// The tenants that it speaks for; `None`: any.
+    pub tenants: Option<Vec<TenantId>>,
+    /// The logs that it speaks for; `None`: any.
+    pub origins: Option<Vec<LogOrigin>>,
+    /// The first log index at which it is valid.
+    pub valid_from: Option<u64>,
+    /// The first log index at which it is valid no more.
+    pub valid_until: Option<u64>,
+    /// The first log index from which it counts as compromised.
+    pub compromised_from: Option<u64>,
+}
+
+impl TrustedKey {
+    /// Returns an issuer key without limits.
+    pub const fn issuer(key: PublicKey) -> Self {
+        Self {
+            key,
+            role: KeyRole::Issuer,
+            tenants: None,
+            origins: None,
+            valid_from: None,
+            valid_until: None,
+            compromised_from: None,
+        }
+    }
+
+    /// Tells whether the key speaks for a tenant and its log.
+    pub fn covers(&self, tenant: &TenantId, origin: &LogOrigin) -> bool {
+        self.tenants.as_ref().is_none_or(|tenants| tenants.contains(tenant))
+            && self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+    }
+
+    /// Tells whether the key is valid only within a part of the log.
+    pub const fn has_window(&self) -> bool {
+        self.valid_from.is_some() || self.valid_until.is_some()
+    }
+}
+
+/// What a relying party requires before it calls a bundle valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Require {
+    /// `complete` demands a chain that has reached a final state.
+    pub scope: Scope,
+    /// Whether every action must have been enforced by a runner or an interceptor.
+    pub enforced: bool,
+    /// Whether every artifact must be in the log.
+    pub logged: bool,
+    /// How many witnesses must have cosigned.
+    pub witnessed: u32,
+    /// The least evidence of every human decision; `None`: whatever the gate demanded.
+    pub human_evidence: Option<HumanEvidence>,
+    /// Whether it must be proved that nothing was left out.
+    pub complete: bool,
+    /// Whether every action, context and policy input must be disclosed.
+    pub snapshots: bool,
+}
+
+impl Require {
+    /// Returns the weakest profile: signed by a pinned key, chained, lawful, and no more.
+    pub const fn signed() -> Self {
+        Self {
+            scope: Scope::Prefix,
+            enforced: false,
+            logged: false,
+            witnessed: 0,
+            human_evidence: None,
+            complete: false,
+            snapshots: false,
+        }
+    }
+}
+
+/// The content of a trust file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trust {
+    keys: BTreeMap<KeyId, TrustedKey>,
+    /// What is required; `None` leaves every verdict inconclusive.
+    pub require: Option<Require>,
+}
+
+/// Why bytes are not a trust file. Whoever pinned it is at fault; nothing was verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// Not strict JSON.
+    #[error("trust file is not acceptable JSON: {0}")]
+    Json(#[from] ParseError),
+    /// Another format than [`TRUST_FORMAT`].
+    #[error("trust file has another format than `{TRUST_FORMAT}`")]
+    Format,
+    /// A member is missing, unknown, or not what it must be.
+    #[error("trust file: {0}")]
+    Field(#[from] FieldError),
+    /// A key that nobody can believe.
+    #[error("trust file: key `{key_id}`: {why}")]
+    Key {
+        /// The name that the file gives the key.
+        key_id: KeyId,
+        /// What is wrong with it.
+        why: KeyError,
+    },
+    /// A key id that is not the name of its key.
+    #[error("trust file: `{key_id}` is not the id of its public key `{found}`")]
+    KeyId {
+        /// The name that the file gives the key.
+        key_id: KeyId,
+        /// The key's own name.
+        found: KeyId,
+    },
+    /// One key twice: roles are never shared.
+    #[error("trust file: key `{key_id}` occurs twice")]
+    Duplicate {
+        /// The key.
+        key_id: KeyId,
+    },
+}
+
+const TRUST: [&str; 3] = ["format", "keys", "require"];
+const KEY: [&str; 9] = [
+    "algorithm",
+    "compromised_from",
+    "key_id",
+    "origins",
+    "public_key",
+    "role",
+    "tenants",
+    "valid_from",
+    "valid_until",
+];
+const REQUIRE: [&str; 7] =
+    ["complete", "enforced", "human_evidence", "logged", "scope", "snapshots", "witnessed"];
+
+impl Trust {
+    /// Returns a trust file of these keys.
+    ///
+    /// # Errors
+    /// [`TrustError::Duplicate`].
+    pub fn new(
+        keys: impl IntoIterator<Item = TrustedKey>,
+        require: Option<Require>,
+    ) -> Result<Self, TrustError> {
+        let mut trust = Self { keys: BTreeMap::new(), require };
+        for key in keys {
+            let key_id = key.key.id();
+            if trust.keys.insert(key_id, key).is_some() {
+                return Err(TrustError::Duplicate { key_id });
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Returns a key by its name.
+    pub fn key(&self, id: &KeyId) -> Option<&TrustedKey> {
+        self.keys.get(id)
+    }
+
+    /// Iterates over the keys in the order of their names.
+    pub fn keys(&self) -> impl Iterator<Item = &TrustedKey> {
+        self.keys.values()
+    }
+
+    /// Tells whether another file believes the same keys for the same purposes.
+    pub fn same_keys(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+
+    /// Reads a file: any spelling of strict JSON, closed members.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
+        let value = json::parse(bytes, &Profile::DOCUMENT)?;
+        if value.get("format").and_then(Value::as_str).is_some_and(|format| format != TRUST_FORMAT) {
+            return Err(TrustError::Format);
+        }
+        let fields = Fields::open(&value, "trust", TRUST.into_iter())?;
+        let _: String = fields.get("format")?;
+        let keys = fields.list("keys", KEYS_MAX, read_key)?;
+        Self::new(keys, fields.opt_with("require", read_require)?)
+    }
+
+    /// Returns the canonical bytes of the file.
+    pub fn encode(&self) -> Vec<u8> {
+        let keys: Vec<Value> = self.keys.values().map(key_value).collect();
+        let file = Object::new()
+            .with("format", TRUST_FORMAT)
+            .with("keys", keys)
+            .with("require", self.require.as_ref().map(require_value));
+        Value::Object(file).to_canonical()
+    }
+}
+
+impl Scalar for KeyId {
+    const EXPECTED: &'static str = "64 lower-case hexadecimal digits";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().and_then(|text| Self::parse(text).ok())
+    }
+}
+
+impl Scalar for KeyRole {
+    const EXPECTED: &'static str = "a role of a key";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().and_then(Self::parse)
+    }
+}
+
+impl Scalar for Scope {
+    const EXPECTED: &'static str = "`complete` or `prefix`";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().and_then(Self::parse)
+    }
+}
+
+/// The name of the only algorithm.
+struct Algorithm;
+
+impl Scalar for Algorithm {
+    const EXPECTED: &'static str = "`ed25519`";
+
+    fn read(value: &Value) -> Option<Self> {
+        (value.as_str() == Some(ALGORITHM)).then_some(Self)
+    }
+}
+
+fn read_key(value: &Value) -> Result<TrustedKey, TrustError> {
+    let fields = Fields::open(value, "key", KEY.into_iter())?;
+    let key_id: KeyId = fields.get("key_id")?;
+    let Algorithm = fields.get("algorithm")?;
+    let hex: String = fields.get("public_key")?;
+    let key = PublicKey::parse(&hex).map_err(|why| TrustError::Key { key_id, why })?;
+    if key.id() != key_id {
+        return Err(TrustError::KeyId { key_id, found: key.id() });
+    }
+    let names = |member| if_present(&fields, member);
+    Ok(TrustedKey {
+        key,
+        role: fields.get("role")?,
+        tenants: names("tenants")?.then(|| fields.scalars("tenants", NAMES_MAX)).transpose()?,
+        origins: names("origins")?.then(|| fields.scalars("origins", NAMES_MAX)).transpose()?,
+        valid_from: fields.opt("valid_from")?,
+        valid_until: fields.opt("valid_until")?,
+        compromised_from: fields.opt("compromised_from")?,
+    })
+}
+
+fn if_present(fields: &Fields<'_>, member: &'static str) -> Result<bool, FieldError> {
+    fields.value(member).map(|value| !value.is_null())
+}
+
+fn read_require(value: &Value) -> Result<Require, TrustError> {
+    let fields = Fields::open(value, "require", REQUIRE.into_iter())?;
+    Ok(Require {
+        scope: fields.get("scope")?,
+        enforced: fields.get("enforced")?,
+        logged: fields.get("logged")?,
+        witnessed: fields.get("witnessed")?,
+        human_evidence: fields.opt("human_evidence")?,
+        complete: fields.get("complete")?,
+        snapshots: fields.get("snapshots")?,
+    })
+}
+
+fn key_value(key: &TrustedKey) -> Value {
+    fn texts<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<Value> {
+        list.iter().map(|name| Value::from(text(name))).collect()
+    }
+    let object = Object::new()
+        .with("algorithm", ALGORITHM)
+        .with("compromised_from", key.compromised_from)
+        .with("key_id", key.key.id().to_string())
+        .with("origins", key.origins.as_ref().map(|list| texts(list, LogOrigin::as_str)))
+        .with("public_key", key.key.to_hex())
+        .with("role", key.role.as_str())
+        .with("tenants", key.tenants.as_ref().map(|list| texts(list, TenantId::as_str)))
+        .with("valid_from", key.valid_from)
+        .with("valid_until", key.valid_until);
+    Value::Object(object)
+}
+
+fn require_value(require: &Require) -> Value {
+    let object = Object::new()
+        .with("complete", require.complete)
+        .with("enforced", require.enforced)
+        .with("human_evidence", require.human_evidence.map(HumanEvidence::as_str))
+        .with("logged", require.logged)
+        .with("scope", require.scope.as_str())
+        .with("snapshots", require.snapshots)
+        .with("witnessed", require.witnessed);
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The verdict: is this bundle what it says, by keys that the relying party pinned?
+//!
+//! A pure function of bundle and trust file: same bytes, same verdict, same codes. `INVALID` needs a damaged bundle or
+//! a contradiction that a trusted key signed; whatever is missing or unknown is `INCONCLUSIVE`. Files that nobody
+//! trusted signed never displace those that somebody did. Source: `spec/verification.md`.
+
+mod authenticate;
+mod chain;
+mod code;
+mod disclosed;
+mod finding;
+mod input;
+mod people;
+mod report;
+mod require;
+
+use crate::container::{ContainerError, Files, Manifest, read_tar};
+use crate::trust::Trust;
+
+pub use code::{Code, Party, Weight};
+pub use disclosed::Opened;
+pub use finding::{Finding, Place};
+pub use report::{Assurance, Enforcement, Execution, Moment, Report, Verdict};
+
+use chain::Chain;
+use finding::Findings;
+
+/// Where a bundle may carry a trust file of its own.
+pub const TRUST_HINT_PATH: &str = "keys/trust.json";
+
+/// Verifies a bundle in its tar form.
+pub fn verify_tar(tar: &[u8], trust: Option<&Trust>) -> Report {
+    match read_tar(tar) {
+        Ok(files) => verify(&files, trust),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Returns the report on files that are not a bundle at all.
+pub fn refuse(error: &ContainerError) -> Report {
+    let mut findings = Findings::new();
+    findings.container(error);
+    Report::without_chain(None, findings)
+}
+
+/// Verifies the files of a bundle.
+pub fn verify(files: &Files<'_>, trust: Option<&Trust>) -> Report {
+    let mut findings = Findings::new();
+    let manifest = match Manifest::read(files) {
+        Ok(manifest) => manifest,
+        Err(error) => return refuse(&error),
+    };
+    for fault in manifest.faults(files) {
+        let message = alloc::format!("`{}` {}", fault.path, fault.kind);
+        findings.add(Code::Container, Place::File(fault.path), message);
+    }
+    check_definitions(files, &mut findings);
+    check_hint(files, trust, &mut findings);
+    match trust {
+        None => findings.bundle(Code::NoTrust),
+        Some(trust) if trust.require.is_none() => findings.bundle(Code::NoRequire),
+        Some(_) => {}
+    }
+    let authentic = authenticate::authenticate(files, trust, &mut findings);
+    let chain = Chain::of(authentic, &manifest, &mut findings);
+    let opened = disclosed::open(files, &chain, &mut findings);
+    input::check(&chain, &opened, &mut findings);
+    let human_evidence = people::check(files, &chain, &mut findings);
+    let require = trust.and_then(|trust| trust.require.as_ref());
+    Report::new(&manifest, &chain, &opened, human_evidence, require, findings)
+}
+
+/// Definitions are named by their digest; one that is another is damaged.
+fn check_definitions(files: &Files<'_>, findings: &mut Findings) {
+    for (directory, label) in [("workflow/", "gantral/workflow/v1"), ("semantics/", "gantral/semantics/v1")] {
+        for (path, content) in files.within(directory) {
+            let name = path.get(directory.len()..).and_then(|name| name.split('.').next());
+            let found = gantral_core::digest::Hasher::new(label).bytes(content).finish();
+            if name != Some(found.to_hex().as_str()) {
+                let message = alloc::format!("`{path}` is not the definition that it is named after");
+                findings.add(Code::Container, Place::File(path.into()), message);
+            }
+        }
+    }
+}
+
+/// A trust file inside the bundle is testimony about itself.
+fn check_hint(files: &Files<'_>, trust: Option<&Trust>, findings: &mut Findings) {
+    let (Some(hint), Some(trust)) = (files.get(TRUST_HINT_PATH), trust) else { return };
+    if !Trust::parse(hint).is_ok_and(|hint| hint.same_keys(trust)) {
+        findings.add(Code::TrustHint, Place::File(TRUST_HINT_PATH.into()), Code::TrustHint.meaning());
+    }
+}

@@ -1,0 +1,283 @@
+//! The report: verdict, what it covers, how far it can be relied upon, and what it does not prove.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_core::event::{Event, Identity};
+use gantral_core::instance::Instance;
+use gantral_core::state::{ActorKind, EventKind, ExecutorKind, HumanEvidence, Mode, State};
+use gantral_core::time::UnixMillis;
+
+use super::chain::Chain;
+use super::code::Weight;
+use super::disclosed::Opened;
+use super::finding::{Finding, Findings};
+use super::require;
+use crate::container::{Manifest, Scope};
+use crate::keys::KeyId;
+use crate::report::narrate::{actor, narrate};
+use crate::trust::Require;
+
+/// The answer. There is no fourth one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Everything that was required holds.
+    Valid,
+    /// The bundle is damaged, or contradicts itself under a trusted signature.
+    Invalid,
+    /// Something is missing or unknown.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::Invalid => "INVALID",
+            Self::Inconclusive => "INCONCLUSIVE",
+        }
+    }
+
+    /// Returns the exit code of a verifier: 0, 1 or 2. Its own failure is 3.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Valid => 0,
+            Self::Invalid => 1,
+            Self::Inconclusive => 2,
+        }
+    }
+
+    fn of(findings: &[Finding]) -> Self {
+        match findings.iter().map(|finding| finding.weight).min() {
+            Some(Weight::Invalid) => Self::Invalid,
+            Some(Weight::Inconclusive) => Self::Inconclusive,
+            Some(Weight::Note) | None => Self::Valid,
+        }
+    }
+}
+
+/// The execution that the bundle is about, as far as its rules could be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// Tenant, log, instance and workflow version.
+    pub identity: Identity,
+    /// Where authority stood at the end.
+    pub state: State,
+    /// How many artifacts were verified.
+    pub artifacts: usize,
+    /// The hash of the last of them: names the whole chain.
+    pub head: Digest,
+}
+
+/// Whether actions could have happened without a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Enforcement {
+    /// A runner or an interceptor held the action until its grant was consumed.
+    Enforced,
+    /// The agent executed actions itself: nothing held it back.
+    SelfExecuted,
+    /// Actions were observed and not held.
+    Shadow,
+}
+
+impl Enforcement {
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::SelfExecuted => "self",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// How far a verdict can be relied upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assurance {
+    /// The weakest enforcement of any action.
+    pub enforcement: Enforcement,
+    /// The issuer keys that signed, sorted.
+    pub signed_by: Vec<KeyId>,
+    /// Whether every artifact is proved to be in the log. Without it the chain is asserted by its issuer.
+    pub logged: bool,
+    /// How many witnesses cosigned.
+    pub witnessed: u32,
+    /// The weakest evidence of a human decision that was checked; `None` if no human decided.
+    pub human_evidence: Option<HumanEvidence>,
+    /// Whether the chain has reached a final state.
+    pub ended: bool,
+    /// Who claimed outcomes, sorted.
+    pub outcomes_claimed_by: Vec<ActorKind>,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// The place in the chain.
+    pub sequence: u64,
+    /// When, by the issuer's clock.
+    pub at: UnixMillis,
+    /// What happened.
+    pub event: EventKind,
+    /// By whom.
+    pub actor: String,
+    /// In a sentence.
+    pub text: String,
+}
+
+/// What a verifier found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The answer.
+    pub verdict: Verdict,
+    /// How much of the chain the bundle claims to hold; `None` if that cannot be read.
+    pub scope: Option<Scope>,
+    /// What the bundle is about; `None` if no artifact could be verified.
+    pub execution: Option<Execution>,
+    /// How far the verdict can be relied upon; `None` if no artifact could be verified.
+    pub assurance: Option<Assurance>,
+    /// Everything that was found, sorted by code.
+    pub findings: Vec<Finding>,
+    /// What happened, in order, as far as it was verified.
+    pub timeline: Vec<Moment>,
+    /// What the verdict does not prove.
+    pub not_proved: Vec<String>,
+}
+
+impl Report {
+    /// Returns the codes that were found, sorted, once each.
+    pub fn codes(&self) -> Vec<&'static str> {
+        let codes: BTreeSet<&str> = self.findings.iter().map(|finding| finding.code.as_str()).collect();
+        codes.into_iter().collect()
+    }
+
+    pub(super) fn without_chain(scope: Option<Scope>, findings: Findings) -> Self {
+        let findings = findings.into_sorted();
+        let not_proved = alloc::vec!["Anything: no artifact could be verified".to_string()];
+        Self {
+            verdict: Verdict::of(&findings),
+            scope,
+            execution: None,
+            assurance: None,
+            findings,
+            timeline: Vec::new(),
+            not_proved,
+        }
+    }
+
+    pub(super) fn new(
+        manifest: &Manifest,
+        chain: &Chain,
+        opened: &Opened,
+        human_evidence: Option<HumanEvidence>,
+        require: Option<&Require>,
+        mut findings: Findings,
+    ) -> Self {
+        let (Some(instance), Some(last)) = (&chain.instance, chain.lawful().last()) else {
+            return Self::without_chain(Some(manifest.scope), findings);
+        };
+        let assurance = Assurance::of(instance, chain, human_evidence);
+        if let Some(require) = require {
+            require::check(require, &assurance, |label| opened.withheld(label), &mut findings);
+        }
+        let findings = findings.into_sorted();
+        let moment = |artifact: &super::authenticate::Artifact| Moment {
+            sequence: artifact.statement.sequence,
+            at: artifact.statement.entry.at,
+            event: artifact.statement.entry.event.kind(),
+            actor: actor(&artifact.statement.entry.actor),
+            text: narrate(&artifact.statement.entry.event, opened),
+        };
+        Self {
+            verdict: Verdict::of(&findings),
+            scope: Some(manifest.scope),
+            execution: Some(Execution {
+                identity: instance.identity.clone(),
+                state: last.statement.state,
+                artifacts: chain.folded,
+                head: last.hash,
+            }),
+            not_proved: not_proved(&assurance, opened),
+            assurance: Some(assurance),
+            findings,
+            timeline: chain.lawful().iter().map(moment).collect(),
+        }
+    }
+}
+
+impl Assurance {
+    fn of(instance: &Instance, chain: &Chain, human_evidence: Option<HumanEvidence>) -> Self {
+        let mut signed_by = BTreeSet::new();
+        let mut claimed_by = BTreeSet::new();
+        let mut by_itself = false;
+        for artifact in chain.lawful() {
+            let entry = &artifact.statement.entry;
+            signed_by.insert(artifact.signer);
+            if matches!(entry.event, Event::Outcome(_) | Event::Reconciled(_)) {
+                claimed_by.insert(entry.actor.kind);
+            }
+            if let Event::Consumed(detail) = &entry.event {
+                by_itself |= detail.executor.kind == ExecutorKind::SelfExecuted;
+            }
+        }
+        let enforcement = match (instance.weakest_mode, by_itself) {
+            (Mode::Shadow, _) => Enforcement::Shadow,
+            (Mode::Enforce, true) => Enforcement::SelfExecuted,
+            (Mode::Enforce, false) => Enforcement::Enforced,
+        };
+        Self {
+            enforcement,
+            signed_by: signed_by.into_iter().collect(),
+            logged: false,
+            witnessed: 0,
+            human_evidence,
+            ended: instance.state().is_final(),
+            outcomes_claimed_by: claimed_by.into_iter().collect(),
+        }
+    }
+}
+
+/// Returns what a reader might believe and must not.
+fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
+    let mut list = Vec::new();
+    let mut say = |text: &str| list.push(text.to_string());
+    say("That every action asked first: what never touched the system leaves no artifact");
+    if !assurance.logged {
+        say("That the issuer did not make this chain later, or another one beside it: there is no log proof");
+    }
+    if !assurance.ended {
+        say("What happened afterwards");
+    }
+    say("That the instants are right: they come from the issuer's clock");
+    say("That the policy gives the recorded verdicts: it was not evaluated again");
+    say(
+        "That the policy version was the active one and nothing was frozen: the governance chain was not read",
+    );
+    match assurance.human_evidence {
+        None => {}
+        Some(HumanEvidence::Development) => {
+            say("Who decided: the identities come from a development issuer");
+        }
+        Some(_) => {
+            say("That the humans themselves decided: the server vouches for the tokens that it checked")
+        }
+    }
+    match assurance.enforcement {
+        Enforcement::Enforced => {}
+        Enforcement::SelfExecuted => {
+            say("That actions waited for their grant: the agent executed them itself")
+        }
+        Enforcement::Shadow => say("That actions waited for a grant: they were only observed"),
+    }
+    if !assurance.outcomes_claimed_by.is_empty() {
+        let claimants: Vec<&str> = assurance.outcomes_claimed_by.iter().map(|kind| kind.as_str()).collect();
+        say(&alloc::format!("That outcomes are as reported: they are claimed by {}", claimants.join(", ")));
+    }
+    if CommitmentLabel::ALL.into_iter().any(|label| opened.withheld(label) > 0) {
+        say("What stands behind commitments that were not disclosed");
+    }
+    list
+}
