@@ -23,8 +23,8 @@ use crate::wire::{self, IDEMPOTENCY_KEY, PROBLEM_JSON, text};
 const BEARER: &str = "bearer";
 
 const ABOUT: &str = "\
-Gantral governs what agents do: an action is named before it is done, policy or humans decide, and every step is sealed \
-in a signed artifact.
+Gantral governs what agents do: an action is named before it is done, policy or humans decide, and every step is \
+sealed in a signed artifact.
 
 Every write needs an `Idempotency-Key` and answers with the artifacts that it made: keep them, they are receipts. \
 Errors are problem details (RFC 9457) with a stable `code`. Unknown members of a request are refused; answers may gain \

@@ -48,7 +48,9 @@ impl Retry {
 }
 
 macro_rules! codes {
-    ($($variant:ident = $code:literal, $status:literal, $fault:ident, $retry:ident, $title:literal, $remedy:literal;)+) => {
+    ($(
+        $variant:ident = $code:literal, $status:literal, $fault:ident, $retry:ident, $title:literal, $remedy:literal;
+    )+) => {
         /// A stable error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $(
