@@ -1,3 +1,95 @@
 //! The offline verifier for auditors: one bundle, one trust file, one verdict.
+//!
+//! Reads the two paths that it is given and nothing else: no network, no configuration, no environment. Everything that
+//! decides is in `gantral-evidence`; this program reads files and prints.
 
-fn main() {}
+mod arguments;
+mod read;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use gantral_evidence::report::{to_json, to_text};
+use gantral_evidence::trust::Trust;
+use gantral_evidence::verify::{Report, refuse, verify, verify_tar};
+
+use arguments::{Arguments, Request, USAGE};
+use read::{ReadError, Source};
+
+/// The exit code when there is no verdict: 0, 1 and 2 are verdicts.
+const FAILURE: u8 = 3;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Nothing is left to be told if this fails as well.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug)]
+enum Failure {
+    Usage(arguments::UsageError),
+    Read(ReadError),
+    Trust(gantral_evidence::trust::TrustError),
+    Write(io::Error),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(error) => write!(f, "{error}\n\n{USAGE}"),
+            Self::Read(error) => write!(f, "{error}"),
+            Self::Trust(error) => write!(f, "{error}"),
+            Self::Write(error) => write!(f, "cannot print the report: {error}"),
+        }
+    }
+}
+
+fn run() -> Result<u8, Failure> {
+    match arguments::parse(std::env::args_os().skip(1)).map_err(Failure::Usage)? {
+        Request::Help => print(format!("{USAGE}\n").as_bytes()).map(|()| 0),
+        Request::Version => {
+            print(format!("gantral-verify {}\n", env!("CARGO_PKG_VERSION")).as_bytes()).map(|()| 0)
+        }
+        Request::Verify(arguments) => {
+            let report = report(&arguments)?;
+            if arguments.json {
+                let mut json = to_json(&report);
+                json.push(b'\n');
+                print(&json)?;
+            } else {
+                print(to_text(&report).as_bytes())?;
+            }
+            Ok(report.verdict.exit_code())
+        }
+    }
+}
+
+fn report(arguments: &Arguments) -> Result<Report, Failure> {
+    let trust = match &arguments.trust {
+        Some(path) => {
+            let bytes = read::trust(path).map_err(Failure::Read)?;
+            Some(Trust::parse(&bytes).map_err(Failure::Trust)?)
+        }
+        None => None,
+    };
+    let trust = trust.as_ref();
+    Ok(match read::bundle(&arguments.bundle).map_err(Failure::Read)? {
+        Source::Tar(bytes) => verify_tar(&bytes, trust),
+        Source::Files(files) => match files.as_files() {
+            Ok(files) => verify(&files, trust),
+            Err(error) => refuse(&error),
+        },
+        Source::NotABundle(error) => refuse(&error),
+    })
+}
+
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Write)
+}
