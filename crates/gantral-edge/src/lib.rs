@@ -1,1 +1,8 @@
-//! The runner: claims work, verifies, launches a fresh process.
+//! The runner: claims work, verifies, launches a fresh process. And the calls of the scripts that it launches.
+//!
+//! A client of the public API like any other. What the server says is believed only as far as a pinned key signed it;
+//! secrets are resolved here and nowhere else; what a process writes stays here. Source: `spec/runner.md`.
+
+pub mod child;
+pub mod runner;
+pub mod script;

@@ -1,0 +1,226 @@
+//! The runner's end: launching a guardian, following it, and killing what it leads.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::group_of;
+use super::report::{LINE_BYTES_MAX, Report};
+
+/// How a guardian is started: a program, and the words that stand before the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The program.
+    pub program: PathBuf,
+    /// What stands before the words of the command; the program must then call [`super::guard`] with those words.
+    pub arguments: Vec<OsString>,
+}
+
+impl Launcher {
+    /// Returns the launcher of the program that runs now: `<this program> runner-child -- <command…>`.
+    ///
+    /// # Errors
+    /// If the system does not say which program this is.
+    pub fn this_program() -> io::Result<Self> {
+        let arguments = vec![OsString::from("runner-child"), OsString::from("--")];
+        Ok(Self { program: std::env::current_exe()?, arguments })
+    }
+}
+
+/// Why a command was not launched. Nothing of it ran.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The guardian did not start.
+    #[error("`{program}` cannot be started: {error}")]
+    Guardian {
+        /// The program.
+        program: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The guardian did not find, or could not run, the command.
+    #[error("the command `{program}` cannot be run: {error}")]
+    Command {
+        /// The first word of the command.
+        program: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The guardian ended without a word.
+    #[error("`{program}` is not a guardian: it said nothing")]
+    Silent {
+        /// The program.
+        program: String,
+    },
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with a status.
+    Exited(i32),
+    /// By a signal.
+    Killed(i32),
+}
+
+impl Ended {
+    /// Returns the exit status as it is reported: the negative number of a signal.
+    pub const fn exit_status(self) -> i32 {
+        match self {
+            Self::Exited(status) => status,
+            Self::Killed(signal) => signal.saturating_neg(),
+        }
+    }
+}
+
+/// What is to be launched.
+pub(crate) struct Plan<'a> {
+    /// Program and arguments.
+    pub command: &'a [String],
+    /// The whole environment.
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// The working directory.
+    pub directory: Option<&'a Path>,
+}
+
+/// A process that runs, with everything that it started and that did not leave its group.
+///
+/// Dropping it kills all of them: the lifeline closes.
+pub(crate) struct Launched {
+    guardian: Child,
+    /// The guardian's process id, which is the id of the group.
+    leader: u32,
+    /// The command's process id.
+    pub process: u32,
+    words: BufReader<ChildStdout>,
+    /// What was read of a line that is not complete.
+    line: Vec<u8>,
+    /// What the guardian said of the end.
+    report: Option<Report>,
+    /// Open as long as the runner wants the processes to live.
+    lifeline: Option<ChildStdin>,
+    reaped: bool,
+}
+
+impl Launcher {
+    /// Launches a command. The reader yields what it writes, both outputs in one stream.
+    pub(crate) async fn launch(&self, plan: Plan<'_>) -> Result<(Launched, io::PipeReader), LaunchError> {
+        let failed = |error| LaunchError::Guardian { program: self.program.display().to_string(), error };
+        let (output, log) = io::pipe().map_err(failed)?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .args(plan.command)
+            .env_clear()
+            .envs(plan.environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0);
+        if let Some(directory) = plan.directory {
+            command.current_dir(directory);
+        }
+        let mut guardian = command.spawn().map_err(failed)?;
+        // The writing end of the log lives in `command`; while it does, the log would never end.
+        drop(command);
+        let silent = || LaunchError::Silent { program: self.program.display().to_string() };
+        let (Some(leader), Some(words)) = (guardian.id(), guardian.stdout.take()) else {
+            return Err(silent());
+        };
+        let lifeline = guardian.stdin.take();
+        let words = BufReader::new(words);
+        let (line, report) = (Vec::new(), None);
+        let mut launched =
+            Launched { guardian, leader, process: leader, words, line, report, lifeline, reaped: false };
+        match launched.word().await {
+            Some(Report::Started(process)) => {
+                launched.process = process;
+                Ok((launched, output))
+            }
+            Some(Report::Failed(error)) => {
+                launched.finish().await;
+                let program = plan.command.first().map(String::as_str).unwrap_or_default().to_owned();
+                Err(LaunchError::Command { program, error })
+            }
+            Some(Report::Exited(_) | Report::Killed(_)) | None => {
+                launched.finish().await;
+                Err(silent())
+            }
+        }
+    }
+}
+
+impl Launched {
+    /// Waits until the command has ended, then ends whatever else is left of its group. May be dropped and called
+    /// again.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        if self.report.is_none() {
+            self.report = self.word().await;
+        }
+        let guardian = self.finish().await;
+        match &self.report {
+            Some(Report::Exited(status)) => Ended::Exited(*status),
+            Some(Report::Killed(signal)) => Ended::Killed(*signal),
+            // The guardian was killed, and its group with it, or it could not follow the command.
+            Some(Report::Started(_) | Report::Failed(_)) | None => guardian,
+        }
+    }
+
+    /// Asks every process of the group to end.
+    pub(crate) fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Ends every process of the group.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.lifeline = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Until the guardian is reaped its number belongs to this group and to nobody else.
+        if let (false, Some(group)) = (self.reaped, group_of(self.leader)) {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    /// Waits for the guardian's end without reaping it, kills what is left of the group, and reaps it.
+    async fn finish(&mut self) -> Ended {
+        let leader = self.leader;
+        let exited = move || {
+            group_of(leader)
+                .map(|leader| waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))
+        };
+        let _ = tokio::task::spawn_blocking(exited).await;
+        self.kill();
+        let status = self.guardian.wait().await;
+        self.reaped = true;
+        match status.map(|status| (status.code(), status.signal())) {
+            Ok((Some(code), _)) => Ended::Exited(code),
+            Ok((None, Some(signal))) => Ended::Killed(signal),
+            Ok((None, None)) | Err(_) => Ended::Killed(Signal::KILL.as_raw()),
+        }
+    }
+
+    async fn word(&mut self) -> Option<Report> {
+        let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+        // Into a field, so that nothing is lost when this future is dropped half way.
+        (&mut self.words).take(limit).read_until(b'\n', &mut self.line).await.ok()?;
+        let line = core::mem::take(&mut self.line);
+        Report::parse(core::str::from_utf8(&line).ok()?)
+    }
+}
+
+/// Kills what still runs: a runner that stops following a process must not leave it behind.
+impl Drop for Launched {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,222 @@
+//! The runner: claims attempts from queues, verifies them, launches a fresh process for each, and reports its end.
+//!
+//! The order is fixed: nothing is launched before the chain was verified against the pinned key, and a process never
+//! outlives the lease under which it was launched. Source: `spec/runner.md`.
+
+mod attempt;
+mod config;
+mod event;
+mod files;
+mod lease;
+mod output;
+mod secrets;
+mod verify;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantral_api::client::{Client, ClientError};
+use gantral_api::wire::{Claim, Me, Task};
+use gantral_core::ids::{ActorId, Name};
+use gantral_core::state::ActorKind;
+use gantral_core::time::DurationMs;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use config::{Pinned, RunnerConfig};
+pub use event::{Observer, RunnerEvent};
+pub use files::FilesError;
+pub use secrets::{SECRET_BYTES_MAX, SecretError};
+pub use verify::{Mismatch, Verified, verify};
+
+use files::WorkDir;
+
+/// How long one claim of a runner with a single queue is held open by the server.
+const CLAIM_WAIT: DurationMs = DurationMs::from_secs(30);
+/// How long one claim is held open when several queues take turns.
+const CLAIM_WAIT_SHARED: DurationMs = DurationMs::from_secs(2);
+/// The pause after the first failed call; each further one is twice as long.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause between failed calls.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Why a runner does not start, or stops by itself. No process of it runs any more.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// No queue is named.
+    #[error("name at least one queue")]
+    NoQueue,
+    /// The token is not one of a runner.
+    #[error("the token belongs to a {kind}, and only a runner may claim work")]
+    NotARunner {
+        /// What it belongs to.
+        kind: &'static str,
+    },
+    /// The token is of another tenant than the pinned one.
+    #[error("the token belongs to tenant `{found}`, and the runner is pinned to `{pinned}`")]
+    OtherTenant {
+        /// The tenant of the token.
+        found: String,
+        /// The pinned tenant.
+        pinned: String,
+    },
+    /// The work or log directory cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The server refuses the runner itself.
+    #[error("the server refuses this runner: {0}")]
+    Refused(ClientError),
+}
+
+/// A runner that is ready to work.
+#[derive(Debug)]
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+/// What all attempts of one runner share.
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    config: RunnerConfig,
+    work: WorkDir,
+}
+
+/// How far a runner has been asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    /// Not at all.
+    No,
+    /// Nothing new is claimed.
+    Drain,
+    /// What still runs is ended.
+    Now,
+}
+
+impl Runner {
+    /// Prepares a runner: takes the work directory for itself and removes what an earlier run left in it.
+    ///
+    /// # Errors
+    /// If no queue is named, or a directory cannot be used; the server is not asked yet.
+    pub fn new(client: Client, config: RunnerConfig) -> Result<Self, RunnerError> {
+        if config.queues.is_empty() {
+            return Err(RunnerError::NoQueue);
+        }
+        let work = WorkDir::take(&config.work_dir, &config.log_dir)?;
+        Ok(Self { shared: Arc::new(Shared { client, config, work }) })
+    }
+
+    /// Works until `shutdown` is ready: then claims nothing more, lets what runs come to its end for the configured
+    /// time, ends what still runs then, and returns.
+    ///
+    /// A server that cannot be reached is waited for.
+    ///
+    /// # Errors
+    /// If the server refuses the runner itself; sending the same token again is pointless.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunnerError> {
+        let (stop, stopped) = watch::channel(Stop::No);
+        let mut attempts = JoinSet::new();
+        let result = {
+            let claims = self.claims(&stopped, &mut attempts);
+            tokio::pin!(claims, shutdown);
+            tokio::select! {
+                // The shutdown first: whoever asks for it must not wait for another claim.
+                biased;
+                () = shutdown => Ok(()),
+                result = &mut claims => result,
+            }
+        };
+        stop.send_replace(Stop::Drain);
+        let drain = self.shared.config.drain;
+        let drained = async { while attempts.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, drained).await.is_err() {
+            stop.send_replace(Stop::Now);
+            while attempts.join_next().await.is_some() {}
+        }
+        result
+    }
+
+    async fn claims(
+        &self,
+        stopped: &watch::Receiver<Stop>,
+        attempts: &mut JoinSet<()>,
+    ) -> Result<(), RunnerError> {
+        let me = self.introduce().await?;
+        let places = Arc::new(Semaphore::new(self.shared.config.concurrency.get()));
+        let mut pause = PAUSE_FIRST;
+        loop {
+            for queue in &self.shared.config.queues {
+                // The semaphore is never closed.
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+                // What has ended is forgotten; a panic of one attempt is reported by the runtime and ends that attempt.
+                while attempts.try_join_next().is_some() {}
+                match self.claim(queue).await {
+                    Ok(None) => pause = PAUSE_FIRST,
+                    Ok(Some(task)) => {
+                        pause = PAUSE_FIRST;
+                        let (shared, me, stopped) = (Arc::clone(&self.shared), me.clone(), stopped.clone());
+                        attempts.spawn(async move {
+                            attempt::run(&shared, &me, *task, stopped).await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%queue, %error, "no work can be claimed");
+                        drop(place);
+                        wait(&mut pause).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn claim(&self, queue: &Name) -> Result<Option<Box<Task>>, ClientError> {
+        let wait = if self.shared.config.queues.len() == 1 { CLAIM_WAIT } else { CLAIM_WAIT_SHARED };
+        let claim = Claim { queue: queue.clone().into() };
+        self.shared.client.claim(&claim, wait.into()).await.map(|task| task.map(Box::new))
+    }
+
+    /// Asks the server whom it sees, until it answers.
+    async fn introduce(&self) -> Result<ActorId, RunnerError> {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            match self.shared.client.me().await {
+                Ok(me) => return self.accept(me),
+                Err(error @ ClientError::Problem(_)) if !is_passing(&error) => {
+                    return Err(RunnerError::Refused(error));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the server does not answer yet");
+                    wait(&mut pause).await;
+                }
+            }
+        }
+    }
+
+    fn accept(&self, me: Me) -> Result<ActorId, RunnerError> {
+        if me.kind.into_inner() != ActorKind::Runner {
+            return Err(RunnerError::NotARunner { kind: me.kind.as_str() });
+        }
+        let pinned = &self.shared.config.pinned.tenant;
+        if *me.tenant != *pinned {
+            let (found, pinned) = (me.tenant.to_string(), pinned.to_string());
+            return Err(RunnerError::OtherTenant { found, pinned });
+        }
+        Ok(me.id.into_inner())
+    }
+}
+
+/// Tells whether the same call may well succeed a little later.
+fn is_passing(error: &ClientError) -> bool {
+    use gantral_api::problem::Fault;
+    match error.problem() {
+        Some(problem) => matches!(problem.code().fault(), Fault::Environment | Fault::Us),
+        None => true,
+    }
+}
+
+async fn wait(pause: &mut Duration) {
+    tokio::time::sleep(*pause).await;
+    *pause = pause.saturating_mul(2).min(PAUSE_MAX);
+}

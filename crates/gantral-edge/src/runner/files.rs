@@ -1,0 +1,144 @@
+//! The files of a runner: private directories, tokens and contexts that nobody sees half written.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use gantral_core::ids::InstanceId;
+
+/// Directories: for the runner's user alone.
+const DIRECTORY_MODE: u32 = 0o700;
+/// Files: for the runner's user alone.
+const FILE_MODE: u32 = 0o600;
+
+/// Why the files of a runner cannot be used. The environment is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// Another runner works there.
+    #[error("`{path}` is in use by another runner: give each runner a work directory of its own")]
+    InUse {
+        /// The work directory.
+        path: String,
+    },
+    /// The system refused.
+    #[error("`{path}` cannot be used: {error}")]
+    Io {
+        /// What was used.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
+    let path = path.display().to_string();
+    move |error| FilesError::Io { path, error }
+}
+
+/// The work directory, held by one runner.
+#[derive(Debug)]
+pub(super) struct WorkDir {
+    attempts: PathBuf,
+    logs: PathBuf,
+    /// Held for as long as the runner lives; the system lets go of it when the process dies.
+    _lock: File,
+}
+
+impl WorkDir {
+    /// Takes the directory, and removes what a runner that was killed left behind: tokens and contexts.
+    pub(super) fn take(work: &Path, logs: &Path) -> Result<Self, FilesError> {
+        // Commands have a working directory of their own: what they are told must not depend on it.
+        let work = std::path::absolute(work).map_err(at(work))?;
+        let logs = std::path::absolute(logs).map_err(at(logs))?;
+        make(&work)?;
+        make(&logs)?;
+        let lock_path = work.join("lock");
+        let lock = private(OpenOptions::new().write(true).create(true).truncate(false), &lock_path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(FilesError::InUse { path: work.display().to_string() });
+            }
+            Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
+        }
+        let attempts = work.join("attempts");
+        remove(&attempts)?;
+        make(&attempts)?;
+        Ok(Self { attempts, logs, _lock: lock })
+    }
+
+    /// Makes the directory of one attempt.
+    pub(super) fn attempt(&self, instance: InstanceId, attempt: u32) -> Result<AttemptDir, FilesError> {
+        let path = self.attempts.join(format!("{instance}-{attempt}"));
+        remove(&path)?;
+        make(&path)?;
+        Ok(AttemptDir { path })
+    }
+
+    /// Returns where the output of an attempt goes.
+    pub(super) fn log(&self, instance: InstanceId, attempt: u32) -> PathBuf {
+        self.logs.join(format!("{instance}-{attempt}.log"))
+    }
+}
+
+/// The directory of one attempt; removed when dropped.
+#[derive(Debug)]
+pub(super) struct AttemptDir {
+    path: PathBuf,
+}
+
+impl AttemptDir {
+    pub(super) fn token(&self) -> PathBuf {
+        self.path.join("token")
+    }
+
+    pub(super) fn context(&self) -> PathBuf {
+        self.path.join("context.json")
+    }
+
+    /// Replaces the token: a reader sees the old one or the new one.
+    pub(super) fn put_token(&self, token: &str) -> Result<(), FilesError> {
+        replace(&self.token(), token.as_bytes())
+    }
+
+    pub(super) fn put_context(&self, context: &[u8]) -> Result<(), FilesError> {
+        replace(&self.context(), context)
+    }
+}
+
+impl Drop for AttemptDir {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.path) {
+            tracing::warn!(%error, "the files of an attempt stay behind");
+        }
+    }
+}
+
+/// Opens the log of an attempt, for writing at its end.
+pub(super) fn open_log(path: &Path) -> Result<File, FilesError> {
+    private(OpenOptions::new().append(true).create(true), path)
+}
+
+fn make(path: &Path) -> Result<(), FilesError> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(at(path))
+}
+
+fn remove(path: &Path) -> Result<(), FilesError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn private(options: &mut OpenOptions, path: &Path) -> Result<File, FilesError> {
+    options.mode(FILE_MODE).open(path).map_err(at(path))
+}
+
+/// Writes beside the file, then takes its place. Needs no flush to disk: it means nothing after a crash.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), FilesError> {
+    let beside = path.with_extension("new");
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &beside)?;
+    file.write_all(bytes).map_err(at(&beside))?;
+    std::fs::rename(&beside, path).map_err(at(path))
+}

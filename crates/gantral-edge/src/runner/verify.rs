@@ -1,0 +1,299 @@
+//! Believing a task: the chain under the pinned key, and that it makes this attempt, this context and this action.
+//!
+//! Everything that a process will be told is checked here against what was signed: a server, or somebody between it
+//! and the runner, that can send anything but cannot sign gets nothing launched. Pure: no clock, no network.
+
+use std::time::Duration;
+
+use gantral_api::wire::{Document, GrantView, Task};
+use gantral_core::action::{Action, ActionError};
+use gantral_core::check::Fault;
+use gantral_core::digest::{CommitmentLabel, Digest, commit};
+use gantral_core::event::{Event, Launch};
+use gantral_core::ids::{ActorId, AttemptNo, GrantId};
+use gantral_core::instance::{Instance, Origin, Phase};
+use gantral_core::json::{ParseError, Value};
+use gantral_core::state::{ExecutorKind, State};
+use gantral_core::table::semantics_digest;
+use gantral_evidence::dsse::{Envelope, EnvelopeError};
+use gantral_evidence::keys::KeyId;
+use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
+use gantral_evidence::trust::{KeyRole, TrustedKey};
+
+use super::Pinned;
+
+/// What a verified task amounts to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The instance, folded from the verified chain.
+    pub instance: Instance,
+    /// How long the lease lasts from each renewal.
+    pub lease: Duration,
+    /// The grant of humans that the attempt may consume.
+    pub grant: Option<GrantId>,
+    /// The canonical context document, which opens the commitment of the assignment.
+    pub context: Vec<u8>,
+}
+
+/// Why a task is not believed. The server, or whoever is between, is at fault; nothing may be launched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// No chain.
+    #[error("the chain is empty")]
+    Empty,
+    /// Not an envelope.
+    #[error("artifact {sequence}: {error}")]
+    Envelope {
+        /// The place.
+        sequence: usize,
+        /// What is wrong.
+        error: EnvelopeError,
+    },
+    /// No pinned issuer key signed it.
+    #[error("artifact {sequence} is not signed by a pinned key of an issuer for tenant and log")]
+    Untrusted {
+        /// The place.
+        sequence: usize,
+    },
+    /// Signed, and not a statement of this version.
+    #[error("artifact {sequence}: {error}")]
+    Statement {
+        /// The place.
+        sequence: usize,
+        /// What is wrong.
+        error: StatementError,
+    },
+    /// The links, the order or what never changes along a chain.
+    #[error("artifact {sequence} does not continue the chain: another {what}")]
+    Link {
+        /// The place.
+        sequence: usize,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The event is against the rules.
+    #[error("artifact {sequence} breaks rules: {}", faults.iter().map(|fault| fault.as_str()).collect::<Vec<_>>().join(", "))]
+    Rules {
+        /// The place.
+        sequence: usize,
+        /// Which rules.
+        faults: Vec<Fault>,
+    },
+    /// The chain is about something else than the task says.
+    #[error("the chain is about another {what} than the task")]
+    Other {
+        /// What differs.
+        what: &'static str,
+    },
+    /// The newest attempt is not the one of the task.
+    #[error("the chain assigns attempt {newest}, and the task is attempt {claimed}")]
+    Attempt {
+        /// The newest attempt of the chain.
+        newest: AttemptNo,
+        /// The attempt of the task.
+        claimed: AttemptNo,
+    },
+    /// The attempt is somebody else's, or stands no more.
+    #[error("the chain does not assign the attempt to this runner")]
+    NotMine,
+    /// In this state nothing is launched.
+    #[error("nothing may be launched in state {state}")]
+    State {
+        /// The state.
+        state: State,
+    },
+    /// An action was begun, and nobody knows its outcome.
+    #[error("the outcome of an earlier action is not settled")]
+    Unsettled,
+    /// The context is not what the assignment commits to.
+    #[error("the context does not open the commitment of the assignment")]
+    Context,
+    /// The context is not JSON.
+    #[error("the context is not acceptable JSON: {0}")]
+    ContextJson(ParseError),
+    /// The grant is not one that the chain gives to this attempt.
+    #[error("the grant is not the one that the chain gives")]
+    Grant,
+    /// The action of the grant is not an action.
+    #[error("the action of the grant: {0}")]
+    Action(#[from] ActionError),
+    /// The action of the grant is not what humans approved.
+    #[error("the action of the grant does not open the commitment that was approved")]
+    ActionChanged,
+}
+
+/// Verifies a task against the pinned keys and tenant, for the runner with the identity `me`.
+///
+/// # Errors
+/// The first thing that is wrong; the same for the same bytes.
+pub fn verify(task: &Task, pinned: &Pinned, me: &ActorId) -> Result<Verified, Mismatch> {
+    let Folded { instance, launch } = fold(&task.chain, pinned)?;
+    check_identity(task, &instance, pinned)?;
+    let claimed = AttemptNo(task.attempt);
+    if instance.attempt != claimed {
+        return Err(Mismatch::Attempt { newest: instance.attempt, claimed });
+    }
+    let lease = launch.lease.ok_or(Mismatch::NotMine)?;
+    check_standing(&instance, me)?;
+    let context = check_context(task, launch.context)?;
+    let grant = granted(&instance);
+    check_grant(&instance, grant, task.grant.as_ref())?;
+    Ok(Verified { instance, lease: Duration::from_millis(lease.get()), grant, context })
+}
+
+/// Checks the grant that the server names when the attempt attaches.
+///
+/// # Errors
+/// If it is not the one that the chain gives, or its action not the approved one.
+pub(super) fn check_grant(
+    instance: &Instance,
+    expected: Option<GrantId>,
+    found: Option<&GrantView>,
+) -> Result<(), Mismatch> {
+    let Some(found) = found else {
+        // A replacement in RUNNING learns of the grant only when it attaches.
+        return if instance.pending_grant().is_none() { Ok(()) } else { Err(Mismatch::Grant) };
+    };
+    let id = expected.filter(|id| *id == *found.grant_id).ok_or(Mismatch::Grant)?;
+    let grant = instance.grants.get(&id).ok_or(Mismatch::Grant)?;
+    let Origin::Humans(origin) = &grant.origin else { return Err(Mismatch::Grant) };
+    let same = *found.expires_at == grant.expires_at
+        && found.gate_id.as_ref().is_some_and(|gate| **gate == origin.gate)
+        && found.overridden == origin.overridden
+        && *found.action_commitment == grant.action;
+    if !same {
+        return Err(Mismatch::Grant);
+    }
+    let action = Action::read(&found.action.to_value().map_err(Mismatch::ContextJson)?)?;
+    if action.commitment(&found.action_salt) == grant.action { Ok(()) } else { Err(Mismatch::ActionChanged) }
+}
+
+struct Folded {
+    instance: Instance,
+    /// The newest assignment.
+    launch: Launch,
+}
+
+fn fold(chain: &[Document], pinned: &Pinned) -> Result<Folded, Mismatch> {
+    let mut folded: Option<Instance> = None;
+    let mut newest = None;
+    let mut previous = None;
+    for (sequence, document) in chain.iter().enumerate() {
+        let (hash, statement) = open(sequence, document, pinned)?;
+        let link = |what| Mismatch::Link { sequence, what };
+        if u64::try_from(sequence) != Ok(statement.sequence) {
+            return Err(link("place"));
+        }
+        if statement.previous != previous {
+            return Err(link("predecessor"));
+        }
+        if statement.semantics != semantics_digest() {
+            return Err(link("set of rules"));
+        }
+        let before = folded.as_ref().map(Instance::state);
+        let rules = |faults| Mismatch::Rules { sequence, faults };
+        let instance = match folded.take() {
+            None => Instance::begin(statement.identity, &statement.entry).map_err(rules)?,
+            Some(instance) if instance.identity != statement.identity => {
+                return Err(link("instance or workflow"));
+            }
+            Some(mut instance) => {
+                instance.apply(&statement.entry, hash).map_err(rules)?;
+                instance
+            }
+        };
+        if statement.from_state != before || statement.state != instance.state() {
+            return Err(rules(vec![Fault::State]));
+        }
+        if let Event::AttemptAssigned(launch) | Event::Resumed(launch) = statement.entry.event {
+            newest = Some(launch);
+        }
+        (folded, previous) = (Some(instance), Some(hash));
+    }
+    let instance = folded.ok_or(Mismatch::Empty)?;
+    Ok(Folded { instance, launch: newest.ok_or(Mismatch::NotMine)? })
+}
+
+fn open(sequence: usize, document: &Document, pinned: &Pinned) -> Result<(Digest, Statement), Mismatch> {
+    let envelope = Envelope::parse(document.as_str().as_bytes());
+    let envelope = envelope.map_err(|error| Mismatch::Envelope { sequence, error })?;
+    let message = envelope.signed_bytes();
+    let signer = envelope.signatures.iter().find_map(|signature| {
+        let key = pinned.trust.key(&KeyId::parse(&signature.key_id).ok()?)?;
+        let good = is_usable(key) && key.key.verify_strict(&message, &signature.signature).is_ok();
+        good.then_some(key)
+    });
+    let signer = signer.ok_or(Mismatch::Untrusted { sequence })?;
+    let statement = Statement::decode(&envelope.payload);
+    let statement = statement.map_err(|error| Mismatch::Statement { sequence, error })?;
+    if !signer.covers(&statement.identity.tenant, &statement.identity.origin) {
+        return Err(Mismatch::Untrusted { sequence });
+    }
+    Ok((artifact_hash(&envelope.payload), statement))
+}
+
+/// A key that is compromised, or valid only for a part of the log, proves nothing here: no place in the log is known.
+fn is_usable(key: &TrustedKey) -> bool {
+    key.role == KeyRole::Issuer && key.compromised_from.is_none() && !key.has_window()
+}
+
+fn check_identity(task: &Task, instance: &Instance, pinned: &Pinned) -> Result<(), Mismatch> {
+    let identity = &instance.identity;
+    let (ours, theirs) = (&identity.workflow, &task.workflow);
+    let differs = if identity.tenant != pinned.tenant {
+        Some("tenant")
+    } else if identity.instance != *task.instance_id {
+        Some("instance")
+    } else if ours.id != *theirs.id
+        || ours.version != *theirs.version
+        || ours.digest != *theirs.digest
+        || ours.materiality != *theirs.materiality
+    {
+        Some("workflow version")
+    } else {
+        None
+    };
+    differs.map_or(Ok(()), |what| Err(Mismatch::Other { what }))
+}
+
+/// The attempt is this runner's, it stands, and authority stands with it.
+fn check_standing(instance: &Instance, me: &ActorId) -> Result<(), Mismatch> {
+    let live = instance.live.as_ref().ok_or(Mismatch::NotMine)?;
+    let executor = live.executor.as_ref().ok_or(Mismatch::NotMine)?;
+    if executor.kind != ExecutorKind::Runner || executor.id != *me || live.retired {
+        return Err(Mismatch::NotMine);
+    }
+    let permitted = match &instance.phase {
+        Phase::Created | Phase::Resumed(_) => !live.attached,
+        // A replacement of an attempt that was lost: in force at once.
+        Phase::Running => live.attached,
+        Phase::Waiting(_)
+        | Phase::Approved(_)
+        | Phase::Overridden(_)
+        | Phase::Rejected(_)
+        | Phase::Completed
+        | Phase::Terminated(_) => false,
+    };
+    if !permitted || instance.walking.is_some() {
+        return Err(Mismatch::State { state: instance.state() });
+    }
+    if instance.is_settled() { Ok(()) } else { Err(Mismatch::Unsettled) }
+}
+
+fn check_context(task: &Task, sealed: Option<Digest>) -> Result<Vec<u8>, Mismatch> {
+    let value = task.context.to_value().map_err(Mismatch::ContextJson)?;
+    let bytes = value.to_canonical();
+    let commitment = commit(CommitmentLabel::Context, &task.context_salt, &bytes);
+    let opens = sealed == Some(commitment) && *task.context_commitment == commitment;
+    let names = value.get("instance_id").and_then(Value::as_str) == Some(&*task.instance_id.to_string())
+        && value.get("attempt").and_then(Value::as_u32) == Some(task.attempt);
+    if opens && names { Ok(bytes) } else { Err(Mismatch::Context) }
+}
+
+/// Returns the grant of humans that the newest attempt may consume.
+fn granted(instance: &Instance) -> Option<GrantId> {
+    instance.grants.iter().find_map(|(id, grant)| match &grant.origin {
+        Origin::Humans(origin) if instance.attempt > origin.retired => Some(*id),
+        Origin::Humans(_) | Origin::Policy { .. } => None,
+    })
+}

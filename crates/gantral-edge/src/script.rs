@@ -1,0 +1,179 @@
+//! What a process that a runner launched asks of the server: authority, consumption, outcome.
+//!
+//! For the commands that scripts use, and for Rust agents. All that is needed comes from the environment that the
+//! runner made; the token file is read anew for each call, because the runner renews it.
+
+use std::path::PathBuf;
+
+use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
+use gantral_api::wire::{
+    Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, IdempotencyKey, Moved, ReportOutcome,
+};
+use gantral_core::digest::Hasher;
+use gantral_core::ids::{GrantId, InstanceId};
+use gantral_core::json::{self, Profile, Value};
+
+/// The largest context that is read, in bytes: a document, with room for the grant around it.
+pub const CONTEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Why a script cannot speak to the server at all, or was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// A variable is missing: not launched by a runner.
+    #[error("`{variable}` is not set: this command is for processes that a runner launched")]
+    Unset {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A variable has a value that no runner sets.
+    #[error("`{variable}` is not usable: {why}")]
+    Unusable {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The context file cannot be used.
+    #[error("the context `{path}` cannot be used: {why}")]
+    Context {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// There is no grant to use.
+    #[error("there is no grant: this attempt was not launched after a gate, and none is named")]
+    NoGrant,
+    /// The address of the server cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The call did not succeed.
+    #[error(transparent)]
+    Call(#[from] ClientError),
+}
+
+/// The attempt that this process is.
+#[derive(Debug, Clone)]
+pub struct Script {
+    client: Client,
+    instance: InstanceId,
+    context: PathBuf,
+    grant: Option<GrantId>,
+}
+
+impl Script {
+    /// Reads what the runner put into the environment.
+    ///
+    /// # Errors
+    /// If a variable is missing or not what a runner sets.
+    pub fn from_environment() -> Result<Self, ScriptError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables from somewhere else.
+    ///
+    /// # Errors
+    /// As [`Self::from_environment`].
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ScriptError> {
+        let needed = |name: &'static str| variable(name).ok_or(ScriptError::Unset { variable: name });
+        let instance = InstanceId::parse(&needed("GANTRAL_INSTANCE_ID")?);
+        let instance = instance.map_err(|error| unusable("GANTRAL_INSTANCE_ID", &error))?;
+        let token = TokenSource::File(needed("GANTRAL_TOKEN_FILE")?.into());
+        let grant = variable("GANTRAL_GRANT").map(|text| GrantId::parse(&text)).transpose();
+        Ok(Self {
+            client: Client::new(ClientConfig::new(needed("GANTRAL_URL")?, token))?,
+            instance,
+            context: needed("GANTRAL_CONTEXT")?.into(),
+            grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,
+        })
+    }
+
+    /// Returns the instance.
+    pub fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// Returns the grant of humans that this attempt may consume.
+    pub fn grant(&self) -> Option<GrantId> {
+        self.grant
+    }
+
+    /// Returns the context that the runner verified.
+    ///
+    /// # Errors
+    /// If the file is gone or not JSON.
+    pub fn context(&self) -> Result<Value, ScriptError> {
+        let wrong = |why: String| ScriptError::Context { path: self.context.display().to_string(), why };
+        let bytes = std::fs::read(&self.context).map_err(|error| wrong(error.to_string()))?;
+        let profile = Profile::DOCUMENT.with_bytes_max(CONTEXT_BYTES_MAX);
+        json::parse(&bytes, &profile).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// Returns the action that was approved, as the context has it: after an OVERRIDE, as the human changed it.
+    ///
+    /// # Errors
+    /// `NoGrant` before a gate; if the context cannot be used.
+    pub fn approved_action(&self) -> Result<Action, ScriptError> {
+        let context = self.context()?;
+        let action =
+            context.get("grant").and_then(|grant| grant.get("action")).ok_or(ScriptError::NoGrant)?;
+        let wrong = |why: String| ScriptError::Context { path: self.context.display().to_string(), why };
+        let text = String::from_utf8(action.to_canonical()).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// Asks whether an action may be done, before it is done.
+    ///
+    /// After REQUIRE_HUMAN the process must end with status 3: a fresh one continues when humans have decided.
+    ///
+    /// # Errors
+    /// Without an answer nothing is authorised: never act on an error.
+    pub async fn ask(&self, ask: &Ask) -> Result<AuthorityAnswer, ScriptError> {
+        Ok(self.client.ask(self.instance.into(), ask).await?)
+    }
+
+    /// Uses a grant up, just before the action starts: with the approved action of the context when none is given, and
+    /// the grant of the environment when none is named.
+    ///
+    /// # Errors
+    /// Without an answer nothing may be done: never act on an error.
+    pub async fn consume(
+        &self,
+        grant: Option<GrantId>,
+        action: Option<Action>,
+    ) -> Result<(GrantId, ConsumeAnswer), ScriptError> {
+        let grant = grant.or(self.grant).ok_or(ScriptError::NoGrant)?;
+        let action = match action {
+            Some(action) => action,
+            None => self.approved_action()?,
+        };
+        let body = Consume { action, executor: None };
+        // Never under a key that follows from the call: whoever consumes a second time must be refused, because the
+        // first time may have acted.
+        let answer = self.client.consume(self.instance.into(), grant.into(), &body).await?;
+        Ok((grant, answer))
+    }
+
+    /// Reports what came of a consumed grant; that of the environment when none is named.
+    ///
+    /// # Errors
+    /// May be repeated until it succeeds: the report is sealed once.
+    pub async fn outcome(
+        &self,
+        grant: Option<GrantId>,
+        report: &ReportOutcome,
+    ) -> Result<Moved, ScriptError> {
+        let grant = grant.or(self.grant).ok_or(ScriptError::NoGrant)?;
+        // A report is sealed once, so a line that is repeated after a lost answer means the same write.
+        let unsendable = |why: String| ClientError::Unsendable { why };
+        let body = serde_json::to_vec(report).map_err(|error| unsendable(error.to_string()))?;
+        let digest = Hasher::new("gantral/script/v1").bytes(grant.as_bytes()).bytes(&body).finish();
+        let key = IdempotencyKey::parse(&digest.to_hex()).map_err(|error| unsendable(error.to_string()))?;
+        let client = self.client.with_key(key);
+        Ok(client.report_outcome(self.instance.into(), grant.into(), report).await?)
+    }
+}
+
+fn unusable(variable: &'static str, error: &dyn core::fmt::Display) -> ScriptError {
+    ScriptError::Unusable { variable, why: error.to_string() }
+}
