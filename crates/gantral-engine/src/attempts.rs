@@ -118,7 +118,7 @@ impl Engine {
         let executor = Executor { kind: ExecutorKind::Runner, id: actor.id.clone() };
         let assignment = Assignment { executor, context, lease };
         let decided = decide(&loaded.instance, actor, Command::Assign(assignment), call.now)?;
-        let answer = Answer::Attempt { attempt, grant: loaded.instance.pending_grant() };
+        let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
@@ -225,7 +225,7 @@ impl Engine {
         let lease = loaded.instance.created.expires_at.since(call.now);
         let assignment = Assignment { executor, context, lease };
         let decided = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
-        let answer = Answer::Attempt { attempt, grant: loaded.instance.pending_grant() };
+        let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
@@ -403,7 +403,7 @@ impl Engine {
                 }
             },
         };
-        let grant = match instance.pending_grant() {
+        let grant = match usable_grant(instance, attempt) {
             None => None,
             Some(id) => Some(self.grant_document(instance, id).await?),
         };
@@ -455,7 +455,8 @@ impl Engine {
     }
 }
 
-/// The grant that an attempt may consume once it has attached.
+/// The grant of humans that an attempt may consume once it has attached: also that of an attempt that was lost before
+/// it consumed.
 fn usable_grant(instance: &Instance, attempt: AttemptNo) -> Option<GrantId> {
     instance.grants.iter().find_map(|(id, grant)| match &grant.origin {
         Origin::Humans(origin) if attempt > origin.retired => Some(*id),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, GrantView, WorkflowRef, text};
+use super::{Document, GrantView, WorkflowDefinition, WorkflowRef, text};
 
 /// Body of `POST /v1/runner/claims`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,6 +35,10 @@ pub struct Task {
     pub attempt: u32,
     /// The workflow version.
     pub workflow: WorkflowRef,
+    /// The definition, in its canonical form: its digest is the one that the chain carries, so that a runner can tell
+    /// whether `command` and `secrets` are what was registered.
+    #[schema(value_type = WorkflowDefinition)]
+    pub definition: Document,
     /// Program and arguments: `command`, or `resume_command` after a gate.
     pub command: Vec<String>,
     /// What the process is given to work on.

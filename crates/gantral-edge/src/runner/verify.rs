@@ -1,6 +1,6 @@
 //! Believing a task: the chain under the pinned key, and that it makes this attempt, this context and this action.
 //!
-//! Everything that a process will be told is checked here against what was signed: a server, or somebody between it
+//! Everything that a process will be told, and what is launched, is checked here against what was signed: a server, or somebody between it
 //! and the runner, that can send anything but cannot sign gets nothing launched. Pure: no clock, no network.
 
 use std::time::Duration;
@@ -15,6 +15,7 @@ use gantral_core::instance::{Instance, Origin, Phase};
 use gantral_core::json::{ParseError, Value};
 use gantral_core::state::{ExecutorKind, State};
 use gantral_core::table::semantics_digest;
+use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::{Envelope, EnvelopeError};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
@@ -111,6 +112,15 @@ pub enum Mismatch {
     /// The context is not JSON.
     #[error("the context is not acceptable JSON: {0}")]
     ContextJson(ParseError),
+    /// The definition is not the one that the chain names.
+    #[error("the definition of the workflow is not the one that the chain names")]
+    Definition,
+    /// Command or secrets are not those of the definition.
+    #[error("the {what} of the task differs from that of the definition")]
+    Command {
+        /// Which of them.
+        what: &'static str,
+    },
     /// The grant is not one that the chain gives to this attempt.
     #[error("the grant is not the one that the chain gives")]
     Grant,
@@ -135,6 +145,7 @@ pub fn verify(task: &Task, pinned: &Pinned, me: &ActorId) -> Result<Verified, Mi
     }
     let lease = launch.lease.ok_or(Mismatch::NotMine)?;
     check_standing(&instance, me)?;
+    check_definition(task, &instance)?;
     let context = check_context(task, launch.context)?;
     let grant = granted(&instance);
     check_grant(&instance, grant, task.grant.as_ref())?;
@@ -278,6 +289,21 @@ fn check_standing(instance: &Instance, me: &ActorId) -> Result<(), Mismatch> {
         return Err(Mismatch::State { state: instance.state() });
     }
     if instance.is_settled() { Ok(()) } else { Err(Mismatch::Unsettled) }
+}
+
+/// What is launched, and which secrets it gets, is what was registered under the digest that was signed.
+fn check_definition(task: &Task, instance: &Instance) -> Result<(), Mismatch> {
+    let value = task.definition.to_value().map_err(|_| Mismatch::Definition)?;
+    let workflow = Workflow::read(&value).map_err(|_| Mismatch::Definition)?;
+    if workflow.reference() != instance.identity.workflow {
+        return Err(Mismatch::Definition);
+    }
+    let run = workflow.run.ok_or(Mismatch::Command { what: "command" })?;
+    let command = if instance.decided.is_some() { &run.resume_command } else { &run.command };
+    if *command != task.command {
+        return Err(Mismatch::Command { what: "command" });
+    }
+    if run.secrets == task.secrets { Ok(()) } else { Err(Mismatch::Command { what: "set of secrets" }) }
 }
 
 fn check_context(task: &Task, sealed: Option<Digest>) -> Result<Vec<u8>, Mismatch> {

@@ -75,6 +75,8 @@ pub(crate) async fn claim(
                 instance_id: task.instance.into(),
                 attempt: task.attempt.0,
                 workflow: workflow_ref(&task.workflow.reference()),
+                definition: Document::from_bytes(&task.workflow.canonical)
+                    .map_err(|_| Failure::new(Code::Internal, "the definition cannot be shown"))?,
                 command: if task.resumed { task.run.resume_command } else { task.run.command },
                 context: context(&task.context)?,
                 context_commitment: task.context.commitment.into(),
