@@ -17,7 +17,7 @@ mod require;
 use crate::container::{ContainerError, Files, Manifest, read_tar};
 use crate::trust::Trust;
 
-pub use code::{Code, Party, Weight};
+pub use code::{Code, Party, Weight, published};
 pub use disclosed::Opened;
 pub use finding::{Finding, Place};
 pub use report::{Assurance, Enforcement, Execution, Moment, Report, Verdict};

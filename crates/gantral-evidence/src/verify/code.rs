@@ -1,5 +1,8 @@
 //! The codes of the verdict table: what each means, how much it weighs and who is at fault.
 
+use alloc::string::String;
+use core::fmt::Write as _;
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
@@ -141,11 +144,35 @@ codes! {
     TrustHint = "N_TRUST_HINT", Note, Copy, "The bundle brings a trust file of its own, which differs; it was ignored";
 }
 
+/// Returns the table of codes as the specification prints it, sorted by code.
+pub fn published() -> String {
+    let mut codes = Code::ALL.to_vec();
+    codes.sort_unstable_by_key(|code| code.as_str());
+    let mut text = String::from("| code | verdict | at fault | meaning |\n|---|:-:|---|---|\n");
+    for code in codes {
+        let weight = match code.weight() {
+            Weight::Invalid => "I",
+            Weight::Inconclusive => "?",
+            Weight::Note => "V",
+        };
+        let (name, party, meaning) = (code.as_str(), code.party().as_str(), code.meaning());
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "| `{name}` | {weight} | {party} | {meaning} |");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use gantral_core::check::Fault;
 
-    use super::Code;
+    use super::{Code, published};
+
+    #[test]
+    fn the_specification_prints_the_codes() {
+        let page = include_str!("../../../../spec/verification.md");
+        assert!(page.contains(&published()), "spec/verification.md must contain:\n{}", published());
+    }
 
     #[test]
     fn every_fault_of_the_rulebook_is_a_row_of_the_table() {
