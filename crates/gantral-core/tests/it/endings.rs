@@ -99,3 +99,14 @@ fn time_never_goes_back_within_an_instance() {
     world.ask("write", allow()).seals("allowed");
     assert_eq!(world.instance.last_at, at(100));
 }
+
+#[test]
+fn what_is_due_is_due_though_the_clock_went_back() {
+    let mut world = World::running();
+    world.ask("refund 4800", lead()).seals("human_required");
+    world.timer = false;
+    world.now = at(700);
+    world.exit(1, 3).seals("attempt_ended");
+    world.now = at(10);
+    assert_eq!(world.tick(), "rejected terminated");
+}

@@ -50,6 +50,16 @@ fn an_escalation_drops_the_votes_of_those_who_are_no_longer_asked() {
 }
 
 #[test]
+fn an_escalation_drops_even_the_votes_of_those_who_are_asked_again() {
+    let mut world = World::waiting(asks(&["LEAD"], 2).then_asks(&["LEAD", "DIRECTOR"]));
+    world.approve("lea", "LEAD").seals("vote");
+    world.wait(600);
+    assert_eq!(world.tick(), "escalated");
+    world.approve("dana", "DIRECTOR").seals("vote");
+    world.approve("lea", "LEAD").seals("approved");
+}
+
+#[test]
 fn an_extension_keeps_the_votes() {
     let mut world = World::waiting(asks(&["LEAD"], 2));
     world.approve("lea", "LEAD").seals("vote");
