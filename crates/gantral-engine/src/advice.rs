@@ -67,7 +67,7 @@ impl Engine {
             },
             step,
             cost_estimate: facts.cost_estimate.clone().unwrap_or_else(|| 0u64.into()),
-            domain: Domain::parse(workflow.domain.as_str()).unwrap_or(Domain::Operations),
+            domain: domain(workflow)?,
             trigger: facts.trigger.or(trigger).unwrap_or(Trigger::Other),
             attributes: facts.attributes.clone(),
             actor_id: principal.client().clone(),
@@ -129,6 +129,13 @@ impl Engine {
         let policy = PolicyRecord { version, evaluator, input: input_commitment, decision, verdict, failure };
         Advised { advice: Advice { policy, plan }, context, reasons }
     }
+}
+
+/// A definition with another domain is not read; one that were must not be evaluated under a wrong one.
+fn domain(workflow: &Workflow) -> Result<Domain, EngineError> {
+    Domain::parse(workflow.domain.as_str()).ok_or_else(|| EngineError::Damaged {
+        what: format!("workflow `{}` has a domain that the policy contract does not know", workflow.id),
+    })
 }
 
 fn action_input(action: &Action, workflow: &Workflow) -> ActionInput {

@@ -91,7 +91,7 @@ impl Engine {
         let workflow = Arc::clone(&loaded.workflow);
         let action = Action::admit(&request.action, &workflow)?;
         if let Some(path) = find_inline_secret(&Value::Object(request.facts.attributes.clone())) {
-            return Err(ActionError::InlineSecret { path: format!("attributes{path}") }.into());
+            return Err(ActionError::InlineSecret { path: format!("/attributes{path}") }.into());
         }
         let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };

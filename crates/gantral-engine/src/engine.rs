@@ -394,9 +394,12 @@ impl Engine {
         let key = call.key.clone();
         let append =
             self.append_of(&loaded, None, vec![artifact], plan, call.now, key.as_ref(), &Answer::Recorded);
+        // Held from before the append: a runner may claim the instance as soon as it is durable, and what it folded then
+        // must not be replaced by this older state.
+        let mut slot = self.0.slots.slot(&tenant, id).lock_owned().await;
         match self.0.store.append(append).await? {
             AppendOutcome::Committed => {
-                *self.0.slots.slot(&tenant, id).lock_owned().await = Some(loaded);
+                *slot = Some(loaded);
                 Ok(Done { instance: id, state: State::Created, answer: Answer::Recorded, receipts })
             }
             AppendOutcome::Replayed(first) => self.replayed(&tenant, first).await,

@@ -1,0 +1,27 @@
+//! The engine over a real store, real policy workers and real principals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod damage;
+mod decisions;
+mod faults;
+mod life;
+mod policies;
+mod races;
+mod repetition;
+mod restart;
+mod runners;
+mod script;
+mod secrets;
+mod time;
+
+/// Becomes a policy worker when this program starts itself as one.
+#[test]
+fn worker_process() {
+    gantral_testkit::policy::serve_if_worker();
+}

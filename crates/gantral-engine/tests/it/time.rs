@@ -1,0 +1,158 @@
+//! What time demands: gates close, escalate and grants lapse, whenever the timer comes; and what a freeze stops.
+
+use gantral_core::command::Refusal;
+use gantral_core::state::{EventKind, State};
+use gantral_core::time::DurationMs;
+use gantral_engine::{EngineError, Ticked};
+use gantral_store::fault::Fault;
+use gantral_testkit::workflows::{REFUND, read};
+use gantral_testkit::{World, policy};
+
+use crate::script::{LARGE, Learned, RUN, SELF, SMALL, Script, Step, decision};
+
+const DAY: DurationMs = DurationMs::from_secs(86_400);
+
+async fn tick(script: &Script) -> Ticked {
+    script.world.engine().tick(script.world.clock.now(), script.world.seed()).await.unwrap()
+}
+
+async fn with(text: &str, steps: &[Step]) -> Script {
+    let world = World::new();
+    world.apply(read(text), &policy::example("refunds")).await;
+    let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };
+    for step in steps {
+        script.step(*step).await.unwrap();
+    }
+    script
+}
+
+#[tokio::test]
+async fn a_gate_that_nobody_answered_closes_at_its_deadline_and_not_before() {
+    for late in [0, 1, 86_400_000] {
+        let script = Script::begin(SELF, 3).await;
+        let deadline = script.facts().await.instance.gate().unwrap().deadline;
+        let left = deadline.since(script.world.clock.now()).get();
+        script.world.clock.advance(DurationMs::new(left - 1));
+        assert_eq!(tick(&script).await, Ticked::default());
+        script.world.clock.advance(DurationMs::new(1 + late));
+        assert_eq!(tick(&script).await, Ticked { due: 1, lost: 0, failed: 0 });
+        assert_eq!(tick(&script).await, Ticked::default());
+        let events = script.events().await;
+        assert_eq!(events[events.len() - 2..], [EventKind::Rejected, EventKind::Terminated]);
+        script.is_valid().await;
+    }
+}
+
+#[tokio::test]
+async fn a_due_step_whose_write_fails_stays_due() {
+    for fault in [Fault::Failed, Fault::FailedUnknown, Fault::FailedButPersisted] {
+        let script = Script::begin(SELF, 3).await;
+        let deadline = script.facts().await.instance.gate().unwrap().deadline;
+        script.world.clock.advance_to(deadline);
+        script.world.faults.fail_next(fault);
+        assert_eq!(tick(&script).await, Ticked { due: 0, lost: 0, failed: 1 });
+        let kept = fault == Fault::FailedButPersisted;
+        assert_eq!(tick(&script).await.due, usize::from(!kept));
+        assert_eq!(script.facts().await.instance.state(), State::Terminated);
+        script.is_valid().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gate_escalates_once_before_it_closes() {
+    let text = REFUND.replace("\"timeout\":", "\"on_timeout\": \"escalate\", \"timeout\":");
+    let mut script = with(&text, &SELF[..3]).await;
+    let deadline = script.facts().await.instance.gate().unwrap().deadline;
+    script.world.clock.advance_to(deadline);
+    let error = script.step(Step::Approve).await.unwrap_err();
+    assert!(matches!(error, EngineError::Forbidden { .. }), "{error:?}");
+    assert_eq!(*script.events().await.last().unwrap(), EventKind::Escalated);
+    let world = &script.world;
+    let (cora, gate) = (world.people.approver("cora", world.clock.now()), script.learned.gate.unwrap());
+    let seen = world.engine().decide_gate(world.call(), &cora, gate, decision(Step::Approve)).await;
+    assert_eq!(seen, Err(EngineError::Refused(Refusal::GateMoved { seen: 1, current: 2 })));
+    let request = gantral_engine::DecisionRequest { gate_version: 2, ..decision(Step::Approve) };
+    let decided = world.engine().decide_gate(world.call(), &cora, gate, request).await.unwrap();
+    assert_eq!(decided.state, State::Approved);
+    script.is_valid().await;
+
+    let script = with(&text, &SELF[..3]).await;
+    script.world.clock.advance(DAY);
+    tick(&script).await;
+    assert_eq!(script.facts().await.instance.state(), State::WaitingForHuman);
+    script.world.clock.advance(DAY);
+    tick(&script).await;
+    assert_eq!(script.facts().await.instance.state(), State::Terminated);
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn a_grant_that_nobody_used_lapses_and_ends_the_instance() {
+    let mut script = Script::begin(SELF, 4).await;
+    script.world.clock.advance(DAY);
+    let error = script.step(Step::Begin).await.unwrap_err();
+    assert!(matches!(error, EngineError::Refused(Refusal::Ended { .. })), "{error:?}");
+    let events = script.events().await;
+    assert!(events.ends_with(&[EventKind::Resumed, EventKind::Running, EventKind::Terminated]), "{events:?}");
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_outlived_its_time_ends() {
+    for steps in [1, 2] {
+        let script = Script::begin(SELF, steps).await;
+        script.world.clock.advance(DurationMs::from_secs(7 * 86_400));
+        let ticked = tick(&script).await;
+        assert_eq!(ticked.failed, 0);
+        assert_eq!(script.facts().await.instance.state(), State::Terminated);
+        assert_eq!(tick(&script).await, Ticked::default());
+        script.is_valid().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_seals_no_event_before_the_last_one() {
+    let mut script = Script::begin(SELF, 2).await;
+    let earlier = script.world.clock.now();
+    script.world.clock.advance(DAY);
+    script.step(Step::Ask { amount: SMALL, consume: true }).await.unwrap();
+    let (world, bearer) = (&script.world, script.world.bearer(script.id(), 1));
+    let call = gantral_engine::Call { now: earlier, ..world.call() };
+    let report = crate::script::outcome(script.learned.grant.unwrap());
+    world.engine().report(call, &bearer, report).await.unwrap();
+    assert_eq!(script.facts().await.instance.last_at, script.world.clock.now());
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn a_freeze_stops_assignment_and_consumption_and_nothing_else_until_it_is_lifted() {
+    let mut script = Script::begin(SELF, 5).await;
+    let (store, tenant) = (script.world.engine().store().clone(), script.world.tenant());
+    let frozen = store.set_freeze(&tenant, 0, true).await.unwrap().unwrap();
+    assert_eq!(script.step(Step::Consume).await, Err(EngineError::Frozen));
+    let small = Step::Ask { amount: SMALL, consume: true };
+    assert_eq!(script.step(small).await, Err(EngineError::Frozen));
+    assert_eq!(script.step(Step::Begin).await, Err(EngineError::Frozen));
+    let asked = script.step(Step::Ask { amount: SMALL, consume: false }).await;
+    assert!(asked.is_ok(), "asking moves no authority: {asked:?}");
+    store.set_freeze(&tenant, frozen.epoch, false).await.unwrap().unwrap();
+    script.learned.grant = script.facts().await.instance.grants.keys().next().copied();
+    script.step(small).await.unwrap();
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn a_freeze_stops_claims_and_the_task_waits() {
+    let mut script = Script::begin(RUN, 1).await;
+    let (store, tenant) = (script.world.engine().store().clone(), script.world.tenant());
+    // The engine learns that nothing is frozen, and must not go by that later.
+    script.step(Step::Claim).await.unwrap();
+    script.step(Step::Attach).await.unwrap();
+    script.step(Step::Ask { amount: LARGE, consume: false }).await.unwrap();
+    script.step(Step::End(3)).await.unwrap();
+    script.step(Step::Approve).await.unwrap();
+    let frozen = store.set_freeze(&tenant, 0, true).await.unwrap().unwrap();
+    assert_eq!(script.step(Step::Claim).await, Err(EngineError::NotFound { what: "a task" }));
+    store.set_freeze(&tenant, frozen.epoch, false).await.unwrap().unwrap();
+    script.step(Step::Claim).await.unwrap();
+}
