@@ -23,6 +23,8 @@ mod read;
 pub const DECLARATIONS_MAX: usize = 128;
 /// The most words of a command, and the most secret references.
 pub const COMMAND_WORDS_MAX: usize = 64;
+/// The domains of the policy contract; `operations` when a definition names none.
+pub const DOMAINS: [&str; 4] = ["sdlc", "finance", "operations", "support"];
 /// The longest lifetime of an instance: 90 days.
 pub const LIFETIME_MAX: DurationMs = DurationMs::from_secs(90 * 86_400);
 

@@ -22,6 +22,7 @@ fn a_definition_reads_with_its_documented_defaults() {
     assert_eq!(workflow.lifetime, DurationMs::from_secs(7 * 86_400));
     assert_eq!(workflow.grant_lifetime, DurationMs::from_secs(3_600));
     assert_eq!(workflow.failure.closed, Closed::RequireHuman);
+    assert_eq!(read(&REFUND.replace(", \"domain\": \"finance\"", "")).unwrap().domain.as_str(), "operations");
     assert_eq!(workflow.run.unwrap().lease, DurationMs::from_secs(30));
 }
 
@@ -37,6 +38,8 @@ fn spelling_does_not_change_the_digest_and_content_does() {
 fn a_wrong_member_is_named() {
     for (from, to, path) in [
         ("\"HIGH\"", "\"high\"", "materiality"),
+        ("\"finance\"", "\"Finance\"", "domain"),
+        ("\"finance\"", "\"marketing\"", "domain"),
         ("\"run\"", "\"runs\"", "runs"),
         ("[\"RISK_OFFICER\"]", "[]", "floors.default_approvers"),
         ("\"timeout\": \"30m\"", "\"timeout\": \"3h\"", "floors.timeout"),
