@@ -1,3 +1,85 @@
-//! AI execution control plane: sudo for AI.
+//! The one binary: the command line over the libraries, and the wiring of `dev` and `demo`.
+//!
+//! No rule of Gantral lives here. Subcommands turn arguments into calls of the public API or of a library, and answers
+//! into words.
 
-fn main() {}
+mod bundle_files;
+mod cli;
+mod commands;
+mod connection;
+mod dev_tokens;
+mod exit;
+mod failure;
+mod inert;
+mod input;
+mod local_server;
+mod logging;
+mod out;
+mod show;
+mod signals;
+mod table;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use cli::{Cli, Command};
+use exit::Exit;
+use failure::Failure;
+use out::Out;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    let out = Out { json: cli.global.json };
+    if let Command::RunnerChild(args) = &cli.command {
+        return commands::runner_child::run(args);
+    }
+    match dispatch(&cli, out) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out.failure(&failure);
+            failure.status().into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(args) => commands::demo::run(args, out),
+        Command::Dev(args) => commands::dev::run(args, out),
+        Command::Serve(args) => commands::serve::run(args, out),
+        Command::Runner(args) => commands::runner::run(args, global, out),
+        Command::Workflows(command) => commands::workflows::run(command, global, out),
+        Command::Instances(command) => commands::instances::run(command, global, out),
+        Command::Ask(args) => commands::script::ask(args, out),
+        Command::Consume(args) => commands::script::consume(args, out),
+        Command::Outcome(args) => commands::script::outcome(args, out),
+        Command::Approvals(command) => commands::approvals::run(command, global, out),
+        Command::Policy(command) => commands::policy::run(command, out),
+        Command::Evidence(command) => commands::evidence::run(command, global, out),
+        Command::Verify(args) => commands::verify::run(args, out),
+        Command::Doctor(args) => commands::doctor::run(args, global, out),
+        Command::Completions(args) => commands::completions::run(args, out),
+        Command::PolicyWorker => commands::policy_worker::run(),
+        // Taken care of before: it ends with the status of its own protocol.
+        Command::RunnerChild(_) => Ok(Exit::USAGE),
+        Command::DemoAgent(args) => commands::demo_agent::run(args, out),
+    }
+}
+
+/// Prints help or what is wrong. Wrong usage of `verify` must not look like a verdict.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    // Nothing more can be said when the terminal is gone.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::DONE.into(),
+        _ if std::env::args().skip(1).any(|word| word == "verify") => Exit::NOT_VERIFIED.into(),
+        _ => Exit::USAGE.into(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be typed: the subcommands and the options that all of them share.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gantral",
+    version,
+    about = "Sudo for AI: an agent asks before it acts, a human decides, a fresh process acts, a stranger verifies.",
+    after_help = AFTER_HELP,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What every subcommand takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done, 1 failed, 2 wrong usage. `ask` and `consume` add 3 (waits for a human) and 4 (denied); `verify` has its
+own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified.
+
+Standard output is data, standard error is talk. Start with `gantral demo`.";
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The server; `./.gantral-dev` of a running `gantral dev` when absent
+    #[arg(long, global = true, env = "GANTRAL_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(help_heading = "Options of every command")]
+    pub url: Option<String>,
+    /// The file with the bearer token; read anew for every request
+    #[arg(long, global = true, env = "GANTRAL_TOKEN_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(help_heading = "Options of every command")]
+    pub token_file: Option<PathBuf>,
+    /// The certificate authorities to trust instead of the system's, PEM
+    #[arg(long, global = true, env = "GANTRAL_CA_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(help_heading = "Options of every command")]
+    pub ca_file: Option<PathBuf>,
+    /// Acts as one of the people or clients of `gantral dev`
+    #[arg(long = "as", global = true, value_name = "NAME", conflicts_with = "token_file")]
+    #[arg(help_heading = "Options of every command")]
+    pub acting: Option<String>,
+    /// Prints data as JSON, errors too
+    #[arg(long, global = true, help_heading = "Options of every command")]
+    pub json: bool,
+}
+
+/// Every subcommand, in the order in which people meet them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plays the whole story in half a minute: ask, exit, decide, act, verify
+    Demo(commands::demo::DemoArgs),
+    /// Runs a server for one developer, with identities of its own, on this machine only
+    Dev(commands::dev::DevArgs),
+    /// Runs a server from a configuration file
+    Serve(commands::serve::ServeArgs),
+    /// Claims work from a queue, verifies it, and launches a fresh process for each attempt
+    Runner(commands::runner::RunnerArgs),
+    /// Registers and lists workflows
+    #[command(subcommand)]
+    Workflows(commands::workflows::WorkflowsCommand),
+    /// Creates, shows and ends governed executions
+    #[command(subcommand)]
+    Instances(commands::instances::InstancesCommand),
+    /// Asks for authority; for scripts that a runner launched
+    Ask(commands::script::AskArgs),
+    /// Uses the grant up, before the action starts; for scripts that a runner launched
+    Consume(commands::script::ConsumeArgs),
+    /// Reports what came of the action; for scripts that a runner launched
+    Outcome(commands::script::OutcomeArgs),
+    /// Shows what waits for humans, and decides
+    #[command(subcommand)]
+    Approvals(commands::approvals::ApprovalsCommand),
+    /// Tests policies and asks them, without a server
+    #[command(subcommand)]
+    Policy(commands::policy::PolicyCommand),
+    /// Exports evidence
+    #[command(subcommand)]
+    Evidence(commands::evidence::EvidenceCommand),
+    /// Verifies a bundle against a pinned trust file: no network, no server
+    Verify(commands::verify::VerifyArgs),
+    /// Looks for what is wrong with this machine, the server and the token
+    Doctor(commands::doctor::DoctorArgs),
+    /// Prints the completions of a shell
+    Completions(commands::completions::CompletionsArgs),
+    /// Evaluates policies for a server, on the socket that is its standard input
+    #[command(hide = true)]
+    PolicyWorker,
+    /// Becomes the process of an attempt
+    #[command(hide = true)]
+    RunnerChild(commands::runner_child::RunnerChildArgs),
+    /// The agent of the demo
+    #[command(hide = true)]
+    DemoAgent(commands::demo_agent::DemoAgentArgs),
+}

@@ -1,0 +1,120 @@
+//! `gantral dev`: a server for one developer, with identities of its own.
+//!
+//! Everything is kept in one folder: ledger, keys, tokens, the URL. Served on the loopback interface only, because whoever
+//! can read the folder is anybody.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use gantral_api::client::{Client, ClientConfig, TokenSource};
+use gantral_identity::{DevDirectory, DevIssuer, TokenKey};
+
+use super::policy::worker;
+use crate::connection::{DEV_FOLDER, DevFolder, run_long};
+use crate::dev_tokens::{write_all, write_private};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::local_server::LocalServer;
+use crate::logging;
+use crate::out::{FAINT, GOOD, Out, STRONG, styled};
+use crate::signals::stop_requested;
+
+/// How often tokens are renewed: three times in their life, so that a missed time harms nobody.
+const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
+
+/// Arguments of `dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", default_value = DEV_FOLDER)]
+    dir: PathBuf,
+    /// Where to listen, on the loopback interface; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7420")]
+    listen: SocketAddr,
+}
+
+/// Runs the server until it is told to stop.
+pub fn run(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
+    logging::start(out);
+    run_long(dev(args, out))
+}
+
+async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
+    let folder = DevFolder::new(&args.dir);
+    make_private(&folder)?;
+    let key =
+        TokenKey::load_or_generate(&folder.issuer_key()).map_err(|error| Failure::new(error.to_string()))?;
+    let issuer = DevIssuer::new(key, DevDirectory::standard());
+    write_all(&issuer, &folder)?;
+    let mut server = LocalServer::start(&folder.data(), args.listen, &issuer, worker()?).await?;
+    write_trust(&folder, server.url()).await?;
+    write_private(&folder.url(), format!("{}\n", server.url()).as_bytes())?;
+    announce(&folder, server.url(), out)?;
+    let mut renewal = tokio::time::interval(RENEW_EVERY);
+    renewal.tick().await;
+    let mut stop = std::pin::pin!(stop_requested());
+    loop {
+        tokio::select! {
+            _ = renewal.tick() => write_all(&issuer, &folder)?,
+            failure = server.ended() => return Err(failure),
+            () = &mut stop => break,
+        }
+    }
+    out.talk("stopping");
+    // A folder whose server is gone names none.
+    let _ = std::fs::remove_file(folder.url());
+    server.stop().await;
+    Ok(Exit::DONE)
+}
+
+fn make_private(folder: &DevFolder) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let path = folder.path();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Failure::file("make", path, &error))?;
+    // Nothing in there belongs into a repository.
+    std::fs::write(path.join(".gitignore"), "*\n").map_err(|error| Failure::file("write to", path, &error))
+}
+
+/// The issuer key of this server is pinned by whoever started it: here, server and relying party are one person.
+async fn write_trust(folder: &DevFolder, url: &str) -> Result<(), Failure> {
+    let token = TokenSource::File(folder.token("dave"));
+    let keys = Client::new(ClientConfig::new(url, token))?.keys().await?;
+    write_private(&folder.trust(), keys.trust_hint.as_str().as_bytes())
+}
+
+fn announce(folder: &DevFolder, url: &str, out: Out) -> Result<(), Failure> {
+    let shown = folder.path().display();
+    let data = serde_json::json!({ "url": url, "directory": folder.path() });
+    out.show(&data, |_| {
+        format!(
+            "{} on {} {}",
+            styled(GOOD, "gantral dev"),
+            styled(STRONG, url),
+            styled(FAINT, "(development identities, this machine only)")
+        )
+    })?;
+    out.talk(format_args!(
+        "
+  people    alice (RISK_OFFICER), bob (DEVELOPER, owns the agent), carol (TECH_LEAD), dave (PLATFORM_ADMIN)
+  clients   refund-agent (asks), dev-runner (runs queue `default`)
+  tokens    {shown}/tokens/NAME.token, renewed while this runs
+  trust     {shown}/trust.json
+
+In other terminals, in this folder:
+
+  gantral workflows apply examples/split-agent/workflow.toml
+  gantral runner --queue default
+  gantral instances create split-refund
+  gantral approvals ls
+
+Commands find this server by `./{DEV_FOLDER}` and act as whoever usually does such things; `--as NAME` chooses another.
+Stop with Ctrl-C; everything is kept in `{shown}`."
+    ));
+    Ok(())
+}

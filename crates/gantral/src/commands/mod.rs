@@ -1,0 +1,18 @@
+//! One module for each subcommand: arguments in, library calls, words out.
+
+pub mod approvals;
+pub mod completions;
+pub mod demo;
+pub mod demo_agent;
+pub mod dev;
+pub mod doctor;
+pub mod evidence;
+pub mod instances;
+pub mod policy;
+pub mod policy_worker;
+pub mod runner;
+pub mod runner_child;
+pub mod script;
+pub mod serve;
+pub mod verify;
+pub mod workflows;

@@ -1,0 +1,67 @@
+//! `gantral serve`: a server from a configuration file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gantral_core::ids::TenantId;
+use gantral_server::settings::{Settings, Setup};
+use gantral_server::{Listening, serve as serve_app};
+use tokio::sync::watch;
+
+use super::policy::worker;
+use crate::connection::run_long;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::logging;
+use crate::out::{GOOD, Out, styled};
+use crate::signals::stop_requested;
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration, TOML
+    #[arg(long, value_name = "FILE", env = "GANTRAL_CONFIG", hide_env_values = true)]
+    config: PathBuf,
+}
+
+/// Runs the server until it is told to stop.
+pub fn run(args: &ServeArgs, out: Out) -> Result<Exit, Failure> {
+    logging::start(out);
+    let settings = Settings::read(&args.config).map_err(|error| said(&error))?;
+    run_long(serve(&settings, out))
+}
+
+async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
+    let tenants = settings.tenants.iter().map(|name| {
+        TenantId::parse(name).map_err(|error| Failure::new(format!("`tenants` names `{name}`: {error}")))
+    });
+    let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
+    let tls = settings.tls_files();
+    let listening =
+        Listening::bind(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
+    let url = settings.public_url.clone().unwrap_or_else(|| listening.url());
+    let setup = Setup {
+        data: &settings.data,
+        tenants: &tenants,
+        identity: &settings.identity,
+        development: false,
+        public_url: url.trim_end_matches('/').to_owned(),
+        worker: worker()?,
+    };
+    let app = setup.app().map_err(|error| said(&error))?;
+    let (stop, stopped) = watch::channel(false);
+    out.talk(format_args!("{} on {}, reached as {url}", styled(GOOD, "gantral serve"), listening.url()));
+    let stopper = tokio::spawn(async move {
+        stop_requested().await;
+        // The server may have ended before.
+        let _ = stop.send(true);
+    });
+    let served = serve_app(app, listening, stopped).await;
+    stopper.abort();
+    served.map(|()| Exit::DONE).map_err(|error| said(&error))
+}
+
+fn said(error: &dyn std::fmt::Display) -> Failure {
+    let lines: Vec<String> = error.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    Failure::new(lines.join(" "))
+}

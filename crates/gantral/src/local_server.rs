@@ -1,0 +1,72 @@
+//! A server in this process with the development issuer: what `dev` and `demo` run.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use gantral_core::ids::TenantId;
+use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
+use gantral_policy::WorkerCommand;
+use gantral_server::settings::Setup;
+use gantral_server::{Listening, serve};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::failure::Failure;
+
+/// A running server. Dropping it stops it; [`stop`](Self::stop) also waits.
+pub struct LocalServer {
+    url: String,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl LocalServer {
+    /// Opens the ledger in `data` and serves it on a loopback address; port 0 picks a free one.
+    pub async fn start(
+        data: &Path,
+        listen: SocketAddr,
+        issuer: &DevIssuer,
+        worker: WorkerCommand,
+    ) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
+        let listening = Listening::bind(listen, None, true).await.map_err(|error| {
+            failed(&error)
+                .hint("another `gantral dev` may be running; `--listen 127.0.0.1:0` picks a free port")
+        })?;
+        let url = listening.url();
+        let tenants = [TenantId::parse(DEV_TENANT).map_err(|error| failed(&error))?];
+        let setup = Setup {
+            data,
+            tenants: &tenants,
+            identity: &IdentityConfig { issuers: vec![issuer.config()] },
+            development: true,
+            public_url: url.clone(),
+            worker,
+        };
+        let app = setup.app().map_err(|error| failed(&error).hint("`gantral doctor` looks further"))?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve(app, listening, stopped));
+        Ok(Self { url, stop, task })
+    }
+
+    /// Returns the base URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits until the server ends by itself: only when its socket fails.
+    pub async fn ended(&mut self) -> Failure {
+        match (&mut self.task).await {
+            Ok(Ok(())) => Failure::new("the server ended"),
+            Ok(Err(error)) => Failure::new(format!("the server failed: {error}")),
+            Err(error) => Failure::new(format!("the server broke: {error}")),
+        }
+    }
+
+    /// Stops taking requests and waits for those under way.
+    pub async fn stop(self) {
+        // The receiver is gone only when the server has ended already.
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}

@@ -1,0 +1,177 @@
+//! A gate as an approver sees it: the exact action first, everybody's prose last and named as untrusted.
+
+use gantral_api::wire::{Action, GatePage, GateState, GateSummary, GateView, text};
+use gantral_core::json::{Object, Value};
+use gantral_core::time::UnixMillis;
+
+use super::{row, workflow};
+use crate::failure::Failure;
+use crate::inert::inert;
+use crate::input::canonical;
+use crate::out::{FAINT, LOOK, STRONG, styled};
+use crate::table::table;
+use crate::when::{distance, with_distance};
+
+/// The most characters of the context that are shown; the JSON form has all.
+const CONTEXT_CHARS_MAX: usize = 4_000;
+
+/// Returns the word of a state.
+pub const fn state(state: GateState) -> &'static str {
+    match state {
+        GateState::Open => "OPEN",
+        GateState::Approved => "APPROVED",
+        GateState::Overridden => "OVERRIDDEN",
+        GateState::Rejected => "REJECTED",
+    }
+}
+
+/// Returns everything that an approver must see.
+pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
+    let mut text = format!("{}\n", styled(STRONG, "What would run, exactly"));
+    text.push_str(&action(&gate.action)?);
+    text.push('\n');
+    text.push_str(&row(
+        "gate",
+        format_args!("{} version {}, {}", gate.gate_id, gate.version, state(gate.state)),
+    ));
+    if let Some(cause) = gate.cause {
+        text.push_str(&row("closed by", cause));
+    }
+    text.push_str(&row("workflow", format_args!("{}, team {}", workflow(&gate.workflow), gate.team)));
+    text.push_str(&row("instance", gate.instance_id));
+    text.push_str(&row(
+        "asked by",
+        format_args!("{} {}", gate.requested_by, distance(gate.opened_at.0, now)),
+    ));
+    text.push_str(&row("needs", format_args!("{} of {}", gate.required, roles(&gate.roles))));
+    for vote in &gate.votes {
+        text.push_str(&row("vote", format_args!("{} as {}", vote.person, vote.role)));
+    }
+    if gate.state == GateState::Open {
+        text.push_str(&row("deadline", with_distance(gate.deadline.0, now)));
+    }
+    text.push_str(&row("policy", gate.policy_version_id));
+    if !gate.reasons.is_empty() {
+        text.push_str(&format!("\n{}\n", styled(STRONG, "What the policy says about it")));
+        for reason in &gate.reasons {
+            text.push_str(&format!("  | {}\n", inert(reason)));
+        }
+    }
+    text.push_str(&format!(
+        "\n{} {}\n",
+        styled(STRONG, "What policy was told"),
+        styled(FAINT, "(attributes are the agent's own words: untrusted)")
+    ));
+    text.push_str(&context(gate.context.as_str()));
+    Ok(text)
+}
+
+/// Returns an action: its canonical bytes, then its members one by one.
+pub fn action(action: &Action) -> Result<String, Failure> {
+    let mut text = format!("  {}\n\n", styled(LOOK, inert(&canonical(action)?)));
+    text.push_str(&row("action", &action.name));
+    text.push_str(&row("target", inert(&action.target)));
+    for (name, value) in members(action)?.iter() {
+        text.push_str(&row(&inert(name), json(value)));
+    }
+    Ok(text)
+}
+
+/// Returns what a change changes: `amount  4800 -> 480`.
+pub fn changes(from: &Action, to: &Action) -> Result<String, Failure> {
+    let (before, after) = (members(from)?, members(to)?);
+    let mut text = String::new();
+    if from.name != to.name {
+        text.push_str(&row("action", format_args!("{} -> {}", from.name, to.name)));
+    }
+    if from.target != to.target {
+        text.push_str(&row("target", format_args!("{} -> {}", inert(&from.target), inert(&to.target))));
+    }
+    let mut names: Vec<&str> = before.names().chain(after.names()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let (old, new) = (before.get(name), after.get(name));
+        if old != new {
+            let shown = |value: Option<&Value>| value.map_or_else(|| "(absent)".to_owned(), json);
+            text.push_str(&row(&inert(name), format_args!("{} -> {}", shown(old), shown(new))));
+        }
+    }
+    Ok(text)
+}
+
+fn members(action: &Action) -> Result<Object, Failure> {
+    match action.parameters.to_value() {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Failure::new("the parameters of the action are no object")),
+        Err(error) => Err(Failure::new(format!("the action cannot be read: {error}"))),
+    }
+}
+
+fn json(value: &Value) -> String {
+    inert(&String::from_utf8_lossy(&value.to_canonical()))
+}
+
+fn context(document: &str) -> String {
+    let shown: String = document.chars().take(CONTEXT_CHARS_MAX).collect();
+    let more = document.chars().count().saturating_sub(CONTEXT_CHARS_MAX);
+    let mut text = format!("  | {}\n", inert(&shown));
+    if more > 0 {
+        text.push_str(&format!("  | … and {more} characters more: `--json` shows all\n"));
+    }
+    text
+}
+
+fn roles(roles: &[text::Role]) -> String {
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// Returns a page of gates, one a line.
+pub fn page(page: &GatePage, now: UnixMillis) -> String {
+    if page.items.is_empty() {
+        return "nothing waits\n".to_owned();
+    }
+    let heading = ["GATE", "ACTION", "TARGET", "WORKFLOW", "NEEDS", "DEADLINE"].map(str::to_owned).to_vec();
+    let line = |gate: &GateSummary| {
+        vec![
+            gate.gate_id.to_string(),
+            gate.action_name.to_string(),
+            inert(&gate.target),
+            gate.workflow.id.to_string(),
+            format!("{}/{} {}", gate.votes, gate.required, roles(&gate.roles)),
+            distance(gate.deadline.0, now),
+        ]
+    };
+    table(&std::iter::once(heading).chain(page.items.iter().map(line)).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantral_api::wire::Document;
+
+    fn refund(parameters: &str, target: &str) -> Action {
+        Action {
+            name: "refund".parse().unwrap(),
+            target: target.to_owned(),
+            parameters: Document::from_text(parameters).unwrap(),
+        }
+    }
+
+    #[test]
+    fn change_names_what_differs_and_nothing_else() {
+        let from = refund(r#"{"amount":4800,"currency":"EUR"}"#, "order/1001");
+        let to = refund(r#"{"amount":480,"currency":"EUR","note":"x"}"#, "order/1001");
+        let text = changes(&from, &to).unwrap();
+        assert_eq!(text, "  amount      4800 -> 480\n  note        (absent) -> \"x\"\n");
+    }
+
+    #[test]
+    fn hostile_target_and_parameters_are_shown_inert() {
+        let hostile = refund("{\"note\":\"a\\u001b[2J\u{202e}b\"}", "order\u{1b}[2J\u{202e}");
+        let text = anstream::adapter::strip_str(&action(&hostile).unwrap()).to_string();
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(text.contains("order\\u001b[2J\\u202e"), "{text}");
+    }
+}
