@@ -31,7 +31,10 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "  {}", explained(report))?;
     if let (Some(execution), Some(assurance)) = (&report.execution, &report.assurance) {
         write_execution(out, execution, report.scope)?;
-        write_assurance(out, assurance)?;
+        // What is contradicted gives no assurance, whatever of it was lawful.
+        if report.verdict != Verdict::Invalid {
+            write_assurance(out, assurance)?;
+        }
     }
     let groups: [(Weight, &str); 3] = [
         (Weight::Invalid, "What is wrong"),
@@ -42,7 +45,7 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
         write_findings(out, report, weight, title)?;
     }
     if !report.timeline.is_empty() {
-        writeln!(out, "\nWhat happened")?;
+        writeln!(out, "\nWhat happened, as far as it was verified")?;
         for moment in report.timeline.iter().take(MOMENTS_SHOWN_MAX) {
             writeln!(out, "  {:>4}  {}  {}: {}", moment.sequence, moment.at, moment.actor, moment.text)?;
         }
@@ -77,11 +80,12 @@ fn write_execution(out: &mut String, execution: &Execution, scope: Option<Scope>
         workflow.materiality.as_str()
     )?;
     let scope = match scope {
-        Some(Scope::Complete) => "the complete chain",
-        Some(Scope::Prefix) => "a part of the chain, from its beginning",
+        Some(Scope::Complete) => "claims to be the complete chain",
+        Some(Scope::Prefix) => "claims to be the chain up to some moment",
         None => "unknown",
     };
-    writeln!(out, "  scope        {scope}: {} artifacts, state {}", execution.artifacts, execution.state)?;
+    let (artifacts, state) = (execution.artifacts, execution.state);
+    writeln!(out, "  scope        {scope}; {artifacts} artifacts verified, up to state {state}")?;
     writeln!(out, "  head         {}", execution.head)
 }
 

@@ -14,6 +14,8 @@ mod people;
 mod report;
 mod require;
 
+use alloc::string::ToString as _;
+
 use crate::container::{ContainerError, Files, Manifest, read_tar};
 use crate::trust::Trust;
 
@@ -51,8 +53,7 @@ pub fn verify(files: &Files<'_>, trust: Option<&Trust>) -> Report {
         Err(error) => return refuse(&error),
     };
     for fault in manifest.faults(files) {
-        let message = alloc::format!("`{}` {}", fault.path, fault.kind);
-        findings.add(Code::Container, Place::File(fault.path), message);
+        findings.add(Code::Container, Place::File(fault.path), fault.kind.to_string());
     }
     check_definitions(files, &mut findings);
     check_hint(files, trust, &mut findings);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Ballot, Event, Launch, PolicyRecord};
-use gantral_core::ids::Role;
+use gantral_core::ids::{ActorId, Role};
 use gantral_core::state::{ActorKind, DecisionKind};
 
 use crate::verify::Opened;
@@ -16,18 +16,24 @@ const CONTENT_CHARS_MAX: usize = 240;
 /// How many characters name a person in a line; the JSON of the artifact has all.
 const PERSON_CHARS: usize = 12;
 
-/// Returns who acted, in a word or two.
+/// Returns who acted, in a few words.
 pub(crate) fn actor(actor: &Actor) -> String {
-    match actor.kind {
+    let mut text = named(actor.kind, &actor.id);
+    if let Some(role) = &actor.role {
+        text.push_str(" as ");
+        text.push_str(role.as_str());
+    }
+    text
+}
+
+fn named(kind: ActorKind, id: &ActorId) -> String {
+    match kind {
         ActorKind::System => "the engine".to_string(),
         ActorKind::Human => {
-            let person: String = actor.id.as_str().chars().take(PERSON_CHARS).collect();
-            match &actor.role {
-                Some(role) => alloc::format!("human {person} as {role}"),
-                None => alloc::format!("human {person}"),
-            }
+            let person: String = id.as_str().chars().take(PERSON_CHARS).collect();
+            alloc::format!("human {person}")
         }
-        ActorKind::Workload | ActorKind::Runner => alloc::format!("{} {}", actor.kind, actor.id),
+        ActorKind::Workload | ActorKind::Runner => alloc::format!("{kind} {id}"),
     }
 }
 
@@ -35,7 +41,7 @@ pub(crate) fn actor(actor: &Actor) -> String {
 pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
     match event {
         Event::Created(detail) => {
-            let chain: Vec<String> = detail.requester.iter().map(|link| link.kind.to_string()).collect();
+            let chain: Vec<String> = detail.requester.iter().map(|link| named(link.kind, &link.id)).collect();
             alloc::format!("created the execution on behalf of {}", chain.join(" -> "))
         }
         Event::Started(launch) | Event::Running(launch) => launched("started", launch),
@@ -133,7 +139,7 @@ fn decided(ballot: &Ballot, opened: &Opened) -> String {
     text
 }
 
-/// Returns disclosed content in visible ASCII, or the beginning of its commitment.
+/// Returns disclosed content with everything escaped that is not harmless, or the beginning of its commitment.
 fn content(label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> String {
     let Some(bytes) = opened.get(label, commitment) else {
         let short: String = commitment.to_hex().chars().take(PERSON_CHARS).collect();
@@ -142,7 +148,7 @@ fn content(label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> Stri
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::new();
     for c in text.chars().take(CONTENT_CHARS_MAX) {
-        if c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !c.is_ascii()) {
+        if is_harmless(c) {
             shown.push(c);
         } else {
             shown.extend(c.escape_default());
@@ -152,4 +158,11 @@ fn content(label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> Stri
         shown.push('…');
     }
     shown
+}
+
+/// Tells whether a character shows as itself and leaves its neighbours alone: visible ASCII, and letters and digits of
+/// scripts that are written from left to right.
+fn is_harmless(c: char) -> bool {
+    let reads_forward = matches!(c, '\u{a1}'..='\u{58f}' | '\u{3040}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}');
+    c == ' ' || c.is_ascii_graphic() || (reads_forward && c.is_alphanumeric())
 }

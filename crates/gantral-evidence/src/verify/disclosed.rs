@@ -82,7 +82,9 @@ impl Opened {
             Err(error) => return fault(code_of(&error), &error.to_string(), findings),
         };
         if disclosure.commitment() != claimed {
-            return fault(Code::Disclosure, Code::Disclosure.meaning(), findings);
+            let label = disclosure.label.as_str();
+            let message = alloc::format!("the disclosed {label} is not what was committed to");
+            return fault(Code::Disclosure, &message, findings);
         }
         if places.is_some_and(|places| !places.contains_key(&disclosure.label)) {
             let message = "it was committed to as something else than it is disclosed as";

@@ -276,8 +276,12 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
         let claimants: Vec<&str> = assurance.outcomes_claimed_by.iter().map(|kind| kind.as_str()).collect();
         say(&alloc::format!("That outcomes are as reported: they are claimed by {}", claimants.join(", ")));
     }
-    if CommitmentLabel::ALL.into_iter().any(|label| opened.withheld(label) > 0) {
-        say("What stands behind commitments that were not disclosed");
+    if opened.withheld(CommitmentLabel::Person) > 0 {
+        say("Who the people are behind their ids: that was not disclosed");
+    }
+    let content = |label: &CommitmentLabel| *label != CommitmentLabel::Person;
+    if CommitmentLabel::ALL.into_iter().filter(content).any(|label| opened.withheld(label) > 0) {
+        say("What stands behind the commitments that were not disclosed");
     }
     list
 }

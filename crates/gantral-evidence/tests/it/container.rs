@@ -7,7 +7,7 @@ use gantral_core::state::Mode;
 use gantral_evidence::container::{ContainerError, Scope, write_tar};
 use gantral_evidence::disclosure::Disclosure;
 use gantral_evidence::trust::{Require, Trust};
-use gantral_evidence::verify::{Place, refuse, verify, verify_tar};
+use gantral_evidence::verify::{Finding, Place, refuse, verify, verify_tar};
 
 use crate::story::*;
 
@@ -72,6 +72,30 @@ fn a_changed_disclosure_is_invalid_and_names_its_label() {
     });
     assert_answer(&report, "INVALID", &["E_DISCLOSURE"]);
     assert!(matches!(report.findings[0].place, Place::Label(CommitmentLabel::Justification, Some(_))));
+}
+
+#[test]
+fn every_damaged_disclosure_names_its_label_and_its_file() {
+    let story = Story::refund();
+    let whole = story.bundle(story.scope(), story.files());
+    for disclosure in &story.disclosures {
+        let path = Disclosure::path(&disclosure.commitment());
+        let mut damaged = whole.clone();
+        let mut content = damaged.remove(&path).unwrap();
+        let last = content.len() - 9;
+        content[last] ^= 1;
+        damaged.insert(&path, content).unwrap();
+        let report = verify(&damaged.as_files().unwrap(), Some(&trust()));
+        assert_answer(&report, "INVALID", &["E_CONTAINER", "E_DISCLOSURE"]);
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.place.clone()).collect();
+        assert!(found.contains(&Place::File(path)), "{found:?}");
+        let label = disclosure.label.as_str();
+        let names_it = |finding: &Finding| {
+            matches!(finding.place, Place::Label(found, Some(_)) if found == disclosure.label)
+                || finding.message.contains(label)
+        };
+        assert!(report.findings.iter().any(names_it), "{label}: {:#?}", report.findings);
+    }
 }
 
 #[test]

@@ -39,11 +39,12 @@ fn content_cannot_disturb_the_report() {
     let mut story = Story::begin();
     story.launch();
     let mut action = refund(20);
-    action.target = "\u{1b}[31m\u{202e}x\nVALID".to_owned();
+    action.target = "Müller \u{1b}[31m\u{202e}\u{5d0}x\nVALID".to_owned();
     story.ask(&action, gantral_core::policy::Verdict::Allow, None);
     let text = to_text(&story.verify());
     assert!(text.lines().filter(|line| line.starts_with("VALID")).count() == 1, "{text}");
-    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{5d0}']), "{text}");
+    assert!(text.contains("Müller \\u001b[31m\\u{202e}\\u{5d0}x\\nVALID"), "{text}");
 }
 
 #[test]
