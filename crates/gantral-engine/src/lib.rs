@@ -13,6 +13,7 @@ mod decisions;
 mod effects;
 mod engine;
 mod error;
+mod export;
 mod fresh;
 mod loaded;
 pub mod policy_input;

@@ -14,9 +14,11 @@ mod clock;
 mod evidence;
 mod people;
 pub mod policy;
+mod signer;
 pub mod workflows;
 mod world;
 
 pub use clock::Clock;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
+pub use signer::{FaultySigner, SignerFaults};
 pub use world::{World, WorldOptions};

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::clock::Clock;
 use crate::people::{AGENT, People};
 use crate::policy::Point;
+use crate::signer::{FaultySigner, SignerFaults};
 
 /// How long an evaluation may take in tests: longer than any needs on a machine that is busy with other tests.
 const POLICY_LIMIT: Duration = Duration::from_secs(20);
@@ -47,6 +48,8 @@ pub struct World {
     pub clock: Clock,
     /// Which writes of the store fail.
     pub faults: FaultPlan,
+    /// Which signatures fail.
+    pub signer_faults: SignerFaults,
     /// The policies.
     pub point: Point,
     config: EngineConfig,
@@ -68,6 +71,7 @@ impl World {
             people: People::default(),
             clock: Clock::default(),
             faults: FaultPlan::new(),
+            signer_faults: SignerFaults::default(),
             point: options.point,
             config: options.config,
             engine: None,
@@ -83,7 +87,8 @@ impl World {
     pub fn open(&mut self) {
         let store = Store::with_faults(&self.file(), self.faults.clone()).expect("the file opens");
         let policy = Arc::clone(&self.point.rego) as Arc<dyn PolicyPoint>;
-        let engine = Engine::new(store, Arc::new(self.signer()), policy, self.config.clone());
+        let signer = FaultySigner::new(self.signer(), self.signer_faults.clone());
+        let engine = Engine::new(store, Arc::new(signer), policy, self.config.clone());
         self.engine = Some(engine.expect("the engine starts"));
     }
 
@@ -156,7 +161,7 @@ impl World {
     /// Publishes a bundle to the store and to the policy workers.
     pub async fn publish(&self, bundle: &Bundle) -> PolicyVersionId {
         let (version, archive) = self.point.shelf.put(bundle);
-        let stored = self.engine().store().put_policy_bundle(&self.tenant(), version, archive).await;
+        let stored = self.engine().store().put_policy_bundle(&self.tenant(), version, archive, self.clock.now()).await;
         stored.expect("the bundle is stored");
         version
     }

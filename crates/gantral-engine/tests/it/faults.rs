@@ -1,6 +1,6 @@
 //! Every write of every command fails once, without a trace or with all of it; the same request again has one effect.
 
-use gantral_engine::EngineError;
+use gantral_engine::{EngineError, SignError};
 use gantral_store::fault::Fault;
 
 use crate::script::{REJECTED, RUN, SELF, SMALL_AT_ONCE, Script, Step};
@@ -90,5 +90,32 @@ async fn without_a_key_a_fault_still_leaves_no_authority_without_an_artifact() {
         assert_eq!(grants, usize::from(kept));
         assert_eq!(script.events().await.len(), sealed + 2 * usize::from(kept));
         script.is_valid().await;
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_fails_leaves_nothing_and_the_same_request_succeeds() {
+    for steps in [SELF, RUN, SMALL_AT_ONCE, REJECTED] {
+        let expected = Script::play(steps).await.events().await;
+        for nth in 1..=3 {
+            let mut script = Script::new(steps).await;
+            for step in steps {
+                let known = script.learned.id.is_some();
+                let sealed = if known { script.events().await.len() } else { 0 };
+                script.world.signer_faults.fail_after(nth);
+                // A step that seals fewer artifacts leaves the fault to a later one.
+                if let Err(error) = script.step(*step).await {
+                    assert_eq!(error, EngineError::Signer(SignError::Unavailable), "{step:?}");
+                    if known {
+                        assert_eq!(script.events().await.len(), sealed, "{step:?} left something behind");
+                    }
+                    while let Err(error) = script.step(*step).await {
+                        assert_eq!(error, EngineError::Signer(SignError::Unavailable), "{step:?}");
+                    }
+                }
+            }
+            assert_eq!(script.events().await, expected);
+            script.is_valid().await;
+        }
     }
 }

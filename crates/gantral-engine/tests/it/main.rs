@@ -13,6 +13,7 @@ mod faults;
 mod life;
 mod policies;
 mod races;
+mod refusals;
 mod repetition;
 mod restart;
 mod runners;

@@ -1,0 +1,83 @@
+//! Evidence leaves the building: one instance as a bundle that a stranger verifies without us.
+
+use gantral_core::digest::{CommitmentLabel, commit};
+use gantral_core::event::Event;
+use gantral_core::ids::{InstanceId, TenantId};
+use gantral_evidence::bundle::BundleWriter;
+use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
+use gantral_evidence::disclosure::Disclosure;
+use gantral_evidence::trust::{Require, Trust, TrustedKey};
+use gantral_store::SnapshotContent;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::loaded::open;
+
+impl Engine {
+    /// Returns an instance as the files of a bundle: its chain, what is not erased of its disclosures, the definition
+    /// of its workflow, its policy bundles and the issuer's key.
+    ///
+    /// # Errors
+    /// `NotFound`; `Damaged`; the store's.
+    pub async fn export(&self, tenant: &TenantId, id: InstanceId) -> Result<OwnedFiles, EngineError> {
+        let facts = self.instance(tenant, id).await?;
+        let artifacts = self.chain(tenant, id).await?;
+        let broken = |error: ContainerError| EngineError::Damaged { what: error.to_string() };
+        let mut bundle = BundleWriter::new(id).map_err(broken)?;
+        let mut inputs = Vec::new();
+        for artifact in &artifacts {
+            let event = open(artifact)?.entry.event;
+            inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
+            bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
+        }
+        for snapshot in self.snapshots(tenant, id).await? {
+            let SnapshotContent::Kept { salt, plaintext } = snapshot.content else { continue };
+            // The context snapshot is the policy input: one row opens both commitments.
+            let input = commit(CommitmentLabel::Input, &salt, &plaintext);
+            if snapshot.label == CommitmentLabel::Context && inputs.iter().any(|(known, _)| *known == input) {
+                let disclosure =
+                    Disclosure { label: CommitmentLabel::Input, salt, plaintext: plaintext.clone() };
+                bundle.disclosure(&disclosure).map_err(broken)?;
+            }
+            bundle.disclosure(&Disclosure { label: snapshot.label, salt, plaintext }).map_err(broken)?;
+        }
+        bundle.workflow(&facts.workflow.digest, facts.workflow.canonical.clone()).map_err(broken)?;
+        for (_, version) in &inputs {
+            if let Some(archive) = self.0.store.policy_bundle(tenant, *version).await? {
+                bundle.policy(version, archive).map_err(broken)?;
+            }
+        }
+        let key = self.public_key();
+        bundle.key(key).map_err(broken)?;
+        if let Ok(hint) = Trust::new([TrustedKey::issuer(key.clone())], Some(Require::signed())) {
+            bundle.trust_hint(&hint).map_err(broken)?;
+        }
+        let scope = if facts.instance.state().is_final() { Scope::Complete } else { Scope::Prefix };
+        bundle.finish(scope).map_err(broken)
+    }
+}
+
+/// Returns the policy that an event stands under.
+fn policy_of(event: &Event) -> Option<&gantral_core::event::PolicyRecord> {
+    match event {
+        Event::HumanRequired(detail) => Some(&detail.policy),
+        Event::Allowed(detail) | Event::Observed(detail) => Some(&detail.policy),
+        Event::Consumed(detail) => Some(&detail.policy),
+        Event::Terminated(detail) | Event::Completed(detail) => detail.policy.as_ref(),
+        Event::EvaluatorFailed(policy) => Some(policy),
+        Event::Created(_)
+        | Event::Started(_)
+        | Event::Approved(_)
+        | Event::Overridden(_)
+        | Event::Rejected(_)
+        | Event::Resumed(_)
+        | Event::Running(_)
+        | Event::AttemptAssigned(_)
+        | Event::AttemptEnded(_)
+        | Event::Vote(_)
+        | Event::Escalated(_)
+        | Event::Extended(_)
+        | Event::Outcome(_)
+        | Event::Reconciled(_) => None,
+    }
+}
