@@ -1,14 +1,30 @@
 //! Benchmarks that keep the promises of `docs/performance.md`.
 
 mod appends;
+mod gates;
+mod http;
+mod server;
+
+use std::io::Write as _;
 
 use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: gantral-bench appends [--large] | gates";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["appends"] => appends::run(false),
         ["appends", "--large"] => appends::run(true),
-        _ => bail!("usage: gantral-bench appends [--large]"),
+        ["gates"] => gates::run(),
+        // What the benchmarks start as processes of their own.
+        ["serve", data] => server::run(data.into()),
+        ["policy-worker"] => Ok(gantral_policy::run_worker()?),
+        _ => bail!(USAGE),
     }
+}
+
+/// Writes figures to the standard output.
+fn print(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }

@@ -15,8 +15,8 @@ use crate::scheduler::run_scheduler;
 
 /// How long requests under way may take to end once the server stops; long polls are cut.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long a client may take to send the headers of a request.
-const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+/// How long a connection may be idle, or take to send the headers of a request.
+const HEADERS_WITHIN: Duration = Duration::from_secs(75);
 
 /// Certificate chain and key, PEM.
 #[derive(Debug, Clone)]

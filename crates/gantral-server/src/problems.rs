@@ -97,7 +97,7 @@ impl From<EngineError> for Failure {
                     Problem::new(Code::CallKeyTaken, detail).with("instance_id", instance.to_string()),
                 );
             }
-            EngineError::Frozen => Code::NotReady,
+            EngineError::Frozen => Code::Frozen,
             EngineError::Conflict => Code::Conflict,
             EngineError::Signer(_) => Code::SignerUnavailable,
             EngineError::Store(error) => {

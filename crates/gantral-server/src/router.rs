@@ -5,7 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 
 use crate::app::App;
-use crate::handlers::{attempts, authority, gates, instances, operations, policies, workflows};
+use crate::handlers::{attempts, authority, evidence, gates, instances, operations, policies, workflows};
 use crate::limits::bounded;
 use crate::metrics::measured;
 
@@ -28,7 +28,7 @@ fn v1() -> Router<App> {
         .route("/v1/openapi.json", get(operations::openapi))
         .route("/v1/keys", get(operations::keys))
         .route("/v1/me", get(operations::me))
-        .route("/v1/policies", put(policies::publish))
+        .route("/v1/policies", put(policies::publish).get(policies::list))
         .route("/v1/policies/{version}", get(policies::download))
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
@@ -45,6 +45,7 @@ fn v1() -> Router<App> {
         .route("/v1/instances/{id}/fail", post(authority::fail))
         .route("/v1/instances/{id}/withdraw", post(instances::withdraw))
         .route("/v1/instances/{id}/cancel", post(instances::cancel))
+        .route("/v1/instances/{id}/evidence", get(evidence::export))
         .route("/v1/gates", get(gates::list))
         .route("/v1/gates/{gate_id}", get(gates::show))
         .route("/v1/gates/{gate_id}/decisions", post(gates::decide))

@@ -27,8 +27,8 @@ pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
 pub use rows::{
-    Activation, Closing, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PutOutcome, Snapshot,
-    SnapshotContent, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Activation, Closing, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome,
+    Snapshot, SnapshotContent, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

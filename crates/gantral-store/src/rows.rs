@@ -141,6 +141,15 @@ pub struct WorkflowRow {
     pub created_at: UnixMillis,
 }
 
+/// One policy bundle, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyBundleRow {
+    /// Its content digest.
+    pub version: PolicyVersionId,
+    /// When it was put.
+    pub created_at: UnixMillis,
+}
+
 /// What came of putting something that never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {

@@ -17,8 +17,8 @@ use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
-    Activation, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PutOutcome, Snapshot, StoreCounts,
-    StoredGate, TaskRow, WorkflowRow,
+    Activation, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
+    StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -398,9 +398,25 @@ impl Store {
         tenant: &TenantId,
         version: PolicyVersionId,
         bytes: Vec<u8>,
+        at: UnixMillis,
     ) -> Result<PutOutcome, StoreError> {
         match self {
-            Self::Sqlite(store) => store.put_policy_bundle(tenant.clone(), version, bytes).await,
+            Self::Sqlite(store) => store.put_policy_bundle(tenant.clone(), version, bytes, at).await,
+        }
+    }
+
+    /// Lists the policy bundles of a tenant, newest first; at most [`crate::PAGE_MAX`] a page.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn list_policy_bundles(
+        &self,
+        tenant: &TenantId,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<PolicyBundleRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.list_policy_bundles(tenant.clone(), after, limit).await,
         }
     }
 

@@ -1,1 +1,30 @@
 //! Evidence leaves the building: one instance's bundle.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use gantral_api::problem::Code;
+use gantral_api::wire::text;
+use gantral_evidence::container::write_tar;
+
+use super::Path;
+use super::instances::visible;
+use crate::app::App;
+use crate::identity::Caller;
+use crate::problems::{Answer, Failure};
+
+/// GET /v1/instances/{id}/evidence
+pub(crate) async fn export(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(id): Path<text::InstanceId>,
+) -> Answer<Response> {
+    let id = id.into_inner();
+    visible(&app, &principal, id).await?;
+    let files = app.engine().export(principal.tenant(), id).await?;
+    let files = files.as_files().map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+    let name = format!("attachment; filename=\"{id}.gantral\"");
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, write_tar(&files)).into_response())
+}

@@ -10,7 +10,7 @@ use gantral_policy::bundle::Bundle;
 use gantral_policy::check::{CheckReport, TestOutcome, check};
 use gantral_store::PutOutcome;
 
-use super::Path;
+use super::{Path, Query, page};
 use crate::app::App;
 use crate::command::RawWrite;
 use crate::identity::Caller;
@@ -45,7 +45,7 @@ pub(crate) async fn publish(
     let outcome = app
         .engine()
         .store()
-        .put_policy_bundle(write.principal.tenant(), version, archive)
+        .put_policy_bundle(write.principal.tenant(), version, archive, write.call.now)
         .await
         .map_err(gantral_engine::EngineError::from)?;
     let status = match outcome {
@@ -87,6 +87,22 @@ fn rejected(report: &CheckReport) -> Failure {
     Failure(
         Problem::new(Code::PolicyRejected, detail).with("problems", problems).with("failed_tests", failed),
     )
+}
+
+/// GET /v1/policies
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Query(query): Query<wire::PageQuery>,
+) -> Answer<Json<wire::PolicyPage>> {
+    let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
+    let found = app.engine().store().list_policy_bundles(principal.tenant(), cursor, limit).await;
+    let found = found.map_err(gantral_engine::EngineError::from)?;
+    let items = found.items.iter().map(|row| wire::PolicyView {
+        policy_version_id: row.version.into(),
+        published_at: row.created_at.into(),
+    });
+    Ok(Json(wire::PolicyPage { items: items.collect(), next: found.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// GET /v1/policies/{version}

@@ -123,8 +123,8 @@ async fn what_is_put_once_fails_as_planned_and_is_put_again() {
 
         let version = PolicyVersionId(Digest::of(b"p"));
         plan.fail_next(fault);
-        let kept = told(fault, store.put_policy_bundle(&acme, version, vec![1]).await);
-        assert_eq!(store.put_policy_bundle(&acme, version, vec![1]).await.unwrap(), again(kept));
+        let kept = told(fault, store.put_policy_bundle(&acme, version, vec![1], at(1)).await);
+        assert_eq!(store.put_policy_bundle(&acme, version, vec![1], at(1)).await.unwrap(), again(kept));
 
         plan.fail_next(fault);
         let activated =

@@ -44,7 +44,7 @@ async fn history_refuses_to_be_changed_or_deleted() {
     };
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
-    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec()).await.unwrap();
+    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
     store.activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(1)).await.unwrap();
 
     let raw = raw(&path);

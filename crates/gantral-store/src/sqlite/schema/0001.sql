@@ -152,8 +152,10 @@ CREATE TABLE policy_bundle(
   tenant TEXT NOT NULL,
   version BLOB NOT NULL,
   bytes BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
   PRIMARY KEY(tenant, version)
 ) STRICT;
+CREATE INDEX policy_bundle_created ON policy_bundle(tenant, created_at, version);
 
 CREATE TABLE activation(
   tenant TEXT NOT NULL,

@@ -75,7 +75,7 @@ async fn a_policy_guard_fails_after_another_activation(store: &Store) {
     let guard = |version| Guard::ActivePolicy { workflow: workflow("refund"), version };
     assert!(!stands(store, &mut chain, guard(versions[0])).await);
     for version in versions {
-        store.put_policy_bundle(&chain.tenant, version, b"package".to_vec()).await.unwrap();
+        store.put_policy_bundle(&chain.tenant, version, b"package".to_vec(), at(1)).await.unwrap();
         assert!(
             store
                 .activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(5))

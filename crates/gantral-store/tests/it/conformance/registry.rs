@@ -12,6 +12,7 @@ conformance!(
     a_workflow_version_never_changes,
     workflows_are_found_by_version_digest_and_latest,
     a_policy_bundle_never_changes,
+    policy_bundles_are_listed_newest_first,
     activations_keep_their_history,
     one_person_has_one_salt,
 );
@@ -50,10 +51,25 @@ async fn workflows_are_found_by_version_digest_and_latest(store: &Store) {
     assert_eq!(store.list_workflows(&acme, Some(workflow("claim")), 10).await.unwrap(), all[1..]);
 }
 
+async fn policy_bundles_are_listed_newest_first(store: &Store) {
+    let (acme, other) = (tenant("acme"), tenant("other"));
+    let version = |bytes: &[u8]| PolicyVersionId(Digest::of(bytes));
+    for (bytes, instant) in [(b"a", 1), (b"b", 3), (b"c", 2)] {
+        store.put_policy_bundle(&acme, version(bytes), bytes.to_vec(), at(instant)).await.unwrap();
+    }
+    let first = store.list_policy_bundles(&acme, None, 2).await.unwrap();
+    let rest = store.list_policy_bundles(&acme, first.next, 2).await.unwrap();
+    let versions: Vec<_> = first.items.iter().chain(&rest.items).map(|row| row.version).collect();
+    assert_eq!(versions, [version(b"b"), version(b"c"), version(b"a")]);
+    assert_eq!(rest.next, None);
+    assert!(store.list_policy_bundles(&other, None, 10).await.unwrap().items.is_empty());
+}
+
 async fn a_policy_bundle_never_changes(store: &Store) {
     let acme = tenant("acme");
     let version = PolicyVersionId(Digest::of(b"bundle"));
-    let put = async |bytes: &[u8]| store.put_policy_bundle(&acme, version, bytes.to_vec()).await.unwrap();
+    let put =
+        async |bytes: &[u8]| store.put_policy_bundle(&acme, version, bytes.to_vec(), at(1)).await.unwrap();
     assert_eq!(put(b"bundle").await, PutOutcome::Stored);
     assert_eq!(put(b"bundle").await, PutOutcome::Same);
     assert_eq!(put(b"other").await, PutOutcome::Differs);
@@ -70,7 +86,7 @@ async fn activations_keep_their_history(store: &Store) {
     assert!(!activate(one, 1).await, "its bundle is not here");
     assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), None);
     for version in [one, two] {
-        store.put_policy_bundle(&acme, version, vec![1]).await.unwrap();
+        store.put_policy_bundle(&acme, version, vec![1], at(1)).await.unwrap();
     }
     for (version, millis) in [(one, 2), (two, 3), (one, 4)] {
         assert!(activate(version, millis).await);

@@ -49,7 +49,7 @@ async fn everything(store: &Store, owner: &str) -> (Chain, Digest, [u8; 16]) {
     };
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
-    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec()).await.unwrap();
+    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
     store.activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(1)).await.unwrap();
     store.set_freeze(&chain.tenant, 0, true).await.unwrap();
     (chain, commitment, id)

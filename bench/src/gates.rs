@@ -1,0 +1,221 @@
+//! Gates over HTTP, against a real server in a process of its own on the same machine.
+//!
+//! One gate is one `ask` with `consume: true` on a running instance, answered ALLOW: token check, policy, two seals,
+//! one durable commit. A human gate is an ask that waits, and the decision that ends the wait.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use gantral_policy::bundle::Bundle;
+use serde_json::Value;
+
+use crate::http::Connection;
+use crate::server::Server;
+
+/// How long one measurement runs, and how often.
+const RUN: Duration = Duration::from_secs(4);
+const ROUNDS: usize = 5;
+/// How many instances one measurement of human gates decides at most.
+const HUMAN_GATES: usize = 6_000;
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+const POLICY: &str = "package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\n\
+    decision := \"ALLOW\" if input.action.parameters.amount <= 100\n\napprover_roles := [\"RISK_OFFICER\"]\n";
+
+const WORKFLOW: &str = r#"{"id":"bench","version":"1","team":"payments","materiality":"MEDIUM","domain":"finance",
+  "actions":{"refund":{"parameters":{"amount":{"type":"integer"}}}},"attempts_max":1000,
+  "floors":{"default_approvers":["RISK_OFFICER"],"required_evidence":"development"}}"#;
+
+/// What one run measured, over all its connections.
+struct Measured {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+/// Runs every measurement and prints medians.
+pub fn run() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let data = tempfile::tempdir()?;
+        let server = Server::start(data.path())?;
+        prepare(&server).await?;
+        let mut out = String::from("measurement       connections   per second        p50        p99\n");
+        for human in [false, true] {
+            for connections in CONNECTIONS {
+                let mut rounds = Vec::new();
+                for round in 0..ROUNDS {
+                    rounds.push(measure(&server, connections, human, round).await?);
+                }
+                let name = if human { "human gate" } else { "gate (ALLOW)" };
+                line(&mut out, name, connections, &rounds)?;
+            }
+        }
+        crate::print(&out)
+    })
+}
+
+fn line(out: &mut String, name: &str, connections: usize, rounds: &[Measured]) -> Result<()> {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    let rate = median(rounds.iter().map(|round| round.per_second).collect());
+    let p50 = median(rounds.iter().map(|round| round.p50.as_secs_f64() * 1e3).collect());
+    let p99 = median(rounds.iter().map(|round| round.p99.as_secs_f64() * 1e3).collect());
+    writeln!(out, "{name:<18}{connections:>11}{rate:>13.0}{p50:>9.2}ms{p99:>9.2}ms")?;
+    Ok(())
+}
+
+async fn prepare(server: &Server) -> Result<()> {
+    let mut admin = Connection::open(server.address, &server.person("bob")?, "prepare").await?;
+    let bundle = Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?;
+    let published = admin.send("PUT", "/v1/policies", "application/gzip", &bundle.to_archive()?).await?;
+    let version = text(&published.json(201)?, "policy_version_id")?;
+    let body = format!(r#"{{"definition":{WORKFLOW},"policy_version_id":"{version}"}}"#);
+    admin.send("PUT", "/v1/workflows/bench", "application/json", body.as_bytes()).await?.json(201)?;
+    Ok(())
+}
+
+fn text(value: &Value, name: &str) -> Result<String> {
+    value.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("no `{name}`"))
+}
+
+/// A running instance and the connection of its attempt.
+struct Agent {
+    connection: Connection,
+    instance: String,
+    workload: String,
+    approver: String,
+    /// Running instances with the tokens of their attempts.
+    stock: Vec<(String, String)>,
+}
+
+impl Agent {
+    async fn start(address: SocketAddr, workload: &str, approver: &str, name: &str) -> Result<Self> {
+        let connection = Connection::open(address, workload, name).await?;
+        let mut agent = Self {
+            connection,
+            instance: String::new(),
+            workload: workload.to_owned(),
+            approver: approver.to_owned(),
+            stock: Vec::new(),
+        };
+        agent.renew().await?;
+        Ok(agent)
+    }
+
+    /// Creates the next instance and attaches to it.
+    async fn renew(&mut self) -> Result<()> {
+        self.connection.act_as(&self.workload);
+        let created = self.connection.post("/v1/instances", r#"{"workflow":"bench"}"#).await?.json(201)?;
+        let id = created.get("instance").and_then(|view| view.get("instance_id")).and_then(Value::as_str);
+        self.instance = id.context("no instance")?.to_owned();
+        let path = format!("/v1/instances/{}/attempts", self.instance);
+        let attached = self.connection.post(&path, r#"{"self":true}"#).await?.json(201)?;
+        self.connection.act_as(&text(&attached, "token")?);
+        Ok(())
+    }
+
+    /// Creates running instances to decide on later.
+    async fn stock(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.renew().await?;
+            self.stock.push((self.instance.clone(), self.connection.token().to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Works until the time is over, or until the stock of instances is used up; returns how long each gate took.
+    async fn work(mut self, human: bool, until: Instant) -> Result<Vec<Duration>> {
+        let mut taken = Vec::new();
+        while Instant::now() < until {
+            if human {
+                let Some((instance, token)) = self.stock.pop() else { break };
+                self.instance = instance;
+                self.connection.act_as(&token);
+            }
+            let begun = Instant::now();
+            if human {
+                self.decided().await?
+            } else {
+                self.allowed().await?
+            }
+            taken.push(begun.elapsed());
+        }
+        Ok(taken)
+    }
+
+    /// One gate that policy allows.
+    async fn allowed(&mut self) -> Result<()> {
+        let path = format!("/v1/instances/{}/authority", self.instance);
+        let body =
+            r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":7}},"consume":true}"#;
+        let answer = self.connection.post(&path, body).await?;
+        if answer.status == 409 && answer.body.windows(15).any(|window| window == b"too_many_events") {
+            return self.renew().await;
+        }
+        let answer = answer.json(200)?;
+        if answer.get("answer").and_then(Value::as_str) != Some("ALLOW") {
+            return Err(anyhow!("not allowed: {answer}"));
+        }
+        Ok(())
+    }
+
+    /// One gate that a human decides; the instance ends with it.
+    async fn decided(&mut self) -> Result<()> {
+        let path = format!("/v1/instances/{}/authority", self.instance);
+        let body = r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":4800}}}"#;
+        let gate = text(&self.connection.post(&path, body).await?.json(202)?, "gate_id")?;
+        self.connection.act_as(&self.approver);
+        let path = format!("/v1/gates/{gate}/decisions");
+        let body = r#"{"decision":"REJECT","gate_version":1,"justification":"too much"}"#;
+        self.connection.post(&path, body).await?.json(201)?;
+        Ok(())
+    }
+}
+
+/// Prepares every agent first, then starts the clock.
+async fn measure(server: &Server, connections: usize, human: bool, round: usize) -> Result<Measured> {
+    let (workload, approver) = (server.client("refund-agent")?, server.person("alice")?);
+    let local = tokio::task::LocalSet::new();
+    let mut starting = Vec::new();
+    for number in 0..connections {
+        let name = format!("{human}-{connections}-{round}-{number}");
+        let (workload, approver, address) = (workload.clone(), approver.clone(), server.address);
+        starting.push(local.spawn_local(async move {
+            let mut agent = Agent::start(address, &workload, &approver, &name).await?;
+            if human {
+                agent.stock(HUMAN_GATES.div_ceil(connections)).await?;
+            }
+            Ok::<_, anyhow::Error>(agent)
+        }));
+    }
+    let mut agents = Vec::new();
+    local
+        .run_until(async {
+            for agent in starting {
+                agents.push(agent.await??);
+            }
+            Ok::<_, anyhow::Error>(())
+        })
+        .await?;
+    let started = Instant::now();
+    let tasks: Vec<_> =
+        agents.into_iter().map(|agent| local.spawn_local(agent.work(human, started + RUN))).collect();
+    let mut all = Vec::new();
+    local
+        .run_until(async {
+            for task in tasks {
+                all.extend(task.await??);
+            }
+            Ok::<_, anyhow::Error>(())
+        })
+        .await?;
+    let per_second = all.len() as f64 / started.elapsed().as_secs_f64();
+    all.sort_unstable();
+    let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied().unwrap_or_default();
+    Ok(Measured { per_second, p50: at(0.5), p99: at(0.99) })
+}

@@ -1,0 +1,101 @@
+//! A real server in a process of its own: development issuer, SQLite file, policy workers.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context as _, Result, anyhow};
+use gantral_core::ids::TenantId;
+use gantral_core::time::UnixMillis;
+use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
+use gantral_policy::WorkerCommand;
+use gantral_server::settings::Setup;
+use gantral_server::{Clock as _, Listening, SystemClock, serve};
+use tokio::sync::watch;
+
+/// The token key of the development issuer, in the data folder.
+const DEV_KEY: &str = "dev-issuer.pem";
+
+/// A server that runs until this is dropped.
+pub struct Server {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pub address: SocketAddr,
+    issuer: DevIssuer,
+}
+
+impl Server {
+    /// Starts this program as a server over a data folder.
+    pub fn start(data: &Path) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve".as_ref(), data.as_os_str()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().context("the server has an output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().parse().with_context(|| format!("the server said `{}`", line.trim()))?;
+        let stdin = child.stdin.take();
+        Ok(Self { child, stdin, address, issuer: issuer(data)? })
+    }
+
+    /// Returns a token of a person of the development directory.
+    pub fn person(&self, name: &str) -> Result<String> {
+        Ok(self.issuer.human_token(name, now())?.expose().to_owned())
+    }
+
+    /// Returns a token of a client of the development directory.
+    pub fn client(&self, name: &str) -> Result<String> {
+        Ok(self.issuer.client_token(name, now())?.expose().to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Closing its input tells the server to stop.
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+fn issuer(data: &Path) -> Result<DevIssuer> {
+    Ok(DevIssuer::new(TokenKey::load_or_generate(&data.join(DEV_KEY))?, DevDirectory::standard()))
+}
+
+/// The whole life of the server process: prints its address, ends when its input closes.
+pub fn run(data: PathBuf) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async move {
+        let issuer = issuer(&data)?;
+        let identity = IdentityConfig { issuers: vec![issuer.config()] };
+        let listening = Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, true).await?;
+        let tenants = [TenantId::parse("dev").map_err(|error| anyhow!("{error}"))?];
+        let setup = Setup {
+            data: &data,
+            tenants: &tenants,
+            identity: &identity,
+            development: true,
+            public_url: listening.url(),
+            worker: WorkerCommand::current_program("policy-worker")?,
+        };
+        let app = setup.app()?;
+        let (stop, stopped) = watch::channel(false);
+        announce(listening.address())?;
+        let serving = tokio::spawn(serve(app, listening, stopped));
+        tokio::task::spawn_blocking(|| std::io::stdin().lock().read_line(&mut String::new())).await??;
+        stop.send(true)?;
+        Ok(serving.await??)
+    })
+}
+
+fn announce(address: SocketAddr) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{address}")?;
+    Ok(stdout.flush()?)
+}
