@@ -5,11 +5,10 @@ use std::sync::Arc;
 use gantral_core::check::Fault;
 use gantral_core::command::{Assignment, AttemptEnd, Command, Decided, Refusal};
 use gantral_core::decide::decide;
-use gantral_core::digest::{CommitmentLabel, Digest, Salt};
-use gantral_core::event::{Actor, Entry, Event, Executor};
-use gantral_core::ids::{AttemptNo, GrantId, InstanceId, Name, TenantId};
-use gantral_core::instance::{Instance, LiveAttempt, Origin};
-use gantral_core::json::{Object, Value};
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_core::event::{Actor, Entry, Executor};
+use gantral_core::ids::{AttemptNo, InstanceId, Name, TenantId};
+use gantral_core::instance::{Instance, LiveAttempt};
 use gantral_core::state::{ExecutorKind, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::{Run, Workflow};
@@ -17,15 +16,15 @@ use gantral_identity::{AttemptBearer, Requester, RunnerIdentity};
 use gantral_store::{Guard, LeaseRow, PAGE_MAX, SealedArtifact};
 
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Engine, Plan};
+use crate::commit::Plan;
+use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
-use crate::loaded::{Loaded, chain, statement};
-use crate::snapshot::{Opened, keep};
+use crate::handover::{Handed, usable_grant};
+use crate::loaded::chain;
+use crate::snapshot::keep;
 
 /// How many tasks a claim looks at before it says that there is nothing: enough to look past those of other teams.
 const CANDIDATES_MAX: usize = PAGE_MAX;
-/// How often an attempt is begun anew when others moved the instance meanwhile.
-const DECISIONS_MAX: usize = 3;
 
 /// What a runner gets to do.
 #[derive(Clone)]
@@ -46,17 +45,6 @@ pub struct Task {
     pub lease_until: UnixMillis,
     /// The whole chain, for the runner to verify before it launches anything.
     pub chain: Vec<SealedArtifact>,
-}
-
-/// The bytes that a process is given, with what opens their commitment.
-#[derive(Clone)]
-pub struct Handed {
-    /// The commitment that the chain carries.
-    pub commitment: Digest,
-    /// Its salt.
-    pub salt: Salt,
-    /// The canonical document.
-    pub bytes: Vec<u8>,
 }
 
 impl Engine {
@@ -324,40 +312,6 @@ impl Engine {
         .map(|_| ())
     }
 
-    /// Returns what the newest attempt was given.
-    ///
-    /// # Errors
-    /// `NotFound` when nothing was, or it was erased; the store's.
-    pub async fn handed(&self, tenant: &TenantId, id: InstanceId) -> Result<Handed, EngineError> {
-        let artifacts = chain(&self.0.store, tenant, id).await?;
-        self.handed_by(tenant, artifacts.iter().rev().map(|artifact| artifact.envelope.as_slice())).await
-    }
-
-    /// Returns what the attempt was given that this write assigned.
-    async fn handed_with(&self, tenant: &TenantId, done: &Done) -> Result<Handed, EngineError> {
-        self.handed_by(tenant, done.receipts.iter().rev().map(|receipt| receipt.envelope.as_slice())).await
-    }
-
-    /// Returns what was handed over by the first assignment among these artifacts.
-    async fn handed_by<'a>(
-        &self,
-        tenant: &TenantId,
-        envelopes: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Handed, EngineError> {
-        let missing = || EngineError::NotFound { what: "the attempt's context" };
-        let mut newest = None;
-        for envelope in envelopes {
-            if let Event::AttemptAssigned(launch) | Event::Resumed(launch) = statement(envelope)?.entry.event
-            {
-                newest = launch.context;
-                break;
-            }
-        }
-        let commitment = newest.ok_or_else(missing)?;
-        let opened = self.opened(tenant, CommitmentLabel::Context, commitment).await?.ok_or_else(missing)?;
-        Ok(Handed { commitment, salt: opened.salt, bytes: opened.plaintext })
-    }
-
     async fn own_attempt(
         &self,
         actor: &Actor,
@@ -389,79 +343,6 @@ impl Engine {
         let freeze = self.0.registry.freeze(tenant).await?;
         if freeze.frozen { Err(EngineError::Frozen) } else { Ok(freeze.epoch) }
     }
-
-    /// Returns the canonical document that the process of an attempt is given.
-    async fn context(&self, loaded: &Loaded, attempt: AttemptNo) -> Result<Vec<u8>, EngineError> {
-        let instance = &loaded.instance;
-        let tenant = &instance.identity.tenant;
-        let input = match instance.created.context {
-            None => None,
-            Some(commitment) => match self.opened(tenant, CommitmentLabel::Context, commitment).await? {
-                Some(opened) => Some(opened.document()?),
-                None => {
-                    return Err(EngineError::NotFound { what: "the instance's input, which was erased," });
-                }
-            },
-        };
-        let grant = match usable_grant(instance, attempt) {
-            None => None,
-            Some(id) => Some(self.grant_document(instance, id).await?),
-        };
-        let outcomes = instance.consumptions.iter().map(|(id, consumption)| {
-            let status = consumption.outcome.map(|outcome| outcome.as_str());
-            Value::Object(Object::new().with("grant_id", id.to_string()).with("status", status))
-        });
-        let object = Object::new()
-            .with("attempt", attempt.0)
-            .with("grant", grant)
-            .with("input", input)
-            .with("instance_id", instance.identity.instance.to_string())
-            .with("outcomes", Value::Array(outcomes.collect()))
-            .with("session_id", instance.created.session.as_ref().map(|session| session.as_str()))
-            .with("trigger", instance.created.trigger.as_ref().map(Name::as_str))
-            .with(
-                "workflow",
-                Object::new()
-                    .with("id", loaded.workflow.id.as_str())
-                    .with("version", loaded.workflow.version.as_str()),
-            );
-        Ok(Value::Object(object).to_canonical())
-    }
-
-    /// Returns a grant with the action that it permits and the salt that opens its commitment.
-    pub(crate) async fn grant_document(
-        &self,
-        instance: &Instance,
-        id: GrantId,
-    ) -> Result<Value, EngineError> {
-        let grant = instance.grants.get(&id).ok_or(EngineError::NotFound { what: "the grant" })?;
-        let erased = EngineError::NotFound { what: "the approved action, which was erased," };
-        let tenant = &instance.identity.tenant;
-        let opened: Opened =
-            self.opened(tenant, CommitmentLabel::Action, grant.action).await?.ok_or(erased)?;
-        let (gate, overridden) = match &grant.origin {
-            Origin::Policy { .. } => (None, false),
-            Origin::Humans(origin) => (Some(origin.gate.to_string()), origin.overridden),
-        };
-        let object = Object::new()
-            .with("action", opened.document()?)
-            .with("action_commitment", grant.action.to_hex())
-            .with("action_salt", opened.salt.to_hex())
-            .with("expires_at", grant.expires_at.to_text())
-            .with("gate_id", gate)
-            .with("grant_id", id.to_string())
-            .with("overridden", overridden);
-        Ok(Value::Object(object))
-    }
-}
-
-/// The grant of humans that an attempt may consume once it has attached: also that of an attempt that was lost before
-/// it consumed.
-fn usable_grant(instance: &Instance, attempt: AttemptNo) -> Option<GrantId> {
-    instance.grants.iter().find_map(|(id, grant)| match &grant.origin {
-        Origin::Humans(origin) if attempt > origin.retired => Some(*id),
-        Origin::Humans(_) | Origin::Policy { .. } => None,
-    })
 }
 
 /// Ends what still stands, assigns and attaches: the steps of one commit, each decided over the one before.

@@ -17,12 +17,10 @@ use gantral_store::Guard;
 
 use crate::advice::{Advised, AskFacts};
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Engine, Plan};
+use crate::commit::Plan;
+use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::snapshot::keep;
-
-/// How often an ask or a consumption is decided anew.
-const DECISIONS_MAX: usize = 3;
 
 /// One ask, as it comes in.
 #[derive(Debug, Clone)]

@@ -12,7 +12,8 @@ use gantral_core::state::Mode;
 use gantral_identity::Requester;
 
 use crate::answer::Done;
-use crate::engine::{Call, Engine, Plan};
+use crate::commit::Plan;
+use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 use crate::policy_input::Trigger;
 use crate::snapshot::keep;

@@ -15,14 +15,13 @@ use gantral_store::Effect;
 
 use crate::actors::token_evidence;
 use crate::answer::{Answer, Done};
-use crate::engine::{Call, Engine, Plan};
+use crate::commit::Plan;
+use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::snapshot::keep;
 
 /// The longest justification, in bytes.
 pub const JUSTIFICATION_BYTES_MAX: usize = 16 << 10;
-/// How often a decision is decided anew.
-const DECISIONS_MAX: usize = 3;
 
 /// One decision, as it comes in.
 #[derive(Debug, Clone)]

@@ -1,41 +1,32 @@
-//! The engine itself: opening an instance, sealing what is due, and committing what was decided.
+//! The engine itself: how it is set up, and how an instance is held, brought up to the present and decided upon.
 
 use std::sync::Arc;
 
-use gantral_core::command::{Decided, Refusal};
-use gantral_core::decide::{due, next_due};
+use gantral_core::command::Decided;
+use gantral_core::decide::due;
 use gantral_core::digest::Digest;
-use gantral_core::event::{Actor, Entry, Identity};
-use gantral_core::ids::{ActorId, InstanceId, LogOrigin, Name, TenantId};
-use gantral_core::instance::Instance;
+use gantral_core::event::Actor;
+use gantral_core::ids::{ActorId, InstanceId, LogOrigin, TenantId};
 use gantral_core::state::{ActorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_core::workflow::Workflow;
 use gantral_evidence::keys::PublicKey;
-use gantral_evidence::seal::{Sealed, Unsigned};
-use gantral_evidence::statement::Statement;
-use gantral_store::{
-    Append, AppendOutcome, Effect, Guard, Head, IdempotencyAnswer, IdempotencyLookup, IdempotencyRow,
-    IdempotencyScope, InstanceIndex, InstanceRow, ModeCode, SealedArtifact, StateCode, Store,
-};
+use gantral_store::{IdempotencyScope, StateCode, Store};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::answer::{Answer, Done, Receipt};
-use crate::effects::effects;
+use crate::answer::{Answer, Done};
+use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
-use crate::loaded::{Loaded, Slots, chain, fold, open, since};
+use crate::loaded::{Loaded, Slots, chain, fold};
 use crate::policy_point::PolicyPoint;
 use crate::registry::Registry;
-use crate::signer::{Signer, SigningContext};
+use crate::signer::Signer;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
-const DECISIONS_MAX: usize = 3;
+pub(crate) const DECISIONS_MAX: usize = 3;
 /// How many due steps may follow each other before one command.
 const DUE_STEPS_MAX: usize = 8;
-/// How long an idempotency key answers again.
-const KEY_LIFETIME: DurationMs = DurationMs::from_secs(24 * 3_600);
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -90,35 +81,14 @@ pub(crate) struct Inner {
     pub(crate) policy: Arc<dyn PolicyPoint>,
     pub(crate) config: EngineConfig,
     pub(crate) registry: Registry,
-    slots: Slots,
-    semantics: Digest,
+    pub(crate) slots: Slots,
+    pub(crate) semantics: Digest,
     system: Actor,
 }
 
 /// An instance that is held for one command.
 pub(crate) struct Held {
     pub(crate) guard: OwnedMutexGuard<Option<Loaded>>,
-}
-
-/// What one command wants to commit.
-#[derive(Default)]
-pub(crate) struct Plan {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) snapshots: Vec<Effect>,
-    pub(crate) guards: Vec<Guard>,
-    /// The name of the action, for the row of a gate that opens.
-    pub(crate) action: Option<Name>,
-    pub(crate) call_key: Option<Digest>,
-}
-
-/// What came of trying to commit.
-pub(crate) enum Commit {
-    /// This command is durable.
-    Done(Done),
-    /// The same request was carried out before: this is its answer, and nothing new was written.
-    Replayed(Done),
-    Moved,
-    GuardFailed(Guard),
 }
 
 impl Engine {
@@ -242,289 +212,10 @@ impl Engine {
         Err(EngineError::Conflict)
     }
 
-    /// Commits what was decided. A refusal that stands beside sealed events is returned after they are durable.
-    pub(crate) async fn settle(
-        &self,
-        held: &mut Held,
-        call: &mut Call,
-        decided: Decided,
-        plan: Plan,
-        answer: Answer,
-    ) -> Result<Commit, EngineError> {
-        let Decided { events, refusal } = decided;
-        // Nothing would be appended under the key, so it is looked up here: a repetition gets the answer that it was
-        // given first, and seals no refusal beside it.
-        if refusal.is_some() || events.is_empty() {
-            let tenant = held.loaded()?.instance.identity.tenant.clone();
-            if let Some(first) = self.lookup(call, &tenant).await? {
-                return Ok(Commit::Replayed(self.replayed(&tenant, first).await?));
-            }
-        }
-        if events.is_empty() {
-            if let Some(refusal) = refusal {
-                return Err(refusal.into());
-            }
-            let loaded = held.loaded()?;
-            let (instance, state) = (loaded.instance.identity.instance, loaded.instance.state());
-            return Ok(Commit::Done(Done { instance, state, answer, receipts: Vec::new() }));
-        }
-        let key = if refusal.is_some() { None } else { call.key.clone() };
-        let plan = Plan { entries: events, ..plan };
-        let commit = self.commit(held, &mut call.fresh, call.now, plan, key.as_ref(), answer).await?;
-        match (commit, refusal) {
-            (Commit::Done(_), Some(refusal)) => Err(refusal.into()),
-            (commit, _) => Ok(commit),
-        }
-    }
-
-    /// Gives the first answer again when a command that failed is the repetition of one that was carried out.
-    ///
-    /// Where the store failed or its record is damaged, nothing is looked up: what a failing store says now may not be
-    /// durable.
-    pub(crate) async fn first_answer(
-        &self,
-        call: &Call,
-        tenant: &TenantId,
-        id: InstanceId,
-        result: Result<Done, EngineError>,
-    ) -> Result<Done, EngineError> {
-        let error = match result {
-            Ok(done) => return Ok(done),
-            Err(error @ (EngineError::Store(_) | EngineError::Damaged { .. } | EngineError::KeyReused)) => {
-                return Err(error);
-            }
-            Err(error) => error,
-        };
-        match self.lookup(call, tenant).await? {
-            Some(first) if first.instance == id => self.replayed(tenant, first).await,
-            Some(_) | None => Err(error),
-        }
-    }
-
-    /// Finds the first answer to the request's key.
-    ///
-    /// # Errors
-    /// `KeyReused` when the key was used with another body.
-    pub(crate) async fn lookup(
-        &self,
-        call: &Call,
-        tenant: &TenantId,
-    ) -> Result<Option<IdempotencyAnswer>, EngineError> {
-        let Some(key) = &call.key else { return Ok(None) };
-        match self.0.store.lookup_idempotency(tenant, &key.scope, key.body, call.now).await? {
-            IdempotencyLookup::Fresh => Ok(None),
-            IdempotencyLookup::Replayed(answer) => Ok(Some(answer)),
-            IdempotencyLookup::KeyReused => Err(EngineError::KeyReused),
-        }
-    }
-
-    pub(crate) async fn replayed(
-        &self,
-        tenant: &TenantId,
-        first: IdempotencyAnswer,
-    ) -> Result<Done, EngineError> {
-        let unreadable = || EngineError::Damaged { what: "a recorded answer cannot be read".to_owned() };
-        let (state, answer) = Answer::decode(&first.answer).ok_or_else(unreadable)?;
-        let count = first.last_sequence.saturating_sub(first.first_sequence).saturating_add(1);
-        let limit = usize::try_from(count).map_err(|_| unreadable())?;
-        let artifacts = self.0.store.chain(tenant, first.instance, first.first_sequence, limit).await?;
-        let mut receipts = Vec::new();
-        for artifact in &artifacts {
-            receipts.push(Receipt::of(artifact, &open(artifact)?.entry));
-        }
-        Ok(Done { instance: first.instance, state, answer, receipts })
-    }
-
-    /// Seals entries and appends them in one transaction. On anything but `Done`, and when the caller stops waiting, the
-    /// slot is empty afterwards.
-    pub(crate) async fn commit(
-        &self,
-        held: &mut Held,
-        fresh: &mut Fresh,
-        now: UnixMillis,
-        plan: Plan,
-        key: Option<&RequestKey>,
-        answer: Answer,
-    ) -> Result<Commit, EngineError> {
-        let Some(mut loaded) = held.guard.take() else { return Err(EngineError::Conflict) };
-        let expected = loaded.head;
-        let (artifacts, receipts) = self.seal_all(&mut loaded, fresh, &plan.entries).await?;
-        let append = self.append_of(&loaded, Some(expected), artifacts, plan, now, key, &answer);
-        match self.0.store.append(append).await? {
-            AppendOutcome::Committed => {
-                let (instance, state) = (loaded.instance.identity.instance, loaded.instance.state());
-                *held.guard = Some(loaded);
-                Ok(Commit::Done(Done { instance, state, answer, receipts }))
-            }
-            AppendOutcome::Moved(_) => Ok(Commit::Moved),
-            AppendOutcome::GuardFailed(guard) => {
-                self.0.registry.forget(&loaded.instance.identity.tenant, &guard);
-                Ok(Commit::GuardFailed(guard))
-            }
-            AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
-            AppendOutcome::Replayed(first) => {
-                let tenant = loaded.instance.identity.tenant.clone();
-                Ok(Commit::Replayed(self.replayed(&tenant, first).await?))
-            }
-            AppendOutcome::KeyReused => Err(EngineError::KeyReused),
-        }
-    }
-
-    /// Creates an instance: the first append of its chain.
-    pub(crate) async fn create_chain(
-        &self,
-        call: &mut Call,
-        identity: Identity,
-        workflow: Arc<Workflow>,
-        plan: Plan,
-    ) -> Result<Done, EngineError> {
-        let Some(first) = plan.entries.first() else { return Err(EngineError::Conflict) };
-        let defect = |faults: Vec<_>| Refusal::Defect {
-            fault: faults.first().copied().unwrap_or(gantral_core::check::Fault::State),
-        };
-        let instance = Instance::begin(identity.clone(), first).map_err(defect)?;
-        let sealed = self.seal_entry(&identity, first, None, None, State::Created, &mut call.fresh).await?;
-        let artifact = SealedArtifact { sequence: 0, hash: sealed.hash, envelope: sealed.envelope };
-        let receipts = vec![Receipt::of(&artifact, first)];
-        let head = artifact.head();
-        let row =
-            InstanceRow { id: identity.instance, head, index: first_index(&instance, &workflow, first.at) };
-        let (tenant, id) = (identity.tenant.clone(), identity.instance);
-        let loaded = Loaded { instance, head, workflow, row, waiting_since: None };
-        let key = call.key.clone();
-        let append =
-            self.append_of(&loaded, None, vec![artifact], plan, call.now, key.as_ref(), &Answer::Recorded);
-        // Held from before the append: a runner may claim the instance as soon as it is durable, and what it folded then
-        // must not be replaced by this older state.
-        let mut slot = self.0.slots.slot(&tenant, id).lock_owned().await;
-        match self.0.store.append(append).await? {
-            AppendOutcome::Committed => {
-                *slot = Some(loaded);
-                Ok(Done { instance: id, state: State::Created, answer: Answer::Recorded, receipts })
-            }
-            AppendOutcome::Replayed(first) => self.replayed(&tenant, first).await,
-            AppendOutcome::KeyReused => Err(EngineError::KeyReused),
-            AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
-            AppendOutcome::Moved(_) | AppendOutcome::GuardFailed(_) => Err(EngineError::Conflict),
-        }
-    }
-
-    async fn seal_all(
-        &self,
-        loaded: &mut Loaded,
-        fresh: &mut Fresh,
-        entries: &[Entry],
-    ) -> Result<(Vec<SealedArtifact>, Vec<Receipt>), EngineError> {
-        let mut artifacts = Vec::with_capacity(entries.len());
-        let mut receipts = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let before = loaded.instance.state();
-            let to = gantral_core::table::successor(Some(before), entry.event.kind(), entry.actor.kind)
-                .map_err(|_| Refusal::Defect { fault: gantral_core::check::Fault::State })?;
-            let identity = loaded.instance.identity.clone();
-            let sealed =
-                self.seal_entry(&identity, entry, Some(loaded.head), Some(before), to, fresh).await?;
-            loaded.instance.apply(entry, sealed.hash).map_err(|faults| Refusal::Defect {
-                fault: faults.first().copied().unwrap_or(gantral_core::check::Fault::State),
-            })?;
-            loaded.waiting_since = since(loaded.waiting_since, entry);
-            let sequence = loaded.head.sequence.saturating_add(1);
-            let artifact = SealedArtifact { sequence, hash: sealed.hash, envelope: sealed.envelope };
-            loaded.head = artifact.head();
-            receipts.push(Receipt::of(&artifact, entry));
-            artifacts.push(artifact);
-        }
-        Ok((artifacts, receipts))
-    }
-
-    async fn seal_entry(
-        &self,
-        identity: &Identity,
-        entry: &Entry,
-        head: Option<Head>,
-        from_state: Option<State>,
-        state: State,
-        fresh: &mut Fresh,
-    ) -> Result<Sealed, EngineError> {
-        let statement = Statement {
-            artifact_id: fresh.artifact(entry.at),
-            identity: identity.clone(),
-            sequence: head.map_or(0, |head| head.sequence.saturating_add(1)),
-            previous: head.map(|head| head.hash),
-            semantics: self.0.semantics,
-            from_state,
-            state,
-            entry: entry.clone(),
-            anchor: None,
-            blind: fresh.bytes32(),
-        };
-        let unsigned = Unsigned::of(&statement)?;
-        let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
-        Ok(unsigned.signed(self.0.signer.public_key().id(), &signature))
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one append is made of exactly these; a struct would only rename them"
-    )]
-    fn append_of(
-        &self,
-        loaded: &Loaded,
-        expected: Option<Head>,
-        artifacts: Vec<SealedArtifact>,
-        plan: Plan,
-        now: UnixMillis,
-        key: Option<&RequestKey>,
-        answer: &Answer,
-    ) -> Append {
-        let instance = &loaded.instance;
-        let mut all = plan.snapshots;
-        all.extend(effects(&plan.entries, instance, &loaded.workflow, plan.action.as_ref()));
-        let index = InstanceIndex {
-            state: state_code(instance.state()),
-            waiting_since: loaded.waiting_since,
-            due_at: next_due(instance),
-            call_key: plan.call_key.or(loaded.row.index.call_key),
-            open: !instance.state().is_final(),
-            ..loaded.row.index.clone()
-        };
-        Append {
-            tenant: instance.identity.tenant.clone(),
-            instance: instance.identity.instance,
-            expected,
-            artifacts,
-            index,
-            guards: plan.guards,
-            effects: all,
-            idempotency: key.map(|key| IdempotencyRow {
-                scope: key.scope.clone(),
-                body: key.body,
-                status: 200,
-                answer: answer.encode(instance.state()),
-                now,
-                expires_at: now.plus(KEY_LIFETIME),
-            }),
-        }
-    }
-
     /// Returns the log that a tenant's artifacts belong to.
     pub(crate) fn origin(&self, tenant: &TenantId) -> Result<LogOrigin, EngineError> {
         LogOrigin::parse(&format!("{tenant}/{}", self.0.config.log_suffix))
             .map_err(|error| EngineError::Damaged { what: error.to_string() })
-    }
-}
-
-impl Commit {
-    /// Returns the answer to the caller; `None` when the command is to be decided anew.
-    ///
-    /// # Errors
-    /// `LeaseLost`, which no new decision heals.
-    pub(crate) fn answered(self) -> Result<Option<Done>, EngineError> {
-        match self {
-            Self::Done(done) | Self::Replayed(done) => Ok(Some(done)),
-            Self::GuardFailed(Guard::Lease { .. }) => Err(EngineError::LeaseLost),
-            Self::Moved | Self::GuardFailed(_) => Ok(None),
-        }
     }
 }
 
@@ -542,21 +233,4 @@ pub const fn state_code(state: State) -> StateCode {
 /// Returns the state of a store's code.
 pub fn state_of(code: StateCode) -> Option<State> {
     State::ALL.iter().copied().find(|state| state_code(*state) == code)
-}
-
-fn first_index(instance: &Instance, workflow: &Workflow, at: UnixMillis) -> InstanceIndex {
-    InstanceIndex {
-        state: state_code(State::Created),
-        mode: ModeCode(instance.weakest_mode as u8),
-        team: workflow.team.clone(),
-        workflow: workflow.id.clone(),
-        workflow_version: workflow.digest,
-        session: instance.created.session.clone(),
-        created_by: instance.created_by.clone(),
-        created_at: at,
-        waiting_since: None,
-        due_at: None,
-        call_key: None,
-        open: true,
-    }
 }

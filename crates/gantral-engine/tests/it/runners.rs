@@ -104,6 +104,23 @@ async fn a_resume_is_claimed_after_the_old_attempts_lease_has_ended() {
 }
 
 #[tokio::test]
+async fn what_humans_granted_is_handed_on_when_the_attempt_that_had_it_was_lost_before_it_acted() {
+    let mut script = Script::begin(RUN, 8).await;
+    let given = |task: &Task| {
+        let text = String::from_utf8(task.context.bytes.clone()).unwrap();
+        text.contains(&script.learned.grant.unwrap().to_string())
+    };
+    lost(&script).await;
+    let task = claim(&script).await.unwrap().expect("another attempt follows a lost one");
+    assert!(task.resumed && given(&task));
+    script.learned.attempt = task.attempt.0;
+    for step in [Step::Consume, Step::Report, Step::End(0)] {
+        script.step(step).await.unwrap();
+    }
+    script.is_valid().await;
+}
+
+#[tokio::test]
 async fn a_heartbeat_keeps_an_attempt_until_it_comes_too_late() {
     let script = Script::begin(RUN, 3).await;
     let (world, id) = (&script.world, script.id());

@@ -1,0 +1,291 @@
+//! Committing what was decided: sealed, appended with everything that belongs to it, or nothing of it.
+
+use std::sync::Arc;
+
+use gantral_core::check::Fault;
+use gantral_core::command::{Decided, Refusal};
+use gantral_core::decide::next_due;
+use gantral_core::digest::Digest;
+use gantral_core::event::{Entry, Identity};
+use gantral_core::ids::Name;
+use gantral_core::instance::Instance;
+use gantral_core::state::State;
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_core::workflow::Workflow;
+use gantral_evidence::seal::{Sealed, Unsigned};
+use gantral_evidence::statement::Statement;
+use gantral_store::{
+    Append, AppendOutcome, Effect, Guard, Head, IdempotencyRow, InstanceIndex, InstanceRow, ModeCode,
+    SealedArtifact,
+};
+
+use crate::answer::{Answer, Done, Receipt};
+use crate::effects::effects;
+use crate::engine::{Call, Engine, Held, RequestKey, state_code};
+use crate::error::EngineError;
+use crate::fresh::Fresh;
+use crate::loaded::{Loaded, since};
+use crate::signer::SigningContext;
+
+/// How long an idempotency key answers again.
+const KEY_LIFETIME: DurationMs = DurationMs::from_secs(24 * 3_600);
+
+/// What one command wants to commit.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) snapshots: Vec<Effect>,
+    pub(crate) guards: Vec<Guard>,
+    /// The name of the action, for the row of a gate that opens.
+    pub(crate) action: Option<Name>,
+    pub(crate) call_key: Option<Digest>,
+}
+
+/// What came of trying to commit.
+pub(crate) enum Commit {
+    /// This command is durable.
+    Done(Done),
+    /// The same request was carried out before: this is its answer, and nothing new was written.
+    Replayed(Done),
+    Moved,
+    GuardFailed(Guard),
+}
+
+impl Engine {
+    /// Commits what was decided. A refusal that stands beside sealed events is returned after they are durable.
+    pub(crate) async fn settle(
+        &self,
+        held: &mut Held,
+        call: &mut Call,
+        decided: Decided,
+        plan: Plan,
+        answer: Answer,
+    ) -> Result<Commit, EngineError> {
+        let Decided { events, refusal } = decided;
+        // Nothing would be appended under the key, so it is looked up here: a repetition gets the answer that it was
+        // given first, and seals no refusal beside it.
+        if refusal.is_some() || events.is_empty() {
+            let tenant = held.loaded()?.instance.identity.tenant.clone();
+            if let Some(first) = self.lookup(call, &tenant).await? {
+                return Ok(Commit::Replayed(self.replayed(&tenant, first).await?));
+            }
+        }
+        if events.is_empty() {
+            if let Some(refusal) = refusal {
+                return Err(refusal.into());
+            }
+            let loaded = held.loaded()?;
+            let (instance, state) = (loaded.instance.identity.instance, loaded.instance.state());
+            return Ok(Commit::Done(Done { instance, state, answer, receipts: Vec::new() }));
+        }
+        let key = if refusal.is_some() { None } else { call.key.clone() };
+        let plan = Plan { entries: events, ..plan };
+        let commit = self.commit(held, &mut call.fresh, call.now, plan, key.as_ref(), answer).await?;
+        match (commit, refusal) {
+            (Commit::Done(_), Some(refusal)) => Err(refusal.into()),
+            (commit, _) => Ok(commit),
+        }
+    }
+
+    /// Seals entries and appends them in one transaction. On anything but `Done`, and when the caller stops waiting, the
+    /// slot is empty afterwards.
+    pub(crate) async fn commit(
+        &self,
+        held: &mut Held,
+        fresh: &mut Fresh,
+        now: UnixMillis,
+        plan: Plan,
+        key: Option<&RequestKey>,
+        answer: Answer,
+    ) -> Result<Commit, EngineError> {
+        let Some(mut loaded) = held.guard.take() else { return Err(EngineError::Conflict) };
+        let expected = loaded.head;
+        let (artifacts, receipts) = self.seal_all(&mut loaded, fresh, &plan.entries).await?;
+        let append = self.append_of(&loaded, Some(expected), artifacts, plan, now, key, &answer);
+        match self.0.store.append(append).await? {
+            AppendOutcome::Committed => {
+                let (instance, state) = (loaded.instance.identity.instance, loaded.instance.state());
+                *held.guard = Some(loaded);
+                Ok(Commit::Done(Done { instance, state, answer, receipts }))
+            }
+            AppendOutcome::Moved(_) => Ok(Commit::Moved),
+            AppendOutcome::GuardFailed(guard) => {
+                self.0.registry.forget(&loaded.instance.identity.tenant, &guard);
+                Ok(Commit::GuardFailed(guard))
+            }
+            AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
+            AppendOutcome::Replayed(first) => {
+                let tenant = loaded.instance.identity.tenant.clone();
+                Ok(Commit::Replayed(self.replayed(&tenant, first).await?))
+            }
+            AppendOutcome::KeyReused => Err(EngineError::KeyReused),
+        }
+    }
+
+    /// Creates an instance: the first append of its chain.
+    pub(crate) async fn create_chain(
+        &self,
+        call: &mut Call,
+        identity: Identity,
+        workflow: Arc<Workflow>,
+        plan: Plan,
+    ) -> Result<Done, EngineError> {
+        let Some(first) = plan.entries.first() else { return Err(EngineError::Conflict) };
+        let defect =
+            |faults: Vec<_>| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) };
+        let instance = Instance::begin(identity.clone(), first).map_err(defect)?;
+        let sealed = self.seal_entry(&identity, first, None, None, State::Created, &mut call.fresh).await?;
+        let artifact = SealedArtifact { sequence: 0, hash: sealed.hash, envelope: sealed.envelope };
+        let receipts = vec![Receipt::of(&artifact, first)];
+        let head = artifact.head();
+        let row =
+            InstanceRow { id: identity.instance, head, index: first_index(&instance, &workflow, first.at) };
+        let (tenant, id) = (identity.tenant.clone(), identity.instance);
+        let loaded = Loaded { instance, head, workflow, row, waiting_since: None };
+        let key = call.key.clone();
+        let append =
+            self.append_of(&loaded, None, vec![artifact], plan, call.now, key.as_ref(), &Answer::Recorded);
+        // Held from before the append: a runner may claim the instance as soon as it is durable, and what it folded then
+        // must not be replaced by this older state.
+        let mut slot = self.0.slots.slot(&tenant, id).lock_owned().await;
+        match self.0.store.append(append).await? {
+            AppendOutcome::Committed => {
+                *slot = Some(loaded);
+                Ok(Done { instance: id, state: State::Created, answer: Answer::Recorded, receipts })
+            }
+            AppendOutcome::Replayed(first) => self.replayed(&tenant, first).await,
+            AppendOutcome::KeyReused => Err(EngineError::KeyReused),
+            AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
+            AppendOutcome::Moved(_) | AppendOutcome::GuardFailed(_) => Err(EngineError::Conflict),
+        }
+    }
+
+    async fn seal_all(
+        &self,
+        loaded: &mut Loaded,
+        fresh: &mut Fresh,
+        entries: &[Entry],
+    ) -> Result<(Vec<SealedArtifact>, Vec<Receipt>), EngineError> {
+        let mut artifacts = Vec::with_capacity(entries.len());
+        let mut receipts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let before = loaded.instance.state();
+            let to = gantral_core::table::successor(Some(before), entry.event.kind(), entry.actor.kind)
+                .map_err(|_| Refusal::Defect { fault: Fault::State })?;
+            let identity = loaded.instance.identity.clone();
+            let sealed =
+                self.seal_entry(&identity, entry, Some(loaded.head), Some(before), to, fresh).await?;
+            loaded.instance.apply(entry, sealed.hash).map_err(|faults| Refusal::Defect {
+                fault: faults.first().copied().unwrap_or(Fault::State),
+            })?;
+            loaded.waiting_since = since(loaded.waiting_since, entry);
+            let sequence = loaded.head.sequence.saturating_add(1);
+            let artifact = SealedArtifact { sequence, hash: sealed.hash, envelope: sealed.envelope };
+            loaded.head = artifact.head();
+            receipts.push(Receipt::of(&artifact, entry));
+            artifacts.push(artifact);
+        }
+        Ok((artifacts, receipts))
+    }
+
+    async fn seal_entry(
+        &self,
+        identity: &Identity,
+        entry: &Entry,
+        head: Option<Head>,
+        from_state: Option<State>,
+        state: State,
+        fresh: &mut Fresh,
+    ) -> Result<Sealed, EngineError> {
+        let statement = Statement {
+            artifact_id: fresh.artifact(entry.at),
+            identity: identity.clone(),
+            sequence: head.map_or(0, |head| head.sequence.saturating_add(1)),
+            previous: head.map(|head| head.hash),
+            semantics: self.0.semantics,
+            from_state,
+            state,
+            entry: entry.clone(),
+            anchor: None,
+            blind: fresh.bytes32(),
+        };
+        let unsigned = Unsigned::of(&statement)?;
+        let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
+        Ok(unsigned.signed(self.0.signer.public_key().id(), &signature))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one append is made of exactly these; a struct would only rename them"
+    )]
+    fn append_of(
+        &self,
+        loaded: &Loaded,
+        expected: Option<Head>,
+        artifacts: Vec<SealedArtifact>,
+        plan: Plan,
+        now: UnixMillis,
+        key: Option<&RequestKey>,
+        answer: &Answer,
+    ) -> Append {
+        let instance = &loaded.instance;
+        let mut all = plan.snapshots;
+        all.extend(effects(&plan.entries, instance, &loaded.workflow, plan.action.as_ref()));
+        let index = InstanceIndex {
+            state: state_code(instance.state()),
+            waiting_since: loaded.waiting_since,
+            due_at: next_due(instance),
+            call_key: plan.call_key.or(loaded.row.index.call_key),
+            open: !instance.state().is_final(),
+            ..loaded.row.index.clone()
+        };
+        Append {
+            tenant: instance.identity.tenant.clone(),
+            instance: instance.identity.instance,
+            expected,
+            artifacts,
+            index,
+            guards: plan.guards,
+            effects: all,
+            idempotency: key.map(|key| IdempotencyRow {
+                scope: key.scope.clone(),
+                body: key.body,
+                status: 200,
+                answer: answer.encode(instance.state()),
+                now,
+                expires_at: now.plus(KEY_LIFETIME),
+            }),
+        }
+    }
+}
+
+impl Commit {
+    /// Returns the answer to the caller; `None` when the command is to be decided anew.
+    ///
+    /// # Errors
+    /// `LeaseLost`, which no new decision heals.
+    pub(crate) fn answered(self) -> Result<Option<Done>, EngineError> {
+        match self {
+            Self::Done(done) | Self::Replayed(done) => Ok(Some(done)),
+            Self::GuardFailed(Guard::Lease { .. }) => Err(EngineError::LeaseLost),
+            Self::Moved | Self::GuardFailed(_) => Ok(None),
+        }
+    }
+}
+
+fn first_index(instance: &Instance, workflow: &Workflow, at: UnixMillis) -> InstanceIndex {
+    InstanceIndex {
+        state: state_code(State::Created),
+        mode: ModeCode(instance.weakest_mode as u8),
+        team: workflow.team.clone(),
+        workflow: workflow.id.clone(),
+        workflow_version: workflow.digest,
+        session: instance.created.session.clone(),
+        created_by: instance.created_by.clone(),
+        created_at: at,
+        waiting_since: None,
+        due_at: None,
+        call_key: None,
+        open: true,
+    }
+}

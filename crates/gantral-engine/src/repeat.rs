@@ -1,0 +1,69 @@
+//! Repetitions: a request under the key of one that was carried out gets the answer that was given first.
+
+use gantral_core::ids::{InstanceId, TenantId};
+use gantral_store::{IdempotencyAnswer, IdempotencyLookup};
+
+use crate::answer::{Answer, Done, Receipt};
+use crate::engine::{Call, Engine};
+use crate::error::EngineError;
+use crate::loaded::open;
+
+impl Engine {
+    /// Gives the first answer again when a command that failed is the repetition of one that was carried out.
+    ///
+    /// Where the store failed or its record is damaged, nothing is looked up: what a failing store says now may not be
+    /// durable.
+    pub(crate) async fn first_answer(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        id: InstanceId,
+        result: Result<Done, EngineError>,
+    ) -> Result<Done, EngineError> {
+        let error = match result {
+            Ok(done) => return Ok(done),
+            Err(error @ (EngineError::Store(_) | EngineError::Damaged { .. } | EngineError::KeyReused)) => {
+                return Err(error);
+            }
+            Err(error) => error,
+        };
+        match self.lookup(call, tenant).await? {
+            Some(first) if first.instance == id => self.replayed(tenant, first).await,
+            Some(_) | None => Err(error),
+        }
+    }
+
+    /// Finds the first answer to the request's key.
+    ///
+    /// # Errors
+    /// `KeyReused` when the key was used with another body.
+    pub(crate) async fn lookup(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+    ) -> Result<Option<IdempotencyAnswer>, EngineError> {
+        let Some(key) = &call.key else { return Ok(None) };
+        match self.0.store.lookup_idempotency(tenant, &key.scope, key.body, call.now).await? {
+            IdempotencyLookup::Fresh => Ok(None),
+            IdempotencyLookup::Replayed(answer) => Ok(Some(answer)),
+            IdempotencyLookup::KeyReused => Err(EngineError::KeyReused),
+        }
+    }
+
+    pub(crate) async fn replayed(
+        &self,
+        tenant: &TenantId,
+        first: IdempotencyAnswer,
+    ) -> Result<Done, EngineError> {
+        let unreadable = || EngineError::Damaged { what: "a recorded answer cannot be read".to_owned() };
+        let (state, answer) = Answer::decode(&first.answer).ok_or_else(unreadable)?;
+        let count = first.last_sequence.saturating_sub(first.first_sequence).saturating_add(1);
+        let limit = usize::try_from(count).map_err(|_| unreadable())?;
+        let artifacts = self.0.store.chain(tenant, first.instance, first.first_sequence, limit).await?;
+        let mut receipts = Vec::new();
+        for artifact in &artifacts {
+            receipts.push(Receipt::of(artifact, &open(artifact)?.entry));
+        }
+        Ok(Done { instance: first.instance, state, answer, receipts })
+    }
+}
