@@ -63,16 +63,25 @@ pub struct Consume {
     pub grant: GrantId,
     /// Commitment of the action that is about to start.
     pub action: Digest,
-    /// Commitment of the input that was evaluated for this consumption, for a gate that it may open.
+    /// Commitment of the input that was evaluated under the version in force, for a gate that it may open.
     pub context: Digest,
     /// The evaluation under the gate's own version, when that is another than the current one.
-    pub under_gate: Option<Advice>,
+    pub under_gate: Option<UnderGate>,
     /// The evaluation under the version in force.
     pub under_current: Advice,
     /// Who executes.
     pub consumer: Consumer,
     /// A fresh gate, used when the votes do not suffice.
     pub gate: GateId,
+}
+
+/// An evaluation under the version that a gate was asked under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnderGate {
+    /// What it came to.
+    pub advice: Advice,
+    /// Commitment of the input that was evaluated, for a gate that it may open.
+    pub context: Digest,
 }
 
 /// How an attempt is assigned.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantral_core::action::{Action, ActionError};
-use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal};
+use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal, UnderGate};
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Asked, Event, EvidenceRef, Executor, Outcome};
@@ -180,13 +180,15 @@ impl Engine {
             }
             Origin::Humans(_) | Origin::Policy { .. } => None,
         };
-        let reasons = under_current.reasons;
+        let mut reasons = under_current.reasons;
+        reasons.extend(under_gate.iter().flat_map(|advised| advised.reasons.iter().cloned()));
         let consume = Consume {
             attempt: scope.attempt,
             grant: grant_id,
             action: commitment,
             context: under_current.context,
-            under_gate: under_gate.map(|advised| advised.advice),
+            under_gate: under_gate
+                .map(|advised| UnderGate { advice: advised.advice, context: advised.context }),
             under_current: under_current.advice,
             consumer,
             gate: call.fresh.gate(),

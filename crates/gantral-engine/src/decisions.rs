@@ -283,8 +283,9 @@ fn role_for(approver: &Approver, gate: &Gate, request: &DecisionRequest) -> Resu
     let roles = gate.rule.roles();
     let may_now = |role: &&Role| gate.rule.is_eligible(role, gate.votes.iter());
     let chosen = held.iter().find(may_now).or_else(|| held.iter().find(|role| roles.contains(role)));
-    let none = EngineError::Forbidden { why: "none of your roles may decide at this gate" };
-    chosen.cloned().ok_or(none)
+    // With a role that is not asked the refusal says so: `NotEligible`, or what weighs more.
+    let none = EngineError::Forbidden { why: "you hold no role" };
+    chosen.or_else(|| held.iter().next()).cloned().ok_or(none)
 }
 
 fn check_justification(justification: &str, least: u32) -> Result<(), EngineError> {

@@ -95,7 +95,8 @@ impl Draft<'_> {
         self.acting(consume.attempt)?;
         self.no_unknown_outcome()?;
         let grant = self.usable(&consume)?.clone();
-        for advice in consume.under_gate.iter().chain([&consume.under_current]) {
+        let under_gate = consume.under_gate.iter().map(|under_gate| &under_gate.advice);
+        for advice in under_gate.chain([&consume.under_current]) {
             if let Some(failure) = advice.policy.failure {
                 self.push(Event::EvaluatorFailed(advice.policy.clone()));
                 return self.refuse(Refusal::EvaluatorFailed { failure });
@@ -103,18 +104,20 @@ impl Draft<'_> {
         }
         let Consume { attempt: _, grant: id, action: _, context, under_gate, under_current, consumer, gate } =
             consume;
-        let evaluations = [under_gate, Some(under_current.clone())];
-        let insufficient = || evaluations.iter().flatten().filter(|advice| !self.suffices(advice, &grant));
+        let under_gate = under_gate.map(|under_gate| (under_gate.advice, under_gate.context));
+        let evaluations = [under_gate, Some((under_current.clone(), context))];
+        let insufficient =
+            || evaluations.iter().flatten().filter(|(advice, _)| !self.suffices(advice, &grant));
         // A denial under either version is stronger than the wish of the other for a human.
-        let strictest = insufficient().max_by_key(|advice| advice.policy.verdict).cloned();
+        let strictest = insufficient().max_by_key(|(advice, _)| advice.policy.verdict).cloned();
         match strictest {
             None => {
                 let event = consumed(id, grant.action, consumer, under_current.policy, self.now);
                 self.push(event);
                 self.done()
             }
-            Some(advice) if advice.policy.verdict == Verdict::Deny => self.deny(advice.policy),
-            Some(advice) => {
+            Some((advice, _)) if advice.policy.verdict == Verdict::Deny => self.deny(advice.policy),
+            Some((advice, context)) => {
                 let asked = Asked { id: gate, version: 1, action: grant.action, context, step: None };
                 self.open_gate(asked, advice)
             }

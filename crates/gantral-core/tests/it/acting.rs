@@ -1,6 +1,6 @@
 //! Grants: given by policy or by humans, used once, and what came of them.
 
-use gantral_core::command::{Command, Refusal};
+use gantral_core::command::{Command, Refusal, UnderGate};
 use gantral_core::decide::decide;
 use gantral_core::event::Reconciled;
 use gantral_core::ids::{AttemptNo, GrantId};
@@ -10,7 +10,8 @@ use gantral_core::state::{Cause, Mode, NextStep, OutcomeStatus, State};
 
 use crate::gates::cause;
 use crate::world::{
-    GRANT_LIFETIME, LIFETIME, Refine, World, admin, agent, allow, asks, at, deny, failed, grant, lead, secs,
+    GRANT_LIFETIME, LIFETIME, Refine, World, admin, agent, allow, asks, at, deny, digest, failed, grant,
+    lead, secs,
 };
 
 #[test]
@@ -120,11 +121,18 @@ fn an_override_beyond_its_votes_opens_a_new_gate_at_consumption() {
 fn both_policy_versions_must_be_content_and_a_denial_of_either_wins() {
     let mut world = World::approved_and_running(lead());
     let mut consume = world.consumption_of(1, "refund 4800", deny().under("p2"));
-    consume.under_gate = Some(asks(&["CFO"], 1));
+    consume.under_gate = Some(UnderGate { advice: asks(&["CFO"], 1), context: digest("seen by the gate") });
     world.clone().consume_with(consume.clone()).seals("terminated");
     consume.under_current = allow().under("p2");
-    world.clone().consume_with(consume.clone()).seals("human_required");
-    consume.under_gate = Some(lead());
+    let mut reopened = world.clone();
+    reopened.consume_with(consume.clone()).seals("human_required");
+    let shown = reopened.instance.gate().unwrap().asked.context;
+    assert_eq!(
+        shown,
+        digest("seen by the gate"),
+        "the approver is shown what the stricter version evaluated"
+    );
+    consume.under_gate = Some(UnderGate { advice: lead(), context: digest("seen by the gate") });
     world.consume_with(consume).seals("consumed");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gantral_core::check::Fault;
-use gantral_core::command::{Advice, Assignment, AttemptEnd, Command, Refusal};
+use gantral_core::command::{Advice, Assignment, AttemptEnd, Command, Refusal, UnderGate};
 use gantral_core::decide::{decide, due, next_due};
 use gantral_core::digest::Digest;
 use gantral_core::event::{Actor, Entry, Event, GrantTerms, Granted, Outcome, Reconciled};
@@ -144,7 +144,8 @@ fn command_of(world: &World, step: &Move) -> Option<(Actor, Command)> {
             let mut consume = world.consumption_of(1, "another action", advice(*index));
             consume.grant = id;
             consume.attempt = behind(back);
-            consume.under_gate = under_gate.map(advice);
+            let under_gate = under_gate.map(advice);
+            consume.under_gate = under_gate.map(|advice| UnderGate { advice, context: digest("under gate") });
             if let (false, Some(grant)) = (*changed, world.instance.grants.get(&id)) {
                 consume.action = grant.action;
             }

@@ -79,6 +79,22 @@ async fn a_stricter_policy_in_force_asks_again_at_consumption() {
 }
 
 #[tokio::test]
+async fn an_approver_is_shown_what_the_version_evaluated_that_asks_again() {
+    let mut script = Script::begin(SELF, 3).await;
+    let asked_under = script.facts().await.instance.gate().unwrap().policy_version;
+    // Beyond what one FINANCE_LEAD may grant, by the policy that was in force at the ask.
+    script.step(Step::Override { amount: 2_000_000 }).await.unwrap();
+    script.step(Step::Begin).await.unwrap();
+    activate(&script, &rules(r#"decision := "ALLOW""#)).await;
+    let said = script.step(Step::Consume).await.unwrap();
+    let Answer::Waiting { gate, .. } = said.answer else { panic!("{said:?}") };
+    let shown = script.world.engine().gate(&script.world.tenant(), gate).await.unwrap().context.unwrap();
+    let version = shown.get("policy").and_then(|policy| policy.get("policy_version_id"));
+    assert_eq!(version.and_then(|version| version.as_str()), Some(asked_under.0.to_hex().as_str()));
+    script.is_valid().await;
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_be_evaluated_is_recorded_and_closed_to_humans() {
     let mut script = Script::begin(SELF, 2).await;
     activate(&script, &rules(r#"decision := "MAYBE""#)).await;
