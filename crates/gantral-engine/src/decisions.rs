@@ -175,7 +175,7 @@ impl Engine {
         let tenant = approver.principal().tenant();
         let missing = EngineError::NotFound { what: "the gate" };
         let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
-        let none = EngineError::Forbidden { why: "none of your roles may decide at this gate" };
+        let none = EngineError::Forbidden { why: "you hold no role" };
         let any = approver.roles().iter().next().cloned().ok_or(none)?;
         let anonymous = self.actor(&mut call, approver.principal(), None).await?;
         self.execute(&mut call, tenant, id, |loaded, now, _| {

@@ -47,7 +47,7 @@ async fn whoever_owns_the_agent_cannot_decide_what_it_asks() {
 async fn who_holds_no_eligible_role_cannot_decide() {
     let script = at_gate(LARGE).await;
     let error = refused(&script, "alice", decision(Step::Approve)).await;
-    assert!(matches!(error, EngineError::Forbidden { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::Refused(Refusal::NotEligible { .. })), "{error:?}");
     let role = Some(Role::parse("FINANCE_LEAD").unwrap());
     let error = refused(&script, "alice", DecisionRequest { role, ..decision(Step::Approve) }).await;
     assert!(matches!(error, EngineError::Forbidden { .. }), "{error:?}");

@@ -65,7 +65,7 @@ async fn a_gate_escalates_once_before_it_closes() {
     let deadline = script.facts().await.instance.gate().unwrap().deadline;
     script.world.clock.advance_to(deadline);
     let error = script.step(Step::Approve).await.unwrap_err();
-    assert!(matches!(error, EngineError::Forbidden { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::Refused(Refusal::GateMoved { .. })), "{error:?}");
     assert_eq!(*script.events().await.last().unwrap(), EventKind::Escalated);
     let world = &script.world;
     let (cora, gate) = (world.people.approver("cora", world.clock.now()), script.learned.gate.unwrap());
