@@ -69,7 +69,7 @@ fn line(out: &mut String, name: &str, connections: usize, rounds: &[Measured]) -
     Ok(())
 }
 
-async fn prepare(server: &Server) -> Result<()> {
+pub async fn prepare(server: &Server) -> Result<()> {
     let mut admin = Connection::open(server.address, &server.person("bob")?, "prepare").await?;
     let bundle = Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?;
     let published = admin.send("PUT", "/v1/policies", "application/gzip", &bundle.to_archive()?).await?;
@@ -84,9 +84,9 @@ fn text(value: &Value, name: &str) -> Result<String> {
 }
 
 /// A running instance and the connection of its attempt.
-struct Agent {
-    connection: Connection,
-    instance: String,
+pub struct Agent {
+    pub connection: Connection,
+    pub instance: String,
     workload: String,
     approver: String,
     /// Running instances with the tokens of their attempts.
@@ -94,7 +94,7 @@ struct Agent {
 }
 
 impl Agent {
-    async fn start(address: SocketAddr, workload: &str, approver: &str, name: &str) -> Result<Self> {
+    pub async fn start(address: SocketAddr, workload: &str, approver: &str, name: &str) -> Result<Self> {
         let connection = Connection::open(address, workload, name).await?;
         let mut agent = Self {
             connection,
@@ -149,7 +149,7 @@ impl Agent {
     }
 
     /// One gate that policy allows.
-    async fn allowed(&mut self) -> Result<()> {
+    pub async fn allowed(&mut self) -> Result<()> {
         let path = format!("/v1/instances/{}/authority", self.instance);
         let body =
             r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":7}},"consume":true}"#;

@@ -4,12 +4,13 @@ mod appends;
 mod gates;
 mod http;
 mod server;
+mod verifying;
 
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | gates";
+const USAGE: &str = "usage: gantral-bench appends [--large] | gates | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +18,7 @@ fn main() -> Result<()> {
         ["appends"] => appends::run(false),
         ["appends", "--large"] => appends::run(true),
         ["gates"] => gates::run(),
+        ["verify"] => verifying::run(),
         // What the benchmarks start as processes of their own.
         ["serve", data] => server::run(data.into()),
         ["policy-worker"] => Ok(gantral_policy::run_worker()?),
