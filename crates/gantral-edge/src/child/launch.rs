@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::group_of;
-use super::report::{LINE_BYTES_MAX, Report};
+use super::report::{LINE_BYTES_MAX, LINES_MAX, Report};
 
 /// How a guardian is started: a program, and the words that stand before the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,12 +209,22 @@ impl Launched {
         }
     }
 
+    /// Reads what the guardian says next. The program around it may have said something before: that is passed over.
     async fn word(&mut self) -> Option<Report> {
         let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
-        // Into a field, so that nothing is lost when this future is dropped half way.
-        (&mut self.words).take(limit).read_until(b'\n', &mut self.line).await.ok()?;
-        let line = core::mem::take(&mut self.line);
-        Report::parse(core::str::from_utf8(&line).ok()?)
+        for _ in 0..LINES_MAX {
+            // Into a field, so that nothing is lost when this future is dropped half way.
+            let read = (&mut self.words).take(limit).read_until(b'\n', &mut self.line).await.ok()?;
+            let line = core::mem::take(&mut self.line);
+            if let (1.., Ok(text)) = (read, core::str::from_utf8(&line)) {
+                if let Some(report) = Report::parse(text) {
+                    return Some(report);
+                }
+            } else {
+                return None;
+            }
+        }
+        None
     }
 }
 

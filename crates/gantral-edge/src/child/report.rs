@@ -6,6 +6,9 @@ use std::io;
 /// The longest line, in bytes; the rest of a longer one is dropped.
 pub(super) const LINE_BYTES_MAX: usize = 1_024;
 
+/// The most lines that are passed over while one of these is waited for.
+pub(super) const LINES_MAX: usize = 16;
+
 /// One line.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -49,5 +52,30 @@ fn failure(number: i32) -> io::Error {
         io::Error::other("its words cannot be passed on")
     } else {
         io::Error::from_raw_os_error(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_what_is_heard() {
+        for report in [
+            Report::Started(17),
+            Report::Exited(3),
+            Report::Killed(9),
+            Report::Failed(io::Error::from_raw_os_error(2)),
+        ] {
+            let line = format!("{report}\n");
+            assert_eq!(Report::parse(&line).unwrap().to_string(), line.trim_end());
+        }
+    }
+
+    #[test]
+    fn what_the_guardian_never_says_is_not_heard() {
+        for line in ["", "\n", "running 1 test", "started", "started x", "exited 3 4", "STARTED 1"] {
+            assert!(Report::parse(line).is_none(), "{line}");
+        }
     }
 }

@@ -107,3 +107,6 @@ pub(super) fn is_over(error: &ClientError) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests;

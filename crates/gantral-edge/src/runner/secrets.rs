@@ -126,3 +126,6 @@ pub(super) fn inherited(
         .filter_map(|name| Some((OsString::from(name), environment(name)?)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Runners against a real server, with real processes.
+//!
+//! This program is also the processes that it starts: each role is a test that does nothing unless it was started for
+//! it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod chain;
+mod life;
+mod lost;
+mod place;
+mod roles;
+mod secrets;
+
+/// The worker process of the policies.
+#[test]
+fn worker_process() {
+    gantral_testkit::policy::serve_if_worker();
+}

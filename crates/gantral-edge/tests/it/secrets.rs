@@ -1,0 +1,77 @@
+//! Secrets: they reach the process, and nothing else.
+
+use gantral_core::state::State;
+use gantral_edge::runner::RunnerEvent;
+
+use crate::place::{Place, runs, shell};
+
+const CANARY: &str = "canary-5f1d8e0c-in-a-file";
+
+/// Every file below a folder that holds the canary.
+fn holding(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holding(&path, found);
+        } else if std::fs::read(&path)
+            .unwrap_or_default()
+            .windows(CANARY.len())
+            .any(|w| w == CANARY.as_bytes())
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_reaches_the_process_and_nothing_else() {
+    let place = Place::open().await;
+    let (secret, out) = (place.folder.path().join("secret"), place.folder.path().join("out"));
+    std::fs::write(&secret, format!("{CANARY}\n")).unwrap();
+    let script = format!("printf '%s %s' \"$KEY\" \"$NAME\" > {}; sleep 1", out.display());
+    let mut run = runs(&shell(&script), "30s");
+    let references =
+        [("KEY", format!("file:{}", secret.display())), ("NAME", "env:CARGO_PKG_NAME".to_owned())];
+    run["secrets"] =
+        references.into_iter().collect::<std::collections::BTreeMap<_, _>>().into_iter().collect();
+    place.apply(&run).await;
+    let id = place.create().await;
+    let running = place.run(|_| {}).await;
+    place.reaches(id, State::Completed).await;
+    let events = running.stop().await;
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), format!("{CANARY} gantral-edge"));
+    assert!(!format!("{events:?}").contains(CANARY));
+    let mut found = Vec::new();
+    holding(place.folder.path(), &mut found);
+    found.sort();
+    assert_eq!(found, [out, secret]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing_fails_the_attempt_before_anything_is_launched() {
+    for (reference, expected) in [
+        ("env:GANTRAL_TEST_NO_SUCH_VARIABLE", "the runner's environment does not have"),
+        ("file:/nowhere/to/be/found", "No such file"),
+        ("file:relative", "not `env:NAME` or `file:/path`"),
+        ("file:/dev/null", "empty, too long"),
+        ("file:/dev/zero", "empty, too long"),
+    ] {
+        let place = Place::open().await;
+        let mut run = runs(&shell("touch launched"), "30s");
+        run["secrets"] = serde_json::json!({"KEY": reference});
+        place.apply(&run).await;
+        let id = place.create().await;
+        let dir = place.folder.path().join("dir");
+        std::fs::create_dir(&dir).unwrap();
+        let running = place.run(|config| config.command_dir = Some(dir.clone())).await;
+        place.reaches(id, State::Terminated).await;
+        let events = running.stop().await;
+        let why = events.iter().find_map(|event| match event {
+            RunnerEvent::NotLaunched { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        let why = why.unwrap();
+        assert!(why.contains(expected) && why.contains("`KEY`") && why.contains(reference), "{why}");
+        assert!(!dir.join("launched").exists());
+    }
+}
