@@ -18,42 +18,48 @@ use crate::commands;
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// What every subcommand takes.
-    #[command(flatten)]
-    pub global: Global,
+    /// Prints data as JSON, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failed, 2 wrong usage. `ask` and `consume` add 3 (waits for a human) and 4 (denied); `verify` has its
-own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified.
+Exit status: 0 done, 1 failed, 2 wrong usage.
+`ask` and `consume` add 3, waits for a human, and 4, denied.
+`verify` has its own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified.
 
 Standard output is data, standard error is talk. Start with `gantral demo`.";
 
-/// Options of every subcommand.
+/// Options of every subcommand that talks to a server.
 #[derive(Debug, Args)]
-pub struct Global {
-    /// The server; `./.gantral-dev` of a running `gantral dev` when absent
-    #[arg(long, global = true, env = "GANTRAL_URL", value_name = "URL", hide_env_values = true)]
-    #[arg(help_heading = "Options of every command")]
+#[command(next_help_heading = "Which server, and as whom")]
+pub struct Server {
+    /// The server; that of a running `gantral dev` in this folder when absent
+    #[arg(long, global = true, env = "GANTRAL_URL", hide_env_values = true)]
     pub url: Option<String>,
     /// The file with the bearer token; read anew for every request
     #[arg(long, global = true, env = "GANTRAL_TOKEN_FILE", value_name = "FILE", hide_env_values = true)]
-    #[arg(help_heading = "Options of every command")]
     pub token_file: Option<PathBuf>,
     /// The certificate authorities to trust instead of the system's, PEM
     #[arg(long, global = true, env = "GANTRAL_CA_FILE", value_name = "FILE", hide_env_values = true)]
-    #[arg(help_heading = "Options of every command")]
     pub ca_file: Option<PathBuf>,
     /// Acts as one of the people or clients of `gantral dev`
-    #[arg(long = "as", global = true, value_name = "NAME", conflicts_with = "token_file")]
-    #[arg(help_heading = "Options of every command")]
+    #[arg(long = "as", global = true, value_name = "NAME")]
     pub acting: Option<String>,
-    /// Prints data as JSON, errors too
-    #[arg(long, global = true, help_heading = "Options of every command")]
-    pub json: bool,
+}
+
+/// A group of subcommands that talk to a server.
+#[derive(Debug, Args)]
+pub struct Online<C: Subcommand> {
+    /// Which server, and as whom.
+    #[command(flatten)]
+    pub server: Server,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: C,
 }
 
 /// Every subcommand, in the order in which people meet them.
@@ -68,11 +74,9 @@ pub enum Command {
     /// Claims work from a queue, verifies it, and launches a fresh process for each attempt
     Runner(commands::runner::RunnerArgs),
     /// Registers and lists workflows
-    #[command(subcommand)]
-    Workflows(commands::workflows::WorkflowsCommand),
+    Workflows(Online<commands::workflows::WorkflowsCommand>),
     /// Creates, shows and ends governed executions
-    #[command(subcommand)]
-    Instances(commands::instances::InstancesCommand),
+    Instances(Online<commands::instances::InstancesCommand>),
     /// Asks for authority; for scripts that a runner launched
     Ask(commands::script::AskArgs),
     /// Uses the grant up, before the action starts; for scripts that a runner launched
@@ -80,14 +84,12 @@ pub enum Command {
     /// Reports what came of the action; for scripts that a runner launched
     Outcome(commands::script::OutcomeArgs),
     /// Shows what waits for humans, and decides
-    #[command(subcommand)]
-    Approvals(commands::approvals::ApprovalsCommand),
+    Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Tests policies and asks them, without a server
     #[command(subcommand)]
     Policy(commands::policy::PolicyCommand),
     /// Exports evidence
-    #[command(subcommand)]
-    Evidence(commands::evidence::EvidenceCommand),
+    Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server
     Verify(commands::verify::VerifyArgs),
     /// Looks for what is wrong with this machine, the server and the token

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
 
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::failure::Failure;
 use crate::out::Out;
 
@@ -67,7 +67,7 @@ pub struct Target {
     pub dev: Option<DevFolder>,
 }
 
-impl Global {
+impl Server {
     /// Returns server and token. `usual` is who does such things in development when nobody is named.
     pub fn target(&self, out: Out, usual: &str) -> Result<Target, Failure> {
         let folder = DevFolder::new(DEV_FOLDER);

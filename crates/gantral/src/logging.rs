@@ -11,11 +11,7 @@ pub const VARIABLE: &str = "GANTRAL_LOG";
 pub fn start(out: Out) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let builder = builder.with_ansi(false).with_writer(std::io::stderr);
     // A second start in one process would be a mistake of ours, and harmless.
-    let _ = if out.json {
-        builder.json().with_writer(std::io::stderr).try_init()
-    } else {
-        // The writer strips colour where nobody sees it.
-        builder.with_ansi(true).with_writer(anstream::stderr).try_init()
-    };
+    let _ = if out.json { builder.json().try_init() } else { builder.try_init() };
 }

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
-    let out = Out { json: cli.global.json };
+    let out = Out { json: cli.json };
     if let Command::RunnerChild(args) = &cli.command {
         return commands::runner_child::run(args);
     }
@@ -49,22 +49,21 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
-    let global = &cli.global;
     match &cli.command {
         Command::Demo(args) => commands::demo::run(args, out),
         Command::Dev(args) => commands::dev::run(args, out),
         Command::Serve(args) => commands::serve::run(args, out),
-        Command::Runner(args) => commands::runner::run(args, global, out),
-        Command::Workflows(command) => commands::workflows::run(command, global, out),
-        Command::Instances(command) => commands::instances::run(command, global, out),
+        Command::Runner(args) => commands::runner::run(args, out),
+        Command::Workflows(group) => commands::workflows::run(&group.command, &group.server, out),
+        Command::Instances(group) => commands::instances::run(&group.command, &group.server, out),
         Command::Ask(args) => commands::script::ask(args, out),
         Command::Consume(args) => commands::script::consume(args, out),
         Command::Outcome(args) => commands::script::outcome(args, out),
-        Command::Approvals(command) => commands::approvals::run(command, global, out),
+        Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(command) => commands::policy::run(command, out),
-        Command::Evidence(command) => commands::evidence::run(command, global, out),
+        Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
         Command::Verify(args) => commands::verify::run(args, out),
-        Command::Doctor(args) => commands::doctor::run(args, global, out),
+        Command::Doctor(args) => commands::doctor::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),
         Command::PolicyWorker => commands::policy_worker::run(),
         // Taken care of before: it ends with the status of its own protocol.

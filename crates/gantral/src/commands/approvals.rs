@@ -10,7 +10,7 @@ use gantral_api::client::Client;
 use gantral_api::wire::{Action, Decide, Decided, GateList, GateState, GateView, text};
 use gantral_core::state::DecisionKind;
 
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -95,8 +95,8 @@ pub struct OverrideArgs {
 }
 
 /// Runs a subcommand.
-pub fn run(command: &ApprovalsCommand, global: &Global, out: Out) -> Result<Exit, Failure> {
-    let client = global.client(out, USUAL)?;
+pub fn run(command: &ApprovalsCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL)?;
     match command {
         ApprovalsCommand::Ls(args) => list(&client, args, out),
         ApprovalsCommand::Show(args) => {

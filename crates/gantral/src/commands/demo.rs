@@ -117,7 +117,8 @@ async fn play(stage: &mut Stage, told: &mut Transcript) -> Result<Vec<u8>, Failu
     let forged = forgery::payload(&bundle, EventKind::Overridden)?;
     stranger.catches(&forged, told, "artifact ")?;
     told.step("One disclosure is changed")?;
-    let (true_amount, false_amount) = (format!("\"amount\":{GRANTED}"), format!("\"amount\":{CLAIMED}"));
+    // With the comma, because the claimed amount begins with the granted one.
+    let (true_amount, false_amount) = (format!("\"amount\":{GRANTED},"), format!("\"amount\":{CLAIMED},"));
     let forged = forgery::disclosure(&bundle, CommitmentLabel::Action, &true_amount, &false_amount)?;
     stranger.catches(&forged, told, "action of artifact ")?;
     Ok(bundle)
@@ -335,9 +336,8 @@ fn command(bundle: &str) -> String {
 /// Returns what a verifier says of a good bundle: the verdict, and what happened.
 fn story(printed: &str) -> Vec<&str> {
     let verdict = printed.lines().take(2);
-    let happened =
-        printed.lines().skip_while(|line| *line != "What happened").take_while(|line| !line.is_empty());
-    verdict.chain([""]).chain(happened).collect()
+    let happened = printed.lines().skip_while(|line| !line.starts_with("What happened"));
+    verdict.chain(["…"]).chain(happened.take_while(|line| !line.is_empty())).chain(["…"]).collect()
 }
 
 /// Returns what a verifier says of a bad bundle: the verdict, and what is wrong.

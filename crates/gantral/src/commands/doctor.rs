@@ -13,7 +13,7 @@ use gantral_policy::check;
 use serde::Serialize;
 
 use super::policy::worker;
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::{DevFolder, Target, run as converse};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,6 +28,9 @@ const BUILT_AFTER_MS: u64 = 1_767_225_600_000;
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Which server, and as whom.
+    #[command(flatten)]
+    server: Server,
     /// The data folder of a server on this machine, to look at its files
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -68,9 +71,9 @@ impl Finding {
 }
 
 /// Runs every check.
-pub fn run(args: &DoctorArgs, global: &Global, out: Out) -> Result<Exit, Failure> {
+pub fn run(args: &DoctorArgs, out: Out) -> Result<Exit, Failure> {
     let mut findings = vec![clock(), evaluator()];
-    let target = global.target(out, "bob");
+    let target = args.server.target(out, "bob");
     let data = args.data.clone().or_else(|| {
         let dev: &DevFolder = target.as_ref().ok()?.dev.as_ref()?;
         Some(dev.data())
@@ -80,7 +83,7 @@ pub fn run(args: &DoctorArgs, global: &Global, out: Out) -> Result<Exit, Failure
         None => findings.push(Finding::skipped("ledger", "no data folder is named: `--data DIR`")),
     }
     match target {
-        Ok(target) => findings.extend(server(global, &target)),
+        Ok(target) => findings.extend(server(&args.server, &target)),
         Err(failure) => findings.push(Finding::bad("server", &failure)),
     }
     let sound = findings.iter().all(|finding| finding.mark != Mark::Bad);
@@ -163,8 +166,8 @@ fn files(data: &Path) -> Vec<Finding> {
 }
 
 /// Asks the server whether it lives, whether it may act, and whom it sees.
-fn server(global: &Global, target: &Target) -> Vec<Finding> {
-    let client: Client = match global.client_of(target) {
+fn server(server: &Server, target: &Target) -> Vec<Finding> {
+    let client: Client = match server.client_of(target) {
         Ok(client) => client,
         Err(failure) => return vec![Finding::bad("server", &failure)],
     };

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use gantral_api::wire::text;
 
 use crate::bundle_files::unpack;
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -48,9 +48,9 @@ pub struct ExportArgs {
 }
 
 /// Runs a subcommand.
-pub fn run(command: &EvidenceCommand, global: &Global, out: Out) -> Result<Exit, Failure> {
+pub fn run(command: &EvidenceCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     let EvidenceCommand::Export(args) = command;
-    let client = global.client(out, USUAL)?;
+    let client = server.client(out, USUAL)?;
     let tar = converse(async { Ok(client.evidence(args.instance).await?) })?;
     match args.format {
         Format::File => write_new(&args.output, &tar)?,

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gantral_api::client::Client;
-use gantral_api::wire::{
-    Cancel, CreateInstance, InstanceList, InstanceView, Moved, Reconcile, ShowInstance, text,
-};
+use gantral_api::wire::{CreateInstance, InstanceList, InstanceView, Moved, Reconcile, ShowInstance, text};
 use gantral_core::json::{Object, Value};
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,7 +36,7 @@ pub enum InstancesCommand {
     /// Follows an instance until it ends
     Watch(WatchArgs),
     /// Ends an instance, as an administrator
-    Cancel(CancelArgs),
+    Cancel(OneArgs),
     /// Settles an outcome that nobody knows, as an administrator
     Reconcile(ReconcileArgs),
     /// Withdraws what waits for humans, as whoever created it
@@ -107,16 +105,6 @@ pub struct WatchArgs {
     until: Option<text::State>,
 }
 
-/// Arguments of `instances cancel`.
-#[derive(Debug, Args)]
-pub struct CancelArgs {
-    /// The instance
-    instance: text::InstanceId,
-    /// Why
-    #[arg(long)]
-    reason: text::Prose,
-}
-
 /// Arguments of `instances reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
@@ -136,12 +124,12 @@ pub struct ReconcileArgs {
 }
 
 /// Runs a subcommand.
-pub fn run(command: &InstancesCommand, global: &Global, out: Out) -> Result<Exit, Failure> {
+pub fn run(command: &InstancesCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     match command {
-        InstancesCommand::Create(args) => create(args, global, out),
-        InstancesCommand::Ls(args) => list(args, global, out),
+        InstancesCommand::Create(args) => create(args, server, out),
+        InstancesCommand::Ls(args) => list(args, server, out),
         InstancesCommand::Show(args) => {
-            let client = global.client(out, USUAL_READER)?;
+            let client = server.client(out, USUAL_READER)?;
             let seen = converse(shown(&client, args.instance))?;
             let text = show::instance::view(&seen, when::now())?;
             out.show(&seen, |_| text)?;
@@ -149,30 +137,29 @@ pub fn run(command: &InstancesCommand, global: &Global, out: Out) -> Result<Exit
             Ok(Exit::DONE)
         }
         InstancesCommand::Watch(args) => {
-            let client = global.client(out, USUAL_READER)?;
+            let client = server.client(out, USUAL_READER)?;
             let last = converse(watch(&client, args, out))?;
             next_step(&last, out);
             Ok(Exit::DONE)
         }
         InstancesCommand::Cancel(args) => {
-            let client = global.client(out, USUAL_ADMINISTRATOR)?;
-            let body = Cancel { reason: args.reason.clone() };
-            moved(out, &converse(async { Ok(client.cancel(args.instance, &body).await?) })?)
+            let client = server.client(out, USUAL_ADMINISTRATOR)?;
+            moved(out, &converse(async { Ok(client.cancel(args.instance).await?) })?)
         }
         InstancesCommand::Reconcile(args) => {
-            let client = global.client(out, USUAL_ADMINISTRATOR)?;
+            let client = server.client(out, USUAL_ADMINISTRATOR)?;
             let body = Reconcile { status: args.status, next: args.next, justification: args.reason.clone() };
             moved(out, &converse(async { Ok(client.reconcile(args.instance, args.grant, &body).await?) })?)
         }
         InstancesCommand::Withdraw(args) => {
-            let client = global.client(out, USUAL_CREATOR)?;
+            let client = server.client(out, USUAL_CREATOR)?;
             moved(out, &converse(async { Ok(client.withdraw(args.instance).await?) })?)
         }
     }
 }
 
-fn create(args: &CreateArgs, global: &Global, out: Out) -> Result<Exit, Failure> {
-    let client = global.client(out, USUAL_CREATOR)?;
+fn create(args: &CreateArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL_CREATOR)?;
     let body = CreateInstance {
         workflow: args.workflow.clone(),
         version: args.version.clone(),
@@ -199,8 +186,8 @@ fn input_of(args: &CreateArgs) -> Result<Option<Value>, Failure> {
     Ok(Some(Value::Object(members)))
 }
 
-fn list(args: &LsArgs, global: &Global, out: Out) -> Result<Exit, Failure> {
-    let client = global.client(out, USUAL_READER)?;
+fn list(args: &LsArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL_READER)?;
     let query = InstanceList {
         state: args.state,
         team: args.team.clone(),

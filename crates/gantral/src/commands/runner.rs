@@ -10,7 +10,7 @@ use gantral_edge::runner::{Pinned, Runner, RunnerConfig, RunnerError};
 use gantral_evidence::trust::Trust;
 use gantral_identity::DEV_TENANT;
 
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::{Target, run_long};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,6 +24,9 @@ const USUAL: &str = "dev-runner";
 /// Arguments of `runner`.
 #[derive(Debug, Args)]
 pub struct RunnerArgs {
+    /// Which server, and as whom.
+    #[command(flatten)]
+    server: Server,
     /// A queue to claim from; may be given several times
     #[arg(long = "queue", value_name = "QUEUE", required = true)]
     queues: Vec<String>,
@@ -48,11 +51,11 @@ pub struct RunnerArgs {
 }
 
 /// Works until it is told to stop, then lets what runs come to its end.
-pub fn run(args: &RunnerArgs, global: &Global, out: Out) -> Result<Exit, Failure> {
+pub fn run(args: &RunnerArgs, out: Out) -> Result<Exit, Failure> {
     logging::start(out);
-    let target = global.target(out, USUAL)?;
+    let target = args.server.target(out, USUAL)?;
     let config = config(args, &target)?;
-    let client = global.client_of(&target)?;
+    let client = args.server.client_of(&target)?;
     run_long(async {
         let queues = args.queues.join(", ");
         let runner = Runner::new(client, config).map_err(failed)?;

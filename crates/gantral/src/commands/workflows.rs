@@ -11,7 +11,7 @@ use gantral_core::json::{Number, Object, Value};
 use gantral_policy::bundle::Bundle;
 
 use super::policy;
-use crate::cli::Global;
+use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -53,11 +53,11 @@ pub struct LsArgs {
 }
 
 /// Runs a subcommand.
-pub fn run(command: &WorkflowsCommand, global: &Global, out: Out) -> Result<Exit, Failure> {
+pub fn run(command: &WorkflowsCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     match command {
         WorkflowsCommand::Apply(args) => {
             let definition = Definition::read(&args.file, args.policy.as_deref())?;
-            let client = global.client(out, USUAL)?;
+            let client = server.client(out, USUAL)?;
             let bundle = policy::bundle(&definition.policy)?;
             let (published, applied) =
                 converse(publish_and_apply(&client, &definition.id, &definition.value, &bundle))?;
@@ -75,7 +75,7 @@ pub fn run(command: &WorkflowsCommand, global: &Global, out: Out) -> Result<Exit
             out.hint(format_args!("gantral instances create {}", definition.id));
         }
         WorkflowsCommand::Ls(args) => {
-            let client = global.client(out, USUAL)?;
+            let client = server.client(out, USUAL)?;
             let query = PageQuery { cursor: args.cursor.clone(), limit: args.limit };
             let page = converse(async { Ok(client.workflows(&query).await?) })?;
             out.show(&page, shown)?;

@@ -1,0 +1,184 @@
+//! Killing whatever can be killed, at the worst moment: no authority without an artifact, nothing done twice, and a clear
+//! word about it.
+
+use std::process::Command;
+
+use crate::support::{World, wait_until};
+
+/// Asks, and in its next life acts on what was approved: one line of `paid.txt` for each action.
+const AGENT: &str = r#"set -eu
+if [ -n "${GANTRAL_GRANT:-}" ]; then
+  gantral consume >> paid.txt
+  gantral outcome SUCCEEDED
+else
+  gantral ask refund --target order/1001 --set amount=4800
+fi
+"#;
+
+fn gate_of(instance: &serde_json::Value) -> String {
+    instance["gate"]["gate_id"].as_str().unwrap().to_owned()
+}
+
+fn approve(world: &World, gate: &str) {
+    world.run(&["approvals", "approve", gate, "--reason", "it is owed"]).status(0);
+}
+
+#[test]
+fn gate_survives_the_death_of_the_server() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let id = world.create();
+    let gate = gate_of(&world.reach(&id, "WAITING_FOR_HUMAN"));
+    world.kill_server();
+    let ran = world.run(&["approvals", "approve", &gate, "--reason", "it is owed"]).status(1);
+    assert!(ran.talk.contains("[unreachable]"), "{ran:?}");
+    assert_eq!(world.text("paid.txt"), "");
+    world.start_server();
+    assert_eq!(gate_of(&world.reach(&id, "WAITING_FOR_HUMAN")), gate);
+    approve(&world, &gate);
+    world.reach(&id, "COMPLETED");
+    assert_eq!(world.text("paid.txt").lines().count(), 1);
+    assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+}
+
+#[test]
+fn action_whose_runner_died_after_consuming_is_never_run_again_by_itself() {
+    let script = r#"set -eu
+if [ -n "${GANTRAL_GRANT:-}" ]; then
+  gantral consume >> paid.txt
+  sleep 600
+else
+  gantral ask refund --target order/1001 --set amount=4800
+fi
+"#;
+    let mut world = World::start();
+    world.apply(script, "2s");
+    world.start_runner();
+    let id = world.create();
+    let gate = gate_of(&world.reach(&id, "WAITING_FOR_HUMAN"));
+    approve(&world, &gate);
+    assert!(wait_until(|| world.text("paid.txt").lines().count() == 1));
+    world.kill_runner();
+    let unknown = |seen: &serde_json::Value| seen["outcomes"][0]["status"] == "UNKNOWN";
+    assert!(wait_until(|| unknown(&world.instance(&id))), "{}", world.instance(&id));
+    world.start_runner();
+    // Longer than a claim and a lease: whoever wanted to run it again would have.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let seen = world.instance(&id);
+    assert_eq!((&seen["state"], seen["attempt"].as_u64()), (&"RUNNING".into(), Some(2)));
+    assert_eq!(world.text("paid.txt").lines().count(), 1);
+    let ran = world.run(&["instances", "show", &id]).status(0);
+    assert!(ran.talk.contains(&format!("gantral instances reconcile {id}")), "{ran:?}");
+    let grant = seen["outcomes"][0]["grant_id"].as_str().unwrap();
+    let settle = ["--status", "SUCCEEDED", "--next", "terminate", "--reason", "the bank has paid once"];
+    world.run(&[&["instances", "reconcile", &id, grant][..], &settle].concat()).status(0);
+    assert_eq!(world.reach(&id, "TERMINATED")["outcomes"][0]["status"], "SUCCEEDED");
+    assert_eq!(world.text("paid.txt").lines().count(), 1);
+    assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+}
+
+#[test]
+fn nothing_that_a_dead_runner_launched_goes_on() {
+    let mut world = World::start();
+    world.apply("sleep 600.75 & wait", "2s");
+    world.start_runner();
+    let id = world.create();
+    world.reach(&id, "RUNNING");
+    let alive = || {
+        let listed = Command::new("pgrep").args(["-f", "^sleep 600.75$"]).output().unwrap();
+        String::from_utf8(listed.stdout).unwrap().lines().count()
+    };
+    assert!(wait_until(|| alive() == 1));
+    world.kill_runner();
+    assert!(wait_until(|| alive() == 0));
+}
+
+#[test]
+fn lost_attempt_is_replaced_by_the_next_one() {
+    let mut world = World::start();
+    world.apply("echo $GANTRAL_ATTEMPT >> attempts.txt; test $GANTRAL_ATTEMPT -gt 1 || sleep 600", "2s");
+    world.start_runner();
+    let id = world.create();
+    assert!(wait_until(|| world.text("attempts.txt") == "1\n"));
+    world.kill_runner();
+    world.start_runner();
+    assert_eq!(world.reach(&id, "COMPLETED")["attempt"], 2);
+    assert_eq!(world.text("attempts.txt"), "1\n2\n");
+}
+
+#[test]
+fn death_of_the_policy_workers_is_survived() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    for round in 0..3 {
+        let parent = world.server_pid().to_string();
+        let listed = Command::new("pgrep").args(["-P", &parent, "-f", "policy-worker"]).output().unwrap();
+        let workers = String::from_utf8(listed.stdout).unwrap();
+        assert!(workers.lines().count() >= 1 || round > 0, "no workers");
+        for pid in workers.lines() {
+            Command::new("kill").args(["-KILL", pid]).status().unwrap();
+        }
+        let id = world.create();
+        world.reach(&id, "WAITING_FOR_HUMAN");
+    }
+}
+
+#[test]
+fn secrets_reach_the_process_and_nothing_else() {
+    const CANARY: &str = "canary-7f3a9c51d2";
+    let mut world = World::start();
+    let agent = "test \"$TOKEN\" = \"$(cat secret.txt)\" && echo matched > seen.txt\n";
+    std::fs::write(world.path("secret.txt"), CANARY).unwrap();
+    world.apply(agent, "30s");
+    let reference = format!("\n[run.secrets]\nTOKEN = 'file:{}'\n", world.path("secret.txt").display());
+    let definition = world.text("workflow.toml").replace("version = '1'", "version = '2'") + &reference;
+    std::fs::write(world.path("workflow.toml"), definition).unwrap();
+    world.run(&["workflows", "apply", "workflow.toml"]).status(0);
+    world.start_runner();
+    let id = world.create();
+    world.reach(&id, "COMPLETED");
+    assert_eq!(world.text("seen.txt"), "matched\n");
+    world.verified(&id, "a.gantral").status(0);
+    let own = [world.path("secret.txt")];
+    let holders: Vec<_> =
+        files(world.folder()).into_iter().filter(|path| !own.contains(path) && holds(path, CANARY)).collect();
+    assert_eq!(holders, Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn secret_in_a_parameter_is_refused_and_kept_nowhere() {
+    const CANARY: &str = "ghp_canaryCANARYcanary0123456789";
+    let script = format!(
+        "gantral ask refund --target order/1 --set amount=4800 --set note={CANARY} 2> said.txt; exit $?"
+    );
+    let mut world = World::start();
+    world.apply(&script, "30s");
+    world.start_runner();
+    let id = world.create();
+    world.reach(&id, "TERMINATED");
+    assert!(world.text("said.txt").contains("[secret_inline]"), "{}", world.text("said.txt"));
+    let own = [world.path("agent.sh")];
+    let holders: Vec<_> =
+        files(world.folder()).into_iter().filter(|path| !own.contains(path) && holds(path, CANARY)).collect();
+    assert_eq!(holders, Vec::<std::path::PathBuf>::new());
+}
+
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn holds(path: &std::path::Path, needle: &str) -> bool {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.windows(needle.len()).any(|part| part == needle.as_bytes())
+}

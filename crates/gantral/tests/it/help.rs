@@ -1,0 +1,63 @@
+//! The command line is a promise: its help is kept in `docs/cli.md`.
+
+use std::path::Path;
+
+use crate::support::{repository, run};
+
+/// Returns the help of a command, and of all below it.
+fn help(words: &[&str], text: &mut String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut arguments = words.to_vec();
+    arguments.push("--help");
+    let said = run(folder, &arguments).status(0).data;
+    let name = std::iter::once("gantral").chain(words.iter().copied()).collect::<Vec<_>>().join(" ");
+    let trimmed: Vec<&str> = said.lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", trimmed.join("\n").trim_end()));
+    let commands = said.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in commands.take_while(|line| !line.is_empty()) {
+        // A line that is indented further continues the one before.
+        let Some(command) = line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) else { continue };
+        let mut below = words.to_vec();
+        below.push(command.split_whitespace().next().unwrap());
+        help(&below, text);
+    }
+}
+
+#[test]
+fn help_is_what_the_documentation_says() {
+    let mut text =
+        "# Command line\n\nWhat `--help` says, command by command; written by a test.\n".to_owned();
+    help(&[], &mut text);
+    let path = repository().join("docs/cli.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(kept, text, "docs/cli.md differs: look, then run with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn hidden_commands_are_not_in_the_help() {
+    let said = run(Path::new("."), &["--help"]).status(0).data;
+    for hidden in ["policy-worker", "runner-child", "demo-agent"] {
+        assert!(!said.contains(hidden), "{hidden}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_a_status_of_its_own() {
+    run(Path::new("."), &["instances", "show", "no-id"]).status(2);
+    run(Path::new("."), &["no-command"]).status(2);
+    // For a verifier 2 would be a verdict.
+    run(Path::new("."), &["verify"]).status(3);
+}
+
+#[test]
+fn completions_name_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(Path::new("."), &["completions", shell]).status(0).data;
+        for command in ["demo", "approvals", "override", "verify"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}

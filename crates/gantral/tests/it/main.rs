@@ -1,0 +1,18 @@
+//! The binary as people, scripts and agents meet it: processes, files, exit statuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod approvals;
+mod demo;
+mod dev;
+mod examples;
+mod faults;
+mod help;
+mod offline;
+mod scripts;
+mod support;

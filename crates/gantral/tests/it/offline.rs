@@ -1,0 +1,82 @@
+//! What needs no server: verifying, and what policy authors do.
+
+use crate::support::{repository, run};
+
+#[test]
+fn bundle_that_cannot_be_read_has_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(folder.path(), &["verify", "missing.gantral"]).status(3);
+    assert!(ran.data.is_empty(), "{ran:?}");
+    assert!(ran.talk.starts_with("error: cannot read `missing.gantral`"), "{ran:?}");
+}
+
+#[test]
+fn something_that_is_no_bundle_is_invalid() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x"), "something else").unwrap();
+    let ran = run(folder.path(), &["verify", "x", "--json"]).status(1);
+    assert_eq!(ran.json()["verdict"], "INVALID");
+}
+
+#[test]
+fn trust_file_that_is_none_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x"), "something else").unwrap();
+    std::fs::write(folder.path().join("trust.json"), "{}").unwrap();
+    let ran = run(folder.path(), &["verify", "x", "--trust", "trust.json"]).status(3);
+    assert!(ran.talk.contains("cannot use `trust.json`"), "{ran:?}");
+}
+
+#[test]
+fn example_policies_pass_their_own_tests() {
+    for name in ["demo", "deploys", "refunds", "seed-example"] {
+        let ran = run(&repository(), &["policy", "test", &format!("policies/{name}")]).status(0);
+        assert!(ran.data.contains(" passed, 0 failed"), "{name}: {ran:?}");
+    }
+}
+
+#[test]
+fn policy_that_fails_its_tests_says_which_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("policy.rego"),
+        "package gantral.policy\ndefault decision := \"DENY\"\n",
+    )
+    .unwrap();
+    let test = "package gantral.policy_test\ntest_passes if data.gantral.policy.decision == \"ALLOW\"\n";
+    std::fs::write(folder.path().join("policy_test.rego"), test).unwrap();
+    let ran = run(folder.path(), &["policy", "test", "."]).status(1);
+    assert!(ran.data.contains("failed"), "{ran:?}");
+    assert!(ran.data.contains("gantral.policy_test.test_passes"), "{ran:?}");
+    let ran = run(folder.path(), &["policy", "test", ".", "--json"]).status(1);
+    assert_eq!(ran.json()["passed"], false);
+}
+
+#[test]
+fn policy_is_asked_about_one_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = repository().join("policies/demo").display().to_string();
+    let ask = |amount: &str| {
+        let input = format!(r#"{{"action":{{"name":"refund","parameters":{{"amount":{amount}}}}}}}"#);
+        std::fs::write(folder.path().join("ask.json"), input).unwrap();
+        run(folder.path(), &["policy", "eval", &policy, "--input", "ask.json"]).status(0)
+    };
+    assert!(ask("50").data.starts_with("ALLOW\n"));
+    let ran = ask("4800");
+    assert!(ran.data.starts_with("REQUIRE_HUMAN\n"), "{ran:?}");
+    assert!(ran.data.contains(r#"["RISK_OFFICER"]"#), "{ran:?}");
+    assert!(ran.talk.contains("the engine would refuse this input"), "{ran:?}");
+}
+
+#[test]
+fn no_server_is_an_error_that_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(folder.path(), &["instances", "ls"]).status(1);
+    assert_eq!(
+        ran.talk,
+        "error: no server is named\nhint: set GANTRAL_URL and GANTRAL_TOKEN_FILE, or start `gantral dev` in this \
+         folder and leave it running\n"
+    );
+    let ran = run(folder.path(), &["ask", "refund", "--target", "x"]).status(1);
+    assert!(ran.talk.contains("[not_an_attempt]"), "{ran:?}");
+}

@@ -1,0 +1,244 @@
+//! The binary as a process, a development server, a runner, and workflows whose command is a shell script.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longer than anything takes on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns the root of this repository.
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Returns the binary with an environment that holds nothing of whoever runs the tests but the path to programs; ours
+/// comes first in it, so that scripts find it by name.
+pub fn gantral(folder: &Path) -> Command {
+    let binary = Path::new(env!("CARGO_BIN_EXE_gantral"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .env("PATH", format!("{}:{path}", binary.parent().unwrap().display()))
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: i32,
+    pub data: String,
+    pub talk: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            data: String::from_utf8(output.stdout).unwrap(),
+            talk: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Demands an exit status.
+    #[track_caller]
+    pub fn status(self, expected: i32) -> Self {
+        assert_eq!(self.status, expected, "{}{}", self.data, self.talk);
+        self
+    }
+
+    /// Reads the data as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Returns the data as one word.
+    pub fn word(&self) -> String {
+        self.data.trim().to_owned()
+    }
+}
+
+/// Runs the binary to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(gantral(folder).args(arguments).output().unwrap())
+}
+
+/// A process that dies with the test.
+pub struct Killed(Child);
+
+impl Killed {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it as a crash would: SIGKILL, and nothing that it could do about it.
+    pub fn kill(&mut self) {
+        // An error means that it is gone, which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A development server in a folder of its own, with whatever a test starts beside it.
+pub struct World {
+    folder: TempDir,
+    server: Option<Killed>,
+    runner: Option<Killed>,
+    url: String,
+}
+
+impl World {
+    /// Starts a server on a free port.
+    pub fn start() -> Self {
+        let mut world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: None,
+            runner: None,
+            url: "http://127.0.0.1:0".to_owned(),
+        };
+        world.start_server();
+        world
+    }
+
+    /// Starts the server on the address that it had before.
+    pub fn start_server(&mut self) {
+        let listen = self.url.trim_start_matches("http://").to_owned();
+        let log = std::fs::File::options().create(true).append(true).open(self.path("server.log")).unwrap();
+        let mut child = gantral(self.folder.path())
+            .args(["dev", "--json", "--listen", &listen])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.server = Some(Killed(child));
+        let said: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("the server does not start: {}", self.text("server.log")));
+        self.url = said["url"].as_str().unwrap().to_owned();
+    }
+
+    /// Kills the server.
+    pub fn kill_server(&mut self) {
+        self.server.take().unwrap().kill();
+    }
+
+    /// Returns the number of the server's process.
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().unwrap().pid()
+    }
+
+    /// Starts a runner of queue `default`.
+    pub fn start_runner(&mut self) {
+        self.start_runner_with(&[], &[]);
+    }
+
+    /// Starts a runner of queue `default` with further arguments and variables.
+    pub fn start_runner_with(&mut self, arguments: &[&str], variables: &[(&str, &Path)]) {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("runner.log")).unwrap();
+        let child = gantral(self.folder.path())
+            .args(["runner", "--queue", "default", "--json"])
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.runner = Some(Killed(child));
+    }
+
+    /// Kills the runner.
+    pub fn kill_runner(&mut self) {
+        self.runner.take().unwrap().kill();
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns the text of a file, empty if there is none.
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Runs a command in the folder, as whoever usually does such things.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.folder.path(), arguments)
+    }
+
+    /// Applies a workflow `refund` under the policy of the demo. Its command is a shell script, written to `agent.sh`.
+    pub fn apply(&self, script: &str, lease: &str) {
+        std::fs::write(self.path("agent.sh"), script).unwrap();
+        let definition = format!(
+            "policy = '{}'
+             id = 'refund'\nversion = '1'\nteam = 'payments'\nmateriality = 'MEDIUM'\ndomain = 'finance'
+             [run]\nqueue = 'default'\nlease = '{lease}'\ncommand = ['sh', '{}']
+             [actions.refund.parameters]\namount = {{ type = 'integer' }}\nnote = {{ type = 'string', default = '' }}
+             [floors]\ndefault_approvers = ['RISK_OFFICER']\nrequired_evidence = 'development'\n",
+            repository().join("policies/demo").display(),
+            self.path("agent.sh").display(),
+        );
+        std::fs::write(self.path("workflow.toml"), definition).unwrap();
+        self.run(&["workflows", "apply", "workflow.toml"]).status(0);
+    }
+
+    /// Creates an instance of `refund`.
+    pub fn create(&self) -> String {
+        self.run(&["instances", "create", "refund"]).status(0).word()
+    }
+
+    /// Returns an instance as it stands.
+    pub fn instance(&self, id: &str) -> Value {
+        self.run(&["instances", "show", id, "--json"]).status(0).json()
+    }
+
+    /// Waits until an instance is in a state, and returns it.
+    #[track_caller]
+    pub fn reach(&self, id: &str, state: &str) -> Value {
+        let mut seen = Value::Null;
+        let reached = wait_until(|| {
+            seen = self.instance(id);
+            seen["state"] == state
+        });
+        let logs = || format!("{}\n{}", self.text("server.log"), self.text("runner.log"));
+        assert!(reached, "{} ({}), not {state}\n{}", seen["state"], seen["cause"], logs());
+        seen
+    }
+
+    /// Exports an instance and has it verified by a process of its own.
+    pub fn verified(&self, id: &str, name: &str) -> Ran {
+        let trust = format!("{name}.trust.json");
+        self.run(&["evidence", "export", id, "--output", name, "--trust-out", &trust]).status(0);
+        run(self.folder.path(), &["verify", name, "--trust", &trust, "--json"])
+    }
+}
+
+/// Waits until something holds; says whether it does.
+pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
