@@ -73,9 +73,9 @@ pub async fn prepare(server: &Server) -> Result<()> {
     let mut admin = Connection::open(server.address, &server.person("bob")?, "prepare").await?;
     let bundle = Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?;
     let published = admin.send("PUT", "/v1/policies", "application/gzip", &bundle.to_archive()?).await?;
-    let version = text(&published.json(201)?, "policy_version_id")?;
+    let version = text(&published.json()?, "policy_version_id")?;
     let body = format!(r#"{{"definition":{WORKFLOW},"policy_version_id":"{version}"}}"#);
-    admin.send("PUT", "/v1/workflows/bench", "application/json", body.as_bytes()).await?.json(201)?;
+    admin.send("PUT", "/v1/workflows/bench", "application/json", body.as_bytes()).await?.json()?;
     Ok(())
 }
 
@@ -110,11 +110,11 @@ impl Agent {
     /// Creates the next instance and attaches to it.
     async fn renew(&mut self) -> Result<()> {
         self.connection.act_as(&self.workload);
-        let created = self.connection.post("/v1/instances", r#"{"workflow":"bench"}"#).await?.json(201)?;
+        let created = self.connection.post("/v1/instances", r#"{"workflow":"bench"}"#).await?.json()?;
         let id = created.get("instance").and_then(|view| view.get("instance_id")).and_then(Value::as_str);
         self.instance = id.context("no instance")?.to_owned();
         let path = format!("/v1/instances/{}/attempts", self.instance);
-        let attached = self.connection.post(&path, r#"{"self":true}"#).await?.json(201)?;
+        let attached = self.connection.post(&path, r#"{"self":true}"#).await?.json()?;
         self.connection.act_as(&text(&attached, "token")?);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Agent {
         if answer.status == 409 && answer.body.windows(15).any(|window| window == b"too_many_events") {
             return self.renew().await;
         }
-        let answer = answer.json(200)?;
+        let answer = answer.json()?;
         if answer.get("answer").and_then(Value::as_str) != Some("ALLOW") {
             return Err(anyhow!("not allowed: {answer}"));
         }
@@ -168,11 +168,11 @@ impl Agent {
     async fn decided(&mut self) -> Result<()> {
         let path = format!("/v1/instances/{}/authority", self.instance);
         let body = r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":4800}}}"#;
-        let gate = text(&self.connection.post(&path, body).await?.json(202)?, "gate_id")?;
+        let gate = text(&self.connection.post(&path, body).await?.json()?, "gate_id")?;
         self.connection.act_as(&self.approver);
         let path = format!("/v1/gates/{gate}/decisions");
         let body = r#"{"decision":"REJECT","gate_version":1,"justification":"too much"}"#;
-        self.connection.post(&path, body).await?.json(201)?;
+        self.connection.post(&path, body).await?.json()?;
         Ok(())
     }
 }

@@ -22,9 +22,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Returns the body of an answer with this status.
-    pub fn json(&self, status: u16) -> Result<Value> {
-        if self.status != status {
+    /// Returns the body of an answer that says yes.
+    pub fn json(&self) -> Result<Value> {
+        if !(200..300).contains(&self.status) {
             bail!("status {}: {}", self.status, String::from_utf8_lossy(&self.body));
         }
         Ok(serde_json::from_slice(&self.body)?)

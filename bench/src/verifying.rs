@@ -60,7 +60,7 @@ fn bundle() -> Result<(Vec<u8>, Vec<u8>)> {
         agent.connection.act_as(&workload);
         let path = format!("/v1/instances/{}/evidence", agent.instance);
         let bundle = agent.connection.send("GET", &path, "application/json", b"").await?;
-        let keys = agent.connection.send("GET", "/v1/keys", "application/json", b"").await?.json(200)?;
+        let keys = agent.connection.send("GET", "/v1/keys", "application/json", b"").await?.json()?;
         let hint: &Value = keys.get("trust_hint").context("no trust hint")?;
         Ok((bundle.body, serde_json::to_vec(hint)?))
     })
