@@ -6,7 +6,7 @@ use super::send::Call;
 use super::{Client, ClientError, WAIT_SLACK};
 use crate::routes::Method;
 use crate::wire::{
-    Attach, Attached, Cancel, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer,
+    Attach, Attached, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer,
     InstanceList, InstancePage, InstanceView, Moved, ShowInstance, Task, WaitQuery, text,
 };
 
@@ -39,8 +39,8 @@ impl Client {
     }
 
     /// Ends an instance, as an administrator.
-    pub async fn cancel(&self, id: text::InstanceId, body: &Cancel) -> Result<Moved, ClientError> {
-        self.post(&["v1", "instances", &id.to_string(), "cancel"], body).await
+    pub async fn cancel(&self, id: text::InstanceId) -> Result<Moved, ClientError> {
+        self.post(&["v1", "instances", &id.to_string(), "cancel"], &Empty {}).await
     }
 
     /// Says that all is done, for a workload that runs itself.

@@ -189,14 +189,6 @@ pub struct ShowInstance {
     pub after: Option<u64>,
 }
 
-/// Body of `POST /v1/instances/{id}/cancel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cancel {
-    /// Why.
-    pub reason: text::Prose,
-}
-
 /// Body of `POST /v1/instances/{id}/grants/{grant_id}/reconcile`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

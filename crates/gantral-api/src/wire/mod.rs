@@ -43,7 +43,7 @@ pub use gate::{
 };
 pub use grant::{Action, GrantView, OutcomeView};
 pub use instance::{
-    Cancel, CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView,
+    CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView,
     ParentRef, Reconcile, RequesterView, ShowInstance,
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
-    Action, ApplyWorkflow, Ask, Attach, Cancel, Claim, Consume, CreateInstance, Decide, Document, EndAttempt,
+    Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt,
     Extend, GateList, InstanceList, PageQuery, Reconcile, ReportOutcome, ShowInstance, text,
 };
 
@@ -49,13 +49,12 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
 async fn call_instances(client: &Client) -> Vec<Option<ClientError>> {
     let create: CreateInstance = body(r#"{"workflow":"w"}"#);
     let running = InstanceList { state: Some(parsed("RUNNING")), ..InstanceList::default() };
-    let cancel: Cancel = body(r#"{"reason":"no longer needed"}"#);
     vec![
         client.create_instance(&create).await.err(),
         client.instances(&running).await.err(),
         client.instance(id(), &ShowInstance::default()).await.err(),
         client.withdraw(id()).await.err(),
-        client.cancel(id(), &cancel).await.err(),
+        client.cancel(id()).await.err(),
         client.complete(id()).await.err(),
         client.fail(id()).await.err(),
         client.evidence(id()).await.err(),
