@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::digest::{CommitmentLabel, Digest, Hasher, Salt, commit};
-use crate::ids::Name;
+use crate::ids::{ActorId, Name, SessionId, TenantId, WorkflowId};
 use crate::json::{Object, Value};
 use crate::secret::find_inline_secret;
 use crate::workflow::{ParameterKind, Workflow};
@@ -154,6 +154,26 @@ impl Action {
     /// Returns the plain digest, for joining and recomputing inside a deployment; artifacts never carry it.
     pub fn digest(&self) -> Digest {
         Hasher::new("gantral/action/v1").bytes(&self.to_canonical()).finish()
+    }
+
+    /// Returns the key under which a retry of the same governed call finds the instance that is open for it:
+    /// `SHA-256("gantral/call/v1" 00 tenant 00 principal 00 session 00 workflow 00 action_digest)`.
+    ///
+    /// Never built from an identifier of the transport: those change with every retry.
+    pub fn call_key(
+        &self,
+        tenant: &TenantId,
+        principal: &ActorId,
+        session: Option<&SessionId>,
+        workflow: &WorkflowId,
+    ) -> Digest {
+        Hasher::new("gantral/call/v1")
+            .text(tenant.as_str())
+            .text(principal.as_str())
+            .text(session.map_or("", SessionId::as_str))
+            .text(workflow.as_str())
+            .bytes(self.digest().as_bytes())
+            .finish()
     }
 
     /// Returns the salted commitment that artifacts carry.

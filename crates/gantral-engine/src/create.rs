@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gantral_core::action::{Action, ActionError};
 use gantral_core::decide::create;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Created, Identity, Parent};
@@ -31,6 +32,8 @@ pub struct NewInstance {
     pub trigger: Option<Trigger>,
     /// What the agent is given; kept in the erasable snapshot, committed to in the chain.
     pub input: Option<Value>,
+    /// The governed call that this instance is for, as sent: a retry of it is told of the instance that is open for it.
+    pub call: Option<Value>,
     /// The instance that asks for this one, and the artifact of it that this one rests on.
     pub parent: Option<(InstanceId, Digest)>,
 }
@@ -39,7 +42,8 @@ impl Engine {
     /// Creates an instance.
     ///
     /// # Errors
-    /// `NotFound` for workflow or parent, `NoActivePolicy`, `Action(InlineSecret)` for the input; the store's.
+    /// `NotFound` for workflow or parent, `NoActivePolicy`, `Action` for the call and for a secret in the input,
+    /// `CallKeyTaken` when an instance is open for the same call: join it; the store's.
     pub async fn create(
         &self,
         mut call: Call,
@@ -75,9 +79,16 @@ impl Engine {
             None => None,
             Some(input) => {
                 if let Some(path) = find_inline_secret(input) {
-                    return Err(gantral_core::action::ActionError::InlineSecret { path }.into());
+                    return Err(ActionError::InlineSecret { path }.into());
                 }
                 Some(keep(&mut snapshots, CommitmentLabel::Context, &mut call.fresh, input.to_canonical()))
+            }
+        };
+        let call_key = match &new.call {
+            None => None,
+            Some(call) => {
+                let action = Action::admit(call, &workflow)?;
+                Some(action.call_key(tenant, &actor.id, new.session.as_ref(), &workflow.id))
             }
         };
         let created = Created {
@@ -95,7 +106,7 @@ impl Engine {
             workflow: workflow.reference(),
         };
         let entry = create(&actor, created, Mode::Enforce, call.now);
-        let plan = Plan { entries: vec![entry], snapshots, ..Plan::default() };
+        let plan = Plan { entries: vec![entry], snapshots, call_key, ..Plan::default() };
         self.create_chain(&mut call, identity, Arc::clone(&workflow), plan).await
     }
 }

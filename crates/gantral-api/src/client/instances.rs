@@ -6,8 +6,8 @@ use super::send::Call;
 use super::{Client, ClientError, WAIT_SLACK};
 use crate::routes::Method;
 use crate::wire::{
-    Attach, Attached, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer,
-    InstanceList, InstancePage, InstanceView, Moved, ShowInstance, Task, WaitQuery, text,
+    Attach, Attached, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer, InstanceList,
+    InstancePage, InstanceView, Moved, ShowInstance, Task, WaitQuery, text,
 };
 
 /// # Errors

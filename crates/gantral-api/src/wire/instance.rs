@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, GateView, GrantView, OutcomeView, Receipt, WorkflowRef, text};
+use super::{Action, Document, GateView, GrantView, OutcomeView, Receipt, WorkflowRef, text};
 
 /// Body of `POST /v1/instances`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +24,10 @@ pub struct CreateInstance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub input: Option<Document>,
+    /// The governed call that this instance is for: while it is open, a retry of the same call by the same caller in the
+    /// same session is answered `call_key_taken` with the instance to join.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Action>,
     /// The instance on whose behalf a sub-agent works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentRef>,

@@ -43,8 +43,8 @@ pub use gate::{
 };
 pub use grant::{Action, GrantView, OutcomeView};
 pub use instance::{
-    CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView,
-    ParentRef, Reconcile, RequesterView, ShowInstance,
+    CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView, ParentRef,
+    Reconcile, RequesterView, ShowInstance,
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};

@@ -94,9 +94,7 @@ fn requests_are_closed_and_answers_are_open() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let closed = |name: &str| schemas[name]["additionalProperties"] == false;
-    for name in
-        ["Ask", "Decide", "CreateInstance", "Consume", "Empty", "Action", "WorkflowDefinition"]
-    {
+    for name in ["Ask", "Decide", "CreateInstance", "Consume", "Empty", "Action", "WorkflowDefinition"] {
         assert!(closed(name), "`{name}` is open");
     }
     for name in ["InstanceView", "GateView", "Task", "Problem", "Moved"] {

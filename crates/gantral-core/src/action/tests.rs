@@ -52,3 +52,24 @@ fn policy_sees_what_the_workflow_lets_it_see() {
     let action = admit(r#"{"name":"refund","target":"x","parameters":{"amount":1,"note":"hello"}}"#).unwrap();
     assert_eq!(action.policy_view(&workflow()).names().collect::<Vec<_>>(), ["amount", "currency"]);
 }
+
+#[test]
+fn a_retry_has_the_key_of_its_call_and_any_difference_has_another() {
+    let (tenant, workflow) = (TenantId::parse("acme").unwrap(), WorkflowId::parse("refund").unwrap());
+    let (agent, other) = (ActorId::parse("agent").unwrap(), ActorId::parse("other").unwrap());
+    let session = SessionId::parse("s-1").unwrap();
+    let action = admit(r#"{"name":"refund","target":"x","parameters":{"amount":1}}"#).unwrap();
+    let spelled =
+        admit(r#"{"target":"x","parameters":{"currency":"EUR","amount":1.0},"name":"refund"}"#).unwrap();
+    let larger = admit(r#"{"name":"refund","target":"x","parameters":{"amount":2}}"#).unwrap();
+    let key = action.call_key(&tenant, &agent, Some(&session), &workflow);
+    assert_eq!(spelled.call_key(&tenant, &agent, Some(&session), &workflow), key);
+    for different in [
+        larger.call_key(&tenant, &agent, Some(&session), &workflow),
+        action.call_key(&tenant, &other, Some(&session), &workflow),
+        action.call_key(&tenant, &agent, None, &workflow),
+        action.call_key(&TenantId::parse("other").unwrap(), &agent, Some(&session), &workflow),
+    ] {
+        assert_ne!(different, key);
+    }
+}

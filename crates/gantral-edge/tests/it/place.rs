@@ -109,6 +109,7 @@ impl Place {
             session_id: None,
             trigger: None,
             input: None,
+            call: None,
             parent: None,
         };
         *self.client("refund-agent").create_instance(&body).await.unwrap().instance.instance_id

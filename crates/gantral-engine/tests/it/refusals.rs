@@ -124,3 +124,16 @@ async fn an_outcome_with_more_evidence_than_an_artifact_holds_is_refused_and_may
     world.engine().report(world.call(), &bearer, crate::script::outcome(grant)).await.unwrap();
     script.is_valid().await;
 }
+
+#[tokio::test]
+async fn a_retried_call_is_told_of_the_instance_that_is_open_for_it() {
+    let script = Script::begin(SELF, 2).await;
+    let (world, engine, now) = (&script.world, script.world.engine(), script.world.clock.now());
+    let agent = world.people.requester(AGENT, now);
+    let of = |call| NewInstance { call, ..new_instance("refund") };
+    let first = engine.create(world.call(), &agent, of(Some(refund(SMALL)))).await.unwrap();
+    let again = engine.create(world.call(), &agent, of(Some(refund(SMALL)))).await;
+    assert_eq!(again, Err(EngineError::CallKeyTaken { instance: first.instance }));
+    let uncalled = engine.create(world.call(), &agent, of(None)).await.unwrap();
+    assert_ne!(uncalled.instance, first.instance);
+}

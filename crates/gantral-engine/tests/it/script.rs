@@ -270,6 +270,7 @@ pub fn new_instance(workflow: &str) -> NewInstance {
         session: None,
         trigger: None,
         input: Some(Value::from("order/7")),
+        call: None,
         parent: None,
     }
 }

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_core::ids::InstanceId;
 use gantral_engine::policy_input::Trigger;
@@ -12,7 +11,7 @@ use gantral_identity::Principal;
 use gantral_store::InstanceFilter;
 use tokio::time::Instant;
 
-use super::{Path, Query, page, value};
+use super::{Path, Query, action, page, value};
 use crate::app::App;
 use crate::command::{Write, call};
 use crate::identity::{Caller, sees_team};
@@ -22,7 +21,7 @@ use crate::waiting::{next_change, wait_of};
 
 /// Reads a trigger in the words of the policy contract.
 pub(crate) fn trigger(name: Option<&text::Name>) -> Answer<Option<Trigger>> {
-    let unknown = || Failure::new(Code::InvalidBody, "`trigger` is not PR, INCIDENT, PAYMENT or OTHER");
+    let unknown = || Failure::member("trigger", "`trigger` is not PR, INCIDENT, PAYMENT or OTHER");
     name.map(|name| Trigger::parse(name.as_str()).ok_or_else(unknown)).transpose()
 }
 
@@ -44,6 +43,7 @@ pub(crate) async fn create(
         session: body.session_id.map(text::Text::into_inner),
         trigger: trigger(body.trigger.as_ref())?,
         input: body.input.as_ref().map(|input| value(input, "input")).transpose()?,
+        call: body.call.as_ref().map(action).transpose()?,
         parent: body
             .parent
             .map(|parent| (parent.instance_id.into_inner(), parent.artifact_hash.into_inner())),
@@ -124,14 +124,16 @@ pub(crate) async fn withdraw(
     write: Write<wire::Empty>,
 ) -> Answer<Json<wire::Moved>> {
     let requester = write.principal.requester()?;
-    moved(&app.engine().withdraw(write.call, &requester, id.into_inner()).await?)
+    let id = id.into_inner();
+    visible(&app, &write.principal, id).await?;
+    moved(&app.engine().withdraw(write.call, &requester, id).await?)
 }
 
 /// POST /v1/instances/{id}/cancel
 pub(crate) async fn cancel(
     State(app): State<App>,
     Path(id): Path<text::InstanceId>,
-    write: Write<wire::Cancel>,
+    write: Write<wire::Empty>,
 ) -> Answer<Json<wire::Moved>> {
     let administrator = write.principal.administrator()?;
     moved(&app.engine().cancel(write.call, &administrator, id.into_inner()).await?)

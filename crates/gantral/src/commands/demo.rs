@@ -168,6 +168,7 @@ async fn ask(stage: &mut Stage, told: &Transcript, agent: &Client) -> Result<(In
         session_id: None,
         trigger: None,
         input: Some(document(&Value::Object(input))?),
+        call: None,
         parent: None,
     };
     let created = agent.create_instance(&body).await?;

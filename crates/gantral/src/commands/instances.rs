@@ -166,6 +166,7 @@ fn create(args: &CreateArgs, server: &Server, out: Out) -> Result<Exit, Failure>
         session_id: args.session.clone(),
         trigger: args.trigger.clone(),
         input: input_of(args)?.as_ref().map(document).transpose()?,
+        call: None,
         parent: None,
     };
     let created = converse(async { Ok(client.create_instance(&body).await?) })?;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
-    Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt,
-    Extend, GateList, InstanceList, PageQuery, Reconcile, ReportOutcome, ShowInstance, text,
+    Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt, Extend,
+    GateList, InstanceList, PageQuery, Reconcile, ReportOutcome, ShowInstance, text,
 };
 
 use super::server::Server;
