@@ -1,8 +1,10 @@
 //! A write as it comes in: who, under which idempotency key, with which body.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_api::wire::{BODY_BYTES_MAX, IDEMPOTENCY_KEY, IdempotencyKey, read_body};
 use gantral_core::digest::{Digest, Hasher};
@@ -17,6 +19,9 @@ use crate::clock::seed;
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
 
+/// How long a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// A write with a JSON body.
 pub(crate) struct Write<T> {
     pub principal: Principal,
@@ -28,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Write<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let raw = RawWrite::read(request, app, BODY_BYTES_MAX).await?;
+        let raw = RawWrite::read(request, app, "application/json", BODY_BYTES_MAX).await?;
         let body = read_body(&raw.body).map_err(gantral_api::problem::Problem::from)?;
         Ok(Self { principal: raw.principal, call: raw.call, body })
     }
@@ -43,10 +48,16 @@ pub(crate) struct RawWrite {
 
 impl RawWrite {
     /// Authenticates first: nobody unknown makes the server read a body.
-    pub(crate) async fn read(request: Request, app: &App, bytes_max: usize) -> Answer<Self> {
+    pub(crate) async fn read(
+        request: Request,
+        app: &App,
+        media_type: &str,
+        bytes_max: usize,
+    ) -> Answer<Self> {
         let (mut parts, body) = request.into_parts();
         let Caller(principal) = Caller::from_request_parts(&mut parts, app).await?;
         let key = idempotency_key(&parts.headers)?;
+        media_type_is(&parts.headers, media_type)?;
         let body = bounded(body, bytes_max).await?;
         let route = format!("{} {}", parts.method, parts.uri.path());
         let call = call(app, Some(request_key(&principal, route, &key, &body)))?;
@@ -60,16 +71,28 @@ pub(crate) fn call(app: &App, key: Option<RequestKey>) -> Answer<Call> {
 }
 
 async fn bounded(body: Body, bytes_max: usize) -> Answer<axum::body::Bytes> {
-    to_bytes(body, bytes_max).await.map_err(|_| {
+    let late = |_| Failure::new(Code::InvalidBody, format!("the body did not arrive within {BODY_WITHIN:?}"));
+    let read = tokio::time::timeout(BODY_WITHIN, to_bytes(body, bytes_max)).await.map_err(late)?;
+    read.map_err(|_| {
         Failure::new(Code::BodyTooLarge, format!("the body was cut off or has more than {bytes_max} bytes"))
     })
+}
+
+/// Compares the media type, whatever its parameters say.
+fn media_type_is(headers: &HeaderMap, expected: &str) -> Answer<()> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let found = value.split(';').next().unwrap_or_default().trim();
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::UnsupportedMediaType, format!("the route takes `{expected}`")))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Answer<IdempotencyKey> {
     let missing = || Failure::new(Code::IdempotencyKeyMissing, "the header `Idempotency-Key` is required");
     let value = headers.get(IDEMPOTENCY_KEY).ok_or_else(missing)?;
     let text = value.to_str().map_err(|_| missing())?;
-    IdempotencyKey::parse(text).map_err(|error| Failure::new(Code::InvalidParameter, error.to_string()))
+    IdempotencyKey::parse(text).map_err(|error| Failure::parameter(IDEMPOTENCY_KEY, error.to_string()))
 }
 
 /// A key is one principal's, one attempt's and one route's.

@@ -12,8 +12,12 @@ use gantral_identity::{AttemptBearer, Principal};
 use crate::app::App;
 use crate::problems::{Answer, Failure};
 
+/// The role of humans who write policies and workflows.
+const DEVELOPER: &str = "DEVELOPER";
 /// Headers by which a proxy says that a request came from elsewhere: a development token never passes with one.
-const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+/// What further such headers begin with.
+const FORWARDED_PREFIX: &str = "x-forwarded-";
 
 /// Whoever is asking, by a verified token.
 pub(crate) struct Caller(pub Principal);
@@ -29,7 +33,9 @@ impl FromRequestParts<App> for Caller {
 
 fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer<Principal> {
     let missing = || Failure::new(Code::Unauthenticated, "a bearer token is required");
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    // Of two tokens it would be unclear who is asking.
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
     let text = value.to_str().map_err(|_| missing())?;
     let (scheme, token) = text.split_once(' ').ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
@@ -39,7 +45,10 @@ fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer
     if principal.is_development() {
         let peer = peer.ok_or_else(missing)?;
         principal.allowed_from(&peer)?;
-        if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+        if headers
+            .keys()
+            .any(|name| FORWARDED.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED_PREFIX))
+        {
             return Err(Failure::new(Code::TokenRejected, "development tokens are not good through a proxy"));
         }
     }
@@ -50,6 +59,16 @@ fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer
 pub(crate) fn bearer_of(principal: &Principal, instance: InstanceId) -> Answer<AttemptBearer> {
     let bearer = principal.attempt_bearer()?;
     if bearer.scope().instance == instance { Ok(bearer) } else { Err(Failure::not_found("the instance")) }
+}
+
+/// Refuses whoever may not write policies and workflows: humans who develop or administer may.
+pub(crate) fn governs(principal: &Principal) -> Answer<()> {
+    principal.approver()?;
+    let develops = principal.roles().iter().any(|role| role.as_str() == DEVELOPER);
+    if develops || principal.administrator().is_ok() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Forbidden, "this needs the role `DEVELOPER`, or one that administers"))
 }
 
 /// Tells whether a principal may see what a team owns: its members and the tenant's administrators may.

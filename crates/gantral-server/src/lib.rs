@@ -11,6 +11,8 @@ mod identity;
 mod limits;
 mod listen;
 mod metrics;
+mod observe;
+mod parameters;
 mod policy;
 mod problems;
 mod router;

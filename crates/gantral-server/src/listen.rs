@@ -136,6 +136,8 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     };
     stopper.abort();
     scheduler.abort();
+    // Whoever opens the ledger next must not find the scheduler still at it.
+    let _ = scheduler.await;
     served
 }
 

@@ -1,10 +1,8 @@
 //! Prometheus metrics. No label ever carries what a caller sent.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use gantral_api::problem::Code;
 use gantral_engine::{Ticked, state_of};
 use gantral_store::StoreCounts;
@@ -15,9 +13,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tokio::time::Instant;
-
-use crate::app::App;
 
 /// Upper bounds of request durations, in seconds. Long polls fall beyond the last.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -47,6 +42,20 @@ struct CodeLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: Word,
+}
+
+/// One request that was answered.
+pub(crate) struct Request<'a> {
+    /// A word for the method, from a closed set.
+    pub method: &'static str,
+    /// The template of the route.
+    pub route: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The code of the problem, if there was one.
+    pub code: Option<Code>,
+    /// How long it took.
+    pub taken: Duration,
 }
 
 /// What the server counts.
@@ -103,6 +112,19 @@ impl Metrics {
         self
     }
 
+    pub(crate) fn request(&self, request: &Request<'_>) {
+        self.duration.observe(request.taken.as_secs_f64());
+        let labels = RouteLabels {
+            method: Word(request.method.to_owned()),
+            route: Word(request.route.to_owned()),
+            status: u32::from(request.status),
+        };
+        self.requests.get_or_create(&labels).inc();
+        if let Some(code) = request.code {
+            self.problems.get_or_create(&CodeLabel { code: Word(code.as_str().to_owned()) }).inc();
+        }
+    }
+
     pub(crate) fn ticked(&self, ticked: &Ticked) {
         for (counter, count) in
             [(&self.due, ticked.due), (&self.lost, ticked.lost), (&self.stuck, ticked.failed)]
@@ -127,21 +149,4 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
-}
-
-/// Counts and times every request by its route template.
-pub(crate) async fn measured(State(app): State<App>, request: Request, next: Next) -> Response {
-    let method = Word(request.method().as_str().to_owned());
-    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let started = Instant::now();
-    let response = next.run(request).await;
-    let metrics = &app.0.metrics;
-    metrics.duration.observe(started.elapsed().as_secs_f64());
-    let route = Word(matched.unwrap_or_else(|| "(none)".to_owned()));
-    let labels = RouteLabels { method, route, status: u32::from(response.status().as_u16()) };
-    metrics.requests.get_or_create(&labels).inc();
-    if let Some(code) = response.extensions().get::<Code>() {
-        metrics.problems.get_or_create(&CodeLabel { code: Word(code.as_str().to_owned()) }).inc();
-    }
-    response
 }

@@ -1,15 +1,20 @@
 //! Every refusal of the engine, of tokens and of requests, as the problem that the caller sees.
 
+mod refusals;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use gantral_api::problem::{Code, Fault, Problem};
+use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::PROBLEM_JSON;
 use gantral_core::action::ActionError;
-use gantral_core::command::Refusal;
 use gantral_engine::EngineError;
+use gantral_engine::policy_input::InputError;
 use gantral_identity::{DevelopmentRefused, NotPermitted, TokenError};
 
 use crate::clock::NoRandomness;
+
+/// How long a caller should wait before it repeats what the server could not do now, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A problem as an answer.
 #[derive(Debug)]
@@ -25,25 +30,54 @@ impl Failure {
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("{what} was not found"))
     }
+
+    /// A member of a JSON body that is not what the route takes.
+    pub(crate) fn member(path: &str, why: impl Into<String>) -> Self {
+        Self(Problem::new(Code::InvalidBody, why).with("path", path))
+    }
+
+    /// A part of the path or query, or a header, that is not what the route takes.
+    pub(crate) fn parameter(name: &str, why: impl Into<String>) -> Self {
+        Self(Problem::new(Code::InvalidParameter, why).with("parameter", name))
+    }
 }
 
+/// The status alone: the body is written by [`finished`], which knows the path and the request's number.
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let code = self.0.code();
-        if matches!(code.fault(), Fault::Us | Fault::Environment) {
-            tracing::error!(code = code.as_str(), detail = self.0.detail(), "request failed");
-        }
-        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self.0).unwrap_or_default();
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response.extensions_mut().insert(code);
+        let mut response = status(&self.0).into_response();
+        response.extensions_mut().insert(self.0);
         response
     }
+}
+
+fn status(problem: &Problem) -> StatusCode {
+    StatusCode::from_u16(problem.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Writes a problem, with the path that was called and the number under which the log knows the request.
+pub(crate) fn finished(problem: Problem, path: &str, request_id: &str) -> Response {
+    let problem = problem.with_instance(path).with("request_id", request_id);
+    let status = status(&problem);
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    match problem.code() {
+        Code::Unauthenticated => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // RFC 6750 section 3.1.
+        Code::TokenRejected => {
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        _ if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        _ => {}
+    }
+    response
 }
 
 impl From<Problem> for Failure {
@@ -65,103 +99,94 @@ impl From<NotPermitted> for Failure {
 }
 
 impl From<DevelopmentRefused> for Failure {
-    fn from(_: DevelopmentRefused) -> Self {
-        Self::new(Code::TokenRejected, "development tokens are good on loopback only")
+    fn from(error: DevelopmentRefused) -> Self {
+        let detail = "development tokens are good on loopback only";
+        Self(Problem::new(Code::TokenRejected, detail).with("reason", error.code()))
     }
 }
 
 impl From<NoRandomness> for Failure {
     fn from(error: NoRandomness) -> Self {
-        Self::new(Code::NotReady, error.to_string())
+        let checks = serde_json::json!({ "randomness": "failed" });
+        Self(Problem::new(Code::NotReady, error.to_string()).with("checks", checks))
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let detail = error.to_string();
-        let code = match error {
-            EngineError::Refused(refusal) => return refused(refusal),
-            EngineError::Action(error) => action_code(&error),
-            EngineError::NotFound { .. } => Code::NotFound,
-            EngineError::Input(_) | EngineError::Text { .. } | EngineError::Seal(_) => Code::InvalidBody,
-            EngineError::Workflow(_) => Code::WorkflowInvalid,
-            EngineError::WorkflowVersionExists => Code::WorkflowVersionExists,
-            EngineError::NoActivePolicy => Code::NoActivePolicy,
-            EngineError::PolicyUnknown => Code::PolicyUnknown,
-            EngineError::JustificationRequired { .. } => Code::JustificationRequired,
-            EngineError::Forbidden { .. } => Code::Forbidden,
-            EngineError::LeaseLost => Code::LeaseLost,
-            EngineError::KeyReused => Code::IdempotencyKeyReused,
-            EngineError::CallKeyTaken { instance } => {
-                return Self(
-                    Problem::new(Code::CallKeyTaken, detail).with("instance_id", instance.to_string()),
-                );
+        let problem = |code| Problem::new(code, detail.clone());
+        Self(match error {
+            EngineError::Refused(refusal) => return refusals::failure(&refusal),
+            EngineError::Action(error) => action(&error),
+            EngineError::NotFound { what } => problem(unknown(what)),
+            EngineError::Input(error) => input(&error, detail),
+            EngineError::Text { member, .. } => problem(Code::InvalidBody).with("path", member),
+            EngineError::Seal(_) => problem(Code::InvalidBody),
+            EngineError::Workflow(_) => problem(Code::WorkflowInvalid),
+            EngineError::WorkflowVersionExists => problem(Code::WorkflowVersionExists),
+            EngineError::NoActivePolicy => problem(Code::NoActivePolicy),
+            EngineError::PolicyUnknown => problem(Code::PolicyUnknown),
+            EngineError::JustificationRequired { least } => {
+                problem(Code::JustificationRequired).with("least", least)
             }
-            EngineError::Frozen => Code::Frozen,
-            EngineError::Conflict => Code::Conflict,
-            EngineError::Signer(_) => Code::SignerUnavailable,
+            EngineError::Forbidden { .. } => problem(Code::Forbidden),
+            EngineError::LeaseLost => problem(Code::LeaseLost),
+            EngineError::KeyReused => problem(Code::IdempotencyKeyReused),
+            EngineError::CallKeyTaken { instance } => {
+                problem(Code::CallKeyTaken).with("instance_id", instance.to_string())
+            }
+            EngineError::Frozen => problem(Code::Frozen),
+            EngineError::Conflict => problem(Code::Conflict),
+            EngineError::Signer(_) => problem(Code::SignerUnavailable),
             EngineError::Store(error) => {
                 // What the database said is for the log of whoever runs it, not for the caller.
                 tracing::error!(%error, "the ledger failed");
-                return Self::new(Code::LedgerUnavailable, "the ledger cannot be written or read now");
+                Problem::new(Code::LedgerUnavailable, "the ledger cannot be written or read now")
             }
             EngineError::Damaged { what } => {
                 tracing::error!(what, "a stored record cannot be relied on");
-                return Self::new(Code::Internal, "the stored record of this instance cannot be relied on");
+                Problem::new(Code::Internal, "the stored record of this instance cannot be relied on")
             }
-        };
-        Self::new(code, detail)
+        })
     }
 }
 
-const fn action_code(error: &ActionError) -> Code {
+/// The codes of what the engine looks for by name; everything else has no code of its own.
+fn unknown(what: &str) -> Code {
+    match what {
+        "the gate" => Code::GateUnknown,
+        "the workflow" | "the workflow version" => Code::WorkflowUnknown,
+        _ => Code::NotFound,
+    }
+}
+
+fn action(error: &ActionError) -> Problem {
+    let detail = error.to_string();
     match error {
-        ActionError::Undeclared { .. } | ActionError::UndeclaredParameter { .. } => Code::ActionUndeclared,
-        ActionError::InlineSecret { .. } => Code::SecretInline,
-        ActionError::Shape { .. } | ActionError::MissingParameter { .. } | ActionError::WrongType { .. } => {
-            Code::ActionInvalid
+        ActionError::Undeclared { name } => {
+            Problem::new(Code::ActionUndeclared, detail).with("path", name.as_str())
+        }
+        ActionError::UndeclaredParameter { parameter, .. } => {
+            Problem::new(Code::ActionUndeclared, detail).with("path", format!("parameters.{parameter}"))
+        }
+        ActionError::InlineSecret { path } => {
+            Problem::new(Code::SecretInline, detail).with("path", path.as_str())
+        }
+        ActionError::Shape { .. } => Problem::new(Code::ActionInvalid, detail),
+        ActionError::MissingParameter { parameter } | ActionError::WrongType { parameter, .. } => {
+            Problem::new(Code::ActionInvalid, detail).with("path", format!("parameters.{parameter}"))
         }
     }
 }
 
-fn refused(refusal: Refusal) -> Failure {
-    let detail = refusal.to_string();
-    let code = match &refusal {
-        Refusal::AlreadyDecided { by, decision, at, .. } => {
-            let problem = Problem::new(Code::AlreadyDecided, detail)
-                .with("decided_by", by.to_string())
-                .with("decision", decision.as_str())
-                .with("at", at.to_text());
-            return Failure(problem);
-        }
-        Refusal::GateMoved { current, .. } => {
-            return Failure(Problem::new(Code::GateMoved, detail).with("gate_version", *current));
-        }
-        Refusal::Ended { .. } | Refusal::InstanceExpired { .. } => Code::InstanceEnded,
-        Refusal::WrongActor { .. } => Code::Forbidden,
-        Refusal::WrongState { .. } => Code::WrongState,
-        Refusal::StaleAttempt { .. } => Code::StaleAttempt,
-        Refusal::AttemptInactive { .. } => Code::AttemptInactive,
-        Refusal::AttemptAlive { .. } => Code::AttemptAlive,
-        Refusal::GateUnknown { .. } => Code::GateUnknown,
-        Refusal::DeadlinePassed { .. } => Code::DeadlinePassed,
-        Refusal::SelfApproval => Code::SelfApproval,
-        Refusal::NotEligible { .. } => Code::NotEligible,
-        Refusal::AlreadyVoted => Code::AlreadyVoted,
-        Refusal::EvidenceTooWeak => Code::EvidenceTooWeak,
-        Refusal::ActionMismatch => Code::ActionMismatch,
-        Refusal::GrantUnusable { .. } => Code::GrantUnusable,
-        Refusal::GrantExpired { .. } => Code::GrantExpired,
-        Refusal::ActionChanged => Code::ActionChanged,
-        Refusal::EvaluatorFailed { .. } => Code::EvaluatorFailed,
-        Refusal::NobodyEligible { .. } => Code::NobodyEligible,
-        Refusal::OutcomeUnknown { .. } => Code::OutcomeUnknown,
-        Refusal::OutcomeNotOwed { .. } => Code::OutcomeNotOwed,
-        Refusal::OutcomeOpen { .. } => Code::OutcomeOpen,
-        Refusal::NotCreator => Code::NotCreator,
-        Refusal::ExtensionOutOfRange { .. } => Code::ExtensionOutOfRange,
-        Refusal::TooManyEvents => Code::TooManyEvents,
-        Refusal::Defect { .. } => Code::Internal,
-    };
-    Failure::new(code, detail)
+/// What an ask adds to its action breaks the contract between engine and policies.
+fn input(error: &InputError, detail: String) -> Problem {
+    let problem = Problem::new(Code::ActionInvalid, detail);
+    match error {
+        InputError::Missing { member }
+        | InputError::Unknown { member }
+        | InputError::Value { member, .. } => problem.with("path", member.as_str()),
+        _ => problem,
+    }
 }

@@ -1,25 +1,29 @@
 //! The routes, as the API's table lists them, and the layers around them.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{attempts, authority, evidence, gates, instances, operations, policies, workflows};
 use crate::limits::bounded;
-use crate::metrics::measured;
+use crate::observe::observed;
+use crate::parameters::known_only;
 
 /// Builds the router. A test compares it with `gantral_api::routes::ROUTES`.
 pub fn router(app: App) -> Router {
-    let limited = |routes: Router<App>| routes.layer(from_fn_with_state(app.clone(), bounded));
-    Router::new()
-        .merge(limited(v1()))
+    let limited = v1().layer(from_fn_with_state(app.clone(), bounded));
+    let watched = Router::new()
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::ready))
-        .route("/metrics", get(operations::metrics))
+        .route("/metrics", get(operations::metrics));
+    // Whoever watches the server gets answers while callers are refused for their number.
+    limited
+        .merge(watched)
+        .layer(from_fn(known_only))
         .fallback(operations::nowhere)
         .method_not_allowed_fallback(operations::other_method)
-        .layer(from_fn_with_state(app.clone(), measured))
+        .layer(from_fn_with_state(app.clone(), observed))
         .with_state(app)
 }
 

@@ -12,7 +12,7 @@ use gantral_engine::{Answer as Said, Done, Handed, InstanceFacts};
 use gantral_identity::{ActingWorkload, AttemptScope, IssuedToken, Principal};
 use tokio::time::Instant;
 
-use super::instances::moved;
+use super::instances::{moved, visible};
 use super::{Path, Query};
 use crate::app::App;
 use crate::command::Write;
@@ -24,19 +24,24 @@ use crate::waiting::{next_change, wait_of};
 fn token(app: &App, principal: &Principal, facts: &InstanceFacts, attempt: AttemptNo) -> Answer<IssuedToken> {
     let fold = &facts.instance;
     let tenant = &fold.identity.tenant;
-    let link = fold.created.requester.last();
-    let workload = link
-        .filter(|link| link.kind == ActorKind::Workload)
-        .and_then(|link| app.0.verifier.acting_workload(tenant, &link.issuer, &link.id));
-    let acting = workload.unwrap_or_else(|| ActingWorkload {
-        tenant: tenant.clone(),
-        issuer: principal.issuer().to_owned(),
-        client: principal.client().clone(),
-        display_name: principal.display_name().to_owned(),
-        roles: std::collections::BTreeSet::new(),
-        teams: std::iter::once(facts.workflow.team.clone()).collect(),
-        owner: None,
-    });
+    let workload = fold.created.requester.last().filter(|link| link.kind == ActorKind::Workload);
+    let acting = match workload {
+        Some(link) => app.0.verifier.acting_workload(tenant, &link.issuer, &link.id).ok_or_else(|| {
+            Failure::new(
+                Code::Forbidden,
+                "the workload that asked for this instance is not configured any more",
+            )
+        })?,
+        None => ActingWorkload {
+            tenant: tenant.clone(),
+            issuer: principal.issuer().to_owned(),
+            client: principal.client().clone(),
+            display_name: principal.display_name().to_owned(),
+            roles: std::collections::BTreeSet::new(),
+            teams: std::iter::once(facts.workflow.team.clone()).collect(),
+            owner: None,
+        },
+    };
     let scope = AttemptScope { instance: fold.identity.instance, attempt };
     app.0
         .attempts
@@ -115,6 +120,7 @@ pub(crate) async fn attach(
         }
         Attach::SelfRun => {
             let requester = write.principal.requester()?;
+            visible(&app, &write.principal, id).await?;
             app.engine().begin_self(write.call, &requester, id).await?
         }
     };

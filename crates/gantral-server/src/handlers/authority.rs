@@ -13,7 +13,7 @@ use gantral_core::state::{ExecutorKind, NextStep, OutcomeStatus};
 use gantral_engine::{Answer as Said, AskFacts, AskRequest, OutcomeReport, Reconciliation};
 
 use super::instances::{moved, trigger};
-use super::{Path, value};
+use super::{Path, action, value};
 use crate::app::App;
 use crate::command::Write;
 use crate::identity::bearer_of;
@@ -40,12 +40,12 @@ pub(crate) async fn ask(
         {
             None => None,
             Some(Value::Number(number)) => Some(number),
-            Some(_) => return Err(Failure::new(Code::InvalidBody, "`cost_estimate` is not a number")),
+            Some(_) => return Err(Failure::member("cost_estimate", "`cost_estimate` is not a number")),
         },
         attributes: match body.attributes.as_ref().map(|a| value(a, "attributes")).transpose()? {
             None => Object::new(),
             Some(Value::Object(object)) => object,
-            Some(_) => return Err(Failure::new(Code::InvalidBody, "`attributes` is not an object")),
+            Some(_) => return Err(Failure::member("attributes", "`attributes` is not an object")),
         },
     };
     let executor = executor(body.executor)?;
@@ -120,11 +120,11 @@ pub(crate) async fn outcome(
     let bearer = bearer_of(&write.principal, id.into_inner())?;
     let body = write.body;
     if body.evidence.len() > wire::EVIDENCE_ITEMS_MAX {
-        return Err(Failure::new(Code::InvalidBody, "`evidence` has more than 32 items"));
+        return Err(Failure::member("evidence", "`evidence` has more than 32 items"));
     }
     if body.status.into_inner() == OutcomeStatus::Unknown {
-        return Err(Failure::new(
-            Code::InvalidBody,
+        return Err(Failure::member(
+            "status",
             "`status` is SUCCEEDED or FAILED: only the engine says UNKNOWN",
         ));
     }
@@ -151,7 +151,7 @@ pub(crate) async fn reconcile(
     let administrator = write.principal.administrator()?;
     let status = write.body.status.into_inner();
     if status == OutcomeStatus::Unknown {
-        return Err(Failure::new(Code::InvalidBody, "`status` is what was found out: SUCCEEDED or FAILED"));
+        return Err(Failure::member("status", "`status` is what was found out: SUCCEEDED or FAILED"));
     }
     let next: NextStep = write.body.next.into_inner();
     let justification = write.body.justification.as_str().to_owned();
@@ -195,10 +195,6 @@ fn executor(named: Option<text::ExecutorKind>) -> Answer<ExecutorKind> {
             Err(Failure::new(Code::Forbidden, "an agent's own token executes as `self`"))
         }
     }
-}
-
-fn action(action: &wire::Action) -> Answer<Value> {
-    action.to_value().map_err(|error| Failure::new(Code::InvalidBody, error.to_string()))
 }
 
 fn misanswered() -> Failure {

@@ -7,18 +7,30 @@ use gantral_api::problem::Code;
 use gantral_api::wire::text;
 use gantral_evidence::container::write_tar;
 
-use super::Path;
 use super::instances::visible;
+use super::{Path, Query};
 use crate::app::App;
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
+
+/// Query of the export.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Format {
+    #[serde(default)]
+    format: Option<String>,
+}
 
 /// GET /v1/instances/{id}/evidence
 pub(crate) async fn export(
     State(app): State<App>,
     Caller(principal): Caller,
     Path(id): Path<text::InstanceId>,
+    Query(query): Query<Format>,
 ) -> Answer<Response> {
+    if query.format.is_some_and(|format| format != "tar") {
+        return Err(Failure::parameter("format", "`tar` is the one format of this version"));
+    }
     let id = id.into_inner();
     visible(&app, &principal, id).await?;
     let files = app.engine().export(principal.tenant(), id).await?;

@@ -5,29 +5,53 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
+use gantral_core::ids::{GateId, Role};
 use gantral_core::state::DecisionKind;
-use gantral_engine::{Answer as Said, DecisionRequest, GateFacts};
-use gantral_identity::Principal;
-use gantral_store::GateFilter;
+use gantral_engine::{Answer as Said, DecisionRequest, EngineError, GateFacts};
+use gantral_identity::{Approver, Principal, PrincipalKind};
+use gantral_store::{GateFilter, StoredGate};
 
-use super::{Path, Query, page};
+use super::{Path, Query, action, page};
 use crate::app::App;
 use crate::command::Write;
 use crate::identity::{Caller, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts};
 
-/// A gate is for those who may decide there, for its team, and for the attempt or client that asked.
+/// A gate is for the humans of its team and those who may decide there, and for the attempt or workload that asked.
 fn sees_gate(principal: &Principal, facts: &GateFacts) -> bool {
     let fold = &facts.instance.instance;
-    if let Some(scope) = principal.attempt() {
-        return scope.instance == fold.identity.instance;
+    match (principal.attempt(), principal.kind()) {
+        (Some(scope), _) => scope.instance == fold.identity.instance,
+        (None, PrincipalKind::Human) => human_sees(principal, &facts.row),
+        (None, PrincipalKind::Workload) => fold.created_by == *principal.client(),
+        (None, PrincipalKind::Runner) => false,
     }
-    let eligible = facts.row.gate.roles.iter().any(|role| principal.roles().contains(role));
-    let human = principal.human().is_some();
-    sees_team(principal, &facts.row.gate.team)
-        || (human && eligible)
-        || fold.created_by == *principal.client()
+}
+
+fn human_sees(principal: &Principal, row: &StoredGate) -> bool {
+    sees_team(principal, &row.gate.team) || row.gate.roles.iter().any(|role| principal.roles().contains(role))
+}
+
+fn unknown() -> Failure {
+    Failure::new(Code::GateUnknown, "the gate was not found")
+}
+
+/// Returns the gate's row; to a human who does not see the gate there is none.
+async fn row_for(app: &App, approver: &Approver, id: GateId) -> Answer<StoredGate> {
+    let row = app.engine().store().gate(approver.principal().tenant(), id).await;
+    let row = row.map_err(EngineError::from)?;
+    row.filter(|row| human_sees(approver.principal(), row)).ok_or_else(unknown)
+}
+
+/// Whoever holds no role for a gate is told which ones count.
+fn with_roles(error: EngineError, row: &StoredGate) -> Failure {
+    let Failure(problem) = error.into();
+    if problem.code() != Code::NotEligible {
+        return Failure(problem);
+    }
+    let roles: Vec<&str> = row.gate.roles.iter().map(Role::as_str).collect();
+    Failure(problem.with("roles", roles))
 }
 
 /// GET /v1/gates
@@ -36,15 +60,15 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::GateList>,
 ) -> Answer<Json<wire::GatePage>> {
-    if principal.attempt().is_some() {
-        return Err(Failure::new(Code::Forbidden, "an attempt sees its own gate only"));
+    if principal.attempt().is_some() || principal.kind() == PrincipalKind::Runner {
+        return Err(Failure::new(Code::Forbidden, "gates are listed for humans and workloads"));
     }
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let roles = query.mine.unwrap_or(false).then(|| principal.roles().iter().cloned().collect());
     let filter = GateFilter { closed: false, roles, teams: None, workflow: None };
     let tenant = principal.tenant();
     let found = app.engine().store().list_gates(tenant, filter, cursor, limit).await;
-    let found = found.map_err(gantral_engine::EngineError::from)?;
+    let found = found.map_err(EngineError::from)?;
     let mut items = Vec::with_capacity(found.items.len());
     for row in &found.items {
         let facts = app.engine().gate(tenant, row.gate.id).await?;
@@ -63,7 +87,7 @@ pub(crate) async fn show(
 ) -> Answer<Json<wire::GateView>> {
     let facts = app.engine().gate(principal.tenant(), id.into_inner()).await?;
     if !sees_gate(&principal, &facts) {
-        return Err(Failure::not_found("the gate"));
+        return Err(unknown());
     }
     Ok(Json(views::gate(&facts)?))
 }
@@ -75,20 +99,22 @@ pub(crate) async fn decide(
     write: Write<wire::Decide>,
 ) -> Answer<(StatusCode, Json<wire::Decided>)> {
     let approver = write.principal.approver()?;
+    let id = id.into_inner();
+    let row = row_for(&app, &approver, id).await?;
     let body = write.body;
     let decision = body.decision.into_inner();
     if (decision == DecisionKind::Override) != body.action.is_some() {
         return Err(Failure::new(Code::ActionMismatch, "`action` is given with OVERRIDE, and only with it"));
     }
-    let action = body.action.as_ref().map(wire::Action::to_value).transpose();
     let request = DecisionRequest {
         decision,
         gate_version: body.gate_version,
         role: body.role.map(text::Text::into_inner),
-        action: action.map_err(|error| Failure::new(Code::InvalidBody, error.to_string()))?,
+        action: body.action.as_ref().map(action).transpose()?,
         justification: body.justification.as_str().to_owned(),
     };
-    let done = app.engine().decide_gate(write.call, &approver, id.into_inner(), request).await?;
+    let done = app.engine().decide_gate(write.call, &approver, id, request).await;
+    let done = done.map_err(|error| with_roles(error, &row))?;
     let grant_id = match done.answer {
         Said::Voted { grant } => grant.map(Into::into),
         _ => None,
@@ -106,7 +132,9 @@ pub(crate) async fn extend(
     let approver = write.principal.approver()?;
     let wire::Extend { gate_version, deadline } = write.body;
     let id = id.into_inner();
-    let done = app.engine().extend(write.call, &approver, id, gate_version, deadline.into_inner()).await?;
+    let row = row_for(&app, &approver, id).await?;
+    let done = app.engine().extend(write.call, &approver, id, gate_version, deadline.into_inner()).await;
+    let done = done.map_err(|error| with_roles(error, &row))?;
     Ok(Json(wire::Extended {
         gate_version: gate_version.saturating_add(1),
         deadline,

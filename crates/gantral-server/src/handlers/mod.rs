@@ -11,49 +11,21 @@ pub(crate) mod workflows;
 
 use std::str::FromStr;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use gantral_api::problem::Code;
-use gantral_api::wire::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use gantral_api::wire::{CURSOR_BYTES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use gantral_store::Cursor;
-use serde::de::DeserializeOwned;
 
+pub(crate) use crate::parameters::{Path, Query};
 use crate::problems::{Answer, Failure};
-
-/// Path parameters, with our problem for what is not one.
-pub(crate) struct Path<T>(pub T);
-
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        axum::extract::Path::<T>::from_request_parts(parts, state)
-            .await
-            .map(|path| Self(path.0))
-            .map_err(|error| Failure::new(Code::InvalidParameter, error.body_text()))
-    }
-}
-
-/// Query parameters, with our problem for what is not one.
-pub(crate) struct Query<T>(pub T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        axum::extract::Query::<T>::from_request_parts(parts, state)
-            .await
-            .map(|query| Self(query.0))
-            .map_err(|error| Failure::new(Code::InvalidParameter, error.body_text()))
-    }
-}
 
 /// Reads cursor and limit of a list.
 pub(crate) fn page(cursor: Option<&str>, limit: Option<u32>) -> Answer<(Option<Cursor>, usize)> {
+    if cursor.is_some_and(|cursor| cursor.len() > CURSOR_BYTES_MAX) {
+        return Err(Failure::parameter("cursor", "not a cursor of this list"));
+    }
     let cursor = cursor
         .map(Cursor::from_str)
         .transpose()
-        .map_err(|error| Failure::new(Code::InvalidParameter, error.to_string()))?;
+        .map_err(|error| Failure::parameter("cursor", error.to_string()))?;
     Ok((cursor, limit_of(limit)?))
 }
 
@@ -61,14 +33,17 @@ pub(crate) fn page(cursor: Option<&str>, limit: Option<u32>) -> Answer<(Option<C
 pub(crate) fn limit_of(limit: Option<u32>) -> Answer<usize> {
     let limit = limit.unwrap_or(PAGE_ITEMS_DEFAULT);
     if !(1..=PAGE_ITEMS_MAX).contains(&limit) {
-        return Err(Failure::new(Code::InvalidParameter, format!("`limit` is not 1 to {PAGE_ITEMS_MAX}")));
+        return Err(Failure::parameter("limit", format!("`limit` is not 1 to {PAGE_ITEMS_MAX}")));
     }
-    usize::try_from(limit).map_err(|_| Failure::new(Code::InvalidParameter, "`limit` is too large"))
+    usize::try_from(limit).map_err(|_| Failure::parameter("limit", "`limit` is too large"))
 }
 
 /// A document of a body, parsed strictly: exact numbers, no duplicate members.
 pub(crate) fn value(document: &gantral_api::wire::Document, path: &str) -> Answer<gantral_core::json::Value> {
-    document.to_value().map_err(|error| {
-        gantral_api::problem::Problem::new(Code::InvalidBody, error.to_string()).with("path", path).into()
-    })
+    document.to_value().map_err(|error| Failure::member(path, error.to_string()))
+}
+
+/// An action of a body, parsed as strictly.
+pub(crate) fn action(action: &gantral_api::wire::Action) -> Answer<gantral_core::json::Value> {
+    action.to_value().map_err(|error| Failure::member("action.parameters", error.to_string()))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
 use gantral_evidence::trust::{Require, Trust, TrustedKey};
@@ -25,14 +25,16 @@ fn status(status: &str) -> wire::Health {
 
 /// GET /readyz: authority can be written, and policy evaluated.
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> {
-    app.engine().store().healthy().map_err(|error| {
-        tracing::error!(%error, "not ready");
-        Failure::new(Code::NotReady, "the ledger does not accept writes")
-    })?;
-    if !app.0.policy.workers().iter().any(|worker| worker.pid.is_some()) {
-        return Err(Failure::new(Code::NotReady, "no policy worker runs"));
+    let ledger =
+        app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
+    let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
+    if ledger && policy {
+        return Ok(Json(status("ready")));
     }
-    Ok(Json(status("ready")))
+    let word = |good: bool| if good { "ok" } else { "failed" };
+    let checks = serde_json::json!({ "ledger": word(ledger), "policy": word(policy) });
+    let detail = if ledger { "no policy worker runs" } else { "the ledger does not accept writes" };
+    Err(Failure(Problem::new(Code::NotReady, detail).with("checks", checks)))
 }
 
 /// GET /metrics

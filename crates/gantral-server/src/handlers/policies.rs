@@ -6,28 +6,29 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, BUNDLE_BYTES_MAX, text};
+use gantral_core::policy::EvalFailure;
 use gantral_policy::bundle::Bundle;
-use gantral_policy::check::{CheckReport, TestOutcome, check};
-use gantral_store::PutOutcome;
+use gantral_policy::check::{CheckError, CheckReport, TestOutcome, check};
 
 use super::{Path, Query, page};
 use crate::app::App;
 use crate::command::RawWrite;
-use crate::identity::Caller;
+use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 
-/// The most problems of a bundle that one answer lists.
-const PROBLEMS_MAX: usize = 20;
+/// The most findings about a bundle that one answer lists.
+const FINDINGS_MAX: usize = 20;
 
 /// PUT /v1/policies
 pub(crate) async fn publish(
     State(app): State<App>,
     request: Request,
 ) -> Answer<(StatusCode, Json<wire::PublishedPolicy>)> {
-    let write = RawWrite::read(request, &app, BUNDLE_BYTES_MAX).await?;
-    write.principal.approver()?;
+    let write = RawWrite::read(request, &app, "application/gzip", BUNDLE_BYTES_MAX).await?;
+    governs(&write.principal)?;
     let bundle = Bundle::from_archive(&write.body)
         .map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
+    let _permit = app.0.limits.check()?;
     let worker = app.0.worker.clone();
     let checked = tokio::task::spawn_blocking(move || {
         let report = check(&worker, &bundle);
@@ -35,58 +36,67 @@ pub(crate) async fn publish(
     });
     let (bundle, report) =
         checked.await.map_err(|_| Failure::new(Code::Internal, "the check of the bundle did not end"))?;
-    let report = report.map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
+    let report = report.map_err(unchecked)?;
     if !report.passed() {
         return Err(rejected(&report));
     }
     let archive =
         bundle.to_archive().map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
     let version = bundle.version();
-    let outcome = app
-        .engine()
+    // Equal content in another archive is the same bundle: the bytes that came first stay.
+    app.engine()
         .store()
         .put_policy_bundle(write.principal.tenant(), version, archive, write.call.now)
         .await
         .map_err(gantral_engine::EngineError::from)?;
-    let status = match outcome {
-        PutOutcome::Stored => StatusCode::CREATED,
-        // Equal content in another archive is the same bundle: the bytes that came first stay.
-        PutOutcome::Same | PutOutcome::Differs => StatusCode::OK,
-    };
+    let (passed, failed) = counts(&report);
+    let tests = wire::TestCounts { passed, failed };
+    Ok((StatusCode::CREATED, Json(wire::PublishedPolicy { policy_version_id: version.into(), tests })))
+}
+
+/// Tells a bundle that cannot be checked from a server that cannot check.
+fn unchecked(error: CheckError) -> Failure {
+    match error {
+        CheckError::Refused(_) | CheckError::Bundle(_) => {
+            Failure::new(Code::PolicyRejected, error.to_string())
+        }
+        CheckError::Start(_) | CheckError::Report { .. } => {
+            tracing::error!(%error, "a bundle cannot be checked");
+            let detail = "the bundle cannot be checked now";
+            Failure(
+                Problem::new(Code::EvaluatorFailed, detail)
+                    .with("failure", EvalFailure::Unavailable.as_str()),
+            )
+        }
+    }
+}
+
+/// Returns how many tests passed, and how many did not.
+fn counts(report: &CheckReport) -> (u32, u32) {
     let count = |outcome| u32::try_from(report.tests.count(outcome)).unwrap_or(u32::MAX);
-    Ok((
-        status,
-        Json(wire::PublishedPolicy {
-            policy_version_id: version.into(),
-            tests: wire::TestCounts {
-                passed: count(TestOutcome::Passed),
-                failed: count(TestOutcome::Failed).saturating_add(count(TestOutcome::Errored)),
-            },
-        }),
-    ))
+    let failed = count(TestOutcome::Failed).saturating_add(count(TestOutcome::Errored));
+    (count(TestOutcome::Passed), failed)
 }
 
 fn rejected(report: &CheckReport) -> Failure {
-    let problems: Vec<serde_json::Value> = report
+    let problems = report
         .problems
         .iter()
-        .take(PROBLEMS_MAX)
-        .map(|problem| {
-            serde_json::Value::from(format!("{}:{}: {}", problem.file, problem.line, problem.message))
-        })
-        .collect();
-    let failed: Vec<serde_json::Value> = report
+        .map(|problem| format!("{}:{}: {}", problem.file, problem.line, problem.message));
+    let failed = report
         .tests
         .tests
         .iter()
         .filter(|test| matches!(test.outcome, TestOutcome::Failed | TestOutcome::Errored))
-        .take(PROBLEMS_MAX)
-        .map(|test| serde_json::Value::from(format!("{}.{}", test.package, test.name)))
-        .collect();
-    let detail = format!("the bundle has {} problems and {} failing tests", problems.len(), failed.len());
-    Failure(
-        Problem::new(Code::PolicyRejected, detail).with("problems", problems).with("failed_tests", failed),
-    )
+        .map(|test| format!("{}.{} failed", test.package, test.name));
+    let findings: Vec<String> = problems.chain(failed).take(FINDINGS_MAX).collect();
+    let (passed, failed) = counts(report);
+    let detail = format!("the bundle has {} problems and {failed} failing tests", report.problems.len());
+    let mut problem = Problem::new(Code::PolicyRejected, detail).with("findings", findings);
+    if report.problems.is_empty() {
+        problem = problem.with("tests", serde_json::json!({ "passed": passed, "failed": failed }));
+    }
+    Failure(problem)
 }
 
 /// GET /v1/policies

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_core::workflow::Workflow;
@@ -10,7 +9,7 @@ use gantral_core::workflow::Workflow;
 use super::{Path, Query, limit_of, value};
 use crate::app::App;
 use crate::command::Write;
-use crate::identity::{Caller, sees_team};
+use crate::identity::{Caller, governs, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{document, workflow_ref};
 
@@ -19,8 +18,9 @@ pub(crate) async fn apply(
     State(app): State<App>,
     Path(id): Path<text::WorkflowId>,
     mut write: Write<wire::ApplyWorkflow>,
-) -> Answer<(StatusCode, Json<wire::AppliedWorkflow>)> {
+) -> Answer<Json<wire::AppliedWorkflow>> {
     let approver = write.principal.approver()?;
+    governs(&write.principal)?;
     let definition = value(&write.body.definition, "definition")?;
     let workflow = Workflow::read(&definition).map_err(gantral_engine::EngineError::from)?;
     if workflow.id != id.0 {
@@ -37,15 +37,11 @@ pub(crate) async fn apply(
     let policy = write.body.policy_version_id.into_inner();
     let tenant = write.principal.tenant();
     let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor.id, write.call.now).await?;
-    let status = if applied.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((
-        status,
-        Json(wire::AppliedWorkflow {
-            workflow_version_id: applied.workflow.digest.into(),
-            version: applied.workflow.version.clone().into(),
-            policy_version_id: policy.into(),
-        }),
-    ))
+    Ok(Json(wire::AppliedWorkflow {
+        workflow_version_id: applied.workflow.digest.into(),
+        version: applied.workflow.version.clone().into(),
+        policy_version_id: policy.into(),
+    }))
 }
 
 /// GET /v1/workflows
@@ -56,7 +52,7 @@ pub(crate) async fn list(
 ) -> Answer<Json<wire::WorkflowPage>> {
     let limit = limit_of(query.limit)?;
     let after = query.cursor.as_deref().map(gantral_core::ids::WorkflowId::parse).transpose();
-    let after = after.map_err(|_| Failure::new(Code::InvalidParameter, "not a cursor of this list"))?;
+    let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
     let tenant = principal.tenant();
     let rows = app
         .engine()
@@ -89,10 +85,11 @@ pub(crate) async fn show(
     let tenant = principal.tenant();
     let workflow = app.engine().workflow(tenant, &id, None).await?;
     if !sees_team(&principal, &workflow.team) {
-        return Err(Failure::not_found("the workflow"));
+        return Err(Failure::new(Code::WorkflowUnknown, "the workflow was not found"));
     }
     let definition = gantral_core::json::parse(&workflow.canonical, &gantral_core::json::Profile::DOCUMENT);
-    let definition = definition.map_err(|_| Failure::not_found("the workflow"))?;
+    let definition = definition
+        .map_err(|_| Failure::new(Code::Internal, "the stored definition of this workflow cannot be read"))?;
     Ok(Json(wire::WorkflowView {
         workflow: workflow_ref(&workflow.reference()),
         team: workflow.team.clone().into(),
