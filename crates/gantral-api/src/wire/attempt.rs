@@ -32,6 +32,8 @@ pub struct HeartbeatAnswer {
     pub token: String,
     /// When that token ends.
     pub token_expires_at: text::Time,
+    /// Whether a gate has retired the attempt: its process should exit by itself, and is ended if it does not.
+    pub retired: bool,
 }
 
 /// Body of `POST /v1/instances/{id}/attempts/{n}/end`.

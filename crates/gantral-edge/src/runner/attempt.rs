@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use gantral_api::client::ClientError;
-use gantral_api::wire::{Attach, EndAttempt, IdempotencyKey, Moved, Task};
+use gantral_api::wire::{Attach, EndAttempt, HeartbeatAnswer, IdempotencyKey, Moved, Task};
 use gantral_core::ids::{ActorId, GrantId, InstanceId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -224,6 +224,7 @@ impl Attempt<'_> {
     ) -> Result<Ended, LeaseError> {
         let mut next_renewal = Instant::now() + self.lease.period();
         let mut asked = false;
+        let mut retired = false;
         loop {
             let (ask_at, kill_at) = (self.lease.ask_at(), self.lease.kill_at());
             tokio::select! {
@@ -243,8 +244,12 @@ impl Attempt<'_> {
                 () = told_to_stop(&mut stopped) => return Ok(self.stop(running).await),
                 renewed = self.renew_at(next_renewal) => {
                     match renewed {
-                        Ok(token) => {
-                            if let Err(error) = running.dir.put_token(&token) {
+                        // A gate retired the attempt, and a whole period later the process is still there: while a
+                        // human thinks, nothing may run.
+                        Ok(answer) if retired && answer.retired => return Ok(self.stop(running).await),
+                        Ok(answer) => {
+                            retired = answer.retired;
+                            if let Err(error) = running.dir.put_token(&answer.token) {
                                 tracing::error!(%error, "the renewed token cannot be passed on");
                             }
                             next_renewal = Instant::now() + self.lease.period();
@@ -265,11 +270,10 @@ impl Attempt<'_> {
         }
     }
 
-    /// Sleeps, then renews the lease; returns the renewed token.
-    async fn renew_at(&mut self, at: Instant) -> Result<String, LeaseError> {
+    /// Sleeps, then renews the lease.
+    async fn renew_at(&mut self, at: Instant) -> Result<HeartbeatAnswer, LeaseError> {
         sleep_until(at).await;
-        let answer = self.lease.renew(&self.shared.client, self.task.instance_id, self.attempt).await?;
-        Ok(answer.token)
+        self.lease.renew(&self.shared.client, self.task.instance_id, self.attempt).await
     }
 
     /// Ends a process because the runner must stop.

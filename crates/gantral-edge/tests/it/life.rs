@@ -50,6 +50,21 @@ async fn a_process_asks_and_ends_and_a_fresh_one_acts_once_on_what_was_approved(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_lingers_at_its_gate_is_ended_and_the_decision_finds_a_fresh_one() {
+    let place = Place::open().await;
+    let ledger = place.folder.path().join("ledger");
+    place.apply(&runs(&roles::agent(&ledger, "linger"), "3s")).await;
+    let id = place.create().await;
+    let running = place.run(|_| {}).await;
+    place.reaches(id, State::WaitingForHuman).await;
+    place.decide(DecisionKind::Override, Some(480)).await;
+    assert_eq!(running.tells(ended).await, (-15, State::Overridden));
+    assert!(!lives(processes(&running.events())[0]), "nothing may run behind a gate");
+    place.reaches(id, State::Completed).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_is_told_what_it_needs_and_nothing_else() {
     let place = Place::open().await;
     let out = place.folder.path().join("told");

@@ -77,11 +77,11 @@ fn agent_process() {
     let Some(words) = started_for("roles::agent_process") else { return };
     let [ledger, manner] = &words[..] else { panic!("{words:?}") };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    std::process::exit(runtime.block_on(play(&PathBuf::from(ledger), manner == "vanish")));
+    std::process::exit(runtime.block_on(play(&PathBuf::from(ledger), manner.to_str().unwrap())));
 }
 
-/// Asks and ends; after a gate does what was approved, and says so unless it vanishes before.
-async fn play(ledger: &std::path::Path, vanish: bool) -> i32 {
+/// Asks and ends, or lingers; after a gate does what was approved, and says so unless it vanishes before.
+async fn play(ledger: &std::path::Path, manner: &str) -> i32 {
     let script = Script::from_environment().unwrap();
     if script.grant().is_none() {
         let (step, trigger, cost_estimate, attributes) = (None, None, None, None);
@@ -89,6 +89,9 @@ async fn play(ledger: &std::path::Path, vanish: bool) -> i32 {
         let ask = Ask { action, step, trigger, cost_estimate, attributes, consume, executor };
         let answer = script.ask(&ask).await.unwrap();
         assert!(matches!(answer, AuthorityAnswer::RequireHuman(_)));
+        if manner == "linger" {
+            std::future::pending::<()>().await;
+        }
         return 3;
     }
     let action = script.approved_action().unwrap();
@@ -96,7 +99,7 @@ async fn play(ledger: &std::path::Path, vanish: bool) -> i32 {
     assert!(matches!(answer, ConsumeAnswer::Allow(_)));
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(ledger).unwrap();
     writeln!(file, "{} {}", std::process::id(), action.parameters.as_str()).unwrap();
-    if vanish {
+    if manner == "vanish" {
         std::future::pending::<()>().await;
     }
     // Whoever consumes again is refused, because the first time may have acted.

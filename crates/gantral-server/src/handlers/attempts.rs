@@ -171,6 +171,7 @@ pub(crate) async fn heartbeat(
         lease_expires_at: until.into(),
         token: token.expose().to_owned(),
         token_expires_at: token.expires_at().into(),
+        retired: facts.instance.live.as_ref().is_some_and(|live| live.retired),
     }))
 }
 
