@@ -18,5 +18,5 @@ pub fn receipts(receipts: &[Receipt]) -> String {
 
 /// Returns a label and a value, aligned.
 pub fn row(label: &str, value: impl std::fmt::Display) -> String {
-    format!("  {label:<12}{value}\n")
+    format!("  {label:<11} {value}\n")
 }
