@@ -1,6 +1,6 @@
 //! What a policy advises, how its failures are resolved, and what a workflow's floors make of the advice.
 //!
-//! Policy advises; the engine enforces. Nothing here evaluates a policy. Source: `spec/states.md` (policy),
+//! Policy advises; the engine enforces. Nothing here evaluates a policy. Source: `spec/states.md` §9,
 //! seed contract of input and output in `docs/implementation/policy-evaluation-opa.md`.
 
 use alloc::string::String;
