@@ -123,7 +123,7 @@ impl From<EngineError> for Failure {
             EngineError::Input(error) => input(&error, detail),
             EngineError::Text { member, .. } => problem(Code::InvalidBody).with("path", member),
             EngineError::Seal(_) => problem(Code::InvalidBody),
-            EngineError::Workflow(_) => problem(Code::WorkflowInvalid),
+            EngineError::Workflow(error) => problem(Code::WorkflowInvalid).with("path", error.path),
             EngineError::WorkflowVersionExists => problem(Code::WorkflowVersionExists),
             EngineError::NoActivePolicy => problem(Code::NoActivePolicy),
             EngineError::PolicyUnknown => problem(Code::PolicyUnknown),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gantral_core::ids::TenantId;
 use gantral_engine::{Engine, EngineConfig, EngineError, LocalSigner, Signer};
 use gantral_identity::{
-    AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TokenKey, Verifier,
+    AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
@@ -67,11 +67,11 @@ pub enum SetupError {
         /// What is wrong, with the place.
         reason: String,
     },
-    /// A tenant's name is not one.
-    #[error("`tenants` names `{found}`, which is not a tenant")]
+    /// Callers of a tenant would be let in whose policies no worker is given.
+    #[error("`identity` lets callers of tenant `{tenant}` in, which `tenants` does not name")]
     Tenant {
-        /// The text.
-        found: String,
+        /// The tenant.
+        tenant: String,
     },
     /// A key file cannot be used.
     #[error("`{path}` {why}", path = path.display())]
@@ -142,6 +142,7 @@ impl Setup<'_> {
     /// # Errors
     /// `SetupError`; what was opened is closed again.
     pub fn app(self) -> Result<App, SetupError> {
+        self.check_tenants()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let signer: Arc<dyn Signer> = Arc::new(local_signer(&self.data.join("issuer.pk8"))?);
@@ -164,6 +165,25 @@ impl Setup<'_> {
             worker: self.worker,
             public_url: self.public_url,
         }))
+    }
+}
+
+impl Setup<'_> {
+    /// Refuses an issuer or client whose callers belong to a tenant that is not served.
+    fn check_tenants(&self) -> Result<(), SetupError> {
+        for issuer in &self.identity.issuers {
+            let own = issuer.clients.values().filter_map(|client| client.tenant.as_ref());
+            let ruled: Vec<&String> = match &issuer.tenant {
+                TenantRule::Fixed(tenant) => vec![tenant],
+                TenantRule::Claim { tenants, .. } => tenants.values().collect(),
+            };
+            let unserved =
+                |name: &&String| !self.tenants.iter().any(|tenant| tenant.as_str() == name.as_str());
+            if let Some(tenant) = own.chain(ruled).find(unserved) {
+                return Err(SetupError::Tenant { tenant: tenant.clone() });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
 use gantral_core::workflow::Workflow;
+use gantral_engine::EngineError;
 
 use super::{Path, Query, limit_of, value};
 use crate::app::App;
@@ -22,9 +23,11 @@ pub(crate) async fn apply(
     let approver = write.principal.approver()?;
     governs(&write.principal)?;
     let definition = value(&write.body.definition, "definition")?;
-    let workflow = Workflow::read(&definition).map_err(gantral_engine::EngineError::from)?;
+    let workflow = Workflow::read(&definition).map_err(EngineError::from)?;
     if workflow.id != id.0 {
-        return Err(Failure::new(Code::WorkflowInvalid, "`id` of the definition is not the one of the path"));
+        let problem =
+            Problem::new(Code::WorkflowInvalid, "`id` of the definition is not the one of the path");
+        return Err(problem.with("path", "id").into());
     }
     let administers = write.principal.administrator().is_ok();
     if !administers && !write.principal.teams().contains(&workflow.team) {
@@ -36,7 +39,16 @@ pub(crate) async fn apply(
     let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
     let policy = write.body.policy_version_id.into_inner();
     let tenant = write.principal.tenant();
-    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor.id, write.call.now).await?;
+    let (id, version) = (workflow.id.clone(), workflow.version.clone());
+    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor.id, write.call.now).await;
+    let applied = match applied {
+        Err(error @ EngineError::WorkflowVersionExists) => {
+            let existing = app.engine().workflow(tenant, &id, Some(&version)).await?;
+            let Failure(problem) = error.into();
+            return Err(problem.with("workflow_version_id", existing.digest.to_hex()).into());
+        }
+        applied => applied?,
+    };
     Ok(Json(wire::AppliedWorkflow {
         workflow_version_id: applied.workflow.digest.into(),
         version: applied.workflow.version.clone().into(),
@@ -54,12 +66,7 @@ pub(crate) async fn list(
     let after = query.cursor.as_deref().map(gantral_core::ids::WorkflowId::parse).transpose();
     let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
     let tenant = principal.tenant();
-    let rows = app
-        .engine()
-        .store()
-        .list_workflows(tenant, after, limit)
-        .await
-        .map_err(gantral_engine::EngineError::from)?;
+    let rows = app.engine().store().list_workflows(tenant, after, limit).await.map_err(EngineError::from)?;
     let next = if rows.len() == limit { rows.last().map(|row| row.id.to_string()) } else { None };
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {

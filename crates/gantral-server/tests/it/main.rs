@@ -1,0 +1,26 @@
+//! The server from outside: real sockets, a real ledger file, real policy workers, real tokens, and the typed client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod decisions;
+mod faults;
+mod isolation;
+mod limits;
+mod logging;
+mod place;
+mod repeats;
+mod routes;
+mod runner;
+mod service;
+mod story;
+
+/// Becomes a policy worker when this program starts itself as one.
+#[test]
+fn worker_process() {
+    gantral_testkit::policy::serve_if_worker();
+}

@@ -1,0 +1,362 @@
+//! One server with its folder, its people and its clock.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use gantral_api::client::{Client, ClientConfig, ClientError, TokenSource};
+use gantral_api::problem::{Code, Problem};
+use gantral_api::wire::{
+    ApplyWorkflow, Ask, Attach, Attached, AuthorityAnswer, CreateInstance, Decide, InstanceView,
+    ShowInstance, Waiting, text,
+};
+use gantral_core::ids::TenantId;
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_engine::{Engine, EngineConfig, LocalSigner};
+use gantral_identity::{
+    AttemptTokens, DevDirectory, DevIssuer, DevPerson, IdentityConfig, TenantRule, TokenKey, Verifier,
+};
+use gantral_policy::bundle::Bundle;
+use gantral_policy::{PoolConfig, RegoPolicyPoint};
+use gantral_server::{App, AppParts, Clock as ServerClock, Listening, StoredBundles, router, serve};
+use gantral_store::{OpenError, Store};
+use gantral_testkit::policy::{example, worker_command};
+use gantral_testkit::{AGENT, Clock, OTHER_AGENT, RUNNER, workflows};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The URL under which the server says that it is reached; it outlives every port.
+pub const PUBLIC_URL: &str = "https://gantral.invalid";
+/// An agent of another team of the same tenant.
+pub const STRANGER: &str = "stranger-agent";
+/// An agent of another tenant.
+pub const FOREIGNER: &str = "foreign-agent";
+/// A runner of another tenant, on the queue of the same name.
+pub const FOREIGN_RUNNER: &str = "foreign-runner";
+/// How long an evaluation may take on a machine that is busy with other tests.
+const POLICY_LIMIT: Duration = Duration::from_secs(20);
+
+struct Shown(Clock);
+
+impl ServerClock for Shown {
+    fn now(&self) -> UnixMillis {
+        self.0.now()
+    }
+}
+
+/// A server that runs, or ran.
+pub struct Place {
+    pub folder: TempDir,
+    pub clock: Clock,
+    pub issuer: DevIssuer,
+    /// Weak, so that nothing but the server keeps the ledger open.
+    pub policy: Weak<RegoPolicyPoint>,
+    pub url: String,
+    scheduled: bool,
+    client: Client,
+    running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
+}
+
+impl Place {
+    pub async fn start() -> Self {
+        Self::with(true).await
+    }
+
+    /// Starts a server in which nothing but callers makes time pass.
+    pub async fn without_scheduler() -> Self {
+        Self::with(false).await
+    }
+
+    async fn with(scheduled: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), directory());
+        let clock = Clock::default();
+        let (app, policy) = app(&folder, &clock, &issuer);
+        let (url, running) = run(app, scheduled).await;
+        let client = client(&url);
+        Self { folder, clock, issuer, policy, url, scheduled, client, running: Some(running) }
+    }
+
+    /// Stops the server and starts another one on the same folder.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let (app, policy) = app(&self.folder, &self.clock, &self.issuer);
+        let (url, running) = run(app, self.scheduled).await;
+        (self.client, self.policy, self.url) = (client(&url), policy, url);
+        self.running = Some(running);
+    }
+
+    pub async fn stop(&mut self) {
+        let (stop, task) = self.running.take().unwrap();
+        stop.send(true).unwrap();
+        task.await.unwrap().unwrap();
+    }
+
+    /// Waits until a policy worker runs.
+    pub async fn ready(&self) {
+        for _ in 0..200 {
+            if self.client.ready().await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no policy worker came up");
+    }
+
+    pub fn anonymous(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub fn bearing(&self, token: &str) -> Client {
+        self.client.with_token(TokenSource::Fixed(token.to_owned()))
+    }
+
+    pub fn human_token(&self, name: &str) -> String {
+        self.issuer.human_token(name, self.clock.now()).unwrap().expose().to_owned()
+    }
+
+    pub fn client_token(&self, name: &str) -> String {
+        self.issuer.client_token(name, self.clock.now()).unwrap().expose().to_owned()
+    }
+
+    pub fn human(&self, name: &str) -> Client {
+        self.bearing(&self.human_token(name))
+    }
+
+    pub fn machine(&self, name: &str) -> Client {
+        self.bearing(&self.client_token(name))
+    }
+
+    /// Publishes a bundle and applies a definition under it, as `bob`.
+    pub async fn apply(&self, definition: &str, bundle: &Bundle) {
+        let bob = self.human("bob");
+        let published = bob.publish_policy(bundle.to_archive().unwrap()).await.unwrap();
+        let definition: Value = serde_json::from_str(definition).unwrap();
+        let id = definition["id"].as_str().unwrap().to_owned();
+        let body: ApplyWorkflow =
+            to(json!({"definition": definition, "policy_version_id": published.policy_version_id}));
+        bob.apply_workflow(&id.parse().unwrap(), &body).await.unwrap();
+    }
+
+    pub async fn apply_refunds(&self) {
+        self.apply(workflows::REFUND, &example("refunds")).await;
+    }
+
+    pub async fn create(&self, workflow: &str) -> InstanceView {
+        let body: CreateInstance = to(json!({"workflow": workflow, "input": {"order": 7}}));
+        self.machine(AGENT).create_instance(&body).await.unwrap().instance
+    }
+
+    pub async fn show(&self, id: text::InstanceId) -> InstanceView {
+        self.human("bob").instance(id, &ShowInstance::default()).await.unwrap()
+    }
+
+    /// Begins the next attempt of an instance that the agent runs itself.
+    pub async fn begin(&self, id: text::InstanceId) -> (Client, Attached) {
+        let attached = self.machine(AGENT).attach(id, Attach::SelfRun).await.unwrap();
+        (self.bearing(&attached.token), attached)
+    }
+
+    /// Goes to where a refund of 48,000 waits for a FINANCE_LEAD.
+    pub async fn waiting(&self) -> Waits {
+        self.apply_refunds().await;
+        let id = self.create("refund").await.instance_id;
+        let (attempt, attached) = self.begin(id).await;
+        let AuthorityAnswer::RequireHuman(waiting) = attempt.ask(id, &refund(48_000)).await.unwrap() else {
+            panic!("no human is asked")
+        };
+        Waits { id, gate: waiting.gate_id, attempt, token: attached.token, waiting }
+    }
+
+    /// Sends a request as it is.
+    pub fn request(&self, method: &str, path: &str, token: Option<&str>) -> reqwest::RequestBuilder {
+        let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = http.request(method, format!("{}{path}", self.url));
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a JSON body with a fresh key.
+    pub fn write(&self, method: &str, path: &str, token: &str, body: &str) -> reqwest::RequestBuilder {
+        self.request(method, path, Some(token))
+            .header("idempotency-key", fresh_key())
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+    }
+}
+
+/// Where an instance waits for humans.
+pub struct Waits {
+    pub id: text::InstanceId,
+    pub gate: text::GateId,
+    pub attempt: Client,
+    pub token: String,
+    pub waiting: Waiting,
+}
+
+/// Reads a typed value of JSON.
+pub fn to<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_str(&value.to_string()).unwrap()
+}
+
+pub fn action(amount: u64) -> Value {
+    json!({"name": "refund", "target": "order/7", "parameters": {"amount_minor": amount, "currency": "EUR"}})
+}
+
+pub fn refund(amount: u64) -> Ask {
+    to(json!({"action": action(amount)}))
+}
+
+pub fn decision(word: &str, version: u32) -> Decide {
+    to(json!({"decision": word, "gate_version": version, "justification": "looked at the order"}))
+}
+
+pub fn fresh_key() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("key-{}", NEXT.fetch_add(1, Ordering::SeqCst))
+}
+
+/// Returns the code of a refusal.
+pub fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Code {
+    result.unwrap_err().code().unwrap()
+}
+
+pub fn problem<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Problem {
+    result.unwrap_err().problem().unwrap().clone()
+}
+
+/// Sends a request that is refused, and returns its problem.
+pub async fn refused(request: reqwest::RequestBuilder) -> Problem {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(kind, "application/problem+json");
+    let bytes = response.bytes().await.unwrap();
+    let problem: Problem = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(problem.code().status(), status);
+    problem
+}
+
+pub fn client(url: &str) -> Client {
+    let config = ClientConfig {
+        tries: 1,
+        timeout: Duration::from_secs(60),
+        ..ClientConfig::new(url, TokenSource::None)
+    };
+    Client::new(config).unwrap()
+}
+
+/// Returns the configuration that believes the issuer. `sub` says which tenant somebody belongs to.
+pub fn identity(issuer: &DevIssuer) -> IdentityConfig {
+    let mut config = issuer.config();
+    let directory = issuer.directory();
+    let everybody = directory.people.keys().chain(directory.clients.keys());
+    let foreign = ["mallory", FOREIGNER, FOREIGN_RUNNER];
+    let tenant = |name: &String| if foreign.contains(&name.as_str()) { "other" } else { "dev" };
+    let tenants = everybody.map(|name| (name.clone(), tenant(name).to_owned())).collect();
+    config.tenant = TenantRule::Claim { claim: "sub".into(), tenants };
+    IdentityConfig { issuers: vec![config] }
+}
+
+fn app(folder: &TempDir, clock: &Clock, issuer: &DevIssuer) -> (App, Weak<RegoPolicyPoint>) {
+    let path = folder.path();
+    let store = open(&path.join("ledger.db"));
+    let key = path.join("issuer.pk8");
+    if !key.exists() {
+        std::fs::write(&key, LocalSigner::generate().unwrap()).unwrap();
+    }
+    let signer = LocalSigner::from_pkcs8(&std::fs::read(&key).unwrap()).unwrap();
+    let tenants = ["dev", "other"].map(|name| TenantId::parse(name).unwrap());
+    let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
+    let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
+    let policy = Arc::new(RegoPolicyPoint::start(&worker_command(), pool, bundles).unwrap());
+    let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
+    let engine = Engine::new(store, Arc::new(signer), policy.clone(), config).unwrap();
+    let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
+    let attempts = Arc::new(AttemptTokens::new(tokens, PUBLIC_URL).unwrap().for_development());
+    let verifier = Verifier::new(&identity(issuer)).unwrap().with_attempts(Arc::clone(&attempts));
+    let parts = AppParts {
+        engine,
+        verifier,
+        attempts,
+        clock: Arc::new(Shown(clock.clone())),
+        policy: Arc::clone(&policy),
+        worker: worker_command(),
+        public_url: PUBLIC_URL.to_owned(),
+    };
+    (App::new(parts), Arc::downgrade(&policy))
+}
+
+/// Opens the ledger as soon as the last connection of a stopped server has let go of it.
+fn open(file: &Path) -> Store {
+    let mut tries = 0;
+    loop {
+        match Store::open_sqlite(file) {
+            Err(OpenError::InUse { .. }) if tries < 200 => std::thread::sleep(Duration::from_millis(50)),
+            opened => return opened.unwrap(),
+        }
+        tries += 1;
+    }
+}
+
+type Running = (watch::Sender<bool>, JoinHandle<std::io::Result<()>>);
+
+async fn run(app: App, scheduled: bool) -> (String, Running) {
+    let (stop, mut stopped) = watch::channel(false);
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    if scheduled {
+        let listening = Listening::bind(address, None, true).await.unwrap();
+        let url = listening.url();
+        return (url, (stop, tokio::spawn(serve(app, listening, stopped))));
+    }
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let task = tokio::spawn(async move {
+        let server = axum_server::from_tcp(listener)?.serve(service);
+        tokio::select! {
+            served = server => served,
+            _ = stopped.wait_for(|stop| *stop) => Ok(()),
+        }
+    });
+    (url, (stop, task))
+}
+
+fn directory() -> DevDirectory {
+    let mut directory = DevDirectory::standard();
+    for (subject, roles, team) in [
+        ("fiona", &["FINANCE_LEAD"][..], "payments"),
+        ("frank", &["FINANCE_LEAD"], "payments"),
+        ("bob", &["DEVELOPER", "FINANCE_LEAD"], "payments"),
+        ("eve", &["CLERK"], "logistics"),
+        ("mallory", &["PLATFORM_ADMIN", "FINANCE_LEAD", "DEVELOPER"], "payments"),
+    ] {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let person = DevPerson { name: subject.to_owned(), roles, teams: vec![team.to_owned()] };
+        directory.people.insert(subject.to_owned(), person);
+    }
+    let clients = BTreeMap::from([
+        (OTHER_AGENT, DevDirectory::workload("Another agent", "carol", &["payments"])),
+        (STRANGER, DevDirectory::workload("Stranger", "eve", &["logistics"])),
+        (FOREIGNER, DevDirectory::workload("Foreigner", "mallory", &["payments"])),
+        (RUNNER, DevDirectory::runner("Runner", &["default"], &["payments"])),
+        (FOREIGN_RUNNER, DevDirectory::runner("Foreign runner", &["default"], &["payments"])),
+    ]);
+    directory.clients.extend(clients.into_iter().map(|(name, client)| (name.to_owned(), client)));
+    directory
+}
+
+pub fn minutes(count: u64) -> DurationMs {
+    DurationMs::from_secs(count * 60)
+}
