@@ -16,8 +16,8 @@ use crate::problems::finished;
 
 /// The header that carries the request's number.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest path that a problem repeats, in bytes.
-const PATH_BYTES_MAX: usize = 512;
+/// The longest path that a problem repeats, in characters.
+const PATH_CHARS_MAX: usize = 512;
 /// What stands for the route of a request that has none.
 const NO_ROUTE: &str = "(none)";
 
@@ -28,7 +28,7 @@ pub(crate) async fn observed(State(app): State<App>, request: Request, next: Nex
     let method = method(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let path: String = request.uri().path().chars().take(PATH_BYTES_MAX).collect();
+    let uri = request.uri().clone();
     let span = tracing::info_span!("request", request_id);
     let mut response = next.run(request).instrument(span).await;
     let problem = response.extensions_mut().remove::<Problem>();
@@ -47,6 +47,7 @@ pub(crate) async fn observed(State(app): State<App>, request: Request, next: Nex
     }
     if let Some(problem) = problem {
         let allowed = response.headers_mut().remove(header::ALLOW);
+        let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
         response = finished(problem, &path, &request_id);
         if let Some(allowed) = allowed {
             response.headers_mut().insert(header::ALLOW, allowed);

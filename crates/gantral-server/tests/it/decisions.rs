@@ -1,11 +1,12 @@
 //! Humans at a gate, over HTTP.
 
 use gantral_api::problem::Code;
+use gantral_api::wire::ConsumeAnswer;
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 use serde_json::json;
 
-use crate::place::{Place, action, code, decision, minutes, problem, to};
+use crate::place::{Place, Waits, action, code, decision, minutes, problem, to};
 
 #[tokio::test]
 async fn of_two_decisions_at_once_one_counts_and_the_other_is_told_whose() {
@@ -98,4 +99,36 @@ async fn a_decision_says_what_it_must_and_no_more() {
     undeclared["action"] = json!({"name": "wire", "target": "order/7", "parameters": {}});
     let refusal = problem(fiona.decide(waits.gate, &to(undeclared)).await);
     assert_eq!((refusal.code(), refusal.member("path").unwrap()), (Code::ActionUndeclared, &json!("wire")));
+}
+
+/// Has `fiona` change the amount, and the next attempt consume what she granted.
+async fn consumed_after_override(place: &Place, amount: u64) -> (Waits, ConsumeAnswer) {
+    let waits = place.waiting().await;
+    let mut changed = serde_json::to_value(decision("OVERRIDE", 1)).unwrap();
+    changed["action"] = action(amount);
+    place.human("fiona").decide(waits.gate, &to(changed)).await.unwrap();
+    let (attempt, attached) = place.begin(waits.id).await;
+    let exact = to(json!({"action": action(amount)}));
+    let answer = attempt.consume(waits.id, attached.grant.unwrap().grant_id, &exact).await.unwrap();
+    (waits, answer)
+}
+
+#[tokio::test]
+async fn an_override_beyond_what_one_human_may_grant_opens_a_new_gate() {
+    let place = Place::start().await;
+    let (waits, answer) = consumed_after_override(&place, 2_000_000).await;
+    let ConsumeAnswer::RequireHuman(waiting) = answer else { panic!("one human granted what needs two") };
+    assert_ne!(waiting.gate_id, waits.gate);
+    let gate = place.human("frank").gate(waiting.gate_id).await.unwrap();
+    assert_eq!((gate.required, gate.action), (2, to(action(2_000_000))));
+    assert_eq!(place.show(waits.id).await.state.into_inner(), State::WaitingForHuman);
+}
+
+#[tokio::test]
+async fn an_override_that_policy_denies_ends_the_instance() {
+    let place = Place::start().await;
+    let (waits, answer) = consumed_after_override(&place, 20_000_000).await;
+    let ConsumeAnswer::Deny(denied) = answer else { panic!("policy was not asked") };
+    assert_eq!(denied.state.into_inner(), State::Terminated);
+    assert!(place.show(waits.id).await.outcomes.is_empty());
 }

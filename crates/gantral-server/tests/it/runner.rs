@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gantral_api::problem::Code;
-use gantral_api::wire::{Attach, AuthorityAnswer, Claim, EndAttempt};
+use gantral_api::wire::{Attach, AuthorityAnswer, Claim, EndAttempt, IdempotencyKey};
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 use gantral_testkit::policy::example;
@@ -90,4 +90,15 @@ async fn a_queue_is_for_runners_that_are_configured_for_it() {
     let place = place().await;
     let other = to(json!({"queue": "other"}));
     assert_eq!(code(place.machine(RUNNER).claim(&other, "1s".parse().unwrap()).await), Code::Forbidden);
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_gets_the_same_task_again() {
+    let place = place().await;
+    place.create("refund-run").await;
+    let runner = place.machine(RUNNER).with_key(IdempotencyKey::parse("claim").unwrap());
+    let task = runner.claim(&claim(), "1s".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(runner.claim(&claim(), "1s".parse().unwrap()).await.unwrap().unwrap(), task);
+    let other = place.machine(RUNNER).claim(&claim(), "1s".parse().unwrap()).await.unwrap();
+    assert!(other.is_none());
 }
