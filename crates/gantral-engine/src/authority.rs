@@ -7,7 +7,7 @@ use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal, U
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Asked, Event, EvidenceRef, Executor, Outcome};
-use gantral_core::ids::{AttemptNo, GrantId, TenantId};
+use gantral_core::ids::{AttemptNo, GrantId, InstanceId, TenantId};
 use gantral_core::instance::{Grant, Instance, Origin};
 use gantral_core::json::Value;
 use gantral_core::secret::find_inline_secret;
@@ -164,7 +164,8 @@ impl Engine {
         let grant = grant.ok_or(Refusal::GrantUnusable { grant: grant_id })?.clone();
         let workflow = Arc::clone(&loaded.workflow);
         let action = Action::admit(action, &workflow)?;
-        let (commitment, asked) = self.as_granted(tenant, &grant, &action).await?;
+        let (commitment, asked) =
+            self.as_granted(tenant, loaded.instance.identity.instance, &grant, &action).await?;
         let current = self.0.registry.active_policy(tenant, &workflow.id).await?;
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
         plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version: current });
@@ -203,13 +204,16 @@ impl Engine {
     async fn as_granted(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         grant: &Grant,
         action: &Action,
     ) -> Result<(Digest, Value), EngineError> {
         let erased =
             || EngineError::NotFound { what: "the approved action or its context, which was erased," };
-        let opened = self.opened(tenant, CommitmentLabel::Action, grant.action).await?.ok_or_else(erased)?;
-        let asked = self.opened(tenant, CommitmentLabel::Context, grant.context).await?.ok_or_else(erased)?;
+        let opened =
+            self.opened(tenant, id, CommitmentLabel::Action, grant.action).await?.ok_or_else(erased)?;
+        let asked =
+            self.opened(tenant, id, CommitmentLabel::Context, grant.context).await?.ok_or_else(erased)?;
         let commitment = action.commitment(&opened.salt);
         if commitment == grant.action {
             Ok((commitment, asked.document()?))

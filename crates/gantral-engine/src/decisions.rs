@@ -98,7 +98,7 @@ impl Engine {
         let approved = match &request.action {
             Some(value) if request.decision == DecisionKind::Override => {
                 let action = Action::admit(value, &loaded.workflow)?;
-                self.changed(call, tenant, gate, &action, &mut plan.snapshots).await?
+                self.changed(call, tenant, id, gate, &action, &mut plan.snapshots).await?
             }
             Some(_) => return Err(Refusal::ActionMismatch.into()),
             None => gate.asked.action,
@@ -143,16 +143,17 @@ impl Engine {
         &self,
         call: &mut Call,
         tenant: &TenantId,
+        id: InstanceId,
         gate: &Gate,
         action: &Action,
         snapshots: &mut Vec<Effect>,
     ) -> Result<Digest, EngineError> {
-        let asked = self.opened(tenant, CommitmentLabel::Action, gate.asked.action).await?;
+        let asked = self.opened(tenant, id, CommitmentLabel::Action, gate.asked.action).await?;
         if asked.is_some_and(|opened| opened.plaintext == action.to_canonical()) {
             return Err(Refusal::ActionMismatch.into());
         }
         if let Some(vote) = gate.votes.last() {
-            let proposed = self.opened(tenant, CommitmentLabel::Action, vote.action).await?;
+            let proposed = self.opened(tenant, id, CommitmentLabel::Action, vote.action).await?;
             if proposed.is_some_and(|opened| opened.plaintext == action.to_canonical()) {
                 return Ok(vote.action);
             }

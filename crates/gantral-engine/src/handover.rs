@@ -30,18 +30,24 @@ impl Engine {
     /// `NotFound` when nothing was, or it was erased; the store's.
     pub async fn handed(&self, tenant: &TenantId, id: InstanceId) -> Result<Handed, EngineError> {
         let artifacts = chain(&self.0.store, tenant, id).await?;
-        self.handed_by(tenant, artifacts.iter().rev().map(|artifact| artifact.envelope.as_slice())).await
+        self.handed_by(tenant, id, artifacts.iter().rev().map(|artifact| artifact.envelope.as_slice())).await
     }
 
     /// Returns what the attempt was given that this write assigned.
     pub(crate) async fn handed_with(&self, tenant: &TenantId, done: &Done) -> Result<Handed, EngineError> {
-        self.handed_by(tenant, done.receipts.iter().rev().map(|receipt| receipt.envelope.as_slice())).await
+        self.handed_by(
+            tenant,
+            done.instance,
+            done.receipts.iter().rev().map(|receipt| receipt.envelope.as_slice()),
+        )
+        .await
     }
 
     /// Returns what was handed over by the first assignment among these artifacts.
     async fn handed_by<'a>(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         envelopes: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Handed, EngineError> {
         let missing = || EngineError::NotFound { what: "the attempt's context" };
@@ -54,7 +60,8 @@ impl Engine {
             }
         }
         let commitment = newest.ok_or_else(missing)?;
-        let opened = self.opened(tenant, CommitmentLabel::Context, commitment).await?.ok_or_else(missing)?;
+        let opened =
+            self.opened(tenant, id, CommitmentLabel::Context, commitment).await?.ok_or_else(missing)?;
         Ok(Handed { commitment, salt: opened.salt, bytes: opened.plaintext })
     }
 
@@ -64,7 +71,10 @@ impl Engine {
         let tenant = &instance.identity.tenant;
         let input = match instance.created.context {
             None => None,
-            Some(commitment) => match self.opened(tenant, CommitmentLabel::Context, commitment).await? {
+            Some(commitment) => match self
+                .opened(tenant, instance.identity.instance, CommitmentLabel::Context, commitment)
+                .await?
+            {
                 Some(opened) => Some(opened.document()?),
                 None => {
                     return Err(EngineError::NotFound { what: "the instance's input, which was erased," });
@@ -105,8 +115,10 @@ impl Engine {
         let grant = instance.grants.get(&id).ok_or(EngineError::NotFound { what: "the grant" })?;
         let erased = EngineError::NotFound { what: "the approved action, which was erased," };
         let tenant = &instance.identity.tenant;
-        let opened: Opened =
-            self.opened(tenant, CommitmentLabel::Action, grant.action).await?.ok_or(erased)?;
+        let opened: Opened = self
+            .opened(tenant, instance.identity.instance, CommitmentLabel::Action, grant.action)
+            .await?
+            .ok_or(erased)?;
         let (gate, overridden) = match &grant.origin {
             Origin::Policy { .. } => (None, false),
             Origin::Humans(origin) => (Some(origin.gate.to_string()), origin.overridden),

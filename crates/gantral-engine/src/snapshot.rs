@@ -1,7 +1,7 @@
 //! Plaintexts beside the chain: written with their commitment, read back by it, erasable.
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
-use gantral_core::ids::TenantId;
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::json::{Profile, Value, parse};
 use gantral_store::{Effect, SnapshotContent};
 
@@ -50,10 +50,11 @@ impl Engine {
     pub async fn opened(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         label: CommitmentLabel,
         commitment: Digest,
     ) -> Result<Option<Opened>, EngineError> {
-        let Some(snapshot) = self.0.store.snapshot(tenant, commitment).await? else { return Ok(None) };
+        let Some(snapshot) = self.0.store.snapshot(tenant, id, commitment).await? else { return Ok(None) };
         match snapshot.content {
             SnapshotContent::Kept { salt, plaintext } if commit(label, &salt, &plaintext) == commitment => {
                 Ok(Some(Opened { salt, plaintext }))

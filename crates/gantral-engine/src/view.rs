@@ -84,9 +84,10 @@ impl Engine {
             }
         }
         let detail = opened.ok_or_else(missing)?;
-        let action = self.document(tenant, CommitmentLabel::Action, detail.gate.action).await?;
-        let context = self.document(tenant, CommitmentLabel::Context, detail.gate.context).await?;
-        let reasons = self.reasons(tenant, &detail.policy).await?;
+        let action = self.document(tenant, row.instance, CommitmentLabel::Action, detail.gate.action).await?;
+        let context =
+            self.document(tenant, row.instance, CommitmentLabel::Context, detail.gate.context).await?;
+        let reasons = self.reasons(tenant, row.instance, &detail.policy).await?;
         let gate = instance.instance.gate().filter(|gate| gate.asked.id == id).cloned();
         Ok(GateFacts { row, gate, action, context, reasons, opened: detail, instance })
     }
@@ -134,21 +135,27 @@ impl Engine {
     async fn document(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         label: CommitmentLabel,
         commitment: gantral_core::digest::Digest,
     ) -> Result<Option<Value>, EngineError> {
-        match self.opened(tenant, label, commitment).await? {
+        match self.opened(tenant, id, label, commitment).await? {
             Some(opened) => Ok(Some(opened.document()?)),
             None => Ok(None),
         }
     }
 
-    async fn reasons(&self, tenant: &TenantId, policy: &PolicyRecord) -> Result<Vec<String>, EngineError> {
+    async fn reasons(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        policy: &PolicyRecord,
+    ) -> Result<Vec<String>, EngineError> {
         if let Some(failure) = policy.failure {
             return Ok(vec![failure.to_string()]);
         }
         let Some(decision) = policy.decision else { return Ok(Vec::new()) };
-        let document = self.document(tenant, CommitmentLabel::Decision, decision).await?;
+        let document = self.document(tenant, id, CommitmentLabel::Decision, decision).await?;
         let reasons =
             document.as_ref().and_then(|document| document.get("reasons")).and_then(Value::as_array);
         let texts = reasons.unwrap_or_default().iter().filter_map(Value::as_str);

@@ -180,9 +180,14 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.
-    pub async fn grant(&self, tenant: &TenantId, id: GrantId) -> Result<Option<GrantRow>, StoreError> {
+    pub async fn grant(
+        &self,
+        tenant: &TenantId,
+        of: InstanceId,
+        id: GrantId,
+    ) -> Result<Option<GrantRow>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.grant(tenant.clone(), id).await,
+            Self::Sqlite(store) => store.grant(tenant.clone(), of, id).await,
         }
     }
 
@@ -193,10 +198,11 @@ impl Store {
     pub async fn snapshot(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         commitment: Digest,
     ) -> Result<Option<Snapshot>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.snapshot(tenant.clone(), commitment).await,
+            Self::Sqlite(store) => store.snapshot(tenant.clone(), id, commitment).await,
         }
     }
 
@@ -225,11 +231,12 @@ impl Store {
     pub async fn erase_snapshot(
         &self,
         tenant: &TenantId,
+        id: InstanceId,
         commitment: Digest,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Sqlite(store) => store.erase_snapshot(tenant.clone(), commitment, at).await,
+            Self::Sqlite(store) => store.erase_snapshot(tenant.clone(), id, commitment, at).await,
         }
     }
 

@@ -161,7 +161,8 @@ impl World {
     /// Publishes a bundle to the store and to the policy workers.
     pub async fn publish(&self, bundle: &Bundle) -> PolicyVersionId {
         let (version, archive) = self.point.shelf.put(bundle);
-        let stored = self.engine().store().put_policy_bundle(&self.tenant(), version, archive, self.clock.now()).await;
+        let stored =
+            self.engine().store().put_policy_bundle(&self.tenant(), version, archive, self.clock.now()).await;
         stored.expect("the bundle is stored");
         version
     }

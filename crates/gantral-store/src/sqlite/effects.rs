@@ -220,7 +220,7 @@ fn put_snapshot(
     connection
         .prepare_cached(
             "INSERT INTO snapshot(tenant, commitment, instance, label, salt, plaintext)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(tenant, commitment) DO NOTHING",
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(tenant, instance, commitment) DO NOTHING",
         )?
         .execute(params![
             append.tenant.as_str(),

@@ -1,6 +1,8 @@
 //! Reads of gates and grants.
 
-use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, Name, Role, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{
+    ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
@@ -57,13 +59,19 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn grant(&self, tenant: TenantId, id: GrantId) -> Result<Option<GrantRow>, StoreError> {
+    pub(crate) async fn grant(
+        &self,
+        tenant: TenantId,
+        of: InstanceId,
+        id: GrantId,
+    ) -> Result<Option<GrantRow>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT id, instance, expires_at, consumed_by FROM grant_row WHERE tenant = ?1 AND id = ?2",
+                "SELECT id, instance, expires_at, consumed_by FROM grant_row
+                 WHERE tenant = ?1 AND instance = ?2 AND id = ?3",
             )?;
             let found = select
-                .query_row(params![tenant.as_str(), id.as_bytes()], |row| {
+                .query_row(params![tenant.as_str(), of.as_bytes(), id.as_bytes()], |row| {
                     Ok(GrantRow {
                         id: uuid(row, 0, GrantId::from_bytes)?,
                         instance: instance(row, 1)?,

@@ -15,14 +15,16 @@ impl SqliteStore {
     pub(crate) async fn snapshot(
         &self,
         tenant: TenantId,
+        id: InstanceId,
         commitment: Digest,
     ) -> Result<Option<Snapshot>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT commitment, instance, label, salt, plaintext, erased_at FROM snapshot
-                 WHERE tenant = ?1 AND commitment = ?2",
+                 WHERE tenant = ?1 AND instance = ?2 AND commitment = ?3",
             )?;
-            Ok(select.query_row(params![tenant.as_str(), commitment.as_bytes()], snapshot_row).optional()?)
+            let key = params![tenant.as_str(), id.as_bytes(), commitment.as_bytes()];
+            Ok(select.query_row(key, snapshot_row).optional()?)
         })
         .await
     }
@@ -51,16 +53,17 @@ impl SqliteStore {
     pub(crate) async fn erase_snapshot(
         &self,
         tenant: TenantId,
+        id: InstanceId,
         commitment: Digest,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         self.write(move |connection, after| {
             let changed = connection
                 .prepare_cached(
-                    "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?3
-                     WHERE tenant = ?1 AND commitment = ?2 AND erased_at IS NULL",
+                    "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?4
+                     WHERE tenant = ?1 AND instance = ?2 AND commitment = ?3 AND erased_at IS NULL",
                 )?
-                .execute(params![tenant.as_str(), commitment.as_bytes(), millis(at)])?;
+                .execute(params![tenant.as_str(), id.as_bytes(), commitment.as_bytes(), millis(at)])?;
             after.erased |= changed == 1;
             Ok(changed == 1)
         })

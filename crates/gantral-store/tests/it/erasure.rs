@@ -34,11 +34,11 @@ async fn an_erased_snapshot_leaves_no_bytes_in_any_file() {
     }
     assert!(erased.iter().all(|(_, canary)| on_disk(folder.path(), canary.as_bytes())));
     for (commitment, _) in &erased {
-        assert!(store.erase_snapshot(&chain.tenant, *commitment, at(9)).await.unwrap());
+        assert!(store.erase_snapshot(&chain.tenant, chain.id, *commitment, at(9)).await.unwrap());
     }
     for (commitment, canary) in &erased {
         assert!(!on_disk(folder.path(), canary.as_bytes()), "{canary} is still there");
-        let left = store.snapshot(&chain.tenant, *commitment).await.unwrap().unwrap();
+        let left = store.snapshot(&chain.tenant, chain.id, *commitment).await.unwrap().unwrap();
         assert_eq!(left.content, SnapshotContent::Erased { at: at(9) });
     }
     assert!(on_disk(folder.path(), b"canary-0001"));

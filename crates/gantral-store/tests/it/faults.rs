@@ -90,8 +90,8 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
         assert_eq!(until == at(5_000), kept);
 
         plan.fail_next(fault);
-        let kept = told(fault, store.erase_snapshot(&chain.tenant, commitment, at(9)).await);
-        assert_eq!(store.erase_snapshot(&chain.tenant, commitment, at(9)).await.unwrap(), !kept);
+        let kept = told(fault, store.erase_snapshot(&chain.tenant, chain.id, commitment, at(9)).await);
+        assert_eq!(store.erase_snapshot(&chain.tenant, chain.id, commitment, at(9)).await.unwrap(), !kept);
 
         plan.fail_next(fault);
         let kept = told(fault, store.ack(vec![1]).await);

@@ -66,27 +66,27 @@ CREATE TABLE gate_role(
   PRIMARY KEY(tenant, role, open, deadline, gate)
 ) STRICT, WITHOUT ROWID;
 
+-- Grants and snapshots stand with their instance: random identifiers alone would dirty a page of the file for each row.
 CREATE TABLE grant_row(
   tenant TEXT NOT NULL,
-  id BLOB NOT NULL,
   instance BLOB NOT NULL,
+  id BLOB NOT NULL,
   expires_at INTEGER NOT NULL,
   consumed_by INTEGER,
-  PRIMARY KEY(tenant, id)
+  PRIMARY KEY(tenant, instance, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE snapshot(
   tenant TEXT NOT NULL,
-  commitment BLOB NOT NULL,
   instance BLOB NOT NULL,
+  commitment BLOB NOT NULL,
   label TEXT NOT NULL,
   salt BLOB,
   plaintext BLOB,
   erased_at INTEGER,
-  PRIMARY KEY(tenant, commitment),
+  PRIMARY KEY(tenant, instance, commitment),
   CHECK((erased_at IS NULL) = (salt IS NOT NULL) AND (salt IS NULL) = (plaintext IS NULL))
 ) STRICT;
-CREATE INDEX snapshot_instance ON snapshot(tenant, instance);
 
 CREATE TABLE task(
   tenant TEXT NOT NULL,

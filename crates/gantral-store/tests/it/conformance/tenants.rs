@@ -73,8 +73,8 @@ async fn no_read_shows_another_tenants_rows(store: &Store) {
     assert_eq!(store.list_gates(other, GateFilter::default(), None, 10).await.unwrap().items, []);
     let roles = GateFilter { roles: Some(vec![role("approver")]), ..GateFilter::default() };
     assert_eq!(store.list_gates(other, roles, None, 10).await.unwrap().items, []);
-    assert_eq!(store.grant(other, grant_id).await.unwrap(), None);
-    assert_eq!(store.snapshot(other, commitment).await.unwrap(), None);
+    assert_eq!(store.grant(other, chain.id, grant_id).await.unwrap(), None);
+    assert_eq!(store.snapshot(other, chain.id, commitment).await.unwrap(), None);
     assert_eq!(store.snapshots_of(other, chain.id, None, 10).await.unwrap(), []);
     assert_eq!(store.ready_tasks(other, &name("q"), at(99), 10).await.unwrap(), []);
     assert_eq!(store.lease(other, chain.id).await.unwrap(), None);
@@ -107,7 +107,7 @@ async fn no_write_reaches_another_tenants_rows(store: &Store) {
     ));
     let close = Effect::CloseGate { id: gate_id, resolution: name("x"), decided_by: None, at: at(2) };
     assert!(matches!(store.append(twin.with(vec![close])).await, Err(StoreError::Contradiction { .. })));
-    assert!(!store.erase_snapshot(&other, commitment, at(2)).await.unwrap());
+    assert!(!store.erase_snapshot(&other, chain.id, commitment, at(2)).await.unwrap());
     let renewed = store.renew_lease(&other, chain.id, AttemptNo(1), &actor("runner"), at(1), at(99)).await;
     assert!(!renewed.unwrap());
     let version = PolicyVersionId(Digest::of(b"p"));
@@ -116,7 +116,7 @@ async fn no_write_reaches_another_tenants_rows(store: &Store) {
 
     chain.stands(store).await;
     assert_eq!(store.gate(&chain.tenant, gate_id).await.unwrap().unwrap().closing, None);
-    assert_eq!(store.grant(&chain.tenant, grant_id).await.unwrap().unwrap().consumed_by, None);
+    assert_eq!(store.grant(&chain.tenant, chain.id, grant_id).await.unwrap().unwrap().consumed_by, None);
     assert_eq!(store.lease(&chain.tenant, chain.id).await.unwrap().unwrap().until, at(10));
 }
 
@@ -135,11 +135,11 @@ async fn two_tenants_may_use_the_same_identifiers(store: &Store) {
     theirs.commit(store, effects()).await;
     let close = Effect::CloseGate { id: gate_id, resolution: name("x"), decided_by: None, at: at(2) };
     ours.commit(store, vec![close, Effect::ConsumeGrant { id: grant_id, attempt: AttemptNo(1) }]).await;
-    store.erase_snapshot(&ours.tenant, snapshot_effect(b"same").0, at(3)).await.unwrap();
+    store.erase_snapshot(&ours.tenant, ours.id, snapshot_effect(b"same").0, at(3)).await.unwrap();
 
     theirs.stands(store).await;
     assert_eq!(store.gate(&theirs.tenant, gate_id).await.unwrap().unwrap().closing, None);
-    assert_eq!(store.grant(&theirs.tenant, grant_id).await.unwrap().unwrap().consumed_by, None);
-    let kept = store.snapshot(&theirs.tenant, snapshot_effect(b"same").0).await.unwrap().unwrap();
+    assert_eq!(store.grant(&theirs.tenant, theirs.id, grant_id).await.unwrap().unwrap().consumed_by, None);
+    let kept = store.snapshot(&theirs.tenant, theirs.id, snapshot_effect(b"same").0).await.unwrap().unwrap();
     assert!(matches!(kept.content, gantral_store::SnapshotContent::Kept { .. }));
 }
