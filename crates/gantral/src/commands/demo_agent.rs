@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gantral_api::wire::{Action, Ask, AuthorityAnswer, ConsumeAnswer, ReportOutcome};
+use gantral_api::wire::{Action, Ask, AuthorityAnswer, ConsumeAnswer, ReportOutcome, text};
 use gantral_core::ids::GrantId;
 use gantral_core::json::{Object, Value};
 use gantral_core::state::OutcomeStatus;
@@ -47,7 +47,7 @@ pub fn run(args: &DemoAgentArgs, out: Out) -> Result<Exit, Failure> {
         };
         match script.ask(&ask).await? {
             AuthorityAnswer::Allow(allowed) => {
-                let grant = allowed.grant.map(|grant| grant.grant_id.into_inner());
+                let grant = allowed.grant_id.map(text::GrantId::into_inner);
                 act(&script, grant, action, args, out).await
             }
             AuthorityAnswer::RequireHuman(waiting) => {

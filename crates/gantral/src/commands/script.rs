@@ -102,7 +102,7 @@ pub fn ask(args: &AskArgs, out: Out) -> Result<Exit, Failure> {
         AuthorityAnswer::Allow(allowed) => {
             let enforced = if allowed.enforced { "" } else { " (observed only, not enforced)" };
             out.talk(format_args!("{}{enforced}", styled(GOOD, "ALLOW")));
-            let grant = allowed.grant.as_ref().map(|grant| grant.grant_id.to_string()).unwrap_or_default();
+            let grant = allowed.grant_id.map(|id| id.to_string()).unwrap_or_default();
             out.show(&answer, |_| grant.clone())?;
             if !body.consume && !grant.is_empty() {
                 out.hint(format_args!("gantral consume --grant {grant}, then act, then gantral outcome"));

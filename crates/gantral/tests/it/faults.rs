@@ -107,22 +107,84 @@ fn lost_attempt_is_replaced_by_the_next_one() {
     assert_eq!(world.text("attempts.txt"), "1\n2\n");
 }
 
+/// Sends a signal to every policy worker of the server; returns how many there were.
+fn signal_workers(world: &World, signal: &str) -> usize {
+    let parent = world.server_pid().to_string();
+    let listed = Command::new("pgrep").args(["-P", &parent, "-f", "policy-worker"]).output().unwrap();
+    let workers = String::from_utf8(listed.stdout).unwrap();
+    for pid in workers.lines() {
+        Command::new("kill").args([signal, pid]).status().unwrap();
+    }
+    workers.lines().count()
+}
+
 #[test]
-fn death_of_the_policy_workers_is_survived() {
+fn death_of_idle_policy_workers_is_noticed_by_nobody() {
     let mut world = World::start();
     world.apply(AGENT, "30s");
     world.start_runner();
-    for round in 0..3 {
-        let parent = world.server_pid().to_string();
-        let listed = Command::new("pgrep").args(["-P", &parent, "-f", "policy-worker"]).output().unwrap();
-        let workers = String::from_utf8(listed.stdout).unwrap();
-        assert!(workers.lines().count() >= 1 || round > 0, "no workers");
-        for pid in workers.lines() {
-            Command::new("kill").args(["-KILL", pid]).status().unwrap();
-        }
+    for _ in 0..3 {
+        assert!(signal_workers(&world, "-KILL") > 0);
         let id = world.create();
-        world.reach(&id, "WAITING_FOR_HUMAN");
+        let seen = world.reach(&id, "WAITING_FOR_HUMAN");
+        assert_eq!(seen["gate"]["reasons"][0], "a refund of 4800 is above 100");
     }
+}
+
+/// Asks for what the policy allows, and says in `said.txt` how that went.
+const SMALL: &str = r#"touch "$GANTRAL_INSTANCE_ID.asks"
+gantral ask refund --target order/7 --set amount=50 --consume > said.txt
+echo $? > status.txt
+test "$(cat status.txt)" = 3 && exit 3
+gantral outcome SUCCEEDED --grant "$(cat said.txt)"
+"#;
+
+#[test]
+fn policy_worker_that_hangs_in_mid_evaluation_grants_nothing() {
+    let mut world = World::start();
+    world.apply(SMALL, "30s");
+    assert!(wait_until(|| signal_workers(&world, "-STOP") > 0));
+    world.start_runner();
+    let id = world.create();
+    let seen = world.reach(&id, "WAITING_FOR_HUMAN");
+    assert_eq!(world.text("status.txt"), "3\n");
+    // The failure is on record, and a human sees it.
+    let reasons = seen["gate"]["reasons"].to_string();
+    assert!(reasons.contains("did not answer in time"), "{reasons}");
+    assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+    // Those that hang are found one by one, and replaced.
+    assert!(wait_until(|| settled(&world, &world.create()) == "COMPLETED"));
+}
+
+#[test]
+fn policy_worker_that_is_killed_in_mid_evaluation_grants_nothing_by_itself() {
+    let mut world = World::start();
+    world.apply(SMALL, "30s");
+    world.start_runner();
+    for _ in 0..3 {
+        // A worker that died is started again for the next ask.
+        assert!(wait_until(|| settled(&world, &world.create()) == "COMPLETED"));
+        assert!(signal_workers(&world, "-STOP") > 0);
+        let id = world.create();
+        let asks = world.path(&format!("{id}.asks"));
+        assert!(wait_until(|| asks.exists()), "{}\n{}", world.text("server.log"), world.text("runner.log"));
+        // The ask has reached a worker that stands still, or is about to, and the worker dies under it.
+        assert!(wait_until(|| {
+            signal_workers(&world, "-KILL");
+            is_settled(&world.instance(&id))
+        }));
+        assert_eq!(world.verified(&id, &format!("{id}.gantral")).status(0).json()["verdict"], "VALID");
+    }
+}
+
+fn is_settled(instance: &serde_json::Value) -> bool {
+    ["WAITING_FOR_HUMAN", "COMPLETED"].iter().any(|state| instance["state"] == *state)
+}
+
+/// Waits until an instance waits or has ended well; returns its state.
+fn settled(world: &World, id: &str) -> String {
+    assert!(wait_until(|| is_settled(&world.instance(id))), "{}", world.instance(id));
+    world.instance(id)["state"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -104,14 +104,27 @@ pub struct World {
 impl World {
     /// Starts a server on a free port.
     pub fn start() -> Self {
-        let mut world = Self {
+        let mut world = Self::new();
+        world.start_server();
+        world
+    }
+
+    /// Starts a server whose ledger and keys are in another folder.
+    pub fn start_with_data(data: &Path) -> Self {
+        let mut world = Self::new();
+        std::fs::create_dir(world.path(".gantral-dev")).unwrap();
+        std::os::unix::fs::symlink(data, world.path(".gantral-dev/data")).unwrap();
+        world.start_server();
+        world
+    }
+
+    fn new() -> Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             server: None,
             runner: None,
             url: "http://127.0.0.1:0".to_owned(),
-        };
-        world.start_server();
-        world
+        }
     }
 
     /// Starts the server on the address that it had before.
@@ -166,6 +179,10 @@ impl World {
         self.runner.take().unwrap().kill();
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -218,7 +235,12 @@ impl World {
             seen = self.instance(id);
             seen["state"] == state
         });
-        let logs = || format!("{}\n{}", self.text("server.log"), self.text("runner.log"));
+        // Requests are the looking itself.
+        let telling = |name: &str| {
+            let text = self.text(name);
+            text.lines().filter(|line| !line.contains(r#""status":2"#)).collect::<Vec<_>>().join("\n")
+        };
+        let logs = || format!("{}\n{}", telling("server.log"), telling("runner.log"));
         assert!(reached, "{} ({}), not {state}\n{}", seen["state"], seen["cause"], logs());
         seen
     }
