@@ -180,6 +180,11 @@ impl WorkerProcess {
         }
     }
 
+    /// Tells whether the process still runs, as far as the system knows by now.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for the end of a worker that closed its socket, and says how it ended.
     pub(crate) fn bury(&mut self) -> Death {
         let deadline = Instant::now() + END_TIME_MAX;

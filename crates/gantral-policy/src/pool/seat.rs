@@ -37,6 +37,12 @@ impl Seat {
     pub(super) fn run(&mut self) {
         self.start();
         while let Some(batch) = self.shared.take() {
+            // One that was killed while it was idle is no fault of this batch, and would count as one.
+            if self.process.as_mut().is_some_and(|process| !process.is_alive()) {
+                tracing::warn!("an idle policy worker was killed");
+                self.lose();
+                self.start();
+            }
             self.serve(batch);
             if self.process.is_none() {
                 self.start();
