@@ -26,6 +26,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 
 /// Arguments of `dev`.
 #[derive(Debug, Args)]
+#[command(after_help = logging::HELP)]
 pub struct DevArgs {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", default_value = DEV_FOLDER)]
@@ -37,7 +38,7 @@ pub struct DevArgs {
 
 /// Runs the server until it is told to stop.
 pub fn run(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
-    logging::start(out);
+    logging::start("warn", out);
     run_long(dev(args, out))
 }
 

@@ -23,6 +23,7 @@ const USUAL: &str = "dev-runner";
 
 /// Arguments of `runner`.
 #[derive(Debug, Args)]
+#[command(after_help = logging::HELP)]
 pub struct RunnerArgs {
     /// Which server, and as whom.
     #[command(flatten)]
@@ -52,7 +53,7 @@ pub struct RunnerArgs {
 
 /// Works until it is told to stop, then lets what runs come to its end.
 pub fn run(args: &RunnerArgs, out: Out) -> Result<Exit, Failure> {
-    logging::start(out);
+    logging::start("info", out);
     let target = args.server.target(out, USUAL)?;
     let config = config(args, &target)?;
     let client = args.server.client_of(&target)?;

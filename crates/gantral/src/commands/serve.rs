@@ -18,6 +18,7 @@ use crate::signals::stop_requested;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
+#[command(after_help = logging::HELP)]
 pub struct ServeArgs {
     /// The configuration, TOML
     #[arg(long, value_name = "FILE", env = "GANTRAL_CONFIG", hide_env_values = true)]
@@ -26,7 +27,7 @@ pub struct ServeArgs {
 
 /// Runs the server until it is told to stop.
 pub fn run(args: &ServeArgs, out: Out) -> Result<Exit, Failure> {
-    logging::start(out);
+    logging::start("info", out);
     let settings = Settings::read(&args.config).map_err(|error| said(&error))?;
     run_long(serve(&settings, out))
 }

@@ -51,6 +51,7 @@ fn override_says_what_it_changes_and_binds_the_changed_action() {
     let refusal =
         world.run(&["approvals", "reject", &gate, "--reason", "too late", "--json"]).status(1).json();
     assert_eq!(refusal["decision"], "OVERRIDE", "{refusal}");
+    assert!(refusal["decided_by"].is_string(), "{refusal}");
     let bundle = world.verified(&id, "a.gantral").status(0).json();
     let timeline = bundle["timeline"].as_array().unwrap();
     assert_eq!(timeline.iter().filter(|moment| moment["event"] == "overridden").count(), 1);

@@ -133,6 +133,7 @@ impl World {
         let log = std::fs::File::options().create(true).append(true).open(self.path("server.log")).unwrap();
         let mut child = gantral(self.folder.path())
             .args(["dev", "--json", "--listen", &listen])
+            .env("GANTRAL_LOG", "info")
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
