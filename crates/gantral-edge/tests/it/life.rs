@@ -53,7 +53,7 @@ async fn a_process_asks_and_ends_and_a_fresh_one_acts_once_on_what_was_approved(
 async fn a_process_that_lingers_at_its_gate_is_ended_and_the_decision_finds_a_fresh_one() {
     let place = Place::open().await;
     let ledger = place.folder.path().join("ledger");
-    place.apply(&runs(&roles::agent(&ledger, "linger"), "3s")).await;
+    place.apply(&runs(&roles::agent(&ledger, "linger"), "6s")).await;
     let id = place.create().await;
     let running = place.run(|_| {}).await;
     place.reaches(id, State::WaitingForHuman).await;
