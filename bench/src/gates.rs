@@ -19,7 +19,8 @@ const RUN: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 5;
 /// How many instances one measurement of human gates decides at most.
 const HUMAN_GATES: usize = 6_000;
-const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// How many connections ask at the same time.
+pub const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 const POLICY: &str = "package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\n\
     decision := \"ALLOW\" if input.action.parameters.amount <= 100\n\napprover_roles := [\"RISK_OFFICER\"]\n";
@@ -36,7 +37,7 @@ struct Measured {
 }
 
 /// Runs every measurement and prints medians.
-pub fn run() -> Result<()> {
+pub fn run(connections: &[usize]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let data = tempfile::tempdir()?;
@@ -44,7 +45,7 @@ pub fn run() -> Result<()> {
         prepare(&server).await?;
         let mut out = String::from("measurement       connections   per second        p50        p99\n");
         for human in [false, true] {
-            for connections in CONNECTIONS {
+            for &connections in connections {
                 let mut rounds = Vec::new();
                 for round in 0..ROUNDS {
                     rounds.push(measure(&server, connections, human, round).await?);

@@ -10,14 +10,15 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | gates | verify";
+const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["appends"] => appends::run(false),
         ["appends", "--large"] => appends::run(true),
-        ["gates"] => gates::run(),
+        ["gates"] => gates::run(&gates::CONNECTIONS),
+        ["gates", connections] => gates::run(&[connections.parse()?]),
         ["verify"] => verifying::run(),
         // What the benchmarks start as processes of their own.
         ["serve", data] => server::run(data.into()),

@@ -1,7 +1,7 @@
 //! What else must commit with an event: gates, grants, tasks, leases.
 
 use gantral_core::event::{Entry, Event, Executor};
-use gantral_core::ids::{GateId, Name};
+use gantral_core::ids::{GateId, GrantId, Name};
 use gantral_core::instance::Instance;
 use gantral_core::state::{ActorKind, DecisionKind, ExecutorKind, State};
 use gantral_core::time::UnixMillis;
@@ -16,9 +16,8 @@ pub(crate) fn effects(
     action: Option<&Name>,
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let next = entries.get(index.saturating_add(1)).map(|entry| &entry.event);
-        of_event(entry, next, after, workflow, action, &mut effects);
+    for entry in entries {
+        of_event(entry, entries, after, workflow, action, &mut effects);
     }
     if after.state().is_final() {
         effects.push(Effect::DropTask);
@@ -52,7 +51,7 @@ fn wants_task(entries: &[Entry], after: &Instance) -> bool {
 
 fn of_event(
     entry: &Entry,
-    next: Option<&Event>,
+    entries: &[Entry],
     after: &Instance,
     workflow: &Workflow,
     action: Option<&Name>,
@@ -92,20 +91,18 @@ fn of_event(
             let decision = granted.ballot.decision;
             close(effects, entry, granted.ballot.gate, decision_word(decision));
             let (id, expires_at) = (granted.grant.id, granted.grant.expires_at);
-            effects.push(Effect::PutGrant { id, expires_at, consumed_by: None });
+            effects.push(Effect::PutGrant { id, expires_at });
         }
         Event::Rejected(rejected) => close(effects, entry, rejected.gate, rejected.cause.as_str()),
         Event::Allowed(detail) => {
-            if let Some(terms) = detail.grant {
-                let at_once = matches!(next, Some(Event::Consumed(consumed)) if consumed.grant == terms.id);
-                let consumed_by = at_once.then_some(entry.attempt);
-                effects.push(Effect::PutGrant { id: terms.id, expires_at: terms.expires_at, consumed_by });
+            if let Some(terms) = detail.grant
+                && !is_used_at_once(entries, terms.id)
+            {
+                effects.push(Effect::PutGrant { id: terms.id, expires_at: terms.expires_at });
             }
         }
         Event::Consumed(detail) => {
-            let put_here =
-                effects.iter().any(|e| matches!(e, Effect::PutGrant { id, .. } if *id == detail.grant));
-            if !put_here {
+            if !is_used_at_once(entries, detail.grant) {
                 effects.push(Effect::ConsumeGrant { id: detail.grant, attempt: entry.attempt });
             }
         }
@@ -120,6 +117,13 @@ fn of_event(
         | Event::Reconciled(_)
         | Event::EvaluatorFailed(_) => {}
     }
+}
+
+/// Tells whether one append both allows a grant and consumes it.
+fn is_used_at_once(entries: &[Entry], grant: GrantId) -> bool {
+    let allowed = |event: &Event| matches!(event, Event::Allowed(detail) if detail.grant.is_some_and(|terms| terms.id == grant));
+    let consumed = |event: &Event| matches!(event, Event::Consumed(detail) if detail.grant == grant);
+    entries.iter().any(|entry| allowed(&entry.event)) && entries.iter().any(|entry| consumed(&entry.event))
 }
 
 /// An agent that executes itself sends no heartbeats: it holds its attempt until it ends it or the instance ends.

@@ -122,7 +122,7 @@ impl Engine {
     pub async fn snapshots(&self, tenant: &TenantId, id: InstanceId) -> Result<Vec<Snapshot>, EngineError> {
         let mut all: Vec<Snapshot> = Vec::new();
         loop {
-            let after = all.last().map(|snapshot| snapshot.commitment);
+            let after = all.last().map(|snapshot| snapshot.place);
             let page = self.0.store.snapshots_of(tenant, id, after, SNAPSHOT_PAGE).await?;
             let last = page.len() < SNAPSHOT_PAGE;
             all.extend(page);

@@ -78,14 +78,13 @@ pub enum Effect {
         /// When.
         at: UnixMillis,
     },
-    /// Records a new grant, already consumed when allowing and consuming are one commit.
+    /// Records a new grant. One that is consumed by the append that makes it is never recorded: an unknown grant cannot be
+    /// consumed.
     PutGrant {
         /// The grant.
         id: GrantId,
         /// From when it is worthless.
         expires_at: UnixMillis,
-        /// The attempt that consumes it at once, if any.
-        consumed_by: Option<AttemptNo>,
     },
     /// Consumes a grant of the instance. One that is consumed already, or unknown, fails the append as
     /// [`Guard::GrantUnconsumed`] does.
@@ -95,8 +94,8 @@ pub enum Effect {
         /// The attempt that consumes it.
         attempt: AttemptNo,
     },
-    /// Keeps the plaintext behind a commitment, until it is erased. A commitment that was kept or erased before
-    /// stays as it is.
+    /// Keeps the plaintext behind a commitment, until it is erased. A commitment is salted anew whenever one is made, so
+    /// that none is kept twice.
     PutSnapshot {
         /// The salted commitment that artifacts carry.
         commitment: Digest,

@@ -28,7 +28,7 @@ pub use page::{
 };
 pub use rows::{
     Activation, Closing, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome,
-    Snapshot, SnapshotContent, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

@@ -81,13 +81,20 @@ impl std::fmt::Debug for SnapshotContent {
     }
 }
 
+/// Where a snapshot stands among those of its instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotPlace {
+    /// The sequence of the last artifact of the append that kept it.
+    pub sequence: u64,
+    /// The salted commitment that artifacts carry.
+    pub commitment: Digest,
+}
+
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The salted commitment that artifacts carry.
-    pub commitment: Digest,
-    /// The instance that kept it first.
-    pub instance: InstanceId,
+    /// Its commitment, and with which artifact it came.
+    pub place: SnapshotPlace,
     /// What it commits to.
     pub label: CommitmentLabel,
     /// What is left of it.

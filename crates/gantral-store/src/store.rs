@@ -18,7 +18,7 @@ use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
     Activation, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
-    StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -206,8 +206,8 @@ impl Store {
         }
     }
 
-    /// Returns the snapshots that an instance was the first to keep, by rising commitment after `after`, at most
-    /// [`crate::CHAIN_PAGE_MAX`].
+    /// Returns the snapshots of an instance after `after`, at most [`crate::CHAIN_PAGE_MAX`], in the order of the artifacts
+    /// that they came with, and by rising commitment within one.
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.
@@ -215,7 +215,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         id: InstanceId,
-        after: Option<Digest>,
+        after: Option<SnapshotPlace>,
         limit: usize,
     ) -> Result<Vec<Snapshot>, StoreError> {
         match self {
@@ -314,7 +314,7 @@ impl Store {
         }
     }
 
-    /// Forgets up to `limit` idempotency keys that expired by `now`, and returns how many.
+    /// Forgets those of the oldest `limit` idempotency keys that expired by `now`, and returns how many.
     ///
     /// # Errors
     /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.

@@ -52,12 +52,12 @@ pub(super) fn run(
         return Ok(AppendOutcome::CallKeyTaken(holder));
     }
     let head = append.head().ok_or(Fail::Contradiction("an append carries at least one artifact"))?;
-    put_artifacts(connection, append)?;
+    let number = put_artifacts(connection, append)?;
     match &before {
         None => create(connection, append, head)?,
         Some(before) => update(connection, append, before, head)?,
     }
-    let queue = effects::apply(connection, append)?;
+    let queue = effects::apply(connection, append, number)?;
     if let Some(row) = &append.idempotency {
         remember(connection, append, row, head)?;
     }
@@ -106,7 +106,8 @@ fn call_key_holder(
     super::instances::call_holder(connection, &append.tenant, &key)
 }
 
-fn put_artifacts(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
+/// Writes the artifacts, and returns the number of the last.
+fn put_artifacts(connection: &Connection, append: &Append) -> rusqlite::Result<i64> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO artifact(tenant, instance, sequence, hash, envelope) VALUES(?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -119,7 +120,7 @@ fn put_artifacts(connection: &Connection, append: &Append) -> rusqlite::Result<(
             artifact.envelope,
         ])?;
     }
-    Ok(())
+    Ok(connection.last_insert_rowid())
 }
 
 fn create(connection: &Connection, append: &Append, head: Head) -> rusqlite::Result<()> {
@@ -214,16 +215,12 @@ fn remember(
     let first = append.artifacts.first().map_or(head.sequence, |artifact| artifact.sequence);
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO idempotency(tenant, principal, attempt, route, key, body, instance,
-               first_sequence, last_sequence, status, answer, expires_at)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT OR REPLACE INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer,
+               expires_at)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
-            append.tenant.as_str(),
-            row.scope.principal.as_str(),
-            row.scope.attempt.0,
-            row.scope.route,
-            row.scope.key,
+            registry::scope_key(&append.tenant, &row.scope).as_bytes(),
             row.body.as_bytes(),
             append.instance.as_bytes(),
             int(first),

@@ -1,6 +1,5 @@
 //! The rows that an append writes beside its artifacts.
 
-use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{ActorId, AttemptNo, GateId, Name, Role};
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -11,7 +10,8 @@ use crate::append::Append;
 use crate::effect::{Effect, GateRow};
 
 /// Applies the effects in order, and returns the queue on which a task may have become ready.
-pub(super) fn apply(connection: &Connection, append: &Append) -> Result<Option<Name>, Fail> {
+/// `artifact` is the number of the append's last artifact.
+pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> Result<Option<Name>, Fail> {
     let mut ready = None;
     for effect in &append.effects {
         match effect {
@@ -22,18 +22,16 @@ pub(super) fn apply(connection: &Connection, append: &Append) -> Result<Option<N
             Effect::CloseGate { id, resolution, decided_by, at } => {
                 close_gate(connection, append, *id, (resolution, decided_by.as_ref(), *at))?;
             }
-            Effect::PutGrant { id, expires_at, consumed_by } => {
+            Effect::PutGrant { id, expires_at } => {
                 connection
                     .prepare_cached(
-                        "INSERT INTO grant_row(tenant, id, instance, expires_at, consumed_by)
-                         VALUES(?1, ?2, ?3, ?4, ?5)",
+                        "INSERT INTO grant_row(tenant, instance, id, expires_at) VALUES(?1, ?2, ?3, ?4)",
                     )?
                     .execute(params![
                         append.tenant.as_str(),
-                        id.as_bytes(),
                         append.instance.as_bytes(),
+                        id.as_bytes(),
                         millis(*expires_at),
-                        consumed_by.map(|attempt| attempt.0),
                     ])?;
             }
             Effect::ConsumeGrant { id, attempt } => {
@@ -51,7 +49,18 @@ pub(super) fn apply(connection: &Connection, append: &Append) -> Result<Option<N
                 only_one(changed, "a grant is consumed before it is made")?;
             }
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
-                put_snapshot(connection, append, commitment, (*label, salt, plaintext))?;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext)
+                         VALUES(?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![
+                        artifact,
+                        commitment.as_bytes(),
+                        label.as_str(),
+                        salt.as_bytes(),
+                        plaintext
+                    ])?;
             }
             Effect::PutTask { queue, team, ready_at } => {
                 connection
@@ -208,29 +217,6 @@ fn close_gate(
             millis(at),
         ])?;
     only_one(changed, "the gate is not open at this instance")
-}
-
-/// Keeps a snapshot unless its commitment is known; an erased one is not brought back.
-fn put_snapshot(
-    connection: &Connection,
-    append: &Append,
-    commitment: &Digest,
-    (label, salt, plaintext): (CommitmentLabel, &Salt, &[u8]),
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO snapshot(tenant, commitment, instance, label, salt, plaintext)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(tenant, instance, commitment) DO NOTHING",
-        )?
-        .execute(params![
-            append.tenant.as_str(),
-            commitment.as_bytes(),
-            append.instance.as_bytes(),
-            label.as_str(),
-            salt.as_bytes(),
-            plaintext,
-        ])?;
-    Ok(())
 }
 
 fn drop_task(connection: &Connection, append: &Append) -> rusqlite::Result<()> {

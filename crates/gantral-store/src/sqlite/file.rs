@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::error::OpenError;
@@ -13,8 +14,6 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x474e_544c;
 /// Every schema change, oldest first; the number of a migration is its place, counted from 1.
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
-/// The write-ahead log is copied into the file after this many pages of 4 KiB.
-const CHECKPOINT_PAGES: u32 = 8_000;
 /// The write-ahead log is cut to this many bytes when it starts over.
 const WAL_BYTES_MAX: u32 = 64 << 20;
 /// How long to wait for an external backup tool that holds the file.
@@ -83,11 +82,11 @@ pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connect
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
-             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA journal_size_limit={WAL_BYTES_MAX};
+             PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_BYTES_MAX};
              PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"
         ))
         .map_err(fail)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    settle_plans(&connection).map_err(fail)?;
     migrate(&mut connection, path)?;
     if let Some(bytes) = file_bytes_max {
         let page: u64 = connection
@@ -112,8 +111,28 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     connection
         .execute_batch(&format!("PRAGMA cache_size=-{READER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"))
         .map_err(fail)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    settle_plans(&connection).map_err(fail)?;
     Ok(connection)
+}
+
+/// Opens the connection that copies the write-ahead log into the file.
+pub(super) fn checkpointer(path: &Path) -> Result<Connection, OpenError> {
+    let fail =
+        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    connection
+        .execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;")
+        .map_err(fail)?;
+    Ok(connection)
+}
+
+/// Keeps statements, and one plan for each: without the guarantee, SQLite plans some anew for every parameter.
+fn settle_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
 }
 
 /// Refuses a file of somebody else before anything is changed in it.

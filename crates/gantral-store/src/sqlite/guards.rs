@@ -19,7 +19,7 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
     let mut used: Vec<GrantId> = Vec::new();
     for effect in &append.effects {
         match effect {
-            Effect::PutGrant { id, consumed_by: None, .. } => made.push(*id),
+            Effect::PutGrant { id, .. } => made.push(*id),
             Effect::ConsumeGrant { id, .. } => {
                 let free = made.contains(id) || grant_unconsumed(connection, append, *id)?;
                 if !free || used.contains(id) {
@@ -27,8 +27,7 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
                 }
                 used.push(*id);
             }
-            Effect::PutGrant { consumed_by: Some(_), .. }
-            | Effect::OpenGate(_)
+            Effect::OpenGate(_)
             | Effect::MoveGate { .. }
             | Effect::CloseGate { .. }
             | Effect::PutSnapshot { .. }

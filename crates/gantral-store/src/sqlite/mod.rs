@@ -3,6 +3,7 @@
 //! Not here: what an append means. Source: <https://sqlite.org/wal.html>, <https://sqlite.org/lockingv3.html>.
 
 mod append;
+mod checkpoints;
 mod columns;
 mod effects;
 mod file;
@@ -27,6 +28,7 @@ use crate::append::{Append, AppendOutcome};
 use crate::changes::{Announcer, Changes, Subscriber};
 use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
+use checkpoints::Checkpoints;
 use readers::Readers;
 use writer::{After, Fail, Health, Job, Work, Writer};
 
@@ -86,7 +88,7 @@ impl SqliteStore {
     /// See [`OpenError`]; only [`OpenError::InUse`] is worth a retry.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = file::claim(path)?;
-        let connection = file::writer(path, options.file_bytes_max)?;
+        let mut connection = file::writer(path, options.file_bytes_max)?;
         let readers = match options.readers {
             0 => thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),
             some => some,
@@ -96,8 +98,11 @@ impl SqliteStore {
         let announcer = Announcer::new();
         let subscriber = announcer.subscriber();
         let health = Health::default();
-        let writer = Writer { connection, queue, announcer, health: health.clone() };
         let (reads, mut threads) = Readers::start(connections).map_err(OpenError::Threads)?;
+        let (checkpoints, thread) =
+            Checkpoints::start(&mut connection, file::checkpointer(path)?).map_err(OpenError::Threads)?;
+        threads.push(thread);
+        let writer = Writer { checkpoints, connection, queue, announcer, health: health.clone() };
         threads.push(
             thread::Builder::new()
                 .name("gantral-writer".to_owned())

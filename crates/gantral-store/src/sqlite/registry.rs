@@ -1,6 +1,6 @@
 //! What a tenant has besides instances: workflows, policies, persons, a freeze epoch, idempotency keys.
 
-use gantral_core::digest::{Digest, Salt};
+use gantral_core::digest::{Digest, Hasher, Salt};
 use gantral_core::ids::{ActorId, Name, TeamId, TenantId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
@@ -35,9 +35,8 @@ impl SqliteStore {
         self.write(move |connection, _| {
             let forgotten = connection
                 .prepare_cached(
-                    "DELETE FROM idempotency WHERE (tenant, principal, attempt, route, key) IN
-                       (SELECT tenant, principal, attempt, route, key FROM idempotency
-                        WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+                    "DELETE FROM idempotency WHERE expires_at <= ?1 AND number IN
+                       (SELECT number FROM idempotency ORDER BY number LIMIT ?2)",
                 )?
                 .execute(params![millis(now), rows(limit.min(PAGE_MAX))])?;
             Ok(forgotten)
@@ -301,35 +300,36 @@ pub(super) fn idempotency(
     let found = connection
         .prepare_cached(
             "SELECT body, instance, first_sequence, last_sequence, status, answer FROM idempotency
-             WHERE tenant = ?1 AND principal = ?2 AND attempt = ?3 AND route = ?4 AND key = ?5
-               AND expires_at > ?6",
+             WHERE scope = ?1 AND expires_at > ?2",
         )?
-        .query_row(
-            params![
-                tenant.as_str(),
-                scope.principal.as_str(),
-                scope.attempt.0,
-                scope.route,
-                scope.key,
-                millis(now)
-            ],
-            |row| {
-                let answer = IdempotencyAnswer {
-                    instance: instance(row, 1)?,
-                    first_sequence: count(row, 2)?,
-                    last_sequence: count(row, 3)?,
-                    status: row.get(4)?,
-                    answer: row.get(5)?,
-                };
-                Ok((digest(row, 0)?, answer))
-            },
-        )
+        .query_row(params![scope_key(tenant, scope).as_bytes(), millis(now)], |row| {
+            let answer = IdempotencyAnswer {
+                instance: instance(row, 1)?,
+                first_sequence: count(row, 2)?,
+                last_sequence: count(row, 3)?,
+                status: row.get(4)?,
+                answer: row.get(5)?,
+            };
+            Ok((digest(row, 0)?, answer))
+        })
         .optional()?;
     Ok(match found {
         None => IdempotencyLookup::Fresh,
         Some((stored, answer)) if stored == *body => IdempotencyLookup::Replayed(answer),
         Some(_) => IdempotencyLookup::KeyReused,
     })
+}
+
+/// Returns the key under which a request is remembered.
+pub(super) fn scope_key(tenant: &TenantId, scope: &IdempotencyScope) -> Digest {
+    let IdempotencyScope { principal, attempt, route, key } = scope;
+    Hasher::new("gantral/idempotency/v1")
+        .text(tenant.as_str())
+        .text(principal.as_str())
+        .bytes(&attempt.0.to_be_bytes())
+        .text(route)
+        .text(key)
+        .finish()
 }
 
 pub(super) fn active(

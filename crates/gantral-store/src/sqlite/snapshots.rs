@@ -6,10 +6,10 @@ use gantral_core::time::UnixMillis;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use super::columns::{digest, instance, instant, is_null, label, millis, rows, salt};
+use super::columns::{count, digest, instant, int, is_null, label, millis, rows, salt};
 use crate::error::StoreError;
 use crate::page::CHAIN_PAGE_MAX;
-use crate::rows::{Snapshot, SnapshotContent};
+use crate::rows::{Snapshot, SnapshotContent, SnapshotPlace};
 
 impl SqliteStore {
     pub(crate) async fn snapshot(
@@ -20,7 +20,8 @@ impl SqliteStore {
     ) -> Result<Option<Snapshot>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT commitment, instance, label, salt, plaintext, erased_at FROM snapshot
+                "SELECT sequence, commitment, label, salt, plaintext, erased_at
+                 FROM artifact JOIN snapshot ON artifact = number
                  WHERE tenant = ?1 AND instance = ?2 AND commitment = ?3",
             )?;
             let key = params![tenant.as_str(), id.as_bytes(), commitment.as_bytes()];
@@ -33,18 +34,23 @@ impl SqliteStore {
         &self,
         tenant: TenantId,
         id: InstanceId,
-        after: Option<Digest>,
+        after: Option<SnapshotPlace>,
         limit: usize,
     ) -> Result<Vec<Snapshot>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT commitment, instance, label, salt, plaintext, erased_at FROM snapshot
-                 WHERE tenant = ?1 AND instance = ?2 AND commitment > ?3 ORDER BY commitment LIMIT ?4",
+                "SELECT sequence, commitment, label, salt, plaintext, erased_at
+                 FROM artifact JOIN snapshot ON artifact = number
+                 WHERE tenant = ?1 AND instance = ?2 AND sequence >= ?3 AND (sequence > ?3 OR commitment > ?4)
+                 ORDER BY sequence, commitment LIMIT ?5",
             )?;
-            let after = after.as_ref().map_or([].as_slice(), |digest| digest.as_bytes());
+            let (sequence, commitment) = match &after {
+                Some(place) => (int(place.sequence), place.commitment.as_bytes().as_slice()),
+                None => (0, [].as_slice()),
+            };
             let limit = rows(limit.min(CHAIN_PAGE_MAX));
-            let found =
-                select.query_map(params![tenant.as_str(), id.as_bytes(), after, limit], snapshot_row)?;
+            let key = params![tenant.as_str(), id.as_bytes(), sequence, commitment, limit];
+            let found = select.query_map(key, snapshot_row)?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -61,11 +67,12 @@ impl SqliteStore {
             let changed = connection
                 .prepare_cached(
                     "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?4
-                     WHERE tenant = ?1 AND instance = ?2 AND commitment = ?3 AND erased_at IS NULL",
+                     WHERE artifact IN (SELECT number FROM artifact WHERE tenant = ?1 AND instance = ?2)
+                       AND commitment = ?3 AND erased_at IS NULL",
                 )?
                 .execute(params![tenant.as_str(), id.as_bytes(), commitment.as_bytes(), millis(at)])?;
-            after.erased |= changed == 1;
-            Ok(changed == 1)
+            after.erased |= changed > 0;
+            Ok(changed > 0)
         })
         .await
     }
@@ -77,5 +84,6 @@ fn snapshot_row(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
     } else {
         SnapshotContent::Erased { at: instant(row, 5)? }
     };
-    Ok(Snapshot { commitment: digest(row, 0)?, instance: instance(row, 1)?, label: label(row, 2)?, content })
+    let place = SnapshotPlace { sequence: count(row, 0)?, commitment: digest(row, 1)? };
+    Ok(Snapshot { place, label: label(row, 2)?, content })
 }

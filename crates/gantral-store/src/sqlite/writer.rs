@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints::Checkpoints;
 use super::file::BUSY_WAIT;
 use crate::changes::{Announcer, Change};
 use crate::error::StoreError;
@@ -148,6 +149,7 @@ enum Failed {
 
 /// The writer's state, owned by its thread.
 pub(super) struct Writer {
+    pub(super) checkpoints: Checkpoints,
     pub(super) connection: Connection,
     pub(super) queue: mpsc::Receiver<Box<dyn Job>>,
     pub(super) announcer: Announcer,
@@ -166,6 +168,7 @@ impl Writer {
                 batch.push(job);
             }
             self.settle(&mut batch);
+            self.checkpoints.after_commit(&self.connection);
             if self.health.stopped().is_some() {
                 return self.refuse_rest();
             }
@@ -256,7 +259,8 @@ impl Writer {
     }
 
     /// Copies the write-ahead log into the file and empties it, so that no older image of an erased page is left.
-    fn forget_log(&self) {
+    fn forget_log(&mut self) {
+        self.checkpoints.settle();
         let checkpoint = self.connection.busy_timeout(FORGET_WAIT).and_then(|()| {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
         });

@@ -27,7 +27,7 @@ fn step(chain: &Chain, number: u64) -> Append {
     id.copy_from_slice(&Digest::of(words.as_bytes()).as_bytes()[..16]);
     let mut append = chain.append_of(2);
     append.effects = vec![
-        Effect::PutGrant { id: GrantId::from_random(id), expires_at: at(9), consumed_by: None },
+        Effect::PutGrant { id: GrantId::from_random(id), expires_at: at(9) },
         snapshot_effect(words.as_bytes()).1,
         Effect::Outbox { topic: name("step"), body: words.clone().into_bytes() },
         Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(number) },

@@ -171,7 +171,7 @@ async fn play(ops: Vec<Op>) {
                 append.guards = vec![Guard::FreezeEpoch(model.believed[index % 2])];
                 append.effects = match grant {
                     Grant::Put if model.grants[index].is_none() => {
-                        vec![Effect::PutGrant { id: ids[index], expires_at: at(9), consumed_by: None }]
+                        vec![Effect::PutGrant { id: ids[index], expires_at: at(9) }]
                     }
                     Grant::Consume => vec![Effect::ConsumeGrant { id: ids[index], attempt: AttemptNo(1) }],
                     Grant::Put | Grant::Leave => vec![],

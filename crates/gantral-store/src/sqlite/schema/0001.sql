@@ -1,12 +1,13 @@
 -- Authority history is append-only; everything else is an index of it. Tenant is in every key.
 CREATE TABLE artifact(
+  number INTEGER PRIMARY KEY, -- rises in the order of the commits
   tenant TEXT NOT NULL,
   instance BLOB NOT NULL,
   sequence INTEGER NOT NULL,
   hash BLOB NOT NULL,
-  envelope BLOB NOT NULL,
-  PRIMARY KEY(tenant, instance, sequence)
+  envelope BLOB NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX artifact_sequence ON artifact(tenant, instance, sequence);
 
 CREATE TABLE instance(
   tenant TEXT NOT NULL,
@@ -66,7 +67,8 @@ CREATE TABLE gate_role(
   PRIMARY KEY(tenant, role, open, deadline, gate)
 ) STRICT, WITHOUT ROWID;
 
--- Grants and snapshots stand with their instance: random identifiers alone would dirty a page of the file for each row.
+-- What is written often stands by its instance or in the order of the commits: a random key of its own would dirty a page
+-- of the file for each row.
 CREATE TABLE grant_row(
   tenant TEXT NOT NULL,
   instance BLOB NOT NULL,
@@ -76,17 +78,17 @@ CREATE TABLE grant_row(
   PRIMARY KEY(tenant, instance, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Tenant and instance are those of the artifact that a snapshot came with.
 CREATE TABLE snapshot(
-  tenant TEXT NOT NULL,
-  instance BLOB NOT NULL,
+  artifact INTEGER NOT NULL,
   commitment BLOB NOT NULL,
   label TEXT NOT NULL,
   salt BLOB,
   plaintext BLOB,
   erased_at INTEGER,
-  PRIMARY KEY(tenant, instance, commitment),
+  PRIMARY KEY(artifact, commitment),
   CHECK((erased_at IS NULL) = (salt IS NOT NULL) AND (salt IS NULL) = (plaintext IS NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE task(
   tenant TEXT NOT NULL,
@@ -118,21 +120,16 @@ CREATE TABLE outbox(
 ) STRICT;
 
 CREATE TABLE idempotency(
-  tenant TEXT NOT NULL,
-  principal TEXT NOT NULL,
-  attempt INTEGER NOT NULL,
-  route TEXT NOT NULL,
-  key TEXT NOT NULL,
+  number INTEGER PRIMARY KEY, -- rises in the order of the commits, and so about in the order of expiry
+  scope BLOB NOT NULL UNIQUE, -- the digest of tenant, principal, attempt, route and key
   body BLOB NOT NULL,
   instance BLOB NOT NULL,
   first_sequence INTEGER NOT NULL,
   last_sequence INTEGER NOT NULL,
   status INTEGER NOT NULL,
   answer BLOB NOT NULL,
-  expires_at INTEGER NOT NULL,
-  PRIMARY KEY(tenant, principal, attempt, route, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX idempotency_expires ON idempotency(expires_at);
+  expires_at INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE workflow(
   number INTEGER PRIMARY KEY,
@@ -186,6 +183,7 @@ CREATE TRIGGER artifact_update BEFORE UPDATE ON artifact BEGIN SELECT RAISE(ABOR
 CREATE TRIGGER artifact_delete BEFORE DELETE ON artifact BEGIN SELECT RAISE(ABORT, 'artifacts are append-only'); END;
 CREATE TRIGGER artifact_insert BEFORE INSERT ON artifact
   WHEN EXISTS(SELECT 1 FROM artifact WHERE tenant = new.tenant AND instance = new.instance AND sequence = new.sequence)
+    OR EXISTS(SELECT 1 FROM artifact WHERE number = new.number)
   BEGIN SELECT RAISE(ABORT, 'artifacts are append-only'); END;
 CREATE TRIGGER workflow_update BEFORE UPDATE ON workflow BEGIN SELECT RAISE(ABORT, 'workflows never change'); END;
 CREATE TRIGGER workflow_delete BEFORE DELETE ON workflow BEGIN SELECT RAISE(ABORT, 'workflows never change'); END;

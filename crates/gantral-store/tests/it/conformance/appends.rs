@@ -281,7 +281,7 @@ async fn counts_follow_the_rows(store: &Store) {
             store,
             vec![
                 Effect::OpenGate(gate_row(gate_id, &["approver"], 5_000)),
-                Effect::PutGrant { id: grant_id, expires_at: at(9), consumed_by: None },
+                Effect::PutGrant { id: grant_id, expires_at: at(9) },
                 Effect::Outbox { topic: name("gate.opened"), body: b"{}".to_vec() },
                 Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(1) },
             ],

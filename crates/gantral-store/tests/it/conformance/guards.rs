@@ -93,7 +93,7 @@ async fn a_grant_guard_fails_for_the_unknown_and_the_consumed(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     let id = grant();
     assert!(!stands(store, &mut chain, Guard::GrantUnconsumed(id)).await);
-    chain.commit(store, vec![Effect::PutGrant { id, expires_at: at(9), consumed_by: None }]).await;
+    chain.commit(store, vec![Effect::PutGrant { id, expires_at: at(9) }]).await;
     assert!(stands(store, &mut chain, Guard::GrantUnconsumed(id)).await);
     let mut other = Chain::new(&tenant("acme"));
     assert!(!stands(store, &mut other, Guard::GrantUnconsumed(id)).await, "bound to its instance");

@@ -28,11 +28,7 @@ async fn everything(store: &Store, owner: &str) -> (Chain, Digest, [u8; 16]) {
     let (commitment, snapshot) = snapshot_effect(b"secret");
     let effects = vec![
         Effect::OpenGate(gate_row(gantral_core::ids::GateId::from_random(id), &["approver"], 5_000)),
-        Effect::PutGrant {
-            id: gantral_core::ids::GrantId::from_random(id),
-            expires_at: at(9),
-            consumed_by: None,
-        },
+        Effect::PutGrant { id: gantral_core::ids::GrantId::from_random(id), expires_at: at(9) },
         Effect::AssignTask { attempt: AttemptNo(1), executor: actor("runner"), lease_until: at(10) },
         Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(1) },
         snapshot,
@@ -127,7 +123,7 @@ async fn two_tenants_may_use_the_same_identifiers(store: &Store) {
     let effects = || {
         vec![
             Effect::OpenGate(gate_row(gate_id, &["approver"], 5_000)),
-            Effect::PutGrant { id: grant_id, expires_at: at(9), consumed_by: None },
+            Effect::PutGrant { id: grant_id, expires_at: at(9) },
             snapshot_effect(b"same").1,
         ]
     };

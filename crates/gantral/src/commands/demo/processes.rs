@@ -60,11 +60,18 @@ fn read(pid: u32) -> Option<Process> {
 mod tests {
     use super::*;
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn child_is_seen_while_it_lives_and_not_afterwards() {
         let mut child = Command::new("sleep").arg("60.25").spawn().unwrap();
-        let seen = alive("60.25", &[]).unwrap();
+        // The words of a process stand in the list a moment after its start was reported.
+        let patience = Instant::now() + Duration::from_secs(10);
+        let mut seen = alive("60.25", &[]).unwrap();
+        while seen.is_empty() && Instant::now() < patience {
+            std::thread::yield_now();
+            seen = alive("60.25", &[]).unwrap();
+        }
         assert_eq!(seen.iter().map(|process| process.pid).collect::<Vec<_>>(), [child.id()]);
         assert_eq!(group_of(child.id()), group_of(std::process::id()));
         child.kill().unwrap();
