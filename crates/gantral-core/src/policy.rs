@@ -108,7 +108,8 @@ pub enum EvalFailure {
     /// The evaluator could not be reached or went away.
     #[error("the policy evaluator is unavailable")]
     Unavailable,
-    /// No answer within the time limit.
+    /// No answer within the time limit, and nothing says that the policy is to blame: one that is known to have been at
+    /// work until its time was up is [`Self::ResourceLimit`].
     #[error("the policy evaluator did not answer in time")]
     DeadlineExceeded,
     /// The evaluator answered under another policy version than asked.
@@ -129,7 +130,7 @@ pub enum EvalFailure {
     /// A rule or a builtin failed.
     #[error("the policy failed to evaluate")]
     Evaluation,
-    /// The evaluation used more memory, depth or output than it may.
+    /// The evaluation used more time, memory, depth or output than it may.
     #[error("the policy exceeded its resource limit")]
     ResourceLimit,
 }

@@ -170,7 +170,7 @@ fn run_alone(
             Exchange::Reply(reply) => answer = reply?,
             Exchange::TimedOut => {
                 let detail = format!("no answer within {} ms", limit.as_millis());
-                return Err(Refused::new(EvalFailure::DeadlineExceeded, detail).into());
+                return Err(Refused::new(EvalFailure::ResourceLimit, detail).into());
             }
             Exchange::Closed => return Err(process.bury().into_refused().into()),
         }

@@ -9,7 +9,7 @@ mod seat;
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,6 +60,29 @@ pub(crate) enum Work {
     Evaluate(Vec<u8>),
 }
 
+/// Whether a worker was ever given an evaluation, shared with whoever waits for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns what it counts as that there is no answer in time.
+    ///
+    /// Until a worker is given the evaluation, time is lost by the evaluator: an outage. From then on it is lost by the
+    /// policy, which whoever writes the input may be able to choose, and which is therefore never let pass. Behind
+    /// another evaluation of the same worker this errs on the closed side.
+    pub(crate) fn too_late(&self) -> Refused {
+        if self.0.load(Ordering::Relaxed) {
+            Refused::new(EvalFailure::ResourceLimit, "the evaluation took too long")
+        } else {
+            Refused::new(EvalFailure::DeadlineExceeded, "no worker was free in time")
+        }
+    }
+}
+
 /// One thing to do, and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -72,6 +95,7 @@ pub(crate) struct Job {
     pub(crate) retried: bool,
     /// Whether it must be the only one that its worker is at: a worker was lost over it and others.
     pub(crate) alone: bool,
+    pub(crate) begun: Begun,
     pub(crate) answer: oneshot::Sender<Result<Vec<u8>, Refused>>,
 }
 

@@ -10,7 +10,7 @@ use gantral_engine::policy_point::{BoxFuture, PolicyPoint};
 use tokio::sync::oneshot;
 
 use crate::output::{self, OutputError};
-use crate::pool::{Job, Pool, PoolConfig, Work, WorkerStatus};
+use crate::pool::{Begun, Job, Pool, PoolConfig, Work, WorkerStatus};
 use crate::process::WorkerCommand;
 
 /// The version of the engine, as pinned by the workspace and recorded in artifacts.
@@ -77,6 +77,7 @@ impl RegoPolicyPoint {
         limit: Duration,
     ) -> Result<Vec<u8>, EvalFailure> {
         let deadline = Instant::now() + limit;
+        let begun = Begun::default();
         let answered = async {
             let archive = self.archive(version).await?;
             let (answer, result) = oneshot::channel();
@@ -88,6 +89,7 @@ impl RegoPolicyPoint {
                 deadline,
                 retried: false,
                 alone: false,
+                begun: begun.clone(),
                 answer,
             });
             match result.await {
@@ -97,7 +99,7 @@ impl RegoPolicyPoint {
             }
         };
         let in_time = tokio::time::timeout_at(deadline.into(), answered).await;
-        in_time.unwrap_or(Err(EvalFailure::DeadlineExceeded))
+        in_time.unwrap_or_else(|_| Err(begun.too_late().failure))
     }
 
     async fn archive(&self, version: PolicyVersionId) -> Result<Arc<[u8]>, EvalFailure> {

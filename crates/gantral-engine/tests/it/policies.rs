@@ -150,12 +150,13 @@ async fn a_repeated_ask_is_answered_as_at_first_though_its_policy_fails_by_now()
     assert_eq!(script.events().await, events);
 }
 
-/// A world whose policy evaluates forever, with workers of its own.
+/// A world whose policy evaluates forever, with workers of its own, and whose workflow lets outages pass.
 async fn endless(limit: Duration) -> Script {
     let point = Point::start(NonZeroUsize::MIN);
     let config = EngineConfig { policy_limit: limit, ..EngineConfig::default() };
     let world = World::with(WorldOptions { point, config });
-    world.apply(read(REFUND), &rules(ENDLESS)).await;
+    let text = REFUND.replace("\"floors\"", "\"on_failure\": {\"outage\": \"open\"}, \"floors\"");
+    world.apply(read(&text), &rules(ENDLESS)).await;
     let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };
     for step in &SELF[..2] {
         script.step(*step).await.unwrap();
@@ -192,9 +193,10 @@ async fn a_worker_that_is_killed_in_mid_evaluation_leaves_a_recorded_failure_and
 
 #[tokio::test]
 async fn an_evaluation_that_takes_too_long_leaves_a_recorded_failure_and_no_authority() {
-    let mut script = endless(Duration::from_millis(100)).await;
+    let mut script = endless(Duration::from_millis(500)).await;
     let said = script.step(Step::Ask { amount: SMALL, consume: true }).await.unwrap();
-    assert!(matches!(said.answer, Answer::Waiting { .. }), "{said:?}");
+    assert!(matches!(said.answer, Answer::Waiting { .. }), "a runaway policy is no outage: {said:?}");
+    assert_eq!(said.receipts[0].1, EventKind::EvaluatorFailed);
     script.is_valid().await;
 }
 

@@ -82,12 +82,19 @@ impl Seat {
         let now = Instant::now();
         let (late, batch): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(|job| job.deadline <= now);
         for job in late {
-            job.finish(Err(Refused::new(EvalFailure::DeadlineExceeded, "no worker was free in time")));
+            let refused = job.begun.too_late();
+            job.finish(Err(refused));
         }
         let (ready, mut unloaded): (VecDeque<Job>, VecDeque<Job>) =
             batch.into_iter().partition(|job| self.loaded.contains(&job.version));
+        let had_worker = self.process.is_some();
         self.evaluate(ready);
         while let Some(version) = unloaded.front().map(|job| job.version) {
+            // Lost over another version: that is no failure of these.
+            if had_worker && self.process.is_none() {
+                self.shared.put_back(unloaded.into_iter());
+                return;
+            }
             let (mut same, others): (VecDeque<Job>, VecDeque<Job>) =
                 unloaded.into_iter().partition(|job| job.version == version);
             unloaded = others;
@@ -170,6 +177,7 @@ impl Seat {
         let Some(latest) = pending.iter().map(|job| job.deadline).max() else {
             return;
         };
+        pending.iter().for_each(|job| job.begun.mark());
         let alone = pending.len() == 1;
         let mut sent = process.send(&requests, latest).is_ok();
         while let Some(job) = pending.pop_front() {
@@ -180,9 +188,7 @@ impl Seat {
                     job.finish(reply);
                     continue;
                 }
-                Exchange::TimedOut => {
-                    Refused::new(EvalFailure::DeadlineExceeded, "the evaluation took too long")
-                }
+                Exchange::TimedOut => job.begun.too_late(),
                 Exchange::Closed => process.bury().into_refused(),
             };
             sent = false;
@@ -211,7 +217,11 @@ fn after_loss(refused: Refused, pending: &mut VecDeque<Job>) {
     if outside && !job.retried && Instant::now() < job.deadline {
         pending.push_front(Job { retried: true, ..job });
     } else {
-        let refused = if job.retried { poisonous(refused) } else { refused };
+        let refused = match (outside, job.retried) {
+            (true, true) => poisonous(refused),
+            (true, false) => job.begun.too_late(),
+            (false, _) => refused,
+        };
         job.finish(Err(refused));
     }
 }

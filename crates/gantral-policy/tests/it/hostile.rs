@@ -50,30 +50,22 @@ async fn replacing_everything_by_more_ends() {
     let replacing =
         (1..12).map(|n| format!("s{n} := replace(s{0}, \"a\", s{0})\n", n - 1)).collect::<String>();
     let bomb = policy(&format!("s0 := \"aaaa\"\n{replacing}decision := s11"));
-    check(bomb, &[EvalFailure::ResourceLimit, EvalFailure::DeadlineExceeded]).await;
+    check(bomb, &[EvalFailure::ResourceLimit]).await;
 }
 
 #[tokio::test]
 async fn nested_loops_are_killed_at_the_deadline() {
     let loops = r#"r := numbers.range(1, 2000)
 decision := "ALLOW" if count([1 | some a in r; some b in r; some c in r; a + b + c < 0]) == 0"#;
-    check(policy(loops), &[EvalFailure::DeadlineExceeded]).await;
+    check(policy(loops), &[EvalFailure::ResourceLimit]).await;
 }
 
 #[tokio::test]
 async fn a_builtin_that_never_looks_at_the_clock_is_killed_too() {
     let shift = r#"decision := "ALLOW" if bits.lsh(1, 4000000000) > 0"#;
-    check(
-        policy(shift),
-        &[EvalFailure::DeadlineExceeded, EvalFailure::ResourceLimit, EvalFailure::Evaluation],
-    )
-    .await;
+    check(policy(shift), &[EvalFailure::ResourceLimit, EvalFailure::Evaluation]).await;
     let range = r#"decision := "ALLOW" if count(numbers.range(1, 100000000000)) > 0"#;
-    check(
-        policy(range),
-        &[EvalFailure::DeadlineExceeded, EvalFailure::ResourceLimit, EvalFailure::Evaluation],
-    )
-    .await;
+    check(policy(range), &[EvalFailure::ResourceLimit, EvalFailure::Evaluation]).await;
 }
 
 #[tokio::test]

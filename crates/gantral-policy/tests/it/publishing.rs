@@ -153,7 +153,7 @@ fn a_failed_evaluation_says_where() {
         "r := numbers.range(1, 2000)\ndecision := \"ALLOW\" if count([1 | some a in r; some b in r; some c in r]) == 0",
     );
     match eval(&worker_command(), &endless, b"{}", Duration::from_millis(200)) {
-        Err(CheckError::Refused(refused)) => assert_eq!(refused.failure, EvalFailure::DeadlineExceeded),
+        Err(CheckError::Refused(refused)) => assert_eq!(refused.failure, EvalFailure::ResourceLimit),
         other => panic!("{other:?}"),
     }
 }

@@ -41,7 +41,7 @@ async fn a_worker_killed_in_mid_evaluation_is_replaced_and_the_evaluation_done_a
 }
 
 #[tokio::test]
-async fn a_worker_killed_with_no_time_left_is_unavailable_or_late() {
+async fn an_evaluation_that_has_no_time_left_after_its_worker_was_killed_is_closed() {
     let point = Point::with_workers(1);
     let slow = policy(ENDLESS);
     point.rego.ready(point.shelf.put(&slow)).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_worker_killed_with_no_time_left_is_unavailable_or_late() {
         kill_workers(&point);
     });
     let failure = answer.expect_err("there was no time to finish");
-    assert!(failure.is_outage(), "{failure:?}");
+    assert_eq!(failure, EvalFailure::ResourceLimit);
     assert_eq!(point.ask(&policy(GOOD), "{}").await.map(|e| e.verdict), Ok(Verdict::Allow));
 }
 
@@ -82,10 +82,26 @@ async fn a_slow_evaluation_does_not_take_the_others_with_it() {
     let good_asks = (0..8).map(|_| point.ask_within(&good, "{}", limit));
     let (hostile, others) =
         tokio::join!(point.ask_within(&slow, "{}", limit), futures_join(good_asks.collect()));
-    assert!(hostile.is_err());
+    assert_eq!(hostile, Err(EvalFailure::ResourceLimit));
     for answer in others {
         assert_eq!(answer.map(|evaluation| evaluation.verdict), Ok(Verdict::Allow));
     }
+}
+
+#[tokio::test]
+async fn only_an_evaluation_that_no_worker_took_up_is_an_outage_when_time_runs_out() {
+    let point = Point::with_workers(1);
+    let (endless, good) = (policy(ENDLESS), policy(GOOD));
+    for bundle in [&endless, &good] {
+        point.rego.ready(point.shelf.put(bundle)).await.unwrap();
+    }
+    let (runaway, waiting) = tokio::join!(point.ask_within(&endless, "{}", Duration::from_secs(2)), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        point.ask_within(&good, "{}", Duration::from_millis(200)).await
+    });
+    assert_eq!(waiting, Err(EvalFailure::DeadlineExceeded));
+    assert_eq!(runaway, Err(EvalFailure::ResourceLimit));
+    assert!(EvalFailure::DeadlineExceeded.is_outage() && !EvalFailure::ResourceLimit.is_outage());
 }
 
 async fn futures_join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
