@@ -7,7 +7,7 @@ use gantral_identity::{AttemptTokens, Verifier};
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::clock::Clock;
-use crate::limits::Limits;
+use crate::limits::{Capacity, Limits};
 use crate::metrics::Metrics;
 
 /// The parts that a server is made of.
@@ -45,8 +45,13 @@ pub(crate) struct Shared {
 }
 
 impl App {
-    /// Puts the parts together.
+    /// Puts the parts together, with the usual capacity.
     pub fn new(parts: AppParts) -> Self {
+        Self::with_capacity(parts, Capacity::default())
+    }
+
+    /// Puts the parts together.
+    pub fn with_capacity(parts: AppParts, capacity: Capacity) -> Self {
         Self(Arc::new(Shared {
             engine: parts.engine,
             verifier: parts.verifier,
@@ -56,7 +61,7 @@ impl App {
             worker: parts.worker,
             public_url: parts.public_url,
             metrics: Metrics::default(),
-            limits: Limits::default(),
+            limits: Limits::from(capacity),
         }))
     }
 

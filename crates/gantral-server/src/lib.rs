@@ -23,6 +23,7 @@ mod waiting;
 
 pub use app::{App, AppParts};
 pub use clock::{Clock, SystemClock};
+pub use limits::Capacity;
 pub use listen::{ListenError, Listening, TlsFiles, serve};
 pub use policy::StoredBundles;
 pub use router::router;

@@ -10,7 +10,6 @@ use gantral_core::ids::{AttemptNo, InstanceId};
 use gantral_core::state::ActorKind;
 use gantral_engine::{Answer as Said, Done, Handed, InstanceFacts};
 use gantral_identity::{ActingWorkload, AttemptScope, IssuedToken, Principal};
-use tokio::time::Instant;
 
 use super::instances::{moved, visible};
 use super::{Path, Query};
@@ -18,7 +17,7 @@ use crate::app::App;
 use crate::command::Write;
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts, workflow_ref};
-use crate::waiting::{next_change, wait_of};
+use crate::waiting::Waiting;
 
 /// Mints the token of an attempt: on behalf of the workload that asked for the instance, else of who executes it.
 fn token(app: &App, principal: &Principal, facts: &InstanceFacts, attempt: AttemptNo) -> Answer<IssuedToken> {
@@ -61,8 +60,7 @@ pub(crate) async fn claim(
 ) -> Answer<Response> {
     let runner = write.principal.runner()?;
     let queue = write.body.queue.into_inner();
-    let until = Instant::now() + wait_of(query.wait);
-    let mut changes = app.engine().store().subscribe();
+    let mut waiting = Waiting::start(&app, query.wait);
     loop {
         write.call.now = app.0.clock.now();
         if let Some(task) = app.engine().claim(&mut write.call, &runner, &queue).await? {
@@ -94,7 +92,7 @@ pub(crate) async fn claim(
             };
             return Ok(Json(body).into_response());
         }
-        if !next_change(&mut changes, until, |change| change.queue.as_ref() == Some(&queue)).await {
+        if !waiting.news(|change| change.queue.as_ref() == Some(&queue)).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }

@@ -9,7 +9,6 @@ use gantral_engine::policy_input::Trigger;
 use gantral_engine::{Done, InstanceFacts, NewInstance, state_code};
 use gantral_identity::Principal;
 use gantral_store::InstanceFilter;
-use tokio::time::Instant;
 
 use super::{Path, Query, action, page, value};
 use crate::app::App;
@@ -17,7 +16,7 @@ use crate::command::{Write, call};
 use crate::identity::{Caller, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts, summary};
-use crate::waiting::{next_change, wait_of};
+use crate::waiting::Waiting;
 
 /// Reads a trigger in the words of the policy contract.
 pub(crate) fn trigger(name: Option<&text::Name>) -> Answer<Option<Trigger>> {
@@ -105,12 +104,11 @@ pub(crate) async fn show(
     Query(query): Query<wire::ShowInstance>,
 ) -> Answer<Json<wire::InstanceView>> {
     let id = id.into_inner();
-    let until = Instant::now() + wait_of(query.wait);
-    let mut changes = app.engine().store().subscribe();
+    let mut waiting = Waiting::start(&app, query.wait);
     loop {
         let facts = visible(&app, &principal, id).await?;
         let news = query.after.is_none_or(|after| facts.head.sequence > after);
-        if news || !next_change(&mut changes, until, |change| change.instance == id).await {
+        if news || !waiting.news(|change| change.instance == id).await? {
             let facts = if news { facts } else { visible(&app, &principal, id).await? };
             return Ok(Json(views::instance(&app, &facts).await?));
         }

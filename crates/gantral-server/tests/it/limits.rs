@@ -1,9 +1,13 @@
-//! What a request may be: media types, sizes, members, parameters.
+//! What a request may be: media types, sizes, members, parameters; and how many there may be.
+
+use std::time::Duration;
 
 use gantral_api::problem::Code;
 use gantral_api::wire::BODY_BYTES_MAX;
-use gantral_testkit::AGENT;
+use gantral_server::Capacity;
+use gantral_testkit::{AGENT, RUNNER};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::place::{Place, fresh_key, refused};
 
@@ -93,7 +97,7 @@ async fn a_parameter_that_is_none_is_refused_by_name() {
         assert_eq!(problem.code(), Code::InvalidParameter, "{path}");
         assert_eq!(problem.member("parameter").unwrap(), parameter, "{path}: {}", problem.detail());
     }
-    let runner = place.client_token(gantral_testkit::RUNNER);
+    let runner = place.client_token(RUNNER);
     let path = "/v1/instances/00000000-0000-4000-8000-000000000000/attempts/first/heartbeat";
     let problem = refused(place.write("POST", path, &runner, "{}")).await;
     assert_eq!((problem.code(), problem.member("parameter").unwrap()), (Code::InvalidParameter, &json!("n")));
@@ -121,4 +125,68 @@ async fn pages_follow_each_other_without_a_gap() {
     seen.sort_unstable_by_key(ToString::to_string);
     made.sort_unstable_by_key(ToString::to_string);
     assert_eq!(seen, made);
+}
+
+/// Starts a claim that finds nothing for a minute, and gives it time to arrive.
+async fn held_claim(place: &Place) -> JoinHandle<u16> {
+    let token = place.client_token(RUNNER);
+    let claim = place.write("POST", "/v1/runner/claims?wait=60s", &token, r#"{"queue":"default"}"#);
+    let held = tokio::spawn(async move { claim.send().await.unwrap().status().as_u16() });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!held.is_finished());
+    held
+}
+
+/// Sends a request that is one too many.
+async fn one_too_many(request: reqwest::RequestBuilder) {
+    let response = request.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(refused(request).await.code(), Code::TooManyRequests);
+}
+
+#[tokio::test]
+async fn whoever_waits_too_many_is_refused_and_nobody_else_is() {
+    let place = Place::with_capacity(Capacity { waits: 1, ..Capacity::default() }).await;
+    place.apply_refunds().await;
+    let id = place.create("refund").await.instance_id;
+    let (bob, runner) = (place.human_token("bob"), place.client_token(RUNNER));
+    let held = held_claim(&place).await;
+    let claim = |wait: &str| {
+        let path = format!("/v1/runner/claims{wait}");
+        place.write("POST", &path, &runner, r#"{"queue":"default"}"#)
+    };
+    let show = |query: &str| place.request("GET", &format!("/v1/instances/{id}{query}"), Some(&bob));
+    one_too_many(claim("?wait=1s")).await;
+    one_too_many(show("?wait=1s&after=0")).await;
+    // Who finds an answer at once waits for nothing.
+    assert_eq!(claim("").send().await.unwrap().status(), 204);
+    assert_eq!(show("").send().await.unwrap().status(), 200);
+    assert_eq!(show("?wait=1s").send().await.unwrap().status(), 200);
+    place.create("refund").await;
+    // The place of a caller who gave up is free again.
+    held.abort();
+    let mut status = 429;
+    for _ in 0..100 {
+        status = claim("?wait=1s").send().await.unwrap().status().as_u16();
+        if status != 429 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status, 204);
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_whatever_comes_and_still_says_how_it_is() {
+    let place = Place::with_capacity(Capacity { requests: 1, ..Capacity::default() }).await;
+    place.ready().await;
+    let held = held_claim(&place).await;
+    let token = place.client_token(AGENT);
+    one_too_many(place.request("GET", "/v1/me", Some(&token))).await;
+    one_too_many(place.write("POST", "/v1/instances", &token, r#"{"workflow":"refund"}"#)).await;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(place.request("GET", path, None).send().await.unwrap().status(), 200, "{path}");
+    }
+    held.abort();
 }

@@ -21,7 +21,9 @@ use gantral_identity::{
 };
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
-use gantral_server::{App, AppParts, Clock as ServerClock, Listening, StoredBundles, router, serve};
+use gantral_server::{
+    App, AppParts, Capacity, Clock as ServerClock, Listening, StoredBundles, router, serve,
+};
 use gantral_store::{OpenError, Store};
 use gantral_testkit::policy::{example, worker_command};
 use gantral_testkit::{AGENT, Clock, OTHER_AGENT, RUNNER, workflows};
@@ -59,34 +61,40 @@ pub struct Place {
     pub policy: Weak<RegoPolicyPoint>,
     pub url: String,
     scheduled: bool,
+    capacity: Capacity,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
 
 impl Place {
     pub async fn start() -> Self {
-        Self::with(true).await
+        Self::with(true, Capacity::default()).await
     }
 
     /// Starts a server in which nothing but callers makes time pass.
     pub async fn without_scheduler() -> Self {
-        Self::with(false).await
+        Self::with(false, Capacity::default()).await
     }
 
-    async fn with(scheduled: bool) -> Self {
+    /// Starts a server that takes on less than usual.
+    pub async fn with_capacity(capacity: Capacity) -> Self {
+        Self::with(true, capacity).await
+    }
+
+    async fn with(scheduled: bool, capacity: Capacity) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), directory());
         let clock = Clock::default();
-        let (app, policy) = app(&folder, &clock, &issuer);
+        let (app, policy) = app(&folder, &clock, &issuer, capacity);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
-        Self { folder, clock, issuer, policy, url, scheduled, client, running: Some(running) }
+        Self { folder, clock, issuer, policy, url, scheduled, capacity, client, running: Some(running) }
     }
 
     /// Stops the server and starts another one on the same folder.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (app, policy) = app(&self.folder, &self.clock, &self.issuer);
+        let (app, policy) = app(&self.folder, &self.clock, &self.issuer, self.capacity);
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);
@@ -268,7 +276,12 @@ pub fn identity(issuer: &DevIssuer) -> IdentityConfig {
     IdentityConfig { issuers: vec![config] }
 }
 
-fn app(folder: &TempDir, clock: &Clock, issuer: &DevIssuer) -> (App, Weak<RegoPolicyPoint>) {
+fn app(
+    folder: &TempDir,
+    clock: &Clock,
+    issuer: &DevIssuer,
+    capacity: Capacity,
+) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
     let key = path.join("issuer.pk8");
@@ -294,7 +307,7 @@ fn app(folder: &TempDir, clock: &Clock, issuer: &DevIssuer) -> (App, Weak<RegoPo
         worker: worker_command(),
         public_url: PUBLIC_URL.to_owned(),
     };
-    (App::new(parts), Arc::downgrade(&policy))
+    (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
 }
 
 /// Opens the ledger as soon as the last connection of a stopped server has let go of it.
