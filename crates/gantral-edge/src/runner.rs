@@ -8,6 +8,7 @@ mod config;
 mod event;
 mod files;
 mod lease;
+mod mask;
 mod output;
 mod secrets;
 mod verify;
@@ -209,9 +210,12 @@ impl Runner {
 
 /// Tells whether the same call may well succeed a little later.
 fn is_passing(error: &ClientError) -> bool {
-    use gantral_api::problem::Fault;
+    use gantral_api::problem::{Fault, Retry};
     match error.problem() {
-        Some(problem) => matches!(problem.code().fault(), Fault::Environment | Fault::Us),
+        Some(problem) => {
+            let code = problem.code();
+            matches!(code.fault(), Fault::Environment | Fault::Us) || code.retry() == Retry::SameKey
+        }
         None => true,
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::event::RunnerEvent;
 use super::files::{AttemptDir, FilesError, open_log};
 use super::lease::{Lease, LeaseError, is_over};
+use super::mask::Mask;
 use super::output::Output;
 use super::secrets::{SecretError, inherited, resolve};
 use super::verify::{Mismatch, Verified, check_grant, verify};
@@ -180,6 +181,7 @@ impl Attempt<'_> {
         let config = &self.shared.config;
         let variable = |name: &str| std::env::var_os(name);
         let secrets = resolve(&self.task.secrets, variable)?;
+        let mask = Mask::of(secrets.values().map(OsString::as_os_str));
         let dir = self.shared.work.attempt(self.instance, self.attempt)?;
         dir.put_token(token)?;
         dir.put_context(&verified.context)?;
@@ -195,7 +197,7 @@ impl Attempt<'_> {
             directory: config.command_dir.as_deref(),
         };
         let (launched, pipe) = config.launcher.launch(plan).await?;
-        let output = Output::copy(pipe, log, config.log_bytes_max).map_err(PrepareError::Output)?;
+        let output = Output::copy(pipe, log, mask, config.log_bytes_max).map_err(PrepareError::Output)?;
         let (instance, attempt, process) = (self.instance, self.attempt, launched.process);
         config.observer.tell(&RunnerEvent::Started { instance, attempt, process, log: path });
         Ok(Running { launched, output, dir })

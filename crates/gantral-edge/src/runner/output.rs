@@ -1,4 +1,4 @@
-//! What a process writes: into the runner's own log, and nowhere else.
+//! What a process writes: into the runner's own log, without the values of its secrets, and nowhere else.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Write as _};
@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
+
+use super::mask::Mask;
 
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: usize = 16 << 10;
@@ -21,10 +23,10 @@ pub(super) struct Output(JoinHandle<()>);
 impl Output {
     /// Copies everything that comes out of a pipe, at most `bytes_max` bytes; the rest is read and dropped, so that
     /// nobody is blocked by a full pipe.
-    pub(super) fn copy(pipe: PipeReader, log: File, bytes_max: u64) -> io::Result<Self> {
+    pub(super) fn copy(pipe: PipeReader, log: File, mask: Mask, bytes_max: u64) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
         Ok(Self(tokio::spawn(async move {
-            if let Err(error) = copy(pipe, log, bytes_max).await {
+            if let Err(error) = copy(pipe, log, mask, bytes_max).await {
                 tracing::warn!(%error, "the output of an attempt is lost");
             }
         })))
@@ -38,25 +40,28 @@ impl Output {
     }
 }
 
-async fn copy(mut pipe: Receiver, mut log: File, bytes_max: u64) -> io::Result<()> {
+async fn copy(mut pipe: Receiver, mut log: File, mut mask: Mask, bytes_max: u64) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut left = bytes_max;
     let mut failure = None;
     loop {
         let read = pipe.read(&mut chunk).await?;
-        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
-        if left == 0 || failure.is_some() {
-            continue;
+        let is_end = read == 0;
+        let bytes = if is_end { mask.finish() } else { mask.pass(chunk.get(..read).unwrap_or_default()) };
+        if left > 0 && failure.is_none() {
+            let kept = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= u64::try_from(kept).unwrap_or(left);
+            // Small writes into the page cache: not worth another thread.
+            let mut written = log.write_all(bytes.get(..kept).unwrap_or_default());
+            if written.is_ok() && left == 0 {
+                written = writeln!(log, "\n[gantral: everything after {bytes_max} bytes was dropped]");
+            }
+            // A full disk must not block the process either.
+            failure = written.err();
         }
-        let kept = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        left -= u64::try_from(kept).unwrap_or(left);
-        // Small writes into the page cache: not worth another thread.
-        let mut written = log.write_all(bytes.get(..kept).unwrap_or_default());
-        if written.is_ok() && left == 0 {
-            written = writeln!(log, "\n[gantral: everything after {bytes_max} bytes was dropped]");
+        if is_end {
+            break;
         }
-        // A full disk must not block the process either.
-        failure = written.err();
     }
     failure.map_or(Ok(()), Err)
 }

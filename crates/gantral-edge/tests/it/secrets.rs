@@ -28,7 +28,9 @@ async fn a_secret_reaches_the_process_and_nothing_else() {
     let place = Place::open().await;
     let (secret, out) = (place.folder.path().join("secret"), place.folder.path().join("out"));
     std::fs::write(&secret, format!("{CANARY}\n")).unwrap();
-    let script = format!("printf '%s %s' \"$KEY\" \"$NAME\" > {}; sleep 1", out.display());
+    let told =
+        "echo \"told $KEY\"; printf '%s' \"$KEY\" | cut -c 1-9 | tr -d '\\n'; sleep 1; echo; echo $KEY >&2";
+    let script = format!("printf '%s %s' \"$KEY\" \"$NAME\" > {}; {told}", out.display());
     let mut run = runs(&shell(&script), "30s");
     let references =
         [("KEY", format!("file:{}", secret.display())), ("NAME", "env:CARGO_PKG_NAME".to_owned())];
@@ -45,6 +47,9 @@ async fn a_secret_reaches_the_process_and_nothing_else() {
     holding(place.folder.path(), &mut found);
     found.sort();
     assert_eq!(found, [out, secret]);
+    // Careless processes print what they hold; the runner's log does not keep it.
+    let log = std::fs::read_to_string(place.work().join("logs").join(format!("{id}-1.log"))).unwrap();
+    assert_eq!(log, "told ***\ncanary-5f\n***\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
