@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use crate::check::{Fault, check, check_created};
 use crate::digest::Digest;
 use crate::event::{
-    Asked, Ballot, Created, Entry, Event, Executor, Granted, HumanRequired, Identity, Launch,
+    Allowed, Asked, Ballot, Consumed, Created, Entry, Event, Executor, GateMoved, Granted, HumanRequired,
+    Identity, Launch, PolicyRecord,
 };
 use crate::ids::{ActorId, AttemptNo, GateId, GrantId, PersonId};
 use crate::policy::PolicyVersionId;
@@ -58,6 +59,8 @@ pub struct Instance {
     pub exited: Option<i32>,
     /// Why this instance is walked to its end, launching nothing.
     pub walking: Option<Cause>,
+    /// The failed evaluation that was sealed last, until something else than its consequences is sealed.
+    pub failed: Option<PolicyRecord>,
     /// Consumptions without an outcome, kept beside `consumptions` so that no rule scans them all.
     open: BTreeMap<GrantId, AttemptNo>,
     /// Consumptions whose outcome nobody knows, kept for the same reason.
@@ -218,6 +221,7 @@ impl Instance {
             observed: false,
             exited: None,
             walking: None,
+            failed: None,
             open: BTreeMap::new(),
             unknown: BTreeSet::new(),
         })
@@ -297,8 +301,13 @@ impl Instance {
     }
 
     fn evolve(&mut self, entry: &Entry, hash: Digest) {
+        // A grant that follows a failure may be consumed in the same append, upon the same failure.
+        if !matches!(entry.event, Event::Allowed(_)) {
+            self.failed = None;
+        }
         match &entry.event {
-            Event::Created(_) | Event::EvaluatorFailed(_) => {}
+            Event::Created(_) => {}
+            Event::EvaluatorFailed(policy) => self.failed = Some(policy.clone()),
             Event::Observed(_) => {
                 self.asked = true;
                 self.observed = true;
@@ -306,22 +315,8 @@ impl Instance {
             Event::AttemptAssigned(launch) => {
                 self.assign(entry.attempt, launch, self.phase == Phase::Running)
             }
-            Event::Resumed(launch) => {
-                if let Some(grant) = self.pending_grant() {
-                    self.phase = Phase::Resumed(grant);
-                }
-                self.walking = launch.cause;
-                if launch.cause.is_none() {
-                    self.assign(entry.attempt, launch, false);
-                }
-            }
-            Event::Started(launch) | Event::Running(launch) => {
-                self.phase = Phase::Running;
-                self.walking = launch.cause;
-                if let Some(live) = &mut self.live {
-                    live.attached = true;
-                }
-            }
+            Event::Resumed(launch) => self.resume(entry.attempt, launch),
+            Event::Started(launch) | Event::Running(launch) => self.attach(launch),
             Event::AttemptEnded(detail) => {
                 self.live = None;
                 self.exited = detail.exit_status;
@@ -342,37 +337,9 @@ impl Instance {
                 });
                 self.phase = Phase::Rejected(detail.cause);
             }
-            Event::Escalated(moved) | Event::Extended(moved) => {
-                if let Phase::Waiting(gate) = &mut self.phase {
-                    gate.asked.version = moved.version;
-                    gate.deadline = moved.deadline;
-                    if moved.step.is_some() {
-                        gate.escalated = gate.escalated.saturating_add(1);
-                        gate.rule.escalate(&moved.roles);
-                        gate.votes.clear();
-                    }
-                }
-            }
-            Event::Allowed(detail) => {
-                self.asked = true;
-                if let Some(terms) = detail.grant {
-                    let origin = Origin::Policy { attempt: entry.attempt };
-                    let grant = Grant {
-                        action: detail.action,
-                        context: detail.context,
-                        expires_at: terms.expires_at,
-                        origin,
-                    };
-                    self.grants.insert(terms.id, grant);
-                }
-            }
-            Event::Consumed(detail) => {
-                self.grants.remove(&detail.grant);
-                let consumption =
-                    Consumption { attempt: entry.attempt, action: detail.action, outcome: None };
-                self.consumptions.insert(detail.grant, consumption);
-                self.open.insert(detail.grant, entry.attempt);
-            }
+            Event::Escalated(moved) | Event::Extended(moved) => self.move_gate(moved),
+            Event::Allowed(detail) => self.allow(detail, entry.attempt),
+            Event::Consumed(detail) => self.consume(detail, entry.attempt),
             Event::Outcome(detail) => {
                 if let Some(grant) = detail.grant {
                     self.settle(grant, detail.status);
@@ -389,6 +356,54 @@ impl Instance {
                 self.phase = Phase::Terminated(detail.cause.unwrap_or(Cause::Failed))
             }
         }
+    }
+
+    fn resume(&mut self, attempt: AttemptNo, launch: &Launch) {
+        if let Some(grant) = self.pending_grant() {
+            self.phase = Phase::Resumed(grant);
+        }
+        self.walking = launch.cause;
+        if launch.cause.is_none() {
+            self.assign(attempt, launch, false);
+        }
+    }
+
+    fn attach(&mut self, launch: &Launch) {
+        self.phase = Phase::Running;
+        self.walking = launch.cause;
+        if let Some(live) = &mut self.live {
+            live.attached = true;
+        }
+    }
+
+    fn move_gate(&mut self, moved: &GateMoved) {
+        let Phase::Waiting(gate) = &mut self.phase else { return };
+        gate.asked.version = moved.version;
+        gate.deadline = moved.deadline;
+        if moved.step.is_some() {
+            gate.escalated = gate.escalated.saturating_add(1);
+            gate.rule.escalate(&moved.roles);
+            gate.votes.clear();
+        }
+    }
+
+    fn allow(&mut self, detail: &Allowed, attempt: AttemptNo) {
+        self.asked = true;
+        let Some(terms) = detail.grant else { return };
+        let grant = Grant {
+            action: detail.action,
+            context: detail.context,
+            expires_at: terms.expires_at,
+            origin: Origin::Policy { attempt },
+        };
+        self.grants.insert(terms.id, grant);
+    }
+
+    fn consume(&mut self, detail: &Consumed, attempt: AttemptNo) {
+        self.grants.remove(&detail.grant);
+        let consumption = Consumption { attempt, action: detail.action, outcome: None };
+        self.consumptions.insert(detail.grant, consumption);
+        self.open.insert(detail.grant, attempt);
     }
 
     fn settle(&mut self, grant: GrantId, status: OutcomeStatus) {

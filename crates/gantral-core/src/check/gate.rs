@@ -1,6 +1,6 @@
 //! Gates: opened, voted on, moved and decided.
 
-use super::grant::check_policy;
+use super::grant::{check_follows, check_policy};
 use super::{Fault, Faults, require};
 use crate::event::{Ballot, Entry, GateMoved, Granted, HumanRequired, Rejected};
 use crate::ids::PersonId;
@@ -16,6 +16,7 @@ pub(super) fn check_human_required(
     faults: &mut Faults,
 ) {
     check_policy(instance, &detail.policy, faults);
+    check_follows(instance, &detail.policy, faults);
     // Stricter than the verdict is lawful; milder is not.
     require(faults, detail.policy.verdict != Verdict::Deny, Fault::PolicyContradiction);
     require(faults, entry.mode == Mode::Enforce, Fault::Mode);

@@ -12,8 +12,20 @@ pub(super) fn check_policy(instance: &Instance, policy: &PolicyRecord, faults: &
     require(faults, policy.verdict != Verdict::Allow || may_open, Fault::FailOpen);
 }
 
+/// What is done upon a failed evaluation follows the sealed failure, and takes over all that it says (S46).
+pub(super) fn check_follows(instance: &Instance, policy: &PolicyRecord, faults: &mut Faults) {
+    if policy.failure.is_none() {
+        return;
+    }
+    let sealed = instance.failed.as_ref();
+    let same_version = sealed.is_none_or(|failed| failed.version == policy.version);
+    require(faults, same_version, Fault::PolicyVersion);
+    require(faults, !same_version || sealed == Some(policy), Fault::PolicyContradiction);
+}
+
 pub(super) fn check_allowed(instance: &Instance, detail: &Allowed, entry: &Entry, faults: &mut Faults) {
     check_policy(instance, &detail.policy, faults);
+    check_follows(instance, &detail.policy, faults);
     require(faults, detail.policy.verdict == Verdict::Allow, Fault::PolicyContradiction);
     require(faults, entry.mode == Mode::Enforce, Fault::Mode);
     require(faults, instance.unknown_outcomes().next().is_none(), Fault::OutcomeOpen);
@@ -42,6 +54,7 @@ pub(super) fn check_consumed(instance: &Instance, detail: &Consumed, entry: &Ent
     match &grant.origin {
         Origin::Policy { attempt } => {
             require(faults, entry.attempt == *attempt, Fault::Grant);
+            check_follows(instance, &detail.policy, faults);
             require(faults, detail.policy.verdict == Verdict::Allow, Fault::PolicyContradiction);
         }
         Origin::Humans(origin) => {

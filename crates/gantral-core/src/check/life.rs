@@ -1,6 +1,6 @@
 //! Attempts and endings: what launches, what ends, and what may walk an instance to its end.
 
-use super::grant::check_policy;
+use super::grant::{check_follows, check_policy};
 use super::{Fault, Faults, require};
 use crate::event::{AttemptEnded, Ended, Entry, Launch};
 use crate::instance::{Instance, Phase};
@@ -92,6 +92,7 @@ pub(super) fn check_terminated(instance: &Instance, detail: &Ended, entry: &Entr
         (Cause::Denied, ActorKind::Workload | ActorKind::Runner) => {
             if let Some(policy) = &detail.policy {
                 check_policy(instance, policy, faults);
+                check_follows(instance, policy, faults);
                 require(faults, policy.verdict == Verdict::Deny, Fault::PolicyContradiction);
             }
             true

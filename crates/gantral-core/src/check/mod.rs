@@ -18,7 +18,7 @@ use crate::table::{Unlawful, successor};
 use gate::{
     check_escalated, check_extended, check_granted, check_human_required, check_rejected, check_vote,
 };
-use grant::{check_allowed, check_consumed, check_outcome, check_policy, check_reconciled};
+use grant::{check_allowed, check_consumed, check_follows, check_outcome, check_policy, check_reconciled};
 use life::{
     check_assignment, check_attached, check_attempt_ended, check_completed, check_resumed, check_terminated,
 };
@@ -48,7 +48,7 @@ crate::state::words! {
         Extension = "E_EXTENSION",
         /// The verdict contradicts the move.
         PolicyContradiction = "E_POLICY_CONTRADICTION",
-        /// An event of a gate names another policy version than its ask.
+        /// An event names another policy version than the evaluation that led to it.
         PolicyVersion = "E_POLICY_VERSION",
         /// Passed after a failure that must be closed.
         FailOpen = "E_FAIL_OPEN",
@@ -203,6 +203,7 @@ fn check_event(instance: &Instance, entry: &Entry, faults: &mut Faults) {
         Event::Allowed(detail) => check_allowed(instance, detail, entry, faults),
         Event::Observed(detail) => {
             check_policy(instance, &detail.policy, faults);
+            check_follows(instance, &detail.policy, faults);
             require(faults, entry.mode == Mode::Shadow && detail.grant.is_none(), Fault::Mode);
         }
         Event::EvaluatorFailed(policy) => {

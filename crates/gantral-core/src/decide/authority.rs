@@ -1,6 +1,7 @@
 //! Asking for authority, and using it.
 
 use super::{Draft, after};
+use crate::check::Fault;
 use crate::command::{Advice, Ask, Consume, Consumer, Decided, Refusal};
 use crate::event::{
     Allowed, Asked, Consumed, Ended, Event, GrantTerms, GuardRecord, HumanRequired, Outcome, PolicyRecord,
@@ -95,6 +96,7 @@ impl Draft<'_> {
         self.acting(consume.attempt)?;
         self.no_unknown_outcome()?;
         let grant = self.usable(&consume)?.clone();
+        check_pinned(&consume, &grant)?;
         let under_gate = consume.under_gate.iter().map(|under_gate| &under_gate.advice);
         for advice in under_gate.chain([&consume.under_current]) {
             if let Some(failure) = advice.policy.failure {
@@ -180,6 +182,17 @@ impl Draft<'_> {
         }
         self.push_as(Event::Outcome(outcome), attempt);
         self.done()
+    }
+}
+
+/// Refuses evaluations none of which is by the policy version that the gate was asked under (S36).
+fn check_pinned(consume: &Consume, grant: &Grant) -> Result<(), Refusal> {
+    let Origin::Humans(origin) = &grant.origin else { return Ok(()) };
+    let pinned = consume.under_gate.as_ref().map_or(&consume.under_current, |under_gate| &under_gate.advice);
+    if pinned.policy.version == origin.policy_version {
+        Ok(())
+    } else {
+        Err(Refusal::Defect { fault: Fault::PolicyVersion })
     }
 }
 

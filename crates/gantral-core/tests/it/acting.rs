@@ -1,5 +1,6 @@
 //! Grants: given by policy or by humans, used once, and what came of them.
 
+use gantral_core::check::Fault;
 use gantral_core::command::{Command, Refusal, UnderGate};
 use gantral_core::decide::decide;
 use gantral_core::event::Reconciled;
@@ -134,6 +135,16 @@ fn both_policy_versions_must_be_content_and_a_denial_of_either_wins() {
     );
     consume.under_gate = Some(UnderGate { advice: lead(), context: digest("seen by the gate") });
     world.consume_with(consume).seals("consumed");
+}
+
+#[test]
+fn nothing_is_consumed_without_an_evaluation_under_the_version_of_the_gate() {
+    let world = World::approved_and_running(lead());
+    let fault = Fault::PolicyVersion;
+    let mut consume = world.consumption_of(1, "refund 4800", allow().under("p2"));
+    world.clone().consume_with(consume.clone()).refused(Refusal::Defect { fault });
+    consume.under_gate = Some(UnderGate { advice: allow().under("p3"), context: digest("seen by the gate") });
+    world.clone().consume_with(consume).refused(Refusal::Defect { fault });
 }
 
 #[test]

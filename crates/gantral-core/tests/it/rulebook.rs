@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use gantral_core::check::Fault;
 use gantral_core::command::{AttemptEnd, Command};
 use gantral_core::decide::{decide, due};
-use gantral_core::event::{Actor, Entry, Event, Executor, GrantTerms, Granted, Reconciled};
+use gantral_core::event::{Actor, Entry, Event, Executor, GrantTerms, Granted, PolicyRecord, Reconciled};
 use gantral_core::ids::AttemptNo;
-use gantral_core::instance::{EVENTS_MAX, Instance};
-use gantral_core::policy::{EvalFailure, Materiality, Verdict};
+use gantral_core::instance::{EVENTS_MAX, Instance, Phase};
+use gantral_core::policy::{EvalFailure, Materiality, PolicyVersionId, Verdict};
 use gantral_core::rule::{EscalationStep, Group};
 use gantral_core::state::{ActorKind, Cause, DecisionKind, HumanEvidence, Mode, NextStep, OutcomeStatus};
 use gantral_core::time::UnixMillis;
@@ -116,6 +116,10 @@ fn common_rules_hold_for_every_entry() {
     full.world.instance.events = EVENTS_MAX;
     let faults = full.world.instance.apply(&full.entry, seal(0));
     assert_eq!(faults, Err(vec![Fault::Limit]));
+    let mut over = consumed();
+    over.world.instance.phase = Phase::Completed;
+    let faults = over.world.instance.apply(&over.entry, seal(0));
+    assert_eq!(faults, Err(vec![Fault::AfterTerminal]));
 }
 
 #[test]
@@ -250,7 +254,7 @@ fn a_grant_of_policy_follows_an_evaluation_that_allows() {
     high.attach(1).seals("started");
     let mut entry = case.entry.clone();
     change!(Allowed, |d| d.policy = failure)(&mut entry);
-    assert_eq!(high.instance.apply(&entry, seal(0)), Err(vec![Fault::FailOpen]));
+    assert_eq!(high.instance.apply(&entry, seal(0)), Err(vec![Fault::PolicyContradiction, Fault::FailOpen]));
 
     let mut world = World::running();
     let mut ask = world.ask_of("read", allow());
@@ -263,6 +267,38 @@ fn a_grant_of_policy_follows_an_evaluation_that_allows() {
     failing.ask("read", failed(EvalFailure::Unavailable, Verdict::Allow)).seals("evaluator_failed allowed");
     let case = entry_before_last(&failing);
     case.breaks(Fault::Matrix, change!(EvaluatorFailed, |d| d.failure = None));
+}
+
+#[test]
+fn what_follows_a_failed_evaluation_names_the_failure_that_was_sealed() {
+    let other = |version| PolicyVersionId(digest(version));
+    let mut passed = World::running();
+    let mut ask = passed.ask_of("read", failed(EvalFailure::Unavailable, Verdict::Allow));
+    ask.consume = Some(World::consumer());
+    passed.ask_with(ask).seals("evaluator_failed allowed consumed");
+    let case = newest(&passed);
+    case.breaks(Fault::PolicyVersion, change!(Consumed, |d| d.policy.version = other("p2")));
+    case.breaks(Fault::PolicyContradiction, change!(Consumed, |d| d.policy.input = digest("other")));
+    let case = entry_before_last(&passed);
+    case.breaks(Fault::PolicyVersion, change!(Allowed, |d| d.policy.version = other("p2")));
+    case.breaks(Fault::PolicyContradiction, change!(Allowed, |d| d.policy.input = digest("other")));
+    let unsealed = World::running().instance.clone().apply(&case.entry, seal(0));
+    assert_eq!(unsealed, Err(vec![Fault::PolicyContradiction]), "no failure was sealed");
+
+    let mut asked = World::running();
+    asked
+        .ask("refund", failed(EvalFailure::Conflict, Verdict::RequireHuman))
+        .seals("evaluator_failed human_required");
+    newest(&asked).breaks(Fault::PolicyVersion, change!(HumanRequired, |d| d.policy.version = other("p2")));
+    let mut denied = World::running();
+    denied.ask("refund", failed(EvalFailure::Conflict, Verdict::Deny)).seals("evaluator_failed terminated");
+    let record = PolicyRecord { version: other("p2"), ..failed(EvalFailure::Conflict, Verdict::Deny).policy };
+    newest(&denied).breaks(Fault::PolicyVersion, change!(Terminated, |d| d.policy = Some(record)));
+    let mut observed = World::running();
+    let mut ask = observed.ask_of("read", failed(EvalFailure::Conflict, Verdict::Deny));
+    ask.mode = Mode::Shadow;
+    observed.ask_with(ask).seals("evaluator_failed observed");
+    newest(&observed).breaks(Fault::PolicyVersion, change!(Observed, |d| d.policy.version = other("p2")));
 }
 
 /// The entry before the newest one, on the world before it.
@@ -432,6 +468,15 @@ fn an_instance_begins_with_a_requester_and_a_future() {
     assert_eq!(begins(&change!(Created, |d| d.expires_at = at(0))), Err(vec![Fault::Matrix]));
     assert_eq!(begins(&|entry| entry.attempt = AttemptNo(1)), Err(vec![Fault::Attempt]));
     assert_eq!(begins(&|entry| entry.actor = system()), Err(vec![Fault::State]));
+}
+
+/// A rule that nothing breaks is a promise: each has its case in this file, under the name of its fault.
+#[test]
+fn every_fault_has_a_case() {
+    let cases = include_str!("rulebook.rs");
+    for fault in Fault::ALL {
+        assert!(cases.contains(&format!("Fault::{fault:?}")), "no case breaks {fault:?}");
+    }
 }
 
 #[test]

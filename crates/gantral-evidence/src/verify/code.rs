@@ -120,7 +120,7 @@ codes! {
     NoPolicy = "E_NO_POLICY", Invalid, Issuer, "A decision of the engine without a record of the policy behind it";
     PolicyContradiction = "E_POLICY_CONTRADICTION", Invalid, Issuer, "The recorded verdict of policy contradicts what was done";
     InputBinding = "E_INPUT_BINDING", Invalid, Issuer, "What policy evaluated is about something else than the artifact";
-    PolicyVersion = "E_POLICY_VERSION", Invalid, Issuer, "Another policy version than the one that is bound to the gate";
+    PolicyVersion = "E_POLICY_VERSION", Invalid, Issuer, "An event names another policy version than the evaluation that led to it";
     FailOpen = "E_FAIL_OPEN", Invalid, Issuer, "An evaluator failure was let pass where it must close";
     ActionBinding = "E_ACTION_BINDING", Invalid, Issuer, "What was asked, approved, granted and consumed is not one action";
     OverrideScope = "E_OVERRIDE_SCOPE", Invalid, Issuer, "A changed action ran beyond what its approvers may grant";

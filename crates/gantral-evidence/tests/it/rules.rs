@@ -3,7 +3,7 @@
 use gantral_core::digest::Digest;
 use gantral_core::event::*;
 use gantral_core::ids::{AttemptNo, GrantId};
-use gantral_core::policy::{EvalFailure, Verdict};
+use gantral_core::policy::{EvalFailure, PolicyVersionId, Verdict};
 use gantral_core::state::*;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::statement::Statement;
@@ -117,23 +117,54 @@ fn a_verdict_that_contradicts_the_move_is_invalid_and_a_stricter_move_is_lawful(
     assert_valid(&stricter.verify());
 }
 
+/// The evaluator is out at the ask, and the workflow lets that pass.
+fn outage() -> Story {
+    let mut story = Story::of(gantral_core::policy::Materiality::Low, Mode::Enforce);
+    story.launch();
+    let (mut advice, context) = story.advise(&refund(20), Verdict::Allow, None);
+    story.disclosures.pop();
+    advice.policy.decision = None;
+    advice.policy.failure = Some(EvalFailure::Unavailable);
+    story.ask_with(&refund(20), advice, context, Mode::Enforce).act(&refund(20)).exit(0);
+    story
+}
+
 #[test]
 fn a_failure_that_passed_at_high_materiality_is_invalid_and_an_outage_at_low_is_lawful() {
-    let fail = |statement: &mut Statement| {
-        let Event::Allowed(detail) = &mut statement.entry.event else { panic!("allows") };
-        detail.policy.failure = Some(EvalFailure::Unavailable);
-    };
-    check(Story::allowed, EventKind::Allowed, &["E_FAIL_OPEN"], fail);
-    let low = || {
-        let mut story = Story::of(gantral_core::policy::Materiality::Low, Mode::Enforce);
-        story.launch().ask(&refund(20), Verdict::Allow, None).act(&refund(20)).exit(0);
-        story
-    };
-    assert_valid(&low().retell(EventKind::Allowed, fail).verify());
-    check(low, EventKind::Allowed, &["E_FAIL_OPEN"], |statement| {
-        let Event::Allowed(detail) = &mut statement.entry.event else { panic!("allows") };
-        detail.policy.failure = Some(EvalFailure::Conflict);
+    let mut high = outage();
+    for statement in &mut high.statements {
+        statement.identity.workflow.materiality = gantral_core::policy::Materiality::High;
+    }
+    high.disclosures.clear();
+    high.relink();
+    assert_answer(&high.verify(), "INVALID", &["E_FAIL_OPEN"]);
+    let conflict = |policy: &mut PolicyRecord| policy.failure = Some(EvalFailure::Conflict);
+    let defect = outage().retell(EventKind::EvaluatorFailed, |statement| {
+        let Event::EvaluatorFailed(policy) = &mut statement.entry.event else { panic!("fails") };
+        conflict(policy);
     });
+    let defect = defect.retell(EventKind::Allowed, |statement| {
+        let Event::Allowed(detail) = &mut statement.entry.event else { panic!("allows") };
+        conflict(&mut detail.policy);
+    });
+    assert_answer(&defect.verify(), "INVALID", &["E_FAIL_OPEN"]);
+}
+
+#[test]
+fn what_follows_a_failed_evaluation_names_the_failure_that_was_sealed() {
+    check(outage, EventKind::Allowed, &["E_POLICY_VERSION"], |statement| {
+        let Event::Allowed(detail) = &mut statement.entry.event else { panic!("allows") };
+        detail.policy.version = PolicyVersionId(Digest::of(b"another bundle"));
+    });
+    check(outage, EventKind::Allowed, &["E_POLICY_CONTRADICTION"], |statement| {
+        let Event::Allowed(detail) = &mut statement.entry.event else { panic!("allows") };
+        detail.policy.failure = Some(EvalFailure::VersionUnknown);
+    });
+    let mut hidden = outage();
+    let at = hidden.position(EventKind::EvaluatorFailed);
+    hidden.statements.remove(at);
+    hidden.relink();
+    assert_answer(&hidden.verify(), "INVALID", &["E_POLICY_CONTRADICTION"]);
 }
 
 #[test]
