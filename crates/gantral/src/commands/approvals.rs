@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gantral_api::client::Client;
-use gantral_api::wire::{Action, Decide, Decided, GateList, GateState, GateView, text};
+use gantral_api::wire::{Action, Decide, Decided, Extend, GateList, GateState, GateView, text};
 use gantral_core::state::DecisionKind;
 
 use crate::cli::Server;
@@ -34,6 +34,8 @@ pub enum ApprovalsCommand {
     Reject(DecisionArgs),
     /// Authorises the action with changes
     Override(OverrideArgs),
+    /// Moves the deadline later, so that humans have more time
+    Extend(ExtendArgs),
 }
 
 /// Arguments of `approvals ls`.
@@ -94,6 +96,23 @@ pub struct OverrideArgs {
     action: Option<PathBuf>,
 }
 
+/// Arguments of `approvals extend`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("deadline").required(true).args(["by", "until"])))]
+pub struct ExtendArgs {
+    /// The gate
+    gate: text::GateId,
+    /// How much later than its present deadline, such as `30m` or `2h`
+    #[arg(long, value_name = "DURATION")]
+    by: Option<text::Duration>,
+    /// The new deadline, such as `2026-01-31T12:00:00.000Z`
+    #[arg(long, value_name = "TIME")]
+    until: Option<text::Time>,
+    /// The version of the gate that you saw; refused if it has moved
+    #[arg(long, value_name = "VERSION")]
+    gate_version: Option<u32>,
+}
+
 /// Runs a subcommand.
 pub fn run(command: &ApprovalsCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     let client = server.client(out, USUAL)?;
@@ -117,6 +136,7 @@ pub fn run(command: &ApprovalsCommand, server: &Server, out: Out) -> Result<Exit
             let change = |asked: &Action| changed(args, asked).map(Some);
             decide(&client, &args.decision, DecisionKind::Override, change, out)
         }
+        ApprovalsCommand::Extend(args) => extend(&client, args, out),
     }
 }
 
@@ -173,6 +193,25 @@ fn decide(
     let decided = converse(async { Ok(client.decide(args.gate, &body).await?) })?;
     out.show(&decided, |decided| said(decided, decision))?;
     next_step(&gate, &decided, out);
+    Ok(Exit::DONE)
+}
+
+/// Moves the deadline of a gate; whoever saw the version before looks again.
+fn extend(client: &Client, args: &ExtendArgs, out: Out) -> Result<Exit, Failure> {
+    let gate = converse(async { Ok(client.gate(args.gate).await?) })?;
+    let deadline = match (args.until, args.by) {
+        (Some(until), _) => until,
+        (None, Some(by)) => gate.deadline.into_inner().plus(by.into_inner()).into(),
+        (None, None) => return Err(Failure::new("no new deadline").hint("give `--by` or `--until`")),
+    };
+    let body = Extend { gate_version: args.gate_version.unwrap_or(gate.version), deadline };
+    let extended = converse(async { Ok(client.extend(args.gate, &body).await?) })?;
+    out.show(&extended, |extended| {
+        let until = when::with_distance(extended.deadline.into_inner(), when::now());
+        let (version, sealed) = (extended.gate_version, show::receipts(&extended.artifacts));
+        format!("{} until {until}: the gate has version {version}, sealed {sealed}", styled(GOOD, "extended"))
+    })?;
+    out.hint(format_args!("gantral approvals show {}", args.gate));
     Ok(Exit::DONE)
 }
 

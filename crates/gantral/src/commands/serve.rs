@@ -51,7 +51,10 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
     };
     let app = setup.app().map_err(|error| said(&error))?;
     let (stop, stopped) = watch::channel(false);
-    out.talk(format_args!("{} on {}, reached as {url}", styled(GOOD, "gantral serve"), listening.url()));
+    let said_as = serde_json::json!({ "url": listening.url(), "public_url": url });
+    out.show(&said_as, |_| {
+        format!("{} on {}, reached as {url}", styled(GOOD, "gantral serve"), listening.url())
+    })?;
     let stopper = tokio::spawn(async move {
         stop_requested().await;
         // The server may have ended before.

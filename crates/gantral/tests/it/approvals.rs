@@ -103,3 +103,28 @@ fn whoever_created_it_withdraws_what_waits() {
     let ran = world.run(&["approvals", "approve", &gate, "--reason", "fine"]).status(1);
     assert!(ran.talk.starts_with("hint: acting as alice"), "{ran:?}");
 }
+
+#[test]
+fn whoever_may_decide_gives_humans_more_time_within_bounds() {
+    let (world, id, gate) = waiting();
+    let shown = || world.run(&["approvals", "show", &gate, "--json"]).status(0).json();
+    let before = shown();
+    let ran = world.run(&["approvals", "extend", &gate, "--by", "10m"]).status(0);
+    assert!(ran.data.contains("the gate has version 2, sealed extended #"), "{ran:?}");
+    let after = shown();
+    assert_eq!(after["version"], 2);
+    assert!(after["deadline"].as_str() > before["deadline"].as_str(), "{before} {after}");
+    // Whoever decides over what was seen before is told to look again.
+    let stale = ["approvals", "approve", &gate, "--reason", "fine", "--gate-version", "1"];
+    assert!(world.run(&stale).status(1).talk.contains("[gate_moved]"));
+    let latest = after["latest_deadline"].as_str().unwrap();
+    let ran = world.run(&["approvals", "extend", &gate, "--until", latest]).status(0);
+    assert!(ran.data.contains(latest), "{ran:?}");
+    let ran = world.run(&["approvals", "extend", &gate, "--by", "1s"]).status(1);
+    assert!(ran.talk.contains("[extension_out_of_range]"), "{ran:?}");
+    let ran = world.run(&["approvals", "extend", &gate, "--by", "1s", "--as", "bob"]).status(1);
+    assert!(ran.talk.contains("[self_approval]"), "{ran:?}");
+    world.run(&["approvals", "extend", &gate]).status(2);
+    world.run(&["approvals", "approve", &gate, "--reason", "it is owed"]).status(0);
+    assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+}

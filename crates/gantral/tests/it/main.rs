@@ -16,4 +16,5 @@ mod help;
 mod loss;
 mod offline;
 mod scripts;
+mod serve;
 mod support;

@@ -75,6 +75,22 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Ran {
 pub struct Killed(Child);
 
 impl Killed {
+    pub const fn of(child: Child) -> Self {
+        Self(child)
+    }
+
+    /// Asks it to end, as a service manager does, and returns its exit status.
+    pub fn stop(&mut self) -> Option<i32> {
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let mut status = None;
+        assert!(wait_until(|| {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        }));
+        status.and_then(|status| status.code())
+    }
+
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
