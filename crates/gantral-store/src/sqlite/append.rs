@@ -16,9 +16,13 @@ use crate::append::{
 };
 use crate::changes::Change;
 
+const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
+
 /// What of an instance's row an append compares.
 struct Before {
     head: Head,
+    /// The number of the head's row.
+    number: i64,
     state: StateCode,
     mode: ModeCode,
     open: bool,
@@ -51,11 +55,11 @@ pub(super) fn run(
     if let Some(holder) = call_key_holder(connection, append, before.as_ref())? {
         return Ok(AppendOutcome::CallKeyTaken(holder));
     }
-    let head = append.head().ok_or(Fail::Contradiction("an append carries at least one artifact"))?;
-    let number = put_artifacts(connection, append)?;
+    let head = append.head().ok_or(NO_ARTIFACT)?;
+    let number = put_artifacts(connection, append, before.as_ref().map(|before| before.number))?;
     match &before {
-        None => create(connection, append, head)?,
-        Some(before) => update(connection, append, before, head)?,
+        None => create(connection, append, head, number)?,
+        Some(before) => update(connection, append, before, head, number)?,
     }
     let queue = effects::apply(connection, append, number)?;
     if let Some(row) = &append.idempotency {
@@ -74,7 +78,7 @@ pub(super) fn run(
 fn before(connection: &Connection, append: &Append) -> rusqlite::Result<Option<Before>> {
     connection
         .prepare_cached(
-            "SELECT head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key
+            "SELECT head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key, head_number
              FROM instance WHERE tenant = ?1 AND id = ?2",
         )?
         .query_row(params![append.tenant.as_str(), append.instance.as_bytes()], |row| {
@@ -86,6 +90,7 @@ fn before(connection: &Connection, append: &Append) -> rusqlite::Result<Option<B
                 waiting_since: maybe_instant(row, 5)?,
                 due_at: maybe_instant(row, 6)?,
                 call_key: maybe_digest(row, 7)?,
+                number: row.get(8)?,
             })
         })
         .optional()
@@ -106,10 +111,11 @@ fn call_key_holder(
     super::instances::call_holder(connection, &append.tenant, &key)
 }
 
-/// Writes the artifacts, and returns the number of the last.
-fn put_artifacts(connection: &Connection, append: &Append) -> rusqlite::Result<i64> {
+/// Writes the artifacts behind the one that has the number `previous`, and returns the number of the last.
+fn put_artifacts(connection: &Connection, append: &Append, mut previous: Option<i64>) -> Result<i64, Fail> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO artifact(tenant, instance, sequence, hash, envelope) VALUES(?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for artifact in &append.artifacts {
         insert.execute(params![
@@ -118,12 +124,14 @@ fn put_artifacts(connection: &Connection, append: &Append) -> rusqlite::Result<i
             int(artifact.sequence),
             artifact.hash.as_bytes(),
             artifact.envelope,
+            previous,
         ])?;
+        previous = Some(connection.last_insert_rowid());
     }
-    Ok(connection.last_insert_rowid())
+    previous.ok_or(NO_ARTIFACT)
 }
 
-fn create(connection: &Connection, append: &Append, head: Head) -> rusqlite::Result<()> {
+fn create(connection: &Connection, append: &Append, head: Head, number: i64) -> rusqlite::Result<()> {
     let InstanceIndex {
         state,
         mode,
@@ -141,8 +149,8 @@ fn create(connection: &Connection, append: &Append, head: Head) -> rusqlite::Res
     connection
         .prepare_cached(
             "INSERT INTO instance(tenant, id, head_sequence, head_hash, state, mode, open, waiting_since, due_at,
-               call_key, team, workflow, workflow_version, session, created_by, created_at)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+               call_key, team, workflow, workflow_version, session, created_by, created_at, head_number)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             append.tenant.as_str(),
@@ -161,13 +169,20 @@ fn create(connection: &Connection, append: &Append, head: Head) -> rusqlite::Res
             session.as_ref().map(|session| session.as_str()),
             created_by.as_str(),
             millis(*created_at),
+            number,
         ])?;
     Ok(())
 }
 
 /// Moves the head; columns that stand in an index are written only when they change, since SQLite rewrites the index
 /// of every column that is named.
-fn update(connection: &Connection, append: &Append, before: &Before, head: Head) -> rusqlite::Result<()> {
+fn update(
+    connection: &Connection,
+    append: &Append,
+    before: &Before,
+    head: Head,
+    number: i64,
+) -> rusqlite::Result<()> {
     let index = &append.index;
     let key = (append.tenant.as_str(), append.instance.as_bytes());
     let same = before.state == index.state
@@ -179,15 +194,16 @@ fn update(connection: &Connection, append: &Append, before: &Before, head: Head)
     if same {
         connection
             .prepare_cached(
-                "UPDATE instance SET head_sequence = ?3, head_hash = ?4 WHERE tenant = ?1 AND id = ?2",
+                "UPDATE instance SET head_sequence = ?3, head_hash = ?4, head_number = ?5
+                 WHERE tenant = ?1 AND id = ?2",
             )?
-            .execute(params![key.0, key.1, int(head.sequence), head.hash.as_bytes()])?;
+            .execute(params![key.0, key.1, int(head.sequence), head.hash.as_bytes(), number])?;
         return Ok(());
     }
     connection
         .prepare_cached(
             "UPDATE instance SET head_sequence = ?3, head_hash = ?4, state = ?5, mode = ?6, open = ?7,
-               waiting_since = ?8, due_at = ?9, call_key = ?10
+               waiting_since = ?8, due_at = ?9, call_key = ?10, head_number = ?11
              WHERE tenant = ?1 AND id = ?2",
         )?
         .execute(params![
@@ -201,6 +217,7 @@ fn update(connection: &Connection, append: &Append, before: &Before, head: Head)
             index.waiting_since.map(millis),
             index.due_at.map(millis),
             index.call_key.as_ref().map(Digest::as_bytes),
+            number,
         ])?;
     Ok(())
 }

@@ -20,6 +20,14 @@ const COLUMNS: &str =
     "id, head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key, team, workflow,
     workflow_version, session, created_by, created_at";
 
+/// The artifacts of instance `?2` of tenant `?1`, from the last one back to sequence `?3`.
+pub(super) const CHAIN: &str = "WITH RECURSIVE chain(number, previous, sequence) AS (
+    SELECT a.number, a.previous, a.sequence FROM instance i JOIN artifact a ON a.number = i.head_number
+      WHERE i.tenant = ?1 AND i.id = ?2
+    UNION ALL
+    SELECT a.number, a.previous, a.sequence FROM chain c JOIN artifact a ON a.number = c.previous
+      WHERE c.sequence > ?3)";
+
 impl SqliteStore {
     pub(crate) async fn instance(
         &self,
@@ -42,19 +50,25 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<SealedArtifact>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT sequence, hash, envelope FROM artifact
-                 WHERE tenant = ?1 AND instance = ?2 AND sequence >= ?3 ORDER BY sequence LIMIT ?4",
-            )?;
+            let mut places = connection.prepare_cached(&format!(
+                "{CHAIN} SELECT number FROM chain WHERE sequence >= ?3 ORDER BY sequence LIMIT ?4"
+            ))?;
             let limit = rows(limit.min(CHAIN_PAGE_MAX));
-            let found =
-                select.query_map(params![tenant.as_str(), id.as_bytes(), int(from), limit], |row| {
+            let numbers = places
+                .query_map(params![tenant.as_str(), id.as_bytes(), int(from), limit], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<i64>>>()?;
+            // Rows never change, so that reading them one by one reads the same chain.
+            let mut artifact = connection
+                .prepare_cached("SELECT sequence, hash, envelope FROM artifact WHERE number = ?1")?;
+            let found = numbers.into_iter().map(|number| {
+                artifact.query_row([number], |row| {
                     Ok(SealedArtifact {
                         sequence: count(row, 0)?,
                         hash: digest(row, 1)?,
                         envelope: row.get(2)?,
                     })
-                })?;
+                })
+            });
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::columns::{count, digest, instant, int, is_null, label, millis, rows, salt};
+use super::instances::CHAIN;
 use crate::error::StoreError;
 use crate::page::CHAIN_PAGE_MAX;
 use crate::rows::{Snapshot, SnapshotContent, SnapshotPlace};
@@ -19,12 +20,11 @@ impl SqliteStore {
         commitment: Digest,
     ) -> Result<Option<Snapshot>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT sequence, commitment, label, salt, plaintext, erased_at
-                 FROM artifact JOIN snapshot ON artifact = number
-                 WHERE tenant = ?1 AND instance = ?2 AND commitment = ?3",
-            )?;
-            let key = params![tenant.as_str(), id.as_bytes(), commitment.as_bytes()];
+            let mut select = connection.prepare_cached(&format!(
+                "{CHAIN} SELECT sequence, commitment, label, salt, plaintext, erased_at
+                 FROM chain CROSS JOIN snapshot ON artifact = number WHERE commitment = ?4 LIMIT 1"
+            ))?;
+            let key = params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()];
             Ok(select.query_row(key, snapshot_row).optional()?)
         })
         .await
@@ -38,12 +38,12 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<Snapshot>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT sequence, commitment, label, salt, plaintext, erased_at
-                 FROM artifact JOIN snapshot ON artifact = number
-                 WHERE tenant = ?1 AND instance = ?2 AND sequence >= ?3 AND (sequence > ?3 OR commitment > ?4)
-                 ORDER BY sequence, commitment LIMIT ?5",
-            )?;
+            let mut select = connection.prepare_cached(&format!(
+                "{CHAIN} SELECT sequence, commitment, label, salt, plaintext, erased_at
+                 FROM chain CROSS JOIN snapshot ON artifact = number
+                 WHERE sequence >= ?3 AND (sequence > ?3 OR commitment > ?4)
+                 ORDER BY sequence, commitment LIMIT ?5"
+            ))?;
             let (sequence, commitment) = match &after {
                 Some(place) => (int(place.sequence), place.commitment.as_bytes().as_slice()),
                 None => (0, [].as_slice()),
@@ -65,12 +65,11 @@ impl SqliteStore {
     ) -> Result<bool, StoreError> {
         self.write(move |connection, after| {
             let changed = connection
-                .prepare_cached(
-                    "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?4
-                     WHERE artifact IN (SELECT number FROM artifact WHERE tenant = ?1 AND instance = ?2)
-                       AND commitment = ?3 AND erased_at IS NULL",
-                )?
-                .execute(params![tenant.as_str(), id.as_bytes(), commitment.as_bytes(), millis(at)])?;
+                .prepare_cached(&format!(
+                    "{CHAIN} UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?5
+                     WHERE artifact IN (SELECT number FROM chain) AND commitment = ?4 AND erased_at IS NULL"
+                ))?
+                .execute(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes(), millis(at)])?;
             after.erased |= changed > 0;
             Ok(changed > 0)
         })

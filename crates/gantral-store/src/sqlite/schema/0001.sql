@@ -1,17 +1,20 @@
 -- Authority history is append-only; everything else is an index of it. Tenant is in every key.
+-- A chain is a list: `instance.head_number` names its last row, and each row names the one before it. An index by instance
+-- would dirty a page of the file more for every append.
 CREATE TABLE artifact(
   number INTEGER PRIMARY KEY, -- rises in the order of the commits
+  previous INTEGER, -- the number of the artifact before it in the chain
   tenant TEXT NOT NULL,
   instance BLOB NOT NULL,
   sequence INTEGER NOT NULL,
   hash BLOB NOT NULL,
   envelope BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX artifact_sequence ON artifact(tenant, instance, sequence);
 
 CREATE TABLE instance(
   tenant TEXT NOT NULL,
   id BLOB NOT NULL,
+  head_number INTEGER NOT NULL,
   head_sequence INTEGER NOT NULL,
   head_hash BLOB NOT NULL,
   state INTEGER NOT NULL,
@@ -182,8 +185,7 @@ CREATE TABLE freeze(
 CREATE TRIGGER artifact_update BEFORE UPDATE ON artifact BEGIN SELECT RAISE(ABORT, 'artifacts are append-only'); END;
 CREATE TRIGGER artifact_delete BEFORE DELETE ON artifact BEGIN SELECT RAISE(ABORT, 'artifacts are append-only'); END;
 CREATE TRIGGER artifact_insert BEFORE INSERT ON artifact
-  WHEN EXISTS(SELECT 1 FROM artifact WHERE tenant = new.tenant AND instance = new.instance AND sequence = new.sequence)
-    OR EXISTS(SELECT 1 FROM artifact WHERE number = new.number)
+  WHEN EXISTS(SELECT 1 FROM artifact WHERE number = new.number)
   BEGIN SELECT RAISE(ABORT, 'artifacts are append-only'); END;
 CREATE TRIGGER workflow_update BEFORE UPDATE ON workflow BEGIN SELECT RAISE(ABORT, 'workflows never change'); END;
 CREATE TRIGGER workflow_delete BEFORE DELETE ON workflow BEGIN SELECT RAISE(ABORT, 'workflows never change'); END;
