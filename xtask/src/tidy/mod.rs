@@ -56,6 +56,7 @@ const FILE_CHECKS: &[Check] = &[
     manifests::check_text,
     manifests::check_workspace_dependencies,
     text::check_lengths,
+    text::check_functions,
     text::check_marks,
     text::check_machine_paths,
     text::check_module_headers,
