@@ -154,3 +154,47 @@ async fn the_creator_withdraws_and_an_administrator_cancels() {
         (State::Terminated, "cancelled".to_owned())
     );
 }
+
+#[tokio::test]
+async fn an_agent_that_runs_itself_says_that_it_cannot_go_on() {
+    let place = Place::start().await;
+    place.apply_refunds().await;
+    let id = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(id).await;
+    let moved = attempt.fail(id).await.unwrap();
+    let events: Vec<String> = moved.artifacts.iter().map(|receipt| receipt.event.to_string()).collect();
+    assert_eq!(events, ["attempt_ended", "terminated"]);
+    let seen = place.show(id).await;
+    assert_eq!(
+        (seen.state.into_inner(), seen.cause.unwrap().to_string()),
+        (State::Terminated, "failed".to_owned())
+    );
+    assert_eq!(code(attempt.fail(id).await), Code::InstanceEnded);
+}
+
+#[tokio::test]
+async fn instances_are_listed_by_state_workflow_team_and_session() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let session = "00000000-0000-4000-8000-0000000000aa";
+    let body = to(json!({"workflow": "refund", "session_id": session}));
+    let other = place.machine(gantral_testkit::AGENT).create_instance(&body).await.unwrap().instance;
+    let bob = place.human("bob");
+    for (filter, expected) in [
+        (json!({}), vec![other.instance_id, waits.id]),
+        (json!({"state": "WAITING_FOR_HUMAN"}), vec![waits.id]),
+        (json!({"state": "CREATED"}), vec![other.instance_id]),
+        (json!({"state": "COMPLETED"}), vec![]),
+        (json!({"session": session}), vec![other.instance_id]),
+        (json!({"session": session, "state": "RUNNING"}), vec![]),
+        (json!({"workflow": "refund", "team": "payments"}), vec![other.instance_id, waits.id]),
+        (json!({"workflow": "another"}), vec![]),
+        (json!({"team": "logistics"}), vec![]),
+    ] {
+        let page = bob.instances(&to(filter.clone())).await.unwrap();
+        // Both were created in the same instant, so neither is the newer one.
+        let mut listed: Vec<_> = page.items.iter().map(|item| item.instance_id).collect();
+        listed.sort_unstable_by_key(|id| *id == waits.id);
+        assert_eq!(listed, expected, "{filter}");
+    }
+}

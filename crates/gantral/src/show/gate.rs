@@ -27,7 +27,10 @@ pub const fn state(state: GateState) -> &'static str {
 
 /// Returns everything that an approver must see.
 pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
-    let mut text = format!("{}\n", styled(STRONG, "What would run, exactly"));
+    // Once it is closed, something else may have been granted, or nothing.
+    let is_open = gate.state == GateState::Open;
+    let title = if is_open { "What would run, exactly" } else { "What was asked for, exactly" };
+    let mut text = format!("{}\n", styled(STRONG, title));
     text.push_str(&action(&gate.action)?);
     text.push('\n');
     text.push_str(&row(
@@ -47,7 +50,7 @@ pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
     for vote in &gate.votes {
         text.push_str(&row("vote", format_args!("{} as {}", vote.person, vote.role)));
     }
-    if gate.state == GateState::Open {
+    if is_open {
         text.push_str(&row("deadline", with_distance(gate.deadline.0, now)));
     }
     text.push_str(&row("policy", gate.policy_version_id));

@@ -46,6 +46,9 @@ fn override_says_what_it_changes_and_binds_the_changed_action() {
         .status(0);
     assert!(ran.talk.contains("  amount      4800 -> 480\n"), "{ran:?}");
     assert!(ran.data.starts_with("recorded OVERRIDE: the instance is "), "{ran:?}");
+    // What was asked for is not what runs now.
+    let ran = world.run(&["approvals", "show", &gate]).status(0);
+    assert!(ran.data.starts_with("What was asked for, exactly\n"), "{ran:?}");
     let ran = world.run(&["approvals", "reject", &gate, "--reason", "too late"]).status(1);
     assert!(ran.talk.contains("[already_decided]"), "{ran:?}");
     let refusal =

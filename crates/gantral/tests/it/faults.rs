@@ -3,6 +3,9 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{World, wait_until};
 
 /// Asks, and in its next life acts on what was approved: one line of `paid.txt` for each action.
@@ -39,6 +42,22 @@ fn gate_survives_the_death_of_the_server() {
     approve(&world, &gate);
     world.reach(&id, "COMPLETED");
     assert_eq!(world.text("paid.txt").lines().count(), 1);
+    assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+}
+
+#[test]
+fn attempt_goes_on_when_the_server_comes_back_within_its_lease() {
+    let mut world = World::start();
+    world.apply("touch begun; while [ ! -e go ]; do sleep 0.1; done", "30s");
+    world.start_runner();
+    let id = world.create();
+    assert!(wait_until(|| world.path("begun").exists()));
+    world.kill_server();
+    std::fs::write(world.path("go"), "").unwrap();
+    // The process ends while nobody can be told of it.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    world.start_server();
+    assert_eq!(world.reach(&id, "COMPLETED")["attempt"], 1);
     assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
 }
 
@@ -227,6 +246,32 @@ fn secret_in_a_parameter_is_refused_and_kept_nowhere() {
     assert_eq!(holders, Vec::<std::path::PathBuf>::new());
 }
 
+#[test]
+fn parameter_stands_in_its_snapshot_and_in_no_log_or_artifact() {
+    const CANARY: &str = "canary-parameter-0b6e";
+    let script = format!("gantral ask refund --target order/1 --set amount=4800 --set note={CANARY}");
+    let mut world = World::start();
+    world.apply(&script, "30s");
+    world.start_runner();
+    let id = world.create();
+    let gate = gate_of(&world.reach(&id, "WAITING_FOR_HUMAN"));
+    world.run(&["approvals", "reject", &gate, "--reason", "not owed"]).status(0);
+    world.reach(&id, "TERMINATED");
+    world.run(&["evidence", "export", &id, "--output", "a.gantral", "--format", "dir"]).status(0);
+    let holders: Vec<_> = files(world.folder()).into_iter().filter(|path| holds(path, CANARY)).collect();
+    let below = |part: &str| world.path(part);
+    let (own, disclosed) = (below("agent.sh"), below("a.gantral/disclosures"));
+    let declared = |path: &std::path::PathBuf| {
+        *path == own
+            || path.starts_with(&disclosed)
+            || path.starts_with(below(".gantral-dev/data"))
+                && path.file_name().unwrap().to_str().unwrap().starts_with("ledger.db")
+    };
+    let elsewhere: Vec<_> = holders.iter().filter(|path| !declared(path)).collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    assert!(holders.iter().any(|path| path.starts_with(&disclosed)), "{holders:?}");
+}
+
 fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -240,7 +285,32 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Says whether a file has a text, as it is or within something that is written in base64, as artifacts are.
 fn holds(path: &std::path::Path, needle: &str) -> bool {
     let bytes = std::fs::read(path).unwrap_or_default();
-    bytes.windows(needle.len()).any(|part| part == needle.as_bytes())
+    let encoded = (0..3).map(|before| within_base64(needle, before));
+    encoded
+        .chain([needle.to_owned()])
+        .any(|form| bytes.windows(form.len()).any(|part| part == form.as_bytes()))
+}
+
+/// Returns the characters that a text leads to in base64 wherever `before` bytes, modulo 3, precede it.
+fn within_base64(needle: &str, before: usize) -> String {
+    let text = [&vec![0; before], needle.as_bytes()].concat();
+    let certain = (before * 8).div_ceil(6)..text.len() * 8 / 6;
+    STANDARD.encode(&text)[certain].to_owned()
+}
+
+#[test]
+fn text_within_base64_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    for before in 0..6 {
+        for after in 0..3 {
+            let text = format!("{}canary{}", "x".repeat(before), "y".repeat(after));
+            std::fs::write(&file, STANDARD.encode(text)).unwrap();
+            assert!(holds(&file, "canary"), "{before} {after}");
+            assert!(!holds(&file, "camary"), "{before} {after}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{repository, run};
+use crate::support::{Ran, gantral, repository, run};
 
 /// Returns the help of a command, and of all below it.
 fn help(words: &[&str], text: &mut String) {
@@ -60,4 +60,17 @@ fn completions_name_every_command() {
             assert!(script.contains(command), "{shell}: {command}");
         }
     }
+}
+
+#[test]
+fn colours_are_for_terminals_and_not_for_those_who_ask_for_none() {
+    let said = |variables: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = gantral(folder.path());
+        let ran = Ran::of(command.args(["doctor"]).envs(variables.iter().copied()).output().unwrap());
+        (ran.data + &ran.talk).contains('\u{1b}')
+    };
+    assert!(!said(&[]));
+    assert!(said(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!said(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
