@@ -3,6 +3,14 @@ use super::*;
 const OPEN: FailurePolicy = FailurePolicy { closed: Closed::RequireHuman, open_on_outage: true };
 const SHUT: FailurePolicy = FailurePolicy { closed: Closed::Deny, open_on_outage: false };
 
+/// The whole matrix but its configuration, written down once more: what may pass where the workflow says so.
+const OUTAGES: [EvalFailure; 4] = [
+    EvalFailure::Unavailable,
+    EvalFailure::DeadlineExceeded,
+    EvalFailure::VersionMismatch,
+    EvalFailure::VersionUnknown,
+];
+
 #[test]
 fn high_materiality_never_passes_without_an_evaluation() {
     for failure in EvalFailure::ALL {
@@ -15,7 +23,8 @@ fn high_materiality_never_passes_without_an_evaluation() {
 fn only_an_outage_may_pass_and_only_if_configured() {
     for materiality in [Materiality::Low, Materiality::Medium] {
         for failure in EvalFailure::ALL {
-            let expected = if failure.is_outage() { Verdict::Allow } else { Verdict::RequireHuman };
+            assert_eq!(failure.is_outage(), OUTAGES.contains(&failure), "{failure:?}");
+            let expected = if OUTAGES.contains(&failure) { Verdict::Allow } else { Verdict::RequireHuman };
             assert_eq!(resolve_failure(materiality, failure, OPEN), expected, "{failure:?}");
             assert_eq!(resolve_failure(materiality, failure, SHUT), Verdict::Deny, "{failure:?}");
         }

@@ -273,6 +273,13 @@ fn what_the_profile_requires_and_the_bundle_lacks_is_inconclusive() {
 }
 
 #[test]
+fn equal_inputs_give_equal_bytes() {
+    for story in [Story::refund, Story::allowed, Story::quorum, Story::timed_out] {
+        assert_eq!(story().files(), story().files());
+    }
+}
+
+#[test]
 fn the_verdict_is_the_same_every_time() {
     let story = Story::refund();
     let (once, again) = (story.verify(), story.verify());
