@@ -312,7 +312,10 @@ fn entry_before_last(world: &World) -> Case {
 fn a_grant_is_consumed_once_in_time_and_as_granted() {
     let case = consumed();
     case.breaks(Fault::Grant, change!(Consumed, |d| d.grant = grant(9)));
-    case.breaks(Fault::Grant, |entry| entry.at = at(900));
+    case.breaks(Fault::Grant, |entry| {
+        entry.at = at(900);
+        change!(Consumed, |d| d.act_by = at(960))(entry);
+    });
     case.breaks(Fault::Grant, change!(Consumed, |d| d.act_by = at(0)));
     case.breaks(Fault::ActionBinding, change!(Consumed, |d| d.action = digest("other")));
     case.breaks(Fault::Guard, change!(Consumed, |d| d.guard.verdict = Verdict::Deny));

@@ -58,10 +58,17 @@ fn check_files(files: &Files<'_>, ballot: &Ballot, place: &Place, findings: &mut
         }
         None => findings.add(Code::EvidenceWithheld, place.clone(), Code::EvidenceWithheld.meaning()),
     }
-    if let Some(entry) = &ballot.directory_entry
-        && file_named(files, "directory/", entry).is_none()
-    {
-        findings.add(Code::Directory, place.clone(), Code::Directory.meaning());
+    let Some(entry) = &ballot.directory_entry else { return };
+    match file_named(files, "directory/", entry) {
+        Some(true) => {}
+        Some(false) => {
+            findings.add(
+                Code::Container,
+                place.clone(),
+                "a directory entry is not the file it is named after",
+            );
+        }
+        None => findings.add(Code::Directory, place.clone(), Code::Directory.meaning()),
     }
 }
 

@@ -138,6 +138,14 @@ fn a_delegation_an_enrolment_and_a_parent_need_proof() {
         ballot_mut(&mut statement.entry.event).unwrap().directory_entry = Some(Digest::of(b"entry"));
     });
     assert_answer(&enrolled.verify(), "INCONCLUSIVE", &["E_DIRECTORY"]);
+    let path = format!("directory/{}", Digest::of(b"entry"));
+    let with = |content: &[u8]| {
+        enrolled.verify_changed(Scope::Complete, Some(&trust()), |files| {
+            files.insert(path.clone(), content.to_vec());
+        })
+    };
+    assert_valid(&with(b"entry"));
+    assert_answer(&with(b"another entry"), "INVALID", &["E_CONTAINER"]);
 
     let child = Story::refund().retell(EventKind::Created, |statement| {
         let Event::Created(created) = &mut statement.entry.event else { panic!("creates") };

@@ -254,3 +254,29 @@ fn is_running(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))
 }
+
+/// What a policy could reach if it broke out of its engine: nothing of the server's environment, and little else.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_worker_has_no_environment_and_cannot_lift_its_limits() {
+    let point = Point::with_workers(1);
+    assert!(point.ask(&policy(GOOD), "{}").await.is_ok());
+    let pid = point.rego.workers()[0].pid.unwrap();
+    assert_eq!(std::fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
+    assert_eq!(std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), std::path::Path::new("/"));
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let of = |name: &str| -> Vec<Option<u64>> {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().take(2).map(|word| word.parse().ok()).collect()
+    };
+    for (name, most) in [
+        ("Max address space", 512 * 1024 * 1024),
+        ("Max open files", 16),
+        ("Max file size", 0),
+        ("Max core file size", 0),
+    ] {
+        assert!(of(name).iter().all(|limit| limit.is_some_and(|limit| limit <= most)), "{name}: {limits}");
+    }
+    let seconds = of("Max cpu time")[0].unwrap();
+    assert!(seconds <= 60, "{seconds} seconds of processor time");
+}
