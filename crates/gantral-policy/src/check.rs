@@ -152,7 +152,7 @@ pub fn eval(
     let (version, archive) = (bundle.version(), bundle.to_archive()?);
     let requests = [Request::Load(version, &archive), Request::Eval(version, input)];
     let answer = run_alone(worker, &requests, limit)?;
-    Ok(output::read(&answer).map_err(|error| Refused::new(EvalFailure::Malformed, error.to_string()))?)
+    Ok(output::read(&answer).map_err(|error| Refused::new(error.failure(), error.to_string()))?)
 }
 
 /// Starts a worker, makes the requests one after the other, and returns the last answer.

@@ -14,7 +14,8 @@
 
 use gantral_core::ids::Role;
 use gantral_core::json::{self, Object, Profile, Value};
-use gantral_core::policy::{Evaluation, Verdict};
+use gantral_core::policy::{EvalFailure, Evaluation, Verdict};
+use gantral_core::rule::{APPROVALS_MAX, RULE_PARTS_MAX};
 use gantral_core::time::DurationMs;
 
 /// The members that are read, sorted.
@@ -22,15 +23,12 @@ pub const MEMBERS: [&str; 6] =
     ["approver_roles", "decision", "escalation_roles", "reasons", "required_approvals", "timeout"];
 /// The largest output document, in bytes: it is shown to people and kept with the gate.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
-/// The largest number of roles in one list.
-pub const ROLES_MAX: usize = 32;
+/// The largest number of roles in one list: as many as one group of a gate's rule has room for.
+pub const ROLES_MAX: usize = RULE_PARTS_MAX;
 /// The largest number of reasons.
 pub const REASONS_MAX: usize = 64;
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
-/// The largest number of approvals that a policy may demand.
-pub const APPROVALS_MAX: u32 = 16;
-
 /// How an output breaks the contract. Always the policy's fault; evaluating again gives the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
@@ -46,8 +44,8 @@ pub enum OutputError {
     /// A decision that the contract does not have.
     #[error("`decision` is none of ALLOW, REQUIRE_HUMAN, DENY")]
     Decision,
-    /// A list of roles that is no list of at most 32 role names.
-    #[error("`{member}` is not a list of at most 32 role names")]
+    /// A list of roles that is no list of at most 16 role names.
+    #[error("`{member}` is not a list of at most 16 role names")]
     Roles {
         /// The member.
         member: &'static str,
@@ -64,6 +62,22 @@ pub enum OutputError {
     /// Not a list of at most 64 texts of at most 1000 bytes.
     #[error("`reasons` is not a list of at most 64 texts of at most 1000 bytes")]
     Reasons,
+}
+
+impl OutputError {
+    /// Returns the failure that is recorded.
+    pub const fn failure(&self) -> EvalFailure {
+        match self {
+            Self::NoDecision => EvalFailure::Undefined,
+            Self::Document { .. }
+            | Self::Decision
+            | Self::Roles { .. }
+            | Self::Nobody
+            | Self::Approvals
+            | Self::Timeout
+            | Self::Reasons => EvalFailure::Malformed,
+        }
+    }
 }
 
 /// Reads the output document of a policy.

@@ -9,7 +9,7 @@ use gantral_core::policy::{EvalFailure, Evaluation, EvaluatorId, PolicyVersionId
 use gantral_engine::policy_point::{BoxFuture, PolicyPoint};
 use tokio::sync::oneshot;
 
-use crate::output::{self, OutputError};
+use crate::output;
 use crate::pool::{Begun, Job, Pool, PoolConfig, Work, WorkerStatus};
 use crate::process::WorkerCommand;
 
@@ -128,10 +128,7 @@ impl PolicyPoint for RegoPolicyPoint {
     ) -> BoxFuture<'a, Result<Evaluation, EvalFailure>> {
         Box::pin(async move {
             let answer = self.run(version, Work::Evaluate(input.to_vec()), limit).await?;
-            output::read(&answer).map_err(|error| match error {
-                OutputError::NoDecision => EvalFailure::Undefined,
-                _ => EvalFailure::Malformed,
-            })
+            output::read(&answer).map_err(|error| error.failure())
         })
     }
 

@@ -106,6 +106,25 @@ async fn a_policy_that_cannot_be_evaluated_is_recorded_and_closed_to_humans() {
 }
 
 #[tokio::test]
+async fn a_policy_may_demand_as_much_of_humans_as_a_gate_can_hold_and_what_is_more_is_a_recorded_failure() {
+    for (most, events) in [
+        (16, vec![EventKind::HumanRequired]),
+        (17, vec![EventKind::EvaluatorFailed, EventKind::HumanRequired]),
+    ] {
+        let mut script = Script::begin(SELF, 2).await;
+        let demanding = format!(
+            "decision := \"REQUIRE_HUMAN\"\nrequired_approvals := 16\ntimeout := \"1ms\"\n\
+             approver_roles := [sprintf(\"ROLE_%d\", [n]) | some n in numbers.range(1, {most})]\n\
+             escalation_roles := approver_roles"
+        );
+        activate(&script, &rules(&demanding)).await;
+        let said = script.step(Step::Ask { amount: SMALL, consume: true }).await.unwrap();
+        assert_eq!(said.receipts.iter().map(|(_, event, _)| *event).collect::<Vec<_>>(), events);
+        script.is_valid().await;
+    }
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_be_evaluated_is_closed_to_denial_where_the_workflow_says_so() {
     let world = World::new();
     let text = REFUND.replace("\"floors\"", "\"on_failure\": {\"closed\": \"deny\"}, \"floors\"");

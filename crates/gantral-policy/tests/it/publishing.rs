@@ -149,6 +149,17 @@ fn a_failed_evaluation_says_where() {
         }
         other => panic!("{other:?}"),
     }
+    for (rules, expect) in [
+        ("decision := \"ALLOW\" if false", EvalFailure::Undefined),
+        ("decision := \"MAYBE\"", EvalFailure::Malformed),
+    ] {
+        match eval(&worker_command(), &policy(rules), b"{}", PATIENT) {
+            Err(CheckError::Refused(refused)) => {
+                assert_eq!(refused.failure, expect, "as the engine records it")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     let endless = policy(
         "r := numbers.range(1, 2000)\ndecision := \"ALLOW\" if count([1 | some a in r; some b in r; some c in r]) == 0",
     );
