@@ -135,7 +135,7 @@ codes! {
         "The body is larger than the route takes.",
         "Send at most 1 MiB of JSON, or 16 MiB for a policy bundle; refer to large data by digest.";
     TooManyRequests = "too_many_requests", 429, Caller, SameKey,
-        "The server takes no more requests from this caller now.",
+        "The server takes no more requests now.",
         "Wait as long as `Retry-After` says, then send the same request with the same key.";
     InstanceEnded = "instance_ended", 409, Caller, Pointless,
         "The instance has ended.",
