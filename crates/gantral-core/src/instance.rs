@@ -302,7 +302,7 @@ impl Instance {
 
     fn evolve(&mut self, entry: &Entry, hash: Digest) {
         // A grant that follows a failure may be consumed in the same append, upon the same failure.
-        if !matches!(entry.event, Event::Allowed(_)) {
+        if !matches!(&entry.event, Event::Allowed(detail) if detail.policy.failure.is_some()) {
             self.failed = None;
         }
         match &entry.event {

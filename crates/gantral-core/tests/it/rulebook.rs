@@ -284,6 +284,23 @@ fn what_follows_a_failed_evaluation_names_the_failure_that_was_sealed() {
     case.breaks(Fault::PolicyContradiction, change!(Allowed, |d| d.policy.input = digest("other")));
     let unsealed = World::running().instance.clone().apply(&case.entry, seal(0));
     assert_eq!(unsealed, Err(vec![Fault::PolicyContradiction]), "no failure was sealed");
+    let mut settled = passed.clone();
+    settled.report(1, 1, OutcomeStatus::Succeeded).seals("outcome");
+    let mut again = case.entry.clone();
+    change!(Allowed, |d| d.grant = Some(GrantTerms { id: grant(9), expires_at: at(60) }))(&mut again);
+    let stale = settled.instance.apply(&again, seal(0));
+    assert_eq!(stale, Err(vec![Fault::PolicyContradiction]), "a failure covers one answer only");
+    let mut clean = case.world.instance.clone();
+    let mut entry = case.entry.clone();
+    change!(Allowed, |d| d.policy.failure = None)(&mut entry);
+    assert_eq!(clean.apply(&entry, seal(0)), Ok(()));
+    let consumption = newest(&passed).entry;
+    let borrowed = clean.apply(&consumption, seal(0));
+    assert_eq!(
+        borrowed,
+        Err(vec![Fault::PolicyContradiction]),
+        "a grant without a failure has none to pass on"
+    );
 
     let mut asked = World::running();
     asked
