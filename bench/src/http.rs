@@ -22,6 +22,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Says whether a text stands in the body. Whoever only makes load need not parse more of it.
+    pub fn contains(&self, text: &[u8]) -> bool {
+        find(&self.body, text).is_some()
+    }
+
     /// Returns the body of an answer that says yes.
     pub fn json(&self) -> Result<Value> {
         if !(200..300).contains(&self.status) {

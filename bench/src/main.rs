@@ -3,12 +3,20 @@
 mod appends;
 mod gates;
 mod http;
+mod meter;
+mod raw;
 mod server;
 mod verifying;
 
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Result, bail};
+use mimalloc::MiMalloc;
+
+/// The allocator of `gantral` itself.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | verify";
 
@@ -25,6 +33,19 @@ fn main() -> Result<()> {
         ["policy-worker"] => Ok(gantral_policy::run_worker()?),
         _ => bail!(USAGE),
     }
+}
+
+/// Returns the folder whose disk is measured: the build folder where there is one, since a temporary folder may be memory.
+fn disk_folder() -> &'static Path {
+    let target = Path::new("target");
+    if target.is_dir() { target } else { Path::new(".") }
+}
+
+/// Returns the median, which is not a number when there are no values.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes figures to the standard output.

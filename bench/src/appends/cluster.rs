@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::disk_folder;
+
 /// What the server is told beyond its defaults. The first four make an answered commit durable by the same call as ours.
 /// The others spare it what a server at work would do between two measurements as well as in them: a cache that holds
 /// the small tables, and no checkpoint in any round, while ours are measured with theirs.
@@ -77,13 +79,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a cluster in a new folder of the current one, and starts it.
+    /// Makes a cluster in a new folder on the disk that is measured, and starts it.
     ///
     /// # Errors
     /// When the server cannot be started; the text holds what it said.
     pub async fn start(binaries: &Binaries) -> Result<Self> {
-        let here = env::current_dir()?;
-        let folder = tempfile::Builder::new().prefix("gantral-postgres").tempdir_in(here)?;
+        let folder =
+            tempfile::Builder::new().prefix("gantral-postgres").tempdir_in(disk_folder().canonicalize()?)?;
         let socket = tempfile::Builder::new().prefix("gantral-postgres").tempdir()?;
         let account = if geteuid().is_root() { Some(Account::named(OWNER)?) } else { None };
         let program = |name: &str| {

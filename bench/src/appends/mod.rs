@@ -5,9 +5,7 @@
 //! and is durable when it is answered.
 
 mod cluster;
-mod meter;
 mod postgres;
-mod raw;
 mod store;
 
 use std::path::Path;
@@ -17,13 +15,12 @@ use anyhow::Result;
 use gantral_core::digest::Digest;
 
 use self::cluster::Binaries;
-use self::meter::{Disk, Window};
 use self::postgres::Postgres;
 use self::store::{Ledger, Measured};
-use crate::print;
+use crate::meter::{Disk, Window};
+use crate::raw::ARTIFACT_BYTES;
+use crate::{median, print, raw};
 
-/// The size of one artifact, in bytes.
-const ARTIFACT_BYTES: usize = 1_024;
 /// How many rounds; the median counts.
 const ROUNDS: usize = 5;
 /// How many callers append at a time, each waiting for its answer.
@@ -40,7 +37,7 @@ the disk counted, whoever asked for it, so that an idle machine shows it best.
 
 /// Measures and prints. With `large`, also stores of a million instances, which take minutes to load.
 pub fn run(large: bool) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("gantral-appends").tempdir_in(".")?;
+    let folder = tempfile::Builder::new().prefix("gantral-appends").tempdir_in(crate::disk_folder())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(measure_all(folder.path(), large))
 }
@@ -141,13 +138,6 @@ fn line<'a>(name: &str, windows: impl Iterator<Item = &'a Window> + Clone) -> St
         text += &format!(", {appends:.1} appends a flush");
     }
     text
-}
-
-/// Returns the median, which is not a number when there are no values.
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Splits what is appended to among the writers, as evenly as it goes.

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, Statement};
 
 use super::cluster::{Binaries, Cluster};
-use super::meter::{Disk, Meter, Window};
 use super::{ARTIFACT_BYTES, hash, id, shares, state, visited};
+use crate::meter::{Disk, Meter, Window};
 
 /// The most connections; with more callers they are shared.
 pub const CONNECTIONS_MAX: usize = 64;

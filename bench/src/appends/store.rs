@@ -13,8 +13,8 @@ use gantral_store::{
 };
 use tokio::task::JoinSet;
 
-use super::meter::{Disk, Meter, Window};
 use super::{ARTIFACT_BYTES, hash, id, shares, state, visited};
+use crate::meter::{Disk, Meter, Window};
 
 /// How many callers create the instances.
 const LOADERS: usize = 256;

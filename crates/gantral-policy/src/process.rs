@@ -103,7 +103,7 @@ pub(crate) struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts a worker with an empty environment, in a process group of its own, with one socket and nothing else.
+    /// Starts a worker with an environment that says nothing of ours, in a process group of its own, with one socket and nothing else.
     ///
     /// The worker dies with the thread that calls this.
     pub(crate) fn spawn(command: &WorkerCommand) -> io::Result<Self> {
@@ -111,6 +111,9 @@ impl WorkerProcess {
         let child = Command::new(&command.program)
             .args(&command.args)
             .env_clear()
+            // Where the program's allocator is mimalloc, it takes address space as it needs it, and not a GiB in advance:
+            // that is what the worker's limit is set on.
+            .env("MIMALLOC_ARENA_RESERVE", "16MiB")
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))

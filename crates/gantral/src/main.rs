@@ -24,11 +24,16 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use mimalloc::MiMalloc;
 
 use cli::{Cli, Command};
 use exit::Exit;
 use failure::Failure;
 use out::Out;
+
+/// What a server allocates in one thread it often frees in another, which this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

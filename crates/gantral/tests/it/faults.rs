@@ -1,6 +1,7 @@
 //! Killing whatever can be killed, at the worst moment: no authority without an artifact, nothing done twice, and a clear
 //! word about it.
 
+use std::fs;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -126,15 +127,34 @@ fn lost_attempt_is_replaced_by_the_next_one() {
     assert_eq!(world.text("attempts.txt"), "1\n2\n");
 }
 
-/// Sends a signal to every policy worker of the server; returns how many there were.
-fn signal_workers(world: &World, signal: &str) -> usize {
+/// Returns the processes of the server's policy workers.
+fn workers(world: &World) -> Vec<String> {
     let parent = world.server_pid().to_string();
     let listed = Command::new("pgrep").args(["-P", &parent, "-f", "policy-worker"]).output().unwrap();
-    let workers = String::from_utf8(listed.stdout).unwrap();
-    for pid in workers.lines() {
+    String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Sends a signal to every policy worker of the server; returns how many there were.
+fn signal_workers(world: &World, signal: &str) -> usize {
+    let workers = workers(world);
+    for pid in &workers {
         Command::new("kill").args([signal, pid]).status().unwrap();
     }
-    workers.lines().count()
+    workers.len()
+}
+
+/// An allocator that takes a GiB of address space at the start would hold it beyond the limit that the worker sets on
+/// itself later, and make that limit mean nothing.
+#[test]
+fn policy_worker_holds_little_address_space_when_its_limit_is_set() {
+    let world = World::start();
+    assert!(wait_until(|| !workers(&world).is_empty()));
+    for pid in workers(&world) {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+        let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kibibytes < 256 << 10, "{kibibytes} KiB");
+    }
 }
 
 #[test]

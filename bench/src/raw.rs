@@ -1,10 +1,10 @@
 //! The raw group commit: what the disk gives to whoever writes the same bytes and nothing else.
 //!
-//! The callers, the queue and the most appends of a batch are the store's. A batch is its bytes in one piece, one
-//! `pwrite` at the end of a file, and one `fdatasync`: no index, no comparison, no second copy, which is what the ratio to
-//! it charges the store for. The file grows with each batch, so that its inode is flushed too; a write-ahead log that
-//! starts over writes where it has written before, and is spared that. A single writer may therefore be faster in the
-//! store than here; with many writers the batches outweigh it.
+//! The callers, the queue and the most appends of a batch are the store's. An append is one `pwrite` at the end of a file,
+//! a batch one `fdatasync`: no index, no comparison, no second copy, which is what the ratio to it charges the store for.
+//! The file grows with each batch, so that its inode is flushed too; a write-ahead log that starts over writes where it
+//! has written before, and is spared that. A single writer may therefore be faster in the store than here; with many
+//! writers the batches outweigh it.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -16,9 +16,10 @@ use anyhow::Result;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::ARTIFACT_BYTES;
-use super::meter::{Disk, Meter, Window};
+use crate::meter::{Disk, Meter, Window};
 
+/// The size of one artifact, in bytes.
+pub const ARTIFACT_BYTES: usize = 1_024;
 /// The most appends of one commit, as in the store.
 const BATCH_MAX: usize = 1_024;
 /// The most appends that wait, as in the store.
@@ -63,21 +64,16 @@ pub async fn measure(path: &Path, writers: usize, disk: Option<&Disk>) -> Result
 fn write(file: &File, mut queue: mpsc::Receiver<Append>, meter: &Meter) -> Result<()> {
     let mut offset = 0;
     let mut callers = Vec::with_capacity(BATCH_MAX);
-    let mut bytes = Vec::with_capacity(BATCH_MAX * ARTIFACT_BYTES);
-    while let Some((first, caller)) = queue.blocking_recv() {
-        bytes.extend_from_slice(&first);
-        callers.push(caller);
-        while callers.len() < BATCH_MAX
-            && let Ok((next, caller)) = queue.try_recv()
-        {
-            bytes.extend_from_slice(&next);
+    while let Some(first) = queue.blocking_recv() {
+        let mut next = Some(first);
+        while let Some((bytes, caller)) = next {
+            file.write_all_at(&bytes, offset)?;
+            offset += bytes.len() as u64;
             callers.push(caller);
+            next = if callers.len() < BATCH_MAX { queue.try_recv().ok() } else { None };
         }
-        file.write_all_at(&bytes, offset)?;
         file.sync_data()?;
         meter.committed(1);
-        offset += bytes.len() as u64;
-        bytes.clear();
         for caller in callers.drain(..) {
             // An error says that the measurement is over.
             let _ = caller.send(());
