@@ -54,7 +54,7 @@ fn attempt_goes_on_when_the_server_comes_back_within_its_lease() {
     let id = world.create();
     assert!(wait_until(|| world.path("begun").exists()));
     world.kill_server();
-    std::fs::write(world.path("go"), "").unwrap();
+    fs::write(world.path("go"), "").unwrap();
     // The process ends while nobody can be told of it.
     std::thread::sleep(std::time::Duration::from_secs(2));
     world.start_server();
@@ -231,11 +231,11 @@ fn secrets_reach_the_process_and_nothing_else() {
     const CANARY: &str = "canary-7f3a9c51d2";
     let mut world = World::start();
     let agent = "test \"$TOKEN\" = \"$(cat secret.txt)\" && echo matched > seen.txt\n";
-    std::fs::write(world.path("secret.txt"), CANARY).unwrap();
+    fs::write(world.path("secret.txt"), CANARY).unwrap();
     world.apply(agent, "30s");
     let reference = format!("\n[run.secrets]\nTOKEN = 'file:{}'\n", world.path("secret.txt").display());
     let definition = world.text("workflow.toml").replace("version = '1'", "version = '2'") + &reference;
-    std::fs::write(world.path("workflow.toml"), definition).unwrap();
+    fs::write(world.path("workflow.toml"), definition).unwrap();
     world.run(&["workflows", "apply", "workflow.toml"]).status(0);
     world.start_runner();
     let id = world.create();
@@ -294,7 +294,7 @@ fn parameter_stands_in_its_snapshot_and_in_no_log_or_artifact() {
 
 fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
@@ -307,7 +307,7 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 /// Says whether a file has a text, as it is or within something that is written in base64, as artifacts are.
 fn holds(path: &std::path::Path, needle: &str) -> bool {
-    let bytes = std::fs::read(path).unwrap_or_default();
+    let bytes = fs::read(path).unwrap_or_default();
     let encoded = (0..3).map(|before| within_base64(needle, before));
     encoded
         .chain([needle.to_owned()])
@@ -328,7 +328,7 @@ fn text_within_base64_is_found() {
     for before in 0..6 {
         for after in 0..3 {
             let text = format!("{}canary{}", "x".repeat(before), "y".repeat(after));
-            std::fs::write(&file, STANDARD.encode(text)).unwrap();
+            fs::write(&file, STANDARD.encode(text)).unwrap();
             assert!(holds(&file, "canary"), "{before} {after}");
             assert!(!holds(&file, "camary"), "{before} {after}");
         }
