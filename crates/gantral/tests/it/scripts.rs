@@ -1,5 +1,8 @@
 //! Shell scripts as agents: launched by a runner, with nothing but the environment that it made.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
 use crate::support::World;
 
 /// Asks, and in its next life acts on what was approved: one line of `paid.txt` for each action.
@@ -104,15 +107,20 @@ fn watch_follows_an_execution_to_its_end() {
     let mut world = World::start();
     world.apply("exit 7", "30s");
     let id = world.create();
-    let watch = crate::support::gantral(world.folder())
+    let mut watch = crate::support::gantral(world.folder())
         .args(["instances", "watch", &id])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // Nothing moves before the watcher has said where it begins.
+    let mut seen = BufReader::new(watch.stdout.take().unwrap());
+    let (mut first, mut rest) = (String::new(), String::new());
+    seen.read_line(&mut first).unwrap();
     world.start_runner();
+    seen.read_to_string(&mut rest).unwrap();
     let ran = crate::support::Ran::of(watch.wait_with_output().unwrap()).status(0);
-    assert!(ran.data.lines().next().unwrap().ends_with("CREATED, attempt 0"), "{ran:?}");
-    assert!(ran.data.lines().last().unwrap().ends_with("TERMINATED (failed), attempt 1"), "{ran:?}");
+    assert!(first.ends_with("CREATED, attempt 0\n"), "{first}");
+    assert!(rest.ends_with("TERMINATED (failed), attempt 1\n"), "{rest}");
     assert!(ran.talk.contains(&format!("hint: gantral evidence export {id}")), "{ran:?}");
 }
