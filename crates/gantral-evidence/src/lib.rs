@@ -12,6 +12,7 @@ pub mod disclosure;
 pub mod dsse;
 mod fields;
 pub mod keys;
+pub mod log;
 pub mod report;
 pub mod seal;
 pub mod statement;

@@ -19,6 +19,8 @@ use gantral_core::ids::ArtifactId;
 use gantral_core::json::ParseError;
 use gantral_core::state::{EventKind, State};
 
+use crate::log::tree::TreeHead;
+
 pub use crate::fields::FieldError;
 pub use matrix::{MATRIX, MatrixRow, Presence, members, published};
 
@@ -34,15 +36,6 @@ pub const SUBJECT_PREFIX: &str = "urn:gantral:instance:";
 pub const ISSUER_BYTES_MAX: usize = 256;
 /// The most links of a requester chain, and the most references of one outcome.
 pub const LIST_MAX: usize = 64;
-
-/// A published checkpoint of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Anchor {
-    /// How many leaves the tree had.
-    pub size: u64,
-    /// The root of the tree.
-    pub root: Digest,
-}
 
 /// One artifact, before it is signed and after it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +57,7 @@ pub struct Statement {
     /// What happened.
     pub entry: Entry,
     /// The newest published checkpoint that was known when sealing.
-    pub anchor: Option<Anchor>,
+    pub anchor: Option<TreeHead>,
     /// 32 random bytes, so that the hash reveals nothing.
     pub blind: [u8; 32],
 }

@@ -9,10 +9,11 @@ use gantral_core::ids::{InstanceId, instance_tag};
 use gantral_core::json::{self, ParseError, Profile, Value};
 
 use super::{
-    ARTIFACT_VERSION, Anchor, Decoded, ISSUER_BYTES_MAX, PREDICATE_TYPE, STATEMENT_TYPE, SUBJECT_PREFIX,
-    Statement, StatementError, detail,
+    ARTIFACT_VERSION, Decoded, ISSUER_BYTES_MAX, PREDICATE_TYPE, STATEMENT_TYPE, SUBJECT_PREFIX, Statement,
+    StatementError, detail,
 };
 use crate::fields::{FieldError, Fields, Scalar};
+use crate::log::tree::TreeHead;
 
 const STATEMENT: [&str; 4] = ["_type", "predicate", "predicateType", "subject"];
 const PREDICATE: [&str; 22] = [
@@ -128,9 +129,9 @@ fn read_predicate(fields: &Fields<'_>) -> Result<Statement, StatementError> {
     })
 }
 
-fn anchor(value: &Value) -> Result<Anchor, FieldError> {
+fn anchor(value: &Value) -> Result<TreeHead, FieldError> {
     let fields = Fields::open(value, "anchor", ["root", "size"].into_iter())?;
-    Ok(Anchor { size: fields.get("size")?, root: fields.get("root")? })
+    Ok(TreeHead { size: fields.get("size")?, root: fields.get("root")? })
 }
 
 fn actor(value: &Value) -> Result<Actor, FieldError> {

@@ -12,6 +12,8 @@ use gantral_core::state::*;
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use super::*;
+use crate::keys::PublicKey;
+use crate::log::leaf::Leaf;
 use crate::seal::{SealError, Unsigned};
 
 /// A source of values that look random and are the same in every run.
@@ -272,7 +274,7 @@ impl Dice {
                 mode: self.one_of(Mode::ALL),
                 at,
             },
-            anchor: self.maybe(|dice| Anchor { size: dice.roll(1 << 53), root: dice.digest() }),
+            anchor: self.maybe(|dice| TreeHead { size: dice.roll(1 << 53), root: dice.digest() }),
             blind: self.bytes(),
         }
     }
@@ -311,6 +313,25 @@ fn every_event_reads_back_as_it_was_written() {
             assert!(json::is_canonical(&payload, &Profile::ARTIFACT), "{kind} {seed}");
             assert!(Unsigned::of(&statement).is_ok(), "{kind} {seed}");
         }
+    }
+}
+
+#[test]
+fn the_leaf_of_an_artifact_tells_its_place_and_whether_it_is_the_last() {
+    let issuer =
+        PublicKey::parse("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a").unwrap().id();
+    for kind in EventKind::ALL {
+        let statement = sample(*kind);
+        let leaf = Leaf::of_artifact(&statement, Digest::of(b"artifact"), issuer);
+        let identity = &statement.identity;
+        assert_eq!(leaf.tag, instance_tag(&identity.tenant, &identity.instance));
+        assert_eq!(
+            (leaf.sequence, leaf.terminal),
+            (statement.sequence, statement.state.is_final()),
+            "{kind}"
+        );
+        assert_eq!((leaf.hash, leaf.issuer), (Digest::of(b"artifact"), issuer.short()));
+        assert_eq!(Leaf::parse(&leaf.encode()), Ok(leaf));
     }
 }
 
