@@ -27,6 +27,7 @@ const TABLE: &[Row] = &[
         floor: 2,
         arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-identity"],
     },
+    Row { name: "gantral-log", floor: 2, arrows: &["gantral-core", "gantral-evidence"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine"] },
     Row {
         name: "gantral-server",

@@ -1,0 +1,13 @@
+//! The transparency log of one tenant: its leaves as tiles, the tree that grows, and proofs made from tiles.
+//!
+//! The formats, and whatever a verifier needs, are `gantral_evidence::log`. Here is what only the keeper of a log does.
+//! Objects are named as C2SP's `tlog-tiles` serves them, so that a plain file server or a bucket publishes a log and a plain
+//! downloader mirrors it. Source: `spec/log.md`.
+
+pub mod folder;
+pub mod objects;
+pub mod proving;
+#[cfg(test)]
+mod testing;
+pub mod tile;
+pub mod tree;

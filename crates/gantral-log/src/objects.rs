@@ -1,0 +1,32 @@
+//! Where the objects of a log are kept: names and bytes, nothing else.
+
+use std::io;
+
+/// Reads objects by name. A mirror can be one as well as the log's own storage.
+pub trait ReadObjects {
+    /// Returns the bytes of an object, or `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// When it cannot be told; the caller may try again.
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// Keeps objects.
+pub trait WriteObjects: ReadObjects {
+    /// Writes whole objects, durable when this returns. Until then each may be there, whole, or not.
+    ///
+    /// An object of the same name is replaced: what was staged before a crash counts for nothing until a checkpoint covers it.
+    ///
+    /// # Errors
+    /// When any could not be written; the caller may try again with the same objects.
+    fn write(&self, objects: &[Object]) -> io::Result<()>;
+}
+
+/// One object to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name: a relative path with `/`.
+    pub name: String,
+    /// All of its bytes.
+    pub bytes: Vec<u8>,
+}
