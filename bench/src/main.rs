@@ -3,6 +3,7 @@
 mod appends;
 mod gates;
 mod http;
+mod log;
 mod meter;
 mod raw;
 mod server;
@@ -18,7 +19,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | verify";
+const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | log | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,7 @@ fn main() -> Result<()> {
         ["appends", "--large"] => appends::run(true),
         ["gates"] => gates::run(&gates::CONNECTIONS),
         ["gates", connections] => gates::run(&[connections.parse()?]),
+        ["log"] => log::run(),
         ["verify"] => verifying::run(),
         // What the benchmarks start as processes of their own.
         ["serve", data] => server::run(data.into()),

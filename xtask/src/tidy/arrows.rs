@@ -83,6 +83,7 @@ const TABLE: &[Row] = &[
             "gantral-identity",
             "gantral-api[client]",
             "gantral-engine",
+            "gantral-log",
             "gantral-policy",
             "gantral-server",
             "gantral-edge",

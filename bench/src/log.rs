@@ -1,0 +1,123 @@
+//! The transparency log: what an append costs in a log that is large, against one that is all but empty, and what a proof costs.
+//!
+//! Both logs are folders on the same disk, and append in the same rounds. An append is a batch of 256 leaves, each object
+//! durable before the batch counts.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use gantral_core::digest::Digest;
+use gantral_evidence::log::leaf::{Leaf, LeafKind};
+use gantral_evidence::log::tree::check_inclusion;
+use gantral_log::folder::Folder;
+use gantral_log::objects::{Object, WriteObjects as _};
+use gantral_log::proving::Prover;
+use gantral_log::tree::Edge;
+
+use crate::{disk_folder, median, print};
+
+/// How many leaves the large log has before it is measured; not a whole number of tiles, so that its tiles are partial.
+const LEAVES: u64 = 10_000_100;
+/// How many leaves a batch has.
+const BATCH: u64 = 256;
+/// How many rounds, and how many batches and proofs each has.
+const ROUNDS: usize = 5;
+const BATCHES: u64 = 100;
+const PROOFS: usize = 1_000;
+
+/// Measures and prints.
+pub fn run() -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("gantral-log").tempdir_in(disk_folder())?;
+    let mut empty = Log::new(folder.path().join("empty"));
+    let mut large = Log::new(folder.path().join("large"));
+    // Batches then end at the same place of a tile in both, and write as many objects.
+    empty.load(LEAVES % BATCH)?;
+    let loading = Instant::now();
+    large.load(LEAVES)?;
+    print(&format!("{LEAVES} leaves, loaded in {:.1} s\n", loading.elapsed().as_secs_f64()))?;
+    let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (small, big) = (empty.append(BATCHES)?, large.append(BATCHES)?);
+        ratios.push(big / small);
+        rates.push(big);
+    }
+    print(&format!(
+        "appends: {:.2}x the throughput of an all but empty log in the large one, which took {:.0} leaves a second\n",
+        median(ratios),
+        median(rates)
+    ))?;
+    let mut taken = Vec::new();
+    for number in 0..ROUNDS * PROOFS {
+        taken.push(large.prove(number as u64)?);
+    }
+    taken.sort_unstable();
+    let at = |share: f64| taken.get((taken.len() as f64 * share) as usize).copied().unwrap_or_default();
+    print(&format!(
+        "proofs of inclusion from files: p50 {:.2} ms, p99 {:.2} ms\n",
+        at(0.5).as_secs_f64() * 1e3,
+        at(0.99).as_secs_f64() * 1e3
+    ))
+}
+
+/// One log, and what stands at its edge.
+struct Log {
+    root: PathBuf,
+    folder: Folder,
+    edge: Edge,
+}
+
+impl Log {
+    fn new(root: PathBuf) -> Self {
+        let folder = Folder::new(&root);
+        Self { root, folder, edge: Edge::default() }
+    }
+
+    fn batch(&mut self, count: u64) -> Result<Vec<Object>> {
+        let from = self.edge.head().size;
+        Ok(self.edge.append(&(from..from + count).map(leaf).collect::<Vec<_>>())?)
+    }
+
+    /// Appends without waiting for the disk, which is not what is measured.
+    fn load(&mut self, leaves: u64) -> Result<()> {
+        let mut left = leaves;
+        while left > 0 {
+            let count = left.min(64 * BATCH);
+            left -= count;
+            for object in self.batch(count)? {
+                let path = self.root.join(&object.name);
+                fs::create_dir_all(path.parent().context("an object is in a folder")?)?;
+                fs::write(path, object.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends batches, each durable, and returns how many leaves that were a second.
+    fn append(&mut self, batches: u64) -> Result<f64> {
+        let began = Instant::now();
+        for _ in 0..batches {
+            let objects = self.batch(BATCH)?;
+            self.folder.write(&objects)?;
+        }
+        Ok((batches * BATCH) as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// Makes one proof of a leaf somewhere, from the files alone, and returns how long that took.
+    fn prove(&self, number: u64) -> Result<Duration> {
+        let tree = self.edge.head();
+        let index = number.wrapping_mul(7_919_000_017) % tree.size;
+        let began = Instant::now();
+        let proof = Prover::new(&self.folder, tree.size)?.inclusion(index)?;
+        let taken = began.elapsed();
+        check_inclusion(index, tree.size, &tree.root, &leaf(index).tree_hash(), &proof)?;
+        Ok(taken)
+    }
+}
+
+/// Returns a leaf like any other: its content is of no importance to a tree.
+fn leaf(number: u64) -> Leaf {
+    let tag = Digest::of(&number.to_be_bytes());
+    Leaf { kind: LeafKind::Artifact, sequence: 0, terminal: false, tag, hash: tag, issuer: [0; 8] }
+}
