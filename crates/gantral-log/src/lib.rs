@@ -1,6 +1,8 @@
-//! The transparency log of one tenant: its leaves as tiles, the tree that grows, and proofs made from tiles.
+//! The transparency log of one tenant: its leaves as tiles, the tree that grows, proofs made from tiles, and what a witness
+//! checks before it cosigns.
 //!
-//! The formats, and whatever a verifier needs, are `gantral_evidence::log`. Here is what only the keeper of a log does.
+//! The formats, and whatever a verifier needs, are `gantral_evidence::log`. Here is what only the keeper of a log
+//! and its witnesses do.
 //! Objects are named as C2SP's `tlog-tiles` serves them, so that a plain file server or a bucket publishes a log and a plain
 //! downloader mirrors it. Source: `spec/log.md`.
 
@@ -11,3 +13,4 @@ pub mod proving;
 mod testing;
 pub mod tile;
 pub mod tree;
+pub mod witness;

@@ -112,7 +112,8 @@ impl TreeHead {
             return Err(ProofError::Range);
         }
         if old.size == 0 || old.size == self.size {
-            let same = if old.size == 0 { old.root == empty_root() } else { old.root == self.root };
+            let same = (old.size != 0 || old.root == empty_root())
+                && (old.size != self.size || old.root == self.root);
             return match (proof.is_empty(), same) {
                 (true, true) => Ok(()),
                 (true, false) => Err(ProofError::Root),

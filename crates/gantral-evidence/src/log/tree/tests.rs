@@ -126,6 +126,8 @@ fn another_tree_of_the_same_size_is_no_extension() {
     assert_eq!(other.check_extends(&tree, &[]), Err(ProofError::Root));
     assert_eq!(tree.check_extends(&TreeHead { root: tree.root, size: 0 }, &[]), Err(ProofError::Root));
     assert_eq!(tree.check_extends(&tree, &[tree.root]), Err(ProofError::Length));
+    let nothing = TreeHead { root: tree.root, size: 0 };
+    assert_eq!(nothing.check_extends(&TreeHead::empty(), &[]), Err(ProofError::Root));
 }
 
 proptest! {
