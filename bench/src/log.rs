@@ -75,7 +75,7 @@ impl Log {
     }
 
     fn batch(&mut self, count: u64) -> Result<Vec<Object>> {
-        let from = self.edge.head().size;
+        let from = self.edge.size();
         Ok(self.edge.append(&(from..from + count).map(leaf).collect::<Vec<_>>())?)
     }
 

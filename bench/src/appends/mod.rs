@@ -9,15 +9,17 @@ mod postgres;
 mod store;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gantral_core::digest::Digest;
+use tokio::task::JoinSet;
 
 use self::cluster::Binaries;
 use self::postgres::Postgres;
 use self::store::{Ledger, Measured};
-use crate::meter::{Disk, Window};
+use crate::meter::{Disk, Meter, Window};
 use crate::raw::ARTIFACT_BYTES;
 use crate::{median, print, raw};
 
@@ -138,6 +140,42 @@ fn line<'a>(name: &str, windows: impl Iterator<Item = &'a Window> + Clone) -> St
         text += &format!(", {appends:.1} appends a flush");
     }
     text
+}
+
+/// One instance to append to, and what it is appended through.
+trait Chain: Send + Sized + 'static {
+    /// A store, or a session of one.
+    type Ledger: Send + 'static;
+
+    /// Appends one artifact.
+    fn step(&mut self, ledger: &Self::Ledger) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Lets a writer append through each ledger to its own share of the chains, until the meter says otherwise; each then
+/// gives its share back.
+fn spawn_writers<C: Chain>(
+    chains: Vec<C>,
+    writers: usize,
+    ledgers: impl IntoIterator<Item = C::Ledger>,
+    meter: &Arc<Meter>,
+) -> JoinSet<Result<Vec<C>>> {
+    let mut tasks = JoinSet::new();
+    for (mut own, ledger) in shares(chains, writers).into_iter().zip(ledgers) {
+        let meter = Arc::clone(meter);
+        tasks.spawn(async move {
+            let count = own.len();
+            let mut turns = 0..;
+            while meter.goes_on()
+                && let Some(turn) = turns.next()
+            {
+                let chain = own.get_mut(visited(turn, count)).context("a stride stays inside")?;
+                chain.step(&ledger).await?;
+                meter.appended();
+            }
+            Ok(own)
+        });
+    }
+    tasks
 }
 
 /// Splits what is appended to among the writers, as evenly as it goes.

@@ -7,12 +7,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
-use tokio::task::JoinSet;
+use anyhow::{Result, ensure};
 use tokio_postgres::{Client, Statement};
 
 use super::cluster::{Binaries, Cluster};
-use super::{ARTIFACT_BYTES, hash, id, shares, state, visited};
+use super::{ARTIFACT_BYTES, hash, id, spawn_writers, state};
 use crate::meter::{Disk, Meter, Window};
 
 /// The most connections; with more callers they are shared.
@@ -100,23 +99,8 @@ impl Postgres {
     /// Measures `writers` callers, each with its own share of the instances.
     pub async fn measure(&mut self, writers: usize, disk: Option<&Disk>) -> Result<Window> {
         let meter = Arc::new(Meter::default());
-        let mut tasks = JoinSet::new();
-        let shares = shares(std::mem::take(&mut self.chains), writers);
-        for (mut own, session) in shares.into_iter().zip(self.sessions.iter().cycle()) {
-            let (session, meter) = (Arc::clone(session), Arc::clone(&meter));
-            tasks.spawn(async move {
-                let count = own.len();
-                let mut turns = 0..;
-                while meter.goes_on()
-                    && let Some(turn) = turns.next()
-                {
-                    let chain = own.get_mut(visited(turn, count)).context("a stride stays inside")?;
-                    chain.step(&session).await?;
-                    meter.appended();
-                }
-                anyhow::Ok(own)
-            });
-        }
+        let sessions = self.sessions.iter().cycle().cloned();
+        let tasks = spawn_writers(std::mem::take(&mut self.chains), writers, sessions, &meter);
         let window = meter.measure(disk).await?;
         for own in tasks.join_all().await {
             self.chains.extend(own?);
@@ -138,9 +122,10 @@ struct Chain {
     sequence: u64,
 }
 
-impl Chain {
-    /// Appends one artifact.
-    async fn step(&mut self, session: &Session) -> Result<()> {
+impl super::Chain for Chain {
+    type Ledger = Arc<Session>;
+
+    async fn step(&mut self, session: &Arc<Session>) -> Result<()> {
         let next = self.sequence + 1;
         let appended = session
             .client

@@ -13,7 +13,7 @@ use gantral_store::{
 };
 use tokio::task::JoinSet;
 
-use super::{ARTIFACT_BYTES, hash, id, shares, state, visited};
+use super::{ARTIFACT_BYTES, Chain as _, hash, id, shares, spawn_writers, state};
 use crate::meter::{Disk, Meter, Window};
 
 /// How many callers create the instances.
@@ -67,22 +67,8 @@ impl Ledger {
     pub async fn measure(&mut self, writers: usize, disk: Option<&Disk>) -> Result<Measured> {
         let meter = Arc::new(Meter::default());
         let counter = tokio::spawn(count_commits(self.store.subscribe(), Arc::clone(&meter)));
-        let mut tasks = JoinSet::new();
-        for mut own in shares(std::mem::take(&mut self.chains), writers) {
-            let (store, meter) = (self.store.clone(), Arc::clone(&meter));
-            tasks.spawn(async move {
-                let count = own.len();
-                let mut turns = 0..;
-                while meter.goes_on()
-                    && let Some(turn) = turns.next()
-                {
-                    let chain = own.get_mut(visited(turn, count)).context("a stride stays inside")?;
-                    chain.step(&store).await?;
-                    meter.appended();
-                }
-                anyhow::Ok(own)
-            });
-        }
+        let stores = std::iter::repeat(self.store.clone());
+        let tasks = spawn_writers(std::mem::take(&mut self.chains), writers, stores, &meter);
         let before = writer_nanos()?;
         let window = meter.measure(disk).await?;
         let writer_nanos = writer_nanos()? - before;
@@ -127,8 +113,11 @@ impl Chain {
         };
         Ok(Self { append })
     }
+}
 
-    /// Appends one artifact.
+impl super::Chain for Chain {
+    type Ledger = Store;
+
     async fn step(&mut self, store: &Store) -> Result<()> {
         let sequence = self.append.expected.map_or(0, |head| head.sequence + 1);
         let head = Head { sequence, hash: Digest::from_bytes(hash(sequence)) };

@@ -62,7 +62,12 @@ impl Edge {
         if edge.head() == *tree { Ok(edge) } else { Err(LogError::Root) }
     }
 
-    /// Returns the tree whose edge this is.
+    /// Returns how many leaves the tree has.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns the tree whose edge this is; joins the hashes of the edge anew.
     pub fn head(&self) -> TreeHead {
         // Complete trees from the largest to the smallest, as the leaves stand in them; the root joins them from the right.
         let perfect = self.levels.iter().rev().flat_map(|hashes| perfect_roots(hashes));

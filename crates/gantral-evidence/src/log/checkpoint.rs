@@ -4,6 +4,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -71,9 +72,19 @@ pub fn parse_hash(text: &str) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.try_into().ok()?))
 }
 
+/// Reads the hashes of a proof as C2SP writes them, one a line.
+pub fn parse_hashes<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Digest>> {
+    lines.map(parse_hash).collect()
+}
+
 /// Writes a hash as C2SP does.
 pub fn encode_hash(hash: &Digest) -> String {
     STANDARD.encode(hash.as_bytes())
+}
+
+/// Writes the hashes of a proof as C2SP does, each with its newline.
+pub fn encode_hashes(hashes: &[Digest]) -> String {
+    hashes.iter().map(|hash| encode_hash(hash) + "\n").collect()
 }
 
 #[cfg(test)]

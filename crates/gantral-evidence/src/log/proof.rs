@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantral_core::digest::Digest;
 
-use super::checkpoint::{encode_hash, parse_hash, parse_size};
+use super::checkpoint::{encode_hashes, parse_hashes, parse_size};
 use super::leaf::Leaf;
 use super::note::NOTE_BYTES_MAX;
 use super::tree::{PROOF_HASHES_MAX, ProofError, TreeHead, check_inclusion};
@@ -76,8 +76,7 @@ impl LogProof {
         }
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(parse_size);
         let index = index.ok_or(ProofFormatError::Index)?;
-        let hashes: Vec<Digest> =
-            lines.map(|line| parse_hash(line).ok_or(ProofFormatError::Hash)).collect::<Result<_, _>>()?;
+        let hashes = parse_hashes(lines).ok_or(ProofFormatError::Hash)?;
         if hashes.len() > PROOF_HASHES_MAX {
             return Err(ProofFormatError::Limit);
         }
@@ -86,7 +85,7 @@ impl LogProof {
 
     /// Returns the text. Equal proofs give equal bytes.
     pub fn encode(&self) -> String {
-        let hashes: String = self.hashes.iter().map(|hash| encode_hash(hash) + "\n").collect();
+        let hashes = encode_hashes(&self.hashes);
         format!("{HEADER}\nindex {}\n{hashes}\n{}", self.index, self.checkpoint)
     }
 

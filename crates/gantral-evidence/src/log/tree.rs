@@ -57,26 +57,15 @@ pub fn root_from_inclusion(
     if index >= size || size > SIZE_MAX {
         return Err(ProofError::Range);
     }
-    let (mut at, mut last, mut root) = (index, size - 1, *leaf);
+    let (mut walk, mut root) = (Walk { at: index, last: size - 1 }, *leaf);
     for sibling in proof {
-        if last == 0 {
-            return Err(ProofError::Length);
-        }
-        if at & 1 == 1 || at == last {
-            root = node_hash(sibling, &root);
-            // A leaf at the right edge has no sibling on the levels where the tree is cut.
-            let levels = at.trailing_zeros();
-            if at != 0 && at & 1 == 0 {
-                at >>= levels;
-                last >>= levels;
-            }
-        } else {
-            root = node_hash(&root, sibling);
-        }
-        at >>= 1;
-        last >>= 1;
+        root = match walk.step()? {
+            Side::Left => node_hash(sibling, &root),
+            Side::Right => node_hash(&root, sibling),
+        };
     }
-    if last == 0 { Ok(root) } else { Err(ProofError::Length) }
+    walk.end()?;
+    Ok(root)
 }
 
 /// Checks that the leaf at `index` is in the tree with this root.
@@ -127,31 +116,52 @@ impl TreeHead {
             (*first, rest)
         };
         let levels = (old.size - 1).trailing_ones();
-        let (mut at, mut last) = ((old.size - 1) >> levels, (self.size - 1) >> levels);
+        let mut walk = Walk { at: (old.size - 1) >> levels, last: (self.size - 1) >> levels };
         let (mut old_root, mut new_root) = (first, first);
         for hash in rest {
-            if last == 0 {
-                return Err(ProofError::Length);
-            }
-            if at & 1 == 1 || at == last {
-                old_root = node_hash(hash, &old_root);
-                new_root = node_hash(hash, &new_root);
-                if at & 1 == 0 && at != 0 {
-                    let levels = at.trailing_zeros();
-                    at >>= levels;
-                    last >>= levels;
+            match walk.step()? {
+                Side::Left => {
+                    old_root = node_hash(hash, &old_root);
+                    new_root = node_hash(hash, &new_root);
                 }
-            } else {
-                new_root = node_hash(&new_root, hash);
+                Side::Right => new_root = node_hash(&new_root, hash),
             }
-            at >>= 1;
-            last >>= 1;
         }
-        match (last == 0, old_root == old.root && new_root == self.root) {
-            (true, true) => Ok(()),
-            (true, false) => Err(ProofError::Root),
-            (false, _) => Err(ProofError::Length),
+        walk.end()?;
+        if old_root == old.root && new_root == self.root { Ok(()) } else { Err(ProofError::Root) }
+    }
+}
+
+/// On which side of the way up the next hash of a proof stands.
+enum Side {
+    Left,
+    Right,
+}
+
+/// The way from a place up to the root, level by level.
+struct Walk {
+    at: u64,
+    /// The last place of the level.
+    last: u64,
+}
+
+impl Walk {
+    /// Goes up by one hash.
+    fn step(&mut self) -> Result<Side, ProofError> {
+        if self.last == 0 {
+            return Err(ProofError::Length);
         }
+        let side = if self.at & 1 == 1 || self.at == self.last { Side::Left } else { Side::Right };
+        // At the right edge there is no sibling on the levels where the tree is cut.
+        let levels = if matches!(side, Side::Left) { self.at.trailing_zeros() } else { 0 };
+        self.at >>= levels + 1;
+        self.last >>= levels + 1;
+        Ok(side)
+    }
+
+    /// Says whether the root is reached.
+    const fn end(&self) -> Result<(), ProofError> {
+        if self.last == 0 { Ok(()) } else { Err(ProofError::Length) }
     }
 }
 

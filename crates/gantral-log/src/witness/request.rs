@@ -3,7 +3,7 @@
 //! Source: C2SP `tlog-witness`, `add-checkpoint`.
 
 use gantral_core::digest::Digest;
-use gantral_evidence::log::checkpoint::{CheckpointError, encode_hash, parse_hash, parse_size};
+use gantral_evidence::log::checkpoint::{CheckpointError, encode_hashes, parse_hashes, parse_size};
 use gantral_evidence::log::note::{NOTE_BYTES_MAX, NoteError};
 use gantral_evidence::log::tree::PROOF_HASHES_MAX;
 
@@ -55,8 +55,7 @@ impl Request {
         let mut lines = head.split('\n');
         let old_size = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(parse_size);
         let old_size = old_size.ok_or(RequestError::OldSize)?;
-        let proof: Vec<Digest> =
-            lines.map(|line| parse_hash(line).ok_or(RequestError::Hash)).collect::<Result<_, _>>()?;
+        let proof = parse_hashes(lines).ok_or(RequestError::Hash)?;
         if proof.len() > PROOF_HASHES_MAX {
             return Err(RequestError::Limit);
         }
@@ -65,7 +64,7 @@ impl Request {
 
     /// Returns the text that is sent.
     pub fn encode(&self) -> String {
-        let proof: String = self.proof.iter().map(|hash| encode_hash(hash) + "\n").collect();
+        let proof = encode_hashes(&self.proof);
         format!("old {}\n{proof}\n{}", self.old_size, self.checkpoint)
     }
 }

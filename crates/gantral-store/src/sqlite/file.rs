@@ -72,11 +72,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Opens the one connection that writes, and brings the schema up to date.
 pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connection, OpenError> {
-    let fail =
-        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    let fail = |error| not_opened(path, &error);
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
     recognise(&connection, path)?;
     // `secure_delete` overwrites what an erasure frees.
     connection
@@ -103,11 +100,8 @@ pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connect
 
 /// Opens a connection that only reads.
 pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
-    let fail =
-        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    let fail = |error| not_opened(path, &error);
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
     connection
         .execute_batch(&format!("PRAGMA cache_size=-{READER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"))
         .map_err(fail)?;
@@ -117,15 +111,23 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens the connection that copies the write-ahead log into the file.
 pub(super) fn checkpointer(path: &Path) -> Result<Connection, OpenError> {
-    let fail =
-        |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    let fail = |error| not_opened(path, &error);
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
     connection
         .execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;")
         .map_err(fail)?;
     Ok(connection)
+}
+
+/// Opens a connection that one thread uses at a time.
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    Ok(connection)
+}
+
+fn not_opened(path: &Path, error: &rusqlite::Error) -> OpenError {
+    OpenError::Database { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// Keeps statements, and one plan for each: without the guarantee, SQLite plans some anew for every parameter.

@@ -1,18 +1,17 @@
 //! `gantral serve` as a service manager starts it: one file, a certificate, callers of a provider, a signal to end.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantral_engine::{LocalSigner, Signer as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Killed, Ran, gantral, repository, run, wait_until};
+use crate::support::{Killed, Ran, gantral, repository, run, start, wait_until};
 
 /// A provider of identities, a configuration that believes it, and a certificate.
 struct Site {
@@ -70,19 +69,9 @@ impl Site {
 
     /// Starts the server; returns it with its URL.
     fn serve(&self) -> (Killed, String) {
-        let log = std::fs::File::options().create(true).append(true).open(self.path("server.log")).unwrap();
-        let mut child = gantral(self.folder.path())
-            .args(["serve", "--json", "--config", "gantral.toml"])
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let server = Killed::of(child);
-        let log = || std::fs::read_to_string(self.path("server.log")).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no server: {}", log()));
-        (server, said["url"].as_str().unwrap().to_owned())
+        let mut command = gantral(self.folder.path());
+        command.args(["serve", "--json", "--config", "gantral.toml"]);
+        start(command, &self.path("server.log"))
     }
 
     /// Runs a command as a client of the provider.

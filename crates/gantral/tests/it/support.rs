@@ -71,14 +71,22 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Ran {
     Ran::of(gantral(folder).args(arguments).output().unwrap())
 }
 
+/// Starts a server whose log is appended to `log`; returns it with the URL that it says.
+pub fn start(mut command: Command, log: &Path) -> (Killed, String) {
+    let file = std::fs::File::options().create(true).append(true).open(log).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let server = Killed(child);
+    let said: Value = serde_json::from_str(&line)
+        .unwrap_or_else(|_| panic!("the server does not start: {}", std::fs::read_to_string(log).unwrap()));
+    (server, said["url"].as_str().unwrap().to_owned())
+}
+
 /// A process that dies with the test.
 pub struct Killed(Child);
 
 impl Killed {
-    pub const fn of(child: Child) -> Self {
-        Self(child)
-    }
-
     /// Asks it to end, as a service manager does, and returns its exit status.
     pub fn stop(&mut self) -> Option<i32> {
         let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
@@ -146,20 +154,11 @@ impl World {
     /// Starts the server on the address that it had before.
     pub fn start_server(&mut self) {
         let listen = self.url.trim_start_matches("http://").to_owned();
-        let log = std::fs::File::options().create(true).append(true).open(self.path("server.log")).unwrap();
-        let mut child = gantral(self.folder.path())
-            .args(["dev", "--json", "--listen", &listen])
-            .env("GANTRAL_LOG", "info")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.server = Some(Killed(child));
-        let said: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("the server does not start: {}", self.text("server.log")));
-        self.url = said["url"].as_str().unwrap().to_owned();
+        let mut command = gantral(self.folder.path());
+        command.args(["dev", "--json", "--listen", &listen]).env("GANTRAL_LOG", "info");
+        let (server, url) = start(command, &self.path("server.log"));
+        self.server = Some(server);
+        self.url = url;
     }
 
     /// Kills the server.
