@@ -225,6 +225,11 @@ pub fn instance_tag(tenant: &TenantId, instance: &InstanceId) -> Digest {
     Hasher::new("gantral/instance/v1").text(tenant.as_str()).bytes(instance.as_bytes()).finish()
 }
 
+/// Returns `SHA-256("gantral/governance/v1" 00 tenant 00)`: names a tenant's governance chain without naming the tenant.
+pub fn governance_tag(tenant: &TenantId) -> Digest {
+    Hasher::new("gantral/governance/v1").text(tenant.as_str()).finish()
+}
+
 /// A salted commitment to one human's issuer and subject, equal for the same human within one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub Digest);
