@@ -61,6 +61,7 @@ const TABLE: &[Row] = &[
             "gantral-edge",
         ],
     },
+    Row { name: "gantral-vectors", floor: DEV, arrows: &["gantral-core", "gantral-evidence"] },
     Row {
         name: "gantral-testkit",
         floor: DEV,
@@ -94,7 +95,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// What tests of any crate may use, whatever its floor.
-const TESTKIT: &str = "gantral-testkit";
+const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 
 /// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
 const OWNERS: &[(&str, &[&str])] = &[
@@ -134,7 +135,7 @@ fn check_package(package: &Package, from: &Row) -> Vec<Finding> {
     for dependency in &package.dependencies {
         let Some(to) = row(&dependency.name) else { continue };
         let allowed = match dependency.kind {
-            Kind::Dev => to.name == TESTKIT || to.floor <= from.floor,
+            Kind::Dev => TEST_CRATES.contains(&to.name) || to.floor <= from.floor,
             Kind::Normal | Kind::Build => allows(from.arrows, to.name, &dependency.features),
         };
         if !allowed {
@@ -216,9 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn testkit_is_for_tests_only() {
-        assert!(uses("gantral-store", TESTKIT, Kind::Dev, &[]).is_empty());
-        assert_eq!(uses("gantral-store", TESTKIT, Kind::Normal, &[]).len(), 1);
+    fn crates_for_tests_are_for_tests_only() {
+        for name in TEST_CRATES {
+            assert!(uses("gantral-store", name, Kind::Dev, &[]).is_empty());
+            assert_eq!(uses("gantral-store", name, Kind::Normal, &[]).len(), 1);
+        }
     }
 
     #[test]
