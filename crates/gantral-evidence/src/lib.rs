@@ -11,6 +11,7 @@ pub mod container;
 pub mod disclosure;
 pub mod dsse;
 mod fields;
+pub mod governance;
 pub mod keys;
 pub mod log;
 pub mod report;

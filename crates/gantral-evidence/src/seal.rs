@@ -12,6 +12,7 @@ use gantral_core::event::{Event, Launch};
 use gantral_core::json::{ARTIFACT_BYTES_MAX, ARTIFACT_INTEGER_MAX};
 
 use crate::dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE, pae};
+use crate::governance::{Detail, GovernanceStatement};
 use crate::keys::KeyId;
 use crate::statement::{ISSUER_BYTES_MAX, LIST_MAX, Statement, artifact_hash};
 
@@ -60,7 +61,36 @@ impl Unsigned {
     /// What a verifier would refuse; the same for the same statement.
     pub fn of(statement: &Statement) -> Result<Self, SealError> {
         check(statement)?;
-        let payload = statement.encode();
+        Self::of_payload(statement.encode())
+    }
+
+    /// Fixes the bytes of a governance statement.
+    ///
+    /// # Errors
+    /// What a verifier would refuse; the same for the same statement.
+    pub fn of_governance(statement: &GovernanceStatement) -> Result<Self, SealError> {
+        integer("sequence", statement.sequence)?;
+        integer("size", statement.anchor.map_or(0, |anchor| anchor.size))?;
+        if let Some(issuer) = &statement.actor.issuer {
+            text("issuer", issuer)?;
+        }
+        match &statement.detail {
+            Detail::KeyCompromised { from_index, .. } => integer("from_index", *from_index)?,
+            Detail::Frozen { epoch, .. } | Detail::Lifted { epoch, .. } => integer("epoch", *epoch)?,
+            Detail::Delegated { roles, .. } => list("roles", roles.len())?,
+            Detail::KeyAdded { .. }
+            | Detail::KeyRetired { .. }
+            | Detail::PolicyActivated { .. }
+            | Detail::ModeChanged { .. }
+            | Detail::DelegationRevoked { .. }
+            | Detail::Enrolled { .. }
+            | Detail::EnrolmentRevoked { .. }
+            | Detail::Erased { .. } => {}
+        }
+        Self::of_payload(statement.encode())
+    }
+
+    fn of_payload(payload: Vec<u8>) -> Result<Self, SealError> {
         if payload.len() > ARTIFACT_BYTES_MAX {
             return Err(SealError::TooLarge);
         }

@@ -4,8 +4,9 @@
 //! tail and a hidden instance. Source: `spec/log.md` §1.
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::instance_tag;
+use gantral_core::ids::{governance_tag, instance_tag};
 
+use crate::governance::GovernanceStatement;
 use crate::keys::KeyId;
 use crate::statement::Statement;
 
@@ -75,6 +76,18 @@ impl Leaf {
             sequence: statement.sequence,
             terminal: statement.state.is_final(),
             tag: instance_tag(&statement.identity.tenant, &statement.identity.instance),
+            hash,
+            issuer: issuer.short(),
+        }
+    }
+
+    /// Returns the leaf that follows from a governance artifact, which never ends its chain (`spec/governance.md` G9).
+    pub fn of_governance(statement: &GovernanceStatement, hash: Digest, issuer: KeyId) -> Self {
+        Self {
+            kind: LeafKind::Governance,
+            sequence: statement.sequence,
+            terminal: false,
+            tag: governance_tag(&statement.tenant),
             hash,
             issuer: issuer.short(),
         }

@@ -58,13 +58,38 @@ impl Scalar for Issuer {
 }
 
 pub(super) fn statement(payload: &[u8]) -> Result<Decoded, StatementError> {
+    let read = |predicate: &Fields<'_>, subject: &Value| {
+        let statement = read_predicate(predicate)?;
+        check_repeated(&statement, predicate, subject)?;
+        Ok(statement)
+    };
+    let Extended { statement, extensions } = read_extended(payload, PREDICATE_TYPE, &PREDICATE, read)?;
+    Ok(Decoded { statement, extensions })
+}
+
+/// What was read of a payload, with the names of the extensions that were ignored.
+pub(crate) struct Extended<T> {
+    pub(crate) statement: T,
+    pub(crate) extensions: Vec<String>,
+}
+
+/// Reads what every statement of ours begins with: canonical form, versions, the closed members, and extensions. What the
+/// predicate and the subject say is read by the caller.
+pub(crate) fn read_extended<T>(
+    payload: &[u8],
+    predicate_type: &'static str,
+    members: &[&'static str],
+    read: impl FnOnce(&Fields<'_>, &Value) -> Result<T, StatementError>,
+) -> Result<Extended<T>, StatementError> {
     let value = match json::parse_canonical(payload, &Profile::ARTIFACT) {
         Ok(value) => value,
-        Err(error) => return Err(unreadable(payload, error)),
+        Err(error) => return Err(unreadable(payload, predicate_type, error)),
     };
-    check_versions(&value)?;
+    check_versions(&value, predicate_type)?;
     let outer = Fields::open(&value, "statement", STATEMENT.into_iter())?;
-    let predicate = Fields::open(outer.value("predicate")?, "predicate", PREDICATE.into_iter())?;
+    let predicate = Fields::open(outer.value("predicate")?, "predicate", members.iter().copied())?;
+    // Read for its type only: `check_versions` has compared it, if it is a text.
+    let _: String = predicate.get("artifact_version")?;
     let critical: Vec<String> = predicate.scalars("crit", EXTENSIONS_MAX)?;
     if let Some(name) = critical.into_iter().next() {
         return Err(StatementError::Critical(name));
@@ -72,24 +97,24 @@ pub(super) fn statement(payload: &[u8]) -> Result<Decoded, StatementError> {
     let ext = predicate.value("ext")?;
     let extensions = ext.as_object().filter(|members| members.len() <= EXTENSIONS_MAX);
     let extensions = extensions.ok_or_else(|| predicate.invalid("ext", ext, "an object within its limit"))?;
-    let statement = read_predicate(&predicate)?;
-    check_repeated(&statement, &predicate, outer.value("subject")?)?;
-    Ok(Decoded { statement, extensions: extensions.names().map(String::from).collect() })
+    let statement = read(&predicate, outer.value("subject")?)?;
+    Ok(Extended { statement, extensions: extensions.names().map(String::from).collect() })
 }
 
 /// A later version may allow what this profile refuses; whoever reads on must not call that a contradiction.
-fn unreadable(payload: &[u8], error: ParseError) -> StatementError {
-    let later = json::parse(payload, &Profile::DOCUMENT).ok().and_then(|value| check_versions(&value).err());
+fn unreadable(payload: &[u8], predicate_type: &'static str, error: ParseError) -> StatementError {
+    let later = json::parse(payload, &Profile::DOCUMENT).ok();
+    let later = later.and_then(|value| check_versions(&value, predicate_type).err());
     later.unwrap_or(StatementError::Json(error))
 }
 
 /// Refuses versions and types that are there and are not ours; that they are there is checked later.
-fn check_versions(value: &Value) -> Result<(), StatementError> {
+fn check_versions(value: &Value, predicate_type: &'static str) -> Result<(), StatementError> {
     let version = value.get("predicate").and_then(|predicate| predicate.get("artifact_version"));
     for (member, found, known) in [
         ("artifact_version", version, ARTIFACT_VERSION),
         ("_type", value.get("_type"), STATEMENT_TYPE),
-        ("predicateType", value.get("predicateType"), PREDICATE_TYPE),
+        ("predicateType", value.get("predicateType"), predicate_type),
     ] {
         if let Some(found) = found.and_then(Value::as_str).filter(|found| *found != known) {
             let shown = |c: char| if c.is_ascii_graphic() { c } else { '\u{fffd}' };
@@ -101,8 +126,6 @@ fn check_versions(value: &Value) -> Result<(), StatementError> {
 }
 
 fn read_predicate(fields: &Fields<'_>) -> Result<Statement, StatementError> {
-    // Read for its type only: `check_versions` has compared it, if it is a text.
-    let _: String = fields.get("artifact_version")?;
     let event = detail::read(fields.get("event")?, fields.value("detail")?)?;
     Ok(Statement {
         artifact_id: fields.get("artifact_id")?,
@@ -119,22 +142,24 @@ fn read_predicate(fields: &Fields<'_>) -> Result<Statement, StatementError> {
         state: fields.get("authority_state")?,
         entry: Entry {
             event,
-            actor: actor(fields.value("actor")?)?,
+            actor: read_actor(fields.value("actor")?)?,
             attempt: fields.get("attempt")?,
             mode: fields.get("mode")?,
             at: fields.get("issued_at")?,
         },
-        anchor: fields.opt_with("anchor", anchor)?,
+        anchor: fields.opt_with("anchor", read_anchor)?,
         blind: *fields.get::<Digest>("blind")?.as_bytes(),
     })
 }
 
-fn anchor(value: &Value) -> Result<TreeHead, FieldError> {
+/// Reads an anchor.
+pub(crate) fn read_anchor(value: &Value) -> Result<TreeHead, FieldError> {
     let fields = Fields::open(value, "anchor", ["root", "size"].into_iter())?;
     Ok(TreeHead { size: fields.get("size")?, root: fields.get("root")? })
 }
 
-fn actor(value: &Value) -> Result<Actor, FieldError> {
+/// Reads an actor.
+pub(crate) fn read_actor(value: &Value) -> Result<Actor, FieldError> {
     let fields = Fields::open(value, "actor", ["id", "issuer", "kind", "role"].into_iter())?;
     Ok(Actor {
         id: fields.get("id")?,
@@ -165,17 +190,22 @@ fn check_repeated(
     if predicate.get::<Digest>("instance_tag")? != tag {
         return Err(StatementError::Disagrees("instance_tag"));
     }
-    let Some([entry]) = subject.as_array() else {
-        return Err(FieldError::NotAnObject { of: "subject" }.into());
-    };
-    let entry = Fields::open(entry, "subject", ["digest", "name"].into_iter())?;
-    let digest = Fields::open(entry.value("digest")?, "digest", ["sha256"].into_iter())?;
-    let name: String = entry.get("name")?;
+    let (name, digest) = read_subject(subject)?;
     let instance = name.strip_prefix(SUBJECT_PREFIX).unwrap_or_default();
     let is_instance = InstanceId::parse(instance) == Ok(identity.instance);
-    if is_instance && digest.get::<Digest>("sha256")? == identity.workflow.digest {
+    if is_instance && digest == identity.workflow.digest {
         Ok(())
     } else {
         Err(StatementError::Disagrees("subject"))
     }
+}
+
+/// Reads the one subject of a statement: its name and its digest.
+pub(crate) fn read_subject(subject: &Value) -> Result<(String, Digest), FieldError> {
+    let Some([entry]) = subject.as_array() else {
+        return Err(FieldError::NotAnObject { of: "subject" });
+    };
+    let entry = Fields::open(entry, "subject", ["digest", "name"].into_iter())?;
+    let digest = Fields::open(entry.value("digest")?, "digest", ["sha256"].into_iter())?;
+    Ok((entry.get("name")?, digest.get("sha256")?))
 }

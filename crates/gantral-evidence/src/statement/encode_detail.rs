@@ -1,6 +1,5 @@
 //! Writing the detail of each event. The members are those of the matrix.
 
-use gantral_core::digest::Digest;
 use gantral_core::event::{
     Allowed, Asked, AttemptEnded, Ballot, Consumed, Created, Ended, Event, Executor, GateMoved, GrantTerms,
     GuardRecord, HumanRequired, Launch, Outcome, Parent, PolicyRecord, Reconciled, Rejected, Requester,
@@ -10,7 +9,7 @@ use gantral_core::json::ObjectWriter;
 use gantral_core::rule::{EscalationStep, Rule};
 use gantral_core::state::Cause;
 
-use super::encode::uuid;
+use super::encode::{opt_digest, uuid};
 
 type Out<'a, 'b> = &'a mut ObjectWriter<'b>;
 
@@ -40,10 +39,6 @@ pub(super) fn detail(out: Out<'_, '_>, event: &Event) {
         Event::Reconciled(detail) => reconciled(out, detail),
         Event::Completed(detail) | Event::Terminated(detail) => ended(out, detail),
     }
-}
-
-fn opt_digest(out: Out<'_, '_>, name: &'static str, digest: Option<&Digest>) {
-    out.opt_hex(name, digest.map(|digest| digest.as_bytes().as_slice()));
 }
 
 fn opt_cause(out: Out<'_, '_>, cause: Option<Cause>) {

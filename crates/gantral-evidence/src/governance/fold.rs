@@ -1,0 +1,180 @@
+//! What is in force at one place of a governance chain: the fold that the engine checks itself against, and the verifier
+//! everybody. Source: `spec/governance.md` §3 and §5.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{PersonId, Role, TeamId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::state::Mode;
+use gantral_core::time::UnixMillis;
+
+use super::event::{Detail, Scope};
+use crate::keys::KeyId;
+use crate::trust::KeyRole;
+
+/// A rule of the chain that an event breaks (G6, G7). Whoever sealed it is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GovernanceFault {
+    /// Not the epoch after the one in force.
+    #[error("the epoch does not follow the one before")]
+    Epoch,
+    /// Frozen twice, or lifted without a freeze.
+    #[error("what is frozen is not frozen again, and only that is lifted")]
+    Freeze,
+    /// Another policy was in force for this scope.
+    #[error("another policy was in force for this scope before")]
+    Previous,
+    /// Added twice, or never added.
+    #[error("a key is added once, and only then retired or compromised")]
+    Key,
+    /// Ends before it begins.
+    #[error("a delegation begins before it ends")]
+    Window,
+    /// Revokes what is not there.
+    #[error("only what is in force is revoked")]
+    Revoked,
+}
+
+/// A delegation that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// Whose authority it is.
+    pub from: PersonId,
+    /// Who may use it.
+    pub to: PersonId,
+    /// Under which roles.
+    pub roles: Vec<Role>,
+    /// From when.
+    pub not_before: UnixMillis,
+    /// Until when, exclusive.
+    pub not_after: UnixMillis,
+}
+
+/// What the chain says is in force, after some of its artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InForce {
+    epoch: u64,
+    frozen: BTreeSet<Scope>,
+    policies: BTreeMap<Scope, PolicyVersionId>,
+    modes: BTreeMap<Scope, Mode>,
+    keys: BTreeMap<KeyId, KeyRole>,
+    delegations: BTreeMap<Digest, Delegation>,
+    enrolments: BTreeMap<Digest, PersonId>,
+    erased: BTreeSet<Digest>,
+}
+
+impl InForce {
+    /// Applies the next event, whose artifact has this hash. A broken rule changes nothing.
+    ///
+    /// # Errors
+    /// The rule that the event breaks.
+    pub fn apply(&mut self, detail: &Detail, hash: Digest) -> Result<(), GovernanceFault> {
+        match detail {
+            Detail::KeyAdded { key, role } => {
+                require(!self.keys.contains_key(&key.id()), GovernanceFault::Key)?;
+                self.keys.insert(key.id(), *role);
+            }
+            Detail::KeyRetired { key } | Detail::KeyCompromised { key, .. } => {
+                require(self.keys.contains_key(key), GovernanceFault::Key)?;
+            }
+            Detail::PolicyActivated { scope, version, previous } => {
+                require(self.policies.get(scope) == previous.as_ref(), GovernanceFault::Previous)?;
+                self.policies.insert(scope.clone(), *version);
+            }
+            Detail::ModeChanged { scope, mode } => _ = self.modes.insert(scope.clone(), *mode),
+            Detail::Frozen { scope, epoch } => {
+                self.follows(*epoch)?;
+                require(!self.frozen.contains(scope), GovernanceFault::Freeze)?;
+                self.frozen.insert(scope.clone());
+                self.epoch = *epoch;
+            }
+            Detail::Lifted { scope, epoch } => {
+                self.follows(*epoch)?;
+                require(self.frozen.remove(scope), GovernanceFault::Freeze)?;
+                self.epoch = *epoch;
+            }
+            Detail::Delegated { from, to, roles, not_before, not_after } => {
+                require(not_before < not_after, GovernanceFault::Window)?;
+                let (roles, not_before, not_after) = (roles.clone(), *not_before, *not_after);
+                let delegation = Delegation { from: *from, to: *to, roles, not_before, not_after };
+                self.delegations.insert(hash, delegation);
+            }
+            Detail::DelegationRevoked { delegation } => {
+                require(self.delegations.remove(delegation).is_some(), GovernanceFault::Revoked)?;
+            }
+            Detail::Enrolled { person, entry } => _ = self.enrolments.insert(*entry, *person),
+            Detail::EnrolmentRevoked { entry } => {
+                require(self.enrolments.remove(entry).is_some(), GovernanceFault::Revoked)?;
+            }
+            Detail::Erased { commitment, .. } => _ = self.erased.insert(*commitment),
+        }
+        Ok(())
+    }
+
+    fn follows(&self, epoch: u64) -> Result<(), GovernanceFault> {
+        require(Some(epoch) == self.epoch.checked_add(1), GovernanceFault::Epoch)
+    }
+
+    /// Returns how often something was frozen or lifted.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Tells whether a scope itself is frozen, whatever stands above it.
+    pub fn is_frozen(&self, scope: &Scope) -> bool {
+        self.frozen.contains(scope)
+    }
+
+    /// Tells whether a workflow is frozen, by itself, by its team or by its tenant.
+    pub fn freezes(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> bool {
+        scopes(workflow, team).any(|scope| self.frozen.contains(&scope))
+    }
+
+    /// Returns the policy that is in force for exactly this scope.
+    pub fn policy_of(&self, scope: &Scope) -> Option<PolicyVersionId> {
+        self.policies.get(scope).copied()
+    }
+
+    /// Returns the policy that is in force for a workflow: that of the narrowest scope that has one (G3).
+    pub fn policy(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> Option<PolicyVersionId> {
+        scopes(workflow, team).find_map(|scope| self.policies.get(&scope).copied())
+    }
+
+    /// Returns the mode of a workflow: that of the narrowest scope that has one, else `ENFORCE`.
+    pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> Mode {
+        scopes(workflow, team).find_map(|scope| self.modes.get(&scope).copied()).unwrap_or(Mode::Enforce)
+    }
+
+    /// Tells whether a scope of some team decides anything, so that the team of a workflow matters (G12).
+    pub fn depends_on_team(&self) -> bool {
+        let team = |scope: &Scope| matches!(scope, Scope::Team(_));
+        self.frozen.iter().chain(self.policies.keys()).chain(self.modes.keys()).any(team)
+    }
+
+    /// Returns a delegation by the hash of its artifact, unless it was revoked.
+    pub fn delegation(&self, hash: &Digest) -> Option<&Delegation> {
+        self.delegations.get(hash)
+    }
+
+    /// Returns whose enrolment an entry is, unless it was revoked.
+    pub fn enrolment(&self, entry: &Digest) -> Option<PersonId> {
+        self.enrolments.get(entry).copied()
+    }
+
+    /// Tells whether a commitment was erased by right.
+    pub fn was_erased(&self, commitment: &Digest) -> bool {
+        self.erased.contains(commitment)
+    }
+}
+
+/// Returns the scopes of a workflow, the narrowest first.
+fn scopes(workflow: &WorkflowId, team: Option<&TeamId>) -> impl Iterator<Item = Scope> {
+    let team = team.cloned().map(Scope::Team);
+    [Some(Scope::Workflow(workflow.clone())), team, Some(Scope::Tenant)].into_iter().flatten()
+}
+
+fn require(holds: bool, fault: GovernanceFault) -> Result<(), GovernanceFault> {
+    if holds { Ok(()) } else { Err(fault) }
+}
