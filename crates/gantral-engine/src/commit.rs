@@ -14,6 +14,7 @@ use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
 use gantral_evidence::seal::{Sealed, Unsigned};
 use gantral_evidence::statement::Statement;
+use gantral_keys::SigningContext;
 use gantral_store::{
     Append, AppendOutcome, Effect, Guard, Head, IdempotencyRow, InstanceIndex, InstanceRow, ModeCode,
     SealedArtifact,
@@ -25,7 +26,6 @@ use crate::engine::{Call, Engine, Held, RequestKey, state_code};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::loaded::{Loaded, since};
-use crate::signer::SigningContext;
 
 /// How long an idempotency key answers again.
 const KEY_LIFETIME: DurationMs = DurationMs::from_secs(24 * 3_600);
@@ -211,7 +211,7 @@ impl Engine {
         };
         let unsigned = Unsigned::of(&statement)?;
         let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
-        Ok(unsigned.signed(self.0.signer.public_key().id(), &signature))
+        Ok(unsigned.signed(signature.key_id, &signature.bytes))
     }
 
     #[expect(

@@ -11,6 +11,7 @@ use gantral_core::state::{ActorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::keys::PublicKey;
+use gantral_keys::Signer;
 use gantral_store::{IdempotencyScope, StateCode, Store};
 use tokio::sync::OwnedMutexGuard;
 
@@ -21,7 +22,6 @@ use crate::fresh::Fresh;
 use crate::loaded::{Loaded, Slots, chain, fold};
 use crate::policy_point::PolicyPoint;
 use crate::registry::Registry;
-use crate::signer::Signer;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
 pub(crate) const DECISIONS_MAX: usize = 3;

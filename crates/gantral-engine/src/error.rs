@@ -8,7 +8,7 @@ use gantral_evidence::seal::SealError;
 use gantral_store::StoreError;
 
 use crate::policy_input::InputError;
-use crate::signer::SignError;
+use gantral_keys::SignError;
 
 /// Why a command was not carried out. Unless a variant says otherwise nothing has moved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
-use gantral_engine::{Engine, EngineConfig, EngineError, LocalSigner, Signer};
+use gantral_engine::{Engine, EngineConfig, EngineError};
+use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
+use gantral_keys::{FileError, Signer, load_or_generate};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
 use serde::Deserialize;
@@ -73,14 +75,9 @@ pub enum SetupError {
         /// The tenant.
         tenant: String,
     },
-    /// A key file cannot be used.
-    #[error("`{path}` {why}", path = path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    /// A signing key cannot be used.
+    #[error(transparent)]
+    SigningKey(#[from] FileError),
     /// A token key file cannot be used.
     #[error(transparent)]
     TokenKey(#[from] KeyFileError),
@@ -145,7 +142,8 @@ impl Setup<'_> {
         self.check_tenants()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
-        let signer: Arc<dyn Signer> = Arc::new(local_signer(&self.data.join("issuer.pk8"))?);
+        let issuer = load_or_generate(KeyRole::Issuer, &self.data.join("issuer.pk8"))?;
+        let signer: Arc<dyn Signer> = Arc::new(issuer);
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
         let engine = Engine::new(store, signer, policy.clone(), EngineConfig::default())?;
@@ -191,43 +189,4 @@ fn private_folder(path: &Path) -> Result<(), SetupError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| SetupError::Read { path: path.to_owned(), source })
-}
-
-/// Reads the key that signs artifacts, or makes it when there is none. The file is readable by its owner alone.
-fn local_signer(path: &Path) -> Result<LocalSigner, SetupError> {
-    let wrong = |why: String| SetupError::Key { path: path.to_owned(), why };
-    match std::fs::read(path) {
-        Ok(bytes) => {
-            check_mode(path)?;
-            LocalSigner::from_pkcs8(&bytes).map_err(|error| wrong(format!("holds no key: {error}")))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let bytes = LocalSigner::generate().map_err(|error| wrong(error.to_string()))?;
-            write_private(path, &bytes).map_err(|error| wrong(format!("cannot be written: {error}")))?;
-            LocalSigner::from_pkcs8(&bytes).map_err(|error| wrong(error.to_string()))
-        }
-        Err(error) => Err(wrong(format!("cannot be read: {error}"))),
-    }
-}
-
-fn check_mode(path: &Path) -> Result<(), SetupError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata =
-        std::fs::metadata(path).map_err(|source| SetupError::Read { path: path.to_owned(), source })?;
-    if metadata.permissions().mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(SetupError::Key {
-        path: path.to_owned(),
-        why: "can be read by others: set its mode to 0600".to_owned(),
-    })
-}
-
-/// Writes a new file durably, with mode 0600; never over one that exists.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantral_engine::policy_point::BoxFuture;
-use gantral_engine::{LocalSigner, SignError, Signer, SigningContext};
 use gantral_evidence::keys::PublicKey;
+use gantral_keys::{BoxFuture, LocalSigner, SignError, Signature, Signer, SigningContext};
 
 /// Says which signatures fail, counted from 1. Clones are one plan.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +54,7 @@ impl Signer for FaultySigner {
         &'a self,
         context: SigningContext,
         message: &'a [u8],
-    ) -> BoxFuture<'a, Result<[u8; 64], SignError>> {
+    ) -> BoxFuture<'a, Result<Signature, SignError>> {
         if self.faults.fails() {
             return Box::pin(std::future::ready(Err(SignError::Unavailable)));
         }

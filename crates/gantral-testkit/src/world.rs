@@ -10,8 +10,10 @@ use gantral_core::ids::{ActorId, AttemptNo, InstanceId, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::workflow::Workflow;
 use gantral_engine::policy_point::PolicyPoint;
-use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, LocalSigner, RequestKey, Signer};
+use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, RequestKey};
+use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
+use gantral_keys::{LocalSigner, Signer};
 use gantral_policy::bundle::Bundle;
 use gantral_store::fault::FaultPlan;
 use gantral_store::{IdempotencyScope, Store};
@@ -118,7 +120,7 @@ impl World {
 
     /// Returns the signer of this world.
     pub fn signer(&self) -> LocalSigner {
-        LocalSigner::from_pkcs8(&self.key).expect("a generated key is a key")
+        LocalSigner::from_pkcs8(KeyRole::Issuer, &self.key).expect("a generated key is a key")
     }
 
     /// Returns the database file.

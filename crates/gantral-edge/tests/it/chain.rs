@@ -10,11 +10,11 @@ use gantral_core::ids::{ActorId, GrantId, InstanceId, TenantId};
 use gantral_core::state::{DecisionKind, State};
 use gantral_core::time::DurationMs;
 use gantral_edge::runner::{Mismatch, Pinned, RunnerEvent, Verified, verify};
-use gantral_engine::{LocalSigner, Signer as _, SigningContext};
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::statement::{Statement, artifact_hash};
 use gantral_evidence::trust::{KeyRole, Trust, TrustedKey};
+use gantral_keys::{LocalSigner, Signer as _, SigningContext};
 
 use crate::place::{Place, refund, runs, shell};
 
@@ -46,12 +46,12 @@ impl Case {
 
     /// Signs other statements with a key that is then pinned: whoever holds the key cannot break the rules either.
     async fn signed(&self, statements: Vec<Statement>) -> Self {
-        let signer = LocalSigner::from_pkcs8(&LocalSigner::generate().unwrap()).unwrap();
+        let signer = LocalSigner::from_pkcs8(KeyRole::Issuer, &LocalSigner::generate().unwrap()).unwrap();
         let mut chain = Vec::new();
         for statement in statements {
             let unsigned = Unsigned::of(&statement).unwrap();
             let signature = signer.sign(SigningContext::Artifact, &unsigned.message()).await.unwrap();
-            let sealed = unsigned.signed(signer.public_key().id(), &signature);
+            let sealed = unsigned.signed(signature.key_id, &signature.bytes);
             chain.push(Document::from_bytes(&sealed.envelope).unwrap());
         }
         let trust = Trust::new([TrustedKey::issuer(signer.public_key().clone())], None).unwrap();
@@ -274,7 +274,7 @@ async fn a_runner_with_another_key_launches_nothing() {
     std::fs::create_dir(&dir).unwrap();
     place.apply(&runs(&shell("touch launched"), "30s")).await;
     let id = place.create().await;
-    let other = LocalSigner::from_pkcs8(&LocalSigner::generate().unwrap()).unwrap();
+    let other = LocalSigner::from_pkcs8(KeyRole::Issuer, &LocalSigner::generate().unwrap()).unwrap();
     let trust = Trust::new([TrustedKey::issuer(other.public_key().clone())], None).unwrap();
     let running =
         place.run(|config| (config.pinned.trust, config.command_dir) = (trust, Some(dir.clone()))).await;

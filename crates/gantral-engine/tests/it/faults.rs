@@ -1,6 +1,7 @@
 //! Every write of every command fails once, without a trace or with all of it; the same request again has one effect.
 
-use gantral_engine::{EngineError, SignError};
+use gantral_engine::EngineError;
+use gantral_keys::SignError;
 use gantral_store::fault::Fault;
 
 use crate::script::{REJECTED, RUN, SELF, SMALL_AT_ONCE, Script, Step};

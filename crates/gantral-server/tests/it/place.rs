@@ -15,10 +15,12 @@ use gantral_api::wire::{
 };
 use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_engine::{Engine, EngineConfig, LocalSigner};
+use gantral_engine::{Engine, EngineConfig};
+use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, DevDirectory, DevIssuer, DevPerson, IdentityConfig, TenantRule, TokenKey, Verifier,
 };
+use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::{
@@ -288,7 +290,7 @@ fn app(
     if !key.exists() {
         std::fs::write(&key, LocalSigner::generate().unwrap()).unwrap();
     }
-    let signer = LocalSigner::from_pkcs8(&std::fs::read(&key).unwrap()).unwrap();
+    let signer = LocalSigner::from_pkcs8(KeyRole::Issuer, &std::fs::read(&key).unwrap()).unwrap();
     let tenants = ["dev", "other"].map(|name| TenantId::parse(name).unwrap());
     let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };

@@ -10,8 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_api::problem::Code;
 use gantral_core::ids::TenantId;
-use gantral_engine::{LocalSigner, Signer as _};
+use gantral_evidence::trust::KeyRole;
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TenantRule, TokenKey};
+use gantral_keys::{LocalSigner, Signer as _};
 use gantral_policy::WorkerCommand;
 use gantral_server::settings::{Settings, Setup, SetupError};
 use gantral_server::{App, ListenError, Listening, TlsFiles, serve};
@@ -159,7 +160,7 @@ async fn tls_is_spoken_with_a_certificate_of_files() {
 /// The configuration of a provider, and a token of it for a human.
 fn provider() -> (IdentityConfig, String) {
     let pair = LocalSigner::generate().unwrap();
-    let public = LocalSigner::from_pkcs8(&pair).unwrap();
+    let public = LocalSigner::from_pkcs8(KeyRole::Issuer, &pair).unwrap();
     let x = URL_SAFE_NO_PAD.encode(public.public_key().as_bytes());
     let text = format!(
         "[[issuers]]\nissuer = \"https://id.example\"\naudiences = [\"gantral\"]\nalgorithms = [\"EdDSA\"]\n\
@@ -213,7 +214,7 @@ async fn keys_that_others_can_read_stop_the_server() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         refused = setup(folder.path(), &identity, true, worker_command()).err().unwrap();
     }
-    assert!(matches!(refused, SetupError::Key { .. }), "{refused}");
+    assert!(matches!(refused, SetupError::SigningKey(_)), "{refused}");
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gantral_engine::{LocalSigner, Signer as _};
+use gantral_evidence::trust::KeyRole;
+use gantral_keys::{LocalSigner, Signer as _};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ impl Site {
     }
 
     fn configuration(&self, listen: &str) -> String {
-        let public = LocalSigner::from_pkcs8(&self.key).unwrap();
+        let public = LocalSigner::from_pkcs8(KeyRole::Issuer, &self.key).unwrap();
         let x = URL_SAFE_NO_PAD.encode(public.public_key().as_bytes());
         let folder = self.folder.path().display();
         format!(

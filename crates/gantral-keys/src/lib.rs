@@ -1,0 +1,14 @@
+//! Who signs: the port to signing keys, and its backends.
+//!
+//! Each signer holds one key of one role and refuses everything that its role is not for, by the context that the caller
+//! names and by the form of the bytes. Which keys are believed is not decided here: the relying party's trust file says so.
+//! Source: `spec/keys.md`.
+
+mod file;
+mod form;
+mod local;
+mod signer;
+
+pub use file::{FileError, load_or_generate, read_private, write_private};
+pub use local::{GenerateError, KeyFormatError, LocalSigner};
+pub use signer::{BoxFuture, SignError, Signature, Signer, SigningContext};
