@@ -23,6 +23,8 @@ mod read;
 pub const DECLARATIONS_MAX: usize = 128;
 /// The most words of a command, and the most secret references.
 pub const COMMAND_WORDS_MAX: usize = 64;
+/// The most witnesses that a grant can wait for.
+pub const WITNESSES_MAX: u8 = 16;
 /// The domains of the policy contract; `operations` when a definition names none.
 pub const DOMAINS: [&str; 4] = ["sdlc", "finance", "operations", "support"];
 /// The longest lifetime of an instance: 90 days.
@@ -77,10 +79,58 @@ pub struct Workflow {
     pub grant_lifetime: DurationMs,
     /// How many attempts may be lost or replaced in RUNNING before the instance fails.
     pub attempts_max: u32,
+    /// From when a grant may be used.
+    pub release: Release,
     /// The canonical definition.
     pub canonical: Vec<u8>,
     /// The digest of the definition.
     pub digest: Digest,
+}
+
+/// From when a grant may be used. Source: `spec/workflow.md` W16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// Once it is durable.
+    Committed,
+    /// Once a published checkpoint of the log covers it.
+    Sequenced,
+    /// Once so many witnesses have cosigned such a checkpoint.
+    Witnessed(u8),
+}
+
+impl Release {
+    /// Reads `committed`, `sequenced` or `witnessed(k)` with k from 1 to [`WITNESSES_MAX`]; nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "committed" => Some(Self::Committed),
+            "sequenced" => Some(Self::Sequenced),
+            _ => {
+                let count = text.strip_prefix("witnessed(")?.strip_suffix(')')?;
+                let plain = count.bytes().all(|b| b.is_ascii_digit()) && !count.starts_with('0');
+                let count = count.parse().ok().filter(|_| plain)?;
+                (count <= WITNESSES_MAX).then_some(Self::Witnessed(count))
+            }
+        }
+    }
+
+    /// Returns how many witnesses must have cosigned; `None` when not even the log is waited for.
+    pub const fn witnesses(self) -> Option<u8> {
+        match self {
+            Self::Committed => None,
+            Self::Sequenced => Some(0),
+            Self::Witnessed(count) => Some(count),
+        }
+    }
+}
+
+impl core::fmt::Display for Release {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Committed => f.write_str("committed"),
+            Self::Sequenced => f.write_str("sequenced"),
+            Self::Witnessed(count) => write!(f, "witnessed({count})"),
+        }
+    }
 }
 
 /// How a runner executes a workflow.

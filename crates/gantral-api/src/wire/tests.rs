@@ -186,7 +186,8 @@ fn every_member_of_a_definition_is_one_that_the_reader_knows() {
             "required_evidence": "operator", "timeout": "30m", "timeout_max": "2h", "on_timeout": "escalate"
         },
         "on_failure": {"closed": "deny", "outage": "open"},
-        "justification_min": 10, "lifetime": "2d", "grant_lifetime": "1h", "attempts_max": 4
+        "justification_min": 10, "lifetime": "2d", "grant_lifetime": "1h", "attempts_max": 4,
+        "release": "witnessed(2)"
     }"#;
     let typed: WorkflowDefinition = serde_json::from_str(definition).unwrap();
     // Everything is set, so that a member that the types lack would be refused above, and one that they have too many

@@ -243,6 +243,30 @@ impl Spelled for time::DurationMs {
     }
 }
 
+/// From when a grant may be used: `committed`, `sequenced` or `witnessed(k)`.
+pub type Release = Text<workflow::Release>;
+
+impl Spelled for workflow::Release {
+    const NAME: &'static str = "Release";
+
+    fn spell(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| {
+            format!("`{}` is not `committed`, `sequenced` or `witnessed(k)`, k from 1 to 16", shown(text))
+        })
+    }
+
+    fn describe(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.pattern(Some("^(committed|sequenced|witnessed\\(([1-9]|1[0-6])\\))$")).description(Some(
+            "From when a grant may be used: once it is durable, once a published checkpoint of the log covers it, or once k \
+             witnesses (1 to 16) have cosigned such a checkpoint.",
+        ))
+    }
+}
+
 /// The salt of a commitment. Whoever holds it can show what was committed to; treat it as confidential.
 pub type Salt = Text<digest::Salt>;
 

@@ -124,6 +124,7 @@ pub(super) fn workflow(value: &Value) -> Result<Workflow> {
         "lifetime",
         "grant_lifetime",
         "attempts_max",
+        "release",
     ];
     let reader = Reader::new(value, "", &known)?;
     let materiality = reader.needed("materiality", "is not LOW, MEDIUM or HIGH", Materiality::parse)?;
@@ -145,6 +146,13 @@ pub(super) fn workflow(value: &Value) -> Result<Workflow> {
         lifetime,
         grant_lifetime: reader.duration("grant_lifetime", HOUR.min(lifetime), lifetime)?,
         attempts_max: reader.count("attempts_max", 3, 1_000)?.max(1),
+        release: reader
+            .parsed(
+                "release",
+                "is not `committed`, `sequenced` or `witnessed(k)`, k from 1 to 16",
+                Release::parse,
+            )?
+            .unwrap_or(Release::Committed),
         digest: digest_of(&canonical),
         canonical,
     })

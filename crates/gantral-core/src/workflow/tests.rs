@@ -1,3 +1,6 @@
+use alloc::format;
+use alloc::string::ToString as _;
+
 use super::*;
 use crate::json::{Profile, parse};
 
@@ -59,4 +62,27 @@ fn an_outage_cannot_be_open_where_much_is_at_stake() {
     let open = REFUND.replace("\"floors\"", "\"on_failure\": {\"outage\": \"open\"}, \"floors\"");
     assert_eq!(read(&open).unwrap_err().path, "on_failure.outage");
     assert!(read(&open.replace("HIGH", "LOW")).unwrap().failure.open_on_outage);
+}
+
+#[test]
+fn a_grant_is_released_when_the_definition_says_so() {
+    let with = |release: &str| {
+        read(&REFUND.replace("\"floors\"", &format!("\"release\": \"{release}\", \"floors\"")))
+    };
+    assert_eq!(read(REFUND).unwrap().release, Release::Committed);
+    for release in [Release::Committed, Release::Sequenced, Release::Witnessed(1), Release::Witnessed(16)] {
+        assert_eq!(with(&release.to_string()).unwrap().release, release);
+    }
+    for wrong in [
+        "",
+        "witnessed",
+        "witnessed()",
+        "witnessed(0)",
+        "witnessed(01)",
+        "witnessed(+1)",
+        "witnessed(17)",
+        "Sequenced",
+    ] {
+        assert_eq!(with(wrong).unwrap_err().path, "release", "{wrong}");
+    }
 }
