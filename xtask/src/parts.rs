@@ -29,7 +29,8 @@ impl Parts {
         Self { dir: root.join(".parts") }
     }
 
-    /// Returns the folder: `python/bin/python` runs the examples, `tools/bin` holds programs.
+    /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
+    /// tests, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -88,7 +89,7 @@ impl Parts {
         let version = python_version()?;
         let pins = format!("{version}\n{PYTHON_PINS}");
         self.install("python", &pins, |dir| {
-            println!("python packages of the examples, with {version}");
+            println!("python packages of the examples and the tests, with {version}");
             let requirements = self.dir.join("python.txt");
             fs::write(&requirements, PYTHON_PINS).context("cannot write the list of packages")?;
             succeed(Command::new("python3").args(["-m", "venv"]).arg(dir)).context(
