@@ -1,4 +1,4 @@
-//! The signature envelope: DSSE v1, restricted to one payload type.
+//! The signature envelope: DSSE v1, with the payload type that its reader expects and no other.
 //!
 //! What is signed is the raw payload, framed by [`pae`]. The envelope itself is not signed: it may be spelled in any
 //! way that JSON allows, and an extra signature changes nothing about the others. Nothing here knows what a payload
@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantral_core::json::{self, ARTIFACT_BYTES_MAX, Object, ParseError, Profile, Value, Writer};
 
-/// The only payload type: an in-toto statement.
+/// The payload type of artifacts: an in-toto statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// The largest payload, in bytes: that of an artifact.
 pub const PAYLOAD_BYTES_MAX: usize = ARTIFACT_BYTES_MAX;
@@ -54,9 +54,9 @@ pub enum EnvelopeError {
     /// An object has a member that the format does not know.
     #[error("envelope has an unknown member")]
     UnknownMember,
-    /// Another payload type than [`PAYLOAD_TYPE`].
-    #[error("envelope has another payload type than `{PAYLOAD_TYPE}`")]
-    PayloadType,
+    /// Another payload type than the reader expects.
+    #[error("envelope has another payload type than `{0}`")]
+    PayloadType(&'static str),
     /// Not canonical base64 with padding (RFC 4648 §4 and §3.5).
     #[error("envelope member `{0}` is not canonical base64")]
     Base64(&'static str),
@@ -66,12 +66,17 @@ pub enum EnvelopeError {
 }
 
 impl Envelope {
-    /// Reads an envelope: closed members, canonical base64, all limits.
+    /// Reads the envelope of an artifact: closed members, canonical base64, all limits.
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        Self::parse_typed(bytes, PAYLOAD_TYPE)
+    }
+
+    /// Reads an envelope of another payload type.
+    pub(crate) fn parse_typed(bytes: &[u8], payload_type: &'static str) -> Result<Self, EnvelopeError> {
         let value = json::parse(bytes, &Profile::DOCUMENT.with_bytes_max(ENVELOPE_BYTES_MAX))?;
         let members = closed(&value, "envelope", &["payload", "payloadType", "signatures"])?;
-        if text(members, "payloadType")? != PAYLOAD_TYPE {
-            return Err(EnvelopeError::PayloadType);
+        if text(members, "payloadType")? != payload_type {
+            return Err(EnvelopeError::PayloadType(payload_type));
         }
         let payload = decode(text(members, "payload")?, "payload", PAYLOAD_BYTES_MAX)?;
         let signatures = members.get("signatures").and_then(Value::as_array).unwrap_or_default();
@@ -85,11 +90,16 @@ impl Envelope {
         Ok(Self { payload, signatures })
     }
 
-    /// Returns the one encoding that we write: canonical JSON. Equal envelopes give equal bytes.
+    /// Returns the one encoding of an artifact's envelope that we write: canonical JSON. Equal envelopes give equal bytes.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_typed(PAYLOAD_TYPE)
+    }
+
+    /// Returns the one encoding of an envelope of another payload type.
+    pub(crate) fn encode_typed(&self, payload_type: &str) -> Vec<u8> {
         let payload = STANDARD.encode(&self.payload);
         Writer::object(payload.len() + 256 * (1 + self.signatures.len()), |out| {
-            out.str("payload", &payload).str("payloadType", PAYLOAD_TYPE).array("signatures", |out| {
+            out.str("payload", &payload).str("payloadType", payload_type).array("signatures", |out| {
                 for entry in &self.signatures {
                     out.object(|out| {
                         out.str("keyid", &entry.key_id).str("sig", &STANDARD.encode(&entry.signature));

@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod bundle;
 pub mod commitments;
 pub mod container;
+pub mod delegation;
 pub mod disclosure;
 pub mod dsse;
 mod fields;

@@ -20,7 +20,7 @@ pub const TRUST_FORMAT: &str = "gantral/trust/v1";
 /// The most keys of one file.
 pub const KEYS_MAX: usize = 1_024;
 /// The most tenants, and the most origins, of one key.
-const NAMES_MAX: usize = 1_024;
+pub(crate) const NAMES_MAX: usize = 1_024;
 
 /// What a key is for. One key has one role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

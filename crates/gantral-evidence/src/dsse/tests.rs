@@ -57,7 +57,7 @@ fn what_is_not_exactly_an_envelope_is_refused() {
         ("\"payload\":\"eyJhIjoxfQ==\",", "", Member("payload")),
         ("\"keyid\":\"k1\",", "", Member("keyid")),
         ("\"k1\"", "1", Member("keyid")),
-        ("application/vnd.in-toto+json", "application/json", PayloadType),
+        ("application/vnd.in-toto+json", "application/json", PayloadType(PAYLOAD_TYPE)),
         ("eyJhIjoxfQ==", "eyJhIjoxfQ", Base64("payload")),
         ("eyJhIjoxfQ==", "eyJhIjoxfR==", Base64("payload")),
         ("eyJhIjoxfQ==", "eyJh IjoxfQ==", Base64("payload")),

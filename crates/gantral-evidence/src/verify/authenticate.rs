@@ -125,7 +125,7 @@ impl Authentic {
 
     fn unreadable_file(&mut self, path: &str, error: EnvelopeError, findings: &mut Findings) {
         let code = match error {
-            EnvelopeError::PayloadType => Code::Unsupported,
+            EnvelopeError::PayloadType(_) => Code::Unsupported,
             EnvelopeError::Limit(_) => Code::Limit,
             EnvelopeError::Json(error) if error.kind.class() == ParseClass::Limit => Code::Limit,
             EnvelopeError::Json(_)
