@@ -21,6 +21,8 @@ pub enum Party {
     Copy,
     /// Whoever signed: the server, or who holds its key.
     Issuer,
+    /// Whoever keeps the log, or holds its key.
+    Log,
     /// A human who decided, or whoever let them.
     Human,
     /// The relying party's own files.
@@ -33,6 +35,7 @@ impl Party {
         match self {
             Self::Copy => "copy",
             Self::Issuer => "issuer",
+            Self::Log => "log",
             Self::Human => "human",
             Self::Relying => "relying party",
         }
@@ -95,6 +98,20 @@ codes! {
     ExtraSig = "N_EXTRA_SIG", Note, Copy, "There is another signature beside a good one; it was ignored";
     KeyRole = "E_KEY_ROLE", Invalid, Issuer, "A trusted key signed what it is not for";
     KeyCompromised = "E_KEY_COMPROMISED", Inconclusive, Issuer, "Signed by a compromised key, without proof that this was before";
+    KeyWindow = "E_KEY_WINDOW", Invalid, Issuer, "Signed by a key where or when it was not valid";
+    KeyExpiredLater = "N_KEY_EXPIRED_LATER", Note, Issuer, "The key was valid at that place in the log, and no longer is";
+    CompromisedLater = "N_KEY_COMPROMISED", Note, Issuer, "The key was compromised later than it signed this";
+    Inclusion = "E_INCLUSION", Invalid, Copy, "The proof does not lead from the artifact to the log";
+    LogUnknown = "E_LOG_UNKNOWN", Inconclusive, Relying, "No log that the trust file knows has signed the checkpoint";
+    Checkpoint = "E_CHECKPOINT", Invalid, Copy, "The checkpoint is not one that the log signed";
+    Quorum = "E_QUORUM", Inconclusive, Copy, "Fewer witnesses have cosigned the checkpoint than the log policy needs";
+    SplitView = "E_SPLIT_VIEW", Invalid, Log, "The log has signed two histories";
+    Anchor = "E_ANCHOR", Invalid, Issuer, "A tree that the chain rests on is not shown to be a beginning of the log";
+    LogOrder = "E_LOG_ORDER", Invalid, Log, "The log does not hold the chain in its order";
+    TimeWindow = "E_TIME_WINDOW", Invalid, Issuer, "It claims an instant that the witnesses of the log contradict";
+    Truncated = "E_TRUNCATED", Invalid, Copy, "The chain claims to be complete, and there is more of it";
+    MoreExists = "N_MORE_EXISTS", Note, Copy, "There is more of the chain than the bundle holds";
+    Receipt = "E_RECEIPT", Invalid, Log, "The log does not hold what a receipt promises";
     Unlogged = "E_UNLOGGED", Inconclusive, Copy, "There is no proof that the artifact is in the log";
     Chain = "E_CHAIN", Invalid, Issuer, "An artifact does not follow the one before it";
     Genesis = "E_GENESIS", Invalid, Issuer, "The first artifact names a predecessor, or a later one names none";
