@@ -9,7 +9,7 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, InstanceId, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 use gantral_store::{
-    Append, AppendOutcome, Changes, Head, InstanceIndex, ModeCode, SealedArtifact, StateCode, Store, Wake,
+    Append, AppendOutcome, Changes, Head, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode, Store, Wake,
 };
 use tokio::task::JoinSet;
 
@@ -122,7 +122,8 @@ impl super::Chain for Chain {
         let sequence = self.append.expected.map_or(0, |head| head.sequence + 1);
         let head = Head { sequence, hash: Digest::from_bytes(hash(sequence)) };
         let envelope = vec![7; ARTIFACT_BYTES];
-        let artifacts = vec![SealedArtifact { sequence, hash: head.hash, envelope }];
+        let sealed = SealedArtifact { sequence, hash: head.hash, envelope };
+        let artifacts = vec![NewArtifact { sealed, ends_chain: false, signer: [7; 8] }];
         self.append.index.state = StateCode(state(sequence));
         let append = Append { artifacts, ..self.append.clone() };
         ensure!(store.append(append).await? == AppendOutcome::Committed, "the append was refused");

@@ -17,7 +17,7 @@ use gantral_evidence::statement::Statement;
 use gantral_keys::SigningContext;
 use gantral_store::{
     Append, AppendOutcome, Effect, Guard, Head, IdempotencyRow, InstanceIndex, InstanceRow, ModeCode,
-    SealedArtifact,
+    NewArtifact, SealedArtifact,
 };
 
 use crate::answer::{Answer, Done, Receipt};
@@ -134,10 +134,9 @@ impl Engine {
         let defect =
             |faults: Vec<_>| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) };
         let instance = Instance::begin(identity.clone(), first).map_err(defect)?;
-        let sealed = self.seal_entry(&identity, first, None, None, State::Created, &mut call.fresh).await?;
-        let artifact = SealedArtifact { sequence: 0, hash: sealed.hash, envelope: sealed.envelope };
-        let receipts = vec![Receipt::of(&artifact, first)];
-        let head = artifact.head();
+        let artifact = self.seal_entry(&identity, first, None, None, State::Created, &mut call.fresh).await?;
+        let receipts = vec![Receipt::of(&artifact.sealed, first)];
+        let head = artifact.sealed.head();
         let row =
             InstanceRow { id: identity.instance, head, index: first_index(&instance, &workflow, first.at) };
         let (tenant, id) = (identity.tenant.clone(), identity.instance);
@@ -165,7 +164,7 @@ impl Engine {
         loaded: &mut Loaded,
         fresh: &mut Fresh,
         entries: &[Entry],
-    ) -> Result<(Vec<SealedArtifact>, Vec<Receipt>), EngineError> {
+    ) -> Result<(Vec<NewArtifact>, Vec<Receipt>), EngineError> {
         let mut artifacts = Vec::with_capacity(entries.len());
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -173,16 +172,14 @@ impl Engine {
             let to = gantral_core::table::successor(Some(before), entry.event.kind(), entry.actor.kind)
                 .map_err(|_| Refusal::Defect { fault: Fault::State })?;
             let identity = loaded.instance.identity.clone();
-            let sealed =
+            let artifact =
                 self.seal_entry(&identity, entry, Some(loaded.head), Some(before), to, fresh).await?;
-            loaded.instance.apply(entry, sealed.hash).map_err(|faults| Refusal::Defect {
+            loaded.instance.apply(entry, artifact.sealed.hash).map_err(|faults| Refusal::Defect {
                 fault: faults.first().copied().unwrap_or(Fault::State),
             })?;
             loaded.waiting_since = since(loaded.waiting_since, entry);
-            let sequence = loaded.head.sequence.saturating_add(1);
-            let artifact = SealedArtifact { sequence, hash: sealed.hash, envelope: sealed.envelope };
-            loaded.head = artifact.head();
-            receipts.push(Receipt::of(&artifact, entry));
+            loaded.head = artifact.sealed.head();
+            receipts.push(Receipt::of(&artifact.sealed, entry));
             artifacts.push(artifact);
         }
         Ok((artifacts, receipts))
@@ -196,7 +193,7 @@ impl Engine {
         from_state: Option<State>,
         state: State,
         fresh: &mut Fresh,
-    ) -> Result<Sealed, EngineError> {
+    ) -> Result<NewArtifact, EngineError> {
         let statement = Statement {
             artifact_id: fresh.artifact(entry.at),
             identity: identity.clone(),
@@ -211,7 +208,12 @@ impl Engine {
         };
         let unsigned = Unsigned::of(&statement)?;
         let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
-        Ok(unsigned.signed(signature.key_id, &signature.bytes))
+        let Sealed { hash, envelope, .. } = unsigned.signed(signature.key_id, &signature.bytes);
+        Ok(NewArtifact {
+            sealed: SealedArtifact { sequence: statement.sequence, hash, envelope },
+            ends_chain: state.is_final(),
+            signer: signature.key_id.short(),
+        })
     }
 
     #[expect(
@@ -222,7 +224,7 @@ impl Engine {
         &self,
         loaded: &Loaded,
         expected: Option<Head>,
-        artifacts: Vec<SealedArtifact>,
+        artifacts: Vec<NewArtifact>,
         plan: Plan,
         now: UnixMillis,
         key: Option<&RequestKey>,

@@ -118,7 +118,7 @@ impl Registry {
         match guard {
             Guard::FreezeEpoch(_) => self.freezes.forget(tenant),
             Guard::ActivePolicy { workflow, .. } => self.active.forget(&(tenant.clone(), workflow.clone())),
-            Guard::GrantUnconsumed(_) | Guard::Lease { .. } => {}
+            Guard::GrantUnconsumed(_) | Guard::Lease { .. } | Guard::GovernanceHead(_) => {}
         }
     }
 

@@ -44,6 +44,17 @@ impl SealedArtifact {
     }
 }
 
+/// One artifact as it is appended: what is stored, and what its leaf in the log says beyond that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewArtifact {
+    /// The artifact.
+    pub sealed: SealedArtifact,
+    /// Whether it ends its chain; then nothing may follow it.
+    pub ends_chain: bool,
+    /// The first eight bytes of the id of the key that signed it.
+    pub signer: [u8; 8],
+}
+
 /// The caller's code for an authority state; the store compares and counts it, and knows no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateCode(pub u8);
@@ -150,7 +161,7 @@ pub struct Append {
     /// The head that the caller decided upon; `None` creates the instance.
     pub expected: Option<Head>,
     /// The new artifacts, at least one, contiguous and following `expected`.
-    pub artifacts: Vec<SealedArtifact>,
+    pub artifacts: Vec<NewArtifact>,
     /// The index columns after the append.
     pub index: InstanceIndex,
     /// What must still stand, checked in order.
@@ -181,7 +192,7 @@ pub enum AppendOutcome {
 impl Append {
     /// Returns the head that the chain has after this append; `None` when it carries no artifact.
     pub fn head(&self) -> Option<Head> {
-        self.artifacts.last().map(SealedArtifact::head)
+        self.artifacts.last().map(|artifact| artifact.sealed.head())
     }
 
     /// Checks what can be checked without the database; the answer names what is wrong.
@@ -197,13 +208,13 @@ impl Append {
         }
         let mut next = self.expected.map_or(Some(0), |head| head.sequence.checked_add(1));
         for artifact in &self.artifacts {
-            if Some(artifact.sequence) != next {
+            if Some(artifact.sealed.sequence) != next {
                 return Err("the artifacts do not follow the head without a gap");
             }
-            if artifact.envelope.len() > ENVELOPE_BYTES_MAX {
+            if artifact.sealed.envelope.len() > ENVELOPE_BYTES_MAX {
                 return Err("an envelope is too large");
             }
-            next = artifact.sequence.checked_add(1);
+            next = if artifact.ends_chain { None } else { artifact.sealed.sequence.checked_add(1) };
         }
         if self.effects.iter().any(|effect| effect.bytes() > SNAPSHOT_BYTES_MAX) {
             return Err("a snapshot or an outbox message is too large");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantral_core::ids::{InstanceId, Name, TenantId};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::append::{Head, StateCode};
 
@@ -51,39 +51,65 @@ impl Changes {
     }
 }
 
+/// The number of the newest artifact, for whoever reads the ledger in the order of the commits. A hint to look again, never a
+/// substitute for reading; 0 until the first commit after the store was opened.
+#[derive(Debug, Clone)]
+pub struct Newest(watch::Receiver<u64>);
+
+impl Newest {
+    /// Waits until an artifact with a number above `after` is committed. Returns false when the store was closed or has stopped
+    /// writing. May be cancelled.
+    pub async fn above(&mut self, after: u64) -> bool {
+        self.0.wait_for(|newest| *newest > after).await.is_ok()
+    }
+}
+
 /// The sending side, owned by the writer.
 #[derive(Debug)]
-pub(crate) struct Announcer(broadcast::Sender<Arc<[Change]>>);
+pub(crate) struct Announcer {
+    changes: broadcast::Sender<Arc<[Change]>>,
+    newest: watch::Sender<u64>,
+}
 
 impl Announcer {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG_MAX))
+        Self { changes: broadcast::Sender::new(BACKLOG_MAX), newest: watch::Sender::new(0) }
     }
 
     /// Announces what one batch committed.
-    pub(crate) fn announce(&self, changes: Vec<Change>) {
+    pub(crate) fn announce(&self, changes: Vec<Change>, newest: Option<i64>) {
         if !changes.is_empty() {
             // An error says that nobody listens.
-            let _ = self.0.send(changes.into());
+            let _ = self.changes.send(changes.into());
+        }
+        if let Some(number) = newest.and_then(|number| u64::try_from(number).ok()) {
+            self.newest.send_replace(number);
         }
     }
 
     /// Returns a weak sender, from which subscriptions are made without keeping them open.
     pub(crate) fn subscriber(&self) -> Subscriber {
-        Subscriber(self.0.downgrade())
+        Subscriber { changes: self.changes.downgrade(), newest: self.newest.subscribe() }
     }
 }
 
 /// Makes subscriptions for as long as the writer lives.
 #[derive(Debug)]
-pub(crate) struct Subscriber(broadcast::WeakSender<Arc<[Change]>>);
+pub(crate) struct Subscriber {
+    changes: broadcast::WeakSender<Arc<[Change]>>,
+    newest: watch::Receiver<u64>,
+}
 
 impl Subscriber {
     pub(crate) fn subscribe(&self) -> Changes {
-        match self.0.upgrade() {
+        match self.changes.upgrade() {
             Some(sender) => Changes(sender.subscribe()),
             // The writer is gone: a subscription whose sender is dropped at once answers `Closed`.
             None => Changes(broadcast::Sender::new(1).subscribe()),
         }
+    }
+
+    pub(crate) fn newest(&self) -> Newest {
+        Newest(self.newest.clone())
     }
 }

@@ -26,6 +26,8 @@ pub enum Guard {
         /// The version that the decision was made under.
         version: PolicyVersionId,
     },
+    /// The newest artifact of the tenant's governance chain has this hash; `None` is a tenant without such a chain.
+    GovernanceHead(Option<Digest>),
 }
 
 /// One gate as it opens.

@@ -1,6 +1,6 @@
 //! The ledger: append-if-head-is, with everything that must commit together.
 //!
-//! One call, [`Store::append`], is the only way to write authority: sealed artifacts, the index row of their instance,
+//! One call, [`Store::append`], is the only way to write the authority of an instance: sealed artifacts, the index row of their instance,
 //! gates, grants, runner tasks, outbox messages and the idempotency row are one durable transaction, all or none. The
 //! store knows opaque bytes and index columns. It decides nothing, retries nothing, and shows no SQL: what a state
 //! means, and whether a move is lawful, is decided before it is asked.
@@ -10,6 +10,8 @@ mod changes;
 mod effect;
 mod error;
 pub mod fault;
+mod governance;
+mod log;
 mod page;
 mod rows;
 mod sqlite;
@@ -17,12 +19,17 @@ mod store;
 
 pub use append::{
     ARTIFACTS_MAX, Append, AppendOutcome, EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, IdempotencyAnswer,
-    IdempotencyLookup, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, SCOPE_BYTES_MAX,
-    SNAPSHOT_BYTES_MAX, SealedArtifact, StateCode,
+    IdempotencyLookup, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact,
+    SCOPE_BYTES_MAX, SNAPSHOT_BYTES_MAX, SealedArtifact, StateCode,
 };
-pub use changes::{Change, Changes, Wake};
+pub use changes::{Change, Changes, Newest, Wake};
 pub use effect::{Effect, GateRow, Guard};
 pub use error::{OpenError, StoreError};
+pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
+pub use log::{
+    ChainId, CommittedArtifact, CommittedSeal, LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX, LogClaim, LogGrowth,
+    LogLink, LogRow, LogSwap, SwapOutcome,
+};
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };

@@ -507,6 +507,23 @@ impl Store {
         }
     }
 
+    /// Returns the salt of one human; `None` when none is kept.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn known_person(
+        &self,
+        tenant: &TenantId,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Salt>, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.known_person(tenant.clone(), issuer.to_owned(), subject.to_owned()).await
+            }
+        }
+    }
+
     /// Returns whether a tenant is frozen. One that never was is at epoch 0.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use super::columns::{count, digest, int, maybe_digest, maybe_instant, millis};
 use super::writer::{After, Fail};
 use super::{effects, guards, registry};
 use crate::append::{
-    Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyRow, InstanceIndex, ModeCode, StateCode,
+    Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyRow, InstanceIndex, ModeCode, NewArtifact,
+    StateCode,
 };
 use crate::changes::Change;
 
@@ -57,6 +58,7 @@ pub(super) fn run(
     }
     let head = append.head().ok_or(NO_ARTIFACT)?;
     let number = put_artifacts(connection, append, before.as_ref().map(|before| before.number))?;
+    after.newest = Some(number);
     match &before {
         None => create(connection, append, head, number)?,
         Some(before) => update(connection, append, before, head, number)?,
@@ -113,22 +115,42 @@ fn call_key_holder(
 
 /// Writes the artifacts behind the one that has the number `previous`, and returns the number of the last.
 fn put_artifacts(connection: &Connection, append: &Append, mut previous: Option<i64>) -> Result<i64, Fail> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
     for artifact in &append.artifacts {
-        insert.execute(params![
+        previous = Some(put_artifact(
+            connection,
             append.tenant.as_str(),
             append.instance.as_bytes(),
-            int(artifact.sequence),
-            artifact.hash.as_bytes(),
-            artifact.envelope,
+            artifact,
             previous,
-        ])?;
-        previous = Some(connection.last_insert_rowid());
+        )?);
     }
     previous.ok_or(NO_ARTIFACT)
+}
+
+/// Writes one artifact behind the one that has the number `previous`, and returns its own.
+pub(super) fn put_artifact(
+    connection: &Connection,
+    tenant: &str,
+    chain: &[u8; 16],
+    artifact: &NewArtifact,
+    previous: Option<i64>,
+) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous, terminal, signer)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            tenant,
+            chain,
+            int(artifact.sealed.sequence),
+            artifact.sealed.hash.as_bytes(),
+            artifact.sealed.envelope,
+            previous,
+            artifact.ends_chain,
+            artifact.signer,
+        ])?;
+    Ok(connection.last_insert_rowid())
 }
 
 fn create(connection: &Connection, append: &Append, head: Head, number: i64) -> rusqlite::Result<()> {
@@ -229,7 +251,7 @@ fn remember(
     row: &IdempotencyRow,
     head: Head,
 ) -> rusqlite::Result<()> {
-    let first = append.artifacts.first().map_or(head.sequence, |artifact| artifact.sequence);
+    let first = append.artifacts.first().map_or(head.sequence, |artifact| artifact.sealed.sequence);
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer,

@@ -4,7 +4,7 @@ use gantral_core::ids::GrantId;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::millis;
-use super::registry;
+use super::{governance, registry};
 use crate::append::Append;
 use crate::effect::{Effect, Guard};
 
@@ -53,6 +53,10 @@ fn stands(connection: &Connection, append: &Append, guard: &Guard) -> rusqlite::
         Guard::FreezeEpoch(epoch) => Ok(registry::freeze(connection, &append.tenant)?.epoch == *epoch),
         Guard::ActivePolicy { workflow, version } => {
             Ok(registry::active(connection, &append.tenant, workflow)? == Some(*version))
+        }
+        Guard::GovernanceHead(hash) => {
+            let head = governance::place(connection, &append.tenant)?.map(|place| place.head.hash);
+            Ok(head == *hash)
         }
     }
 }

@@ -50,26 +50,8 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<SealedArtifact>, StoreError> {
         self.read(move |connection| {
-            let mut places = connection.prepare_cached(&format!(
-                "{CHAIN} SELECT number FROM chain WHERE sequence >= ?3 ORDER BY sequence LIMIT ?4"
-            ))?;
-            let limit = rows(limit.min(CHAIN_PAGE_MAX));
-            let numbers = places
-                .query_map(params![tenant.as_str(), id.as_bytes(), int(from), limit], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<i64>>>()?;
-            // Rows never change, so that reading them one by one reads the same chain.
-            let mut artifact = connection
-                .prepare_cached("SELECT sequence, hash, envelope FROM artifact WHERE number = ?1")?;
-            let found = numbers.into_iter().map(|number| {
-                artifact.query_row([number], |row| {
-                    Ok(SealedArtifact {
-                        sequence: count(row, 0)?,
-                        hash: digest(row, 1)?,
-                        envelope: row.get(2)?,
-                    })
-                })
-            });
-            Ok(found.collect::<rusqlite::Result<_>>()?)
+            let numbers = numbers(connection, &tenant, id, from, limit)?;
+            Ok(artifacts(connection, numbers)?)
         })
         .await
     }
@@ -146,6 +128,39 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// Returns the numbers of the artifacts of a chain from sequence `from` on.
+pub(super) fn numbers(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: InstanceId,
+    from: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached(&format!(
+            "{CHAIN} SELECT number FROM chain WHERE sequence >= ?3 ORDER BY sequence LIMIT ?4"
+        ))?
+        .query_map(params![tenant.as_str(), id.as_bytes(), int(from), chain_rows(limit)], |row| row.get(0))?
+        .collect()
+}
+
+/// Returns the integer column for the limit of a page of a chain.
+pub(super) fn chain_rows(limit: usize) -> i64 {
+    rows(limit.min(CHAIN_PAGE_MAX))
+}
+
+/// Reads artifacts one by one. Rows never change, so that this reads the chain as it was when the numbers were found.
+pub(super) fn artifacts(connection: &Connection, numbers: Vec<i64>) -> rusqlite::Result<Vec<SealedArtifact>> {
+    let mut artifact =
+        connection.prepare_cached("SELECT sequence, hash, envelope FROM artifact WHERE number = ?1")?;
+    let found = numbers.into_iter().map(|number| {
+        artifact.query_row([number], |row| {
+            Ok(SealedArtifact { sequence: count(row, 0)?, hash: digest(row, 1)?, envelope: row.get(2)? })
+        })
+    });
+    found.collect()
 }
 
 /// Returns the open instance that holds a call key.

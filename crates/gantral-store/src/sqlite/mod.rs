@@ -8,8 +8,10 @@ mod columns;
 mod effects;
 mod file;
 mod gates;
+mod governance;
 mod guards;
 mod instances;
+mod logs;
 mod readers;
 mod registry;
 mod snapshots;
@@ -25,7 +27,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::append::{Append, AppendOutcome};
-use crate::changes::{Announcer, Changes, Subscriber};
+use crate::changes::{Announcer, Changes, Newest, Subscriber};
 use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use checkpoints::Checkpoints;
@@ -119,6 +121,10 @@ impl SqliteStore {
 
     pub(crate) fn subscribe(&self) -> Changes {
         self.0.subscriber.subscribe()
+    }
+
+    pub(crate) fn newest(&self) -> Newest {
+        self.0.subscriber.newest()
     }
 
     pub(crate) async fn append(&self, append: Append) -> Result<AppendOutcome, StoreError> {

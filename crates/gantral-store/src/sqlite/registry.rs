@@ -186,19 +186,7 @@ impl SqliteStore {
             if !has_bundle(connection, &tenant, version)? {
                 return Ok(false);
             }
-            connection
-                .prepare_cached(
-                    "INSERT INTO activation(tenant, workflow, number, version, actor, at)
-                     SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5
-                     FROM activation WHERE tenant = ?1 AND workflow = ?2",
-                )?
-                .execute(params![
-                    tenant.as_str(),
-                    workflow.as_str(),
-                    version.0.as_bytes(),
-                    by.as_str(),
-                    millis(at)
-                ])?;
+            activate(connection, &tenant, &workflow, version, &by, at)?;
             Ok(true)
         })
         .await
@@ -244,9 +232,7 @@ impl SqliteStore {
         subject: String,
         fresh: Salt,
     ) -> Result<Salt, StoreError> {
-        let key = (tenant.clone(), issuer.clone(), subject.clone());
-        let known = self.read(move |connection| Ok(person(connection, &key.0, &key.1, &key.2)?)).await?;
-        match known {
+        match self.known_person(tenant.clone(), issuer.clone(), subject.clone()).await? {
             Some(salt) => Ok(salt),
             None => {
                 self.write(move |connection, _| {
@@ -265,6 +251,15 @@ impl SqliteStore {
         }
     }
 
+    pub(crate) async fn known_person(
+        &self,
+        tenant: TenantId,
+        issuer: String,
+        subject: String,
+    ) -> Result<Option<Salt>, StoreError> {
+        self.read(move |connection| Ok(person(connection, &tenant, &issuer, &subject)?)).await
+    }
+
     pub(crate) async fn freeze(&self, tenant: TenantId) -> Result<Freeze, StoreError> {
         self.read(move |connection| Ok(freeze(connection, &tenant)?)).await
     }
@@ -279,11 +274,7 @@ impl SqliteStore {
             if freeze(connection, &tenant)?.epoch != expected {
                 return Ok(None);
             }
-            let next = Freeze { epoch: expected.saturating_add(1), frozen };
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO freeze(tenant, epoch, frozen) VALUES(?1, ?2, ?3)")?
-                .execute(params![tenant.as_str(), int(next.epoch), next.frozen])?;
-            Ok(Some(next))
+            Ok(Some(next_epoch(connection, &tenant, expected, frozen)?))
         })
         .await
     }
@@ -354,6 +345,39 @@ pub(super) fn freeze(connection: &Connection, tenant: &TenantId) -> rusqlite::Re
         .map(|found| found.unwrap_or(Freeze { epoch: 0, frozen: false }))
 }
 
+/// Writes what follows the freeze epoch `last` of a tenant.
+pub(super) fn next_epoch(
+    connection: &Connection,
+    tenant: &TenantId,
+    last: u64,
+    frozen: bool,
+) -> rusqlite::Result<Freeze> {
+    let next = Freeze { epoch: last.saturating_add(1), frozen };
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO freeze(tenant, epoch, frozen) VALUES(?1, ?2, ?3)")?
+        .execute(params![tenant.as_str(), int(next.epoch), next.frozen])?;
+    Ok(next)
+}
+
+/// Adds a line to the activations of a workflow.
+pub(super) fn activate(
+    connection: &Connection,
+    tenant: &TenantId,
+    workflow: &WorkflowId,
+    version: PolicyVersionId,
+    by: &ActorId,
+    at: UnixMillis,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO activation(tenant, workflow, number, version, actor, at)
+             SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5
+             FROM activation WHERE tenant = ?1 AND workflow = ?2",
+        )?
+        .execute(params![tenant.as_str(), workflow.as_str(), version.0.as_bytes(), by.as_str(), millis(at)])
+        .map(drop)
+}
+
 fn bundle(
     connection: &Connection,
     tenant: &TenantId,
@@ -373,7 +397,7 @@ fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
     Cursor { at: row.created_at, id }
 }
 
-fn has_bundle(
+pub(super) fn has_bundle(
     connection: &Connection,
     tenant: &TenantId,
     version: PolicyVersionId,
@@ -383,7 +407,7 @@ fn has_bundle(
         .exists(params![tenant.as_str(), version.0.as_bytes()])
 }
 
-fn person(
+pub(super) fn person(
     connection: &Connection,
     tenant: &TenantId,
     issuer: &str,
@@ -393,6 +417,19 @@ fn person(
         .prepare_cached("SELECT salt FROM person WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3")?
         .query_row(params![tenant.as_str(), issuer, subject], |row| salt(row, 0))
         .optional()
+}
+
+/// Erases the salt of one human, and returns whether there was one.
+pub(super) fn forget_person(
+    connection: &Connection,
+    tenant: &TenantId,
+    issuer: &str,
+    subject: &str,
+) -> rusqlite::Result<bool> {
+    let erased = connection
+        .prepare_cached("DELETE FROM person WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3")?
+        .execute(params![tenant.as_str(), issuer, subject])?;
+    Ok(erased > 0)
 }
 
 fn put_workflow(

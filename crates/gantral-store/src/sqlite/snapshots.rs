@@ -3,7 +3,7 @@
 use gantral_core::digest::Digest;
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::time::UnixMillis;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::columns::{count, digest, instant, int, is_null, label, millis, rows, salt};
@@ -64,17 +64,44 @@ impl SqliteStore {
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         self.write(move |connection, after| {
-            let changed = connection
-                .prepare_cached(&format!(
-                    "{CHAIN} UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?5
-                     WHERE artifact IN (SELECT number FROM chain) AND commitment = ?4 AND erased_at IS NULL"
-                ))?
-                .execute(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes(), millis(at)])?;
-            after.erased |= changed > 0;
-            Ok(changed > 0)
+            let erased = erase(connection, &tenant, id, &commitment, at)?;
+            after.erased |= erased;
+            Ok(erased)
         })
         .await
     }
+}
+
+/// Erases a snapshot, and returns whether there was something to erase.
+pub(super) fn erase(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: InstanceId,
+    commitment: &Digest,
+    at: UnixMillis,
+) -> rusqlite::Result<bool> {
+    let erased = connection
+        .prepare_cached(&format!(
+            "{CHAIN} UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?5
+             WHERE artifact IN (SELECT number FROM chain) AND commitment = ?4 AND erased_at IS NULL"
+        ))?
+        .execute(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes(), millis(at)])?;
+    Ok(erased > 0)
+}
+
+/// Tells whether there is something to erase.
+pub(super) fn is_kept(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: InstanceId,
+    commitment: &Digest,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(&format!(
+            "{CHAIN} SELECT 1 FROM chain CROSS JOIN snapshot ON artifact = number
+             WHERE commitment = ?4 AND erased_at IS NULL"
+        ))?
+        .exists(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()])
 }
 
 fn snapshot_row(row: &Row<'_>) -> rusqlite::Result<Snapshot> {

@@ -82,6 +82,8 @@ impl Fail {
 pub(super) struct After {
     /// What is announced.
     pub(super) changes: Vec<Change>,
+    /// The number of the newest artifact, if any was written.
+    pub(super) newest: Option<i64>,
     /// Whether something was erased, so that the write-ahead log must forget it too.
     pub(super) erased: bool,
 }
@@ -183,7 +185,7 @@ impl Writer {
                     self.forget_log();
                 }
                 // The changes go first, so that a caller who was answered finds its own change announced.
-                self.announcer.announce(after.changes);
+                self.announcer.announce(after.changes, after.newest);
                 batch.drain(..).for_each(|job| job.finish(Ok(())));
             }
             // The writer stops before anybody is told, so that whoever was told finds it stopped.

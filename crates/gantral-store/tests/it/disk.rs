@@ -18,7 +18,7 @@ async fn fill(store: &Store) -> Vec<(Chain, bool)> {
             let mut chain = Chain::new(&tenant("acme"));
             loop {
                 let mut append = chain.append();
-                append.artifacts[0].envelope = vec![7; 2_000];
+                append.artifacts[0].sealed.envelope = vec![7; 2_000];
                 let head = append.head();
                 match store.append(append).await {
                     Ok(outcome) => assert_eq!(outcome, AppendOutcome::Committed),

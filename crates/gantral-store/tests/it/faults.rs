@@ -4,8 +4,13 @@ use gantral_core::digest::{Digest, Salt};
 use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::fault::{Fault, FaultPlan};
-use gantral_store::{AppendOutcome, Effect, PutOutcome, Store, StoreError, WorkflowRow};
+use gantral_store::{
+    AppendOutcome, Effect, GovernanceEffect, GovernanceOutcome, PutOutcome, Store, StoreError, SwapOutcome,
+    WorkflowRow,
+};
 
+use crate::conformance::governance::governance;
+use crate::conformance::logs::Logs;
 use crate::world::{Chain, actor, at, idempotency, name, snapshot_effect, team, tenant, workflow};
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
@@ -145,5 +150,51 @@ async fn what_is_put_once_fails_as_planned_and_is_put_again() {
         plan.fail_next(fault);
         let kept = told(fault, store.forget_idempotency(at(90_000), 10).await);
         assert_eq!(store.forget_idempotency(at(90_000), 10).await.unwrap(), usize::from(!kept));
+    }
+}
+
+#[tokio::test]
+async fn a_claim_a_swap_and_a_signature_fail_as_planned() {
+    for fault in FAULTS {
+        let Faulty { store, plan, _folder } = faulty();
+        let mut chain = Chain::new(&tenant("acme"));
+        chain.commit(&store, vec![]).await;
+
+        plan.fail_next(fault);
+        let kept = told(fault, store.claim_logs().await);
+        let claim = store.log_claim().await.unwrap();
+        assert_eq!(claim.fence, u64::from(kept));
+
+        let page = store.committed(0, 10).await.unwrap();
+        let swap = Logs::default().swap(claim.fence, 0, &page);
+        let row = swap.growths[0].row.clone();
+        plan.fail_next(fault);
+        let kept = told(fault, store.swap_logs(swap.clone()).await);
+        assert_eq!(store.log(&chain.tenant).await.unwrap(), kept.then(|| row.clone()));
+        let again = store.swap_logs(swap).await.unwrap();
+        assert_eq!(again, if kept { SwapOutcome::Moved } else { SwapOutcome::Swapped });
+
+        plan.fail_next(fault);
+        let lines = vec!["a line\n".to_owned()];
+        let kept = told(fault, store.add_log_signatures(&chain.tenant, (1, row.root), lines).await);
+        let checkpoint = store.log(&chain.tenant).await.unwrap().unwrap().checkpoint;
+        assert_eq!(checkpoint.ends_with("a line\n"), kept);
+    }
+}
+
+#[tokio::test]
+async fn a_governance_append_fails_as_planned_with_all_that_it_changes() {
+    for fault in FAULTS {
+        let Faulty { store, plan, _folder } = faulty();
+        let acme = tenant("acme");
+        let append = governance(None, "freeze", vec![GovernanceEffect::SetFreeze { frozen: true }]);
+        plan.fail_next(fault);
+        let kept = told(fault, store.append_governance(append.clone()).await);
+        assert_eq!(store.freeze(&acme).await.unwrap().frozen, kept);
+        assert_eq!(store.governance_head(&acme).await.unwrap().is_some(), kept);
+        let again = store.append_governance(append.clone()).await.unwrap();
+        let moved = GovernanceOutcome::Moved(Some(append.artifact.head()));
+        assert_eq!(again, if kept { moved } else { GovernanceOutcome::Committed });
+        assert_eq!(store.freeze(&acme).await.unwrap().epoch, 1);
     }
 }

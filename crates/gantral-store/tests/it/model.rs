@@ -102,14 +102,14 @@ impl Model {
         if let (Some(key), Some(first), Some(head)) = (key, append.artifacts.first(), append.head()) {
             let answer = IdempotencyAnswer {
                 instance: append.instance,
-                first_sequence: first.sequence,
+                first_sequence: first.sealed.sequence,
                 last_sequence: head.sequence,
                 status: 201,
                 answer: b"{}".to_vec(),
             };
             self.keys.insert((owner, key.0), (key.1, answer));
         }
-        artifacts.extend(append.artifacts.iter().cloned());
+        artifacts.extend(append.artifacts.iter().map(|artifact| artifact.sealed.clone()));
         chain.head = append.head();
         chain.index = append.index.clone();
         AppendOutcome::Committed

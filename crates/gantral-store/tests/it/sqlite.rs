@@ -5,9 +5,10 @@ use std::path::Path;
 
 use gantral_core::digest::Digest;
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{OpenError, Store, Wake, WorkflowRow};
+use gantral_store::{ChainId, CommittedSeal, OpenError, Store, Wake, WorkflowRow};
 use rusqlite::Connection;
 
+use crate::conformance::logs::Logs;
 use crate::world::{Chain, actor, at, name, team, tenant, workflow};
 
 fn raw(path: &Path) -> Connection {
@@ -97,7 +98,72 @@ fn a_file_of_a_newer_release_is_refused() {
     drop(Store::open_sqlite(&path).unwrap());
     raw(&path).execute("INSERT INTO schema_version(version) VALUES(7000)", []).unwrap();
     let refused = Store::open_sqlite(&path).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 2, .. }), "{refused}");
+}
+
+/// Makes a file as the first release did, with the artifacts of one chain.
+fn of_the_first_schema(path: &Path, chain: &mut Chain) {
+    let raw = raw(path);
+    raw.execute_batch(include_str!("../../src/sqlite/schema/0001.sql")).unwrap();
+    raw.execute_batch(
+        "PRAGMA application_id=0x474e544c; CREATE TABLE schema_version(version INTEGER PRIMARY KEY) STRICT;
+         INSERT INTO schema_version(version) VALUES(1);",
+    )
+    .unwrap();
+    let append = chain.append_of(3);
+    for (number, artifact) in (1i64..).zip(&append.artifacts) {
+        raw.execute(
+            "INSERT INTO artifact(number, previous, tenant, instance, sequence, hash, envelope)
+             VALUES(?1, nullif(?1 - 1, 0), ?2, ?3, ?1 - 1, ?4, ?5)",
+            rusqlite::params![
+                number,
+                append.tenant.as_str(),
+                append.instance.as_bytes(),
+                artifact.sealed.hash.as_bytes(),
+                artifact.sealed.envelope
+            ],
+        )
+        .unwrap();
+    }
+    chain.head = append.head();
+    let head = append.head().unwrap();
+    raw.execute(
+        "INSERT INTO instance(tenant, id, head_number, head_sequence, head_hash, state, mode, open, team, workflow,
+           workflow_version, created_by, created_at)
+         VALUES(?1, ?2, 3, 2, ?3, 0, 1, 1, 'payments', 'refund', ?4, 'agent', 1000)",
+        rusqlite::params![
+            append.tenant.as_str(),
+            append.instance.as_bytes(),
+            head.hash.as_bytes(),
+            append.index.workflow_version.as_bytes()
+        ],
+    )
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_file_from_before_the_log_goes_on_and_is_taken_into_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    let mut chain = Chain::new(&tenant("acme"));
+    of_the_first_schema(&path, &mut chain);
+    let store = Store::open_sqlite(&path).unwrap();
+    chain.stands(&store).await;
+    chain.commit(&store, vec![]).await;
+    let page = store.committed(0, 10).await.unwrap();
+    let envelopes: Vec<_> = page
+        .iter()
+        .map(|row| match &row.seal {
+            CommittedSeal::Envelope(envelope) => Some(envelope.clone()),
+            CommittedSeal::Told { .. } => None,
+        })
+        .collect();
+    let stored = store.chain(&chain.tenant, chain.id, 0, 3).await.unwrap();
+    let expected: Vec<_> = stored.into_iter().map(|artifact| Some(artifact.envelope)).chain([None]).collect();
+    assert_eq!(envelopes, expected);
+    Logs::default().take(&store, 2).await;
+    let positions = store.log_positions(&chain.tenant, ChainId::Instance(chain.id), 0, 10).await.unwrap();
+    assert_eq!(positions, [0, 1, 2, 3]);
 }
 
 #[test]

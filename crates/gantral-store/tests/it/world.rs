@@ -9,8 +9,11 @@ use gantral_core::ids::{
 use gantral_core::time::UnixMillis;
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, Guard, Head, IdempotencyRow, IdempotencyScope, InstanceIndex,
-    ModeCode, SealedArtifact, StateCode, Store,
+    ModeCode, NewArtifact, SealedArtifact, StateCode, Store,
 };
+
+/// The first bytes of the id of the key that signs here.
+pub const SIGNER: [u8; 8] = *b"a signer";
 
 pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
@@ -95,7 +98,8 @@ impl Chain {
         let artifacts = (first..first + count)
             .map(|sequence| {
                 let envelope = format!("{} {sequence}", self.id).into_bytes();
-                SealedArtifact { sequence, hash: Digest::of(&envelope), envelope }
+                let sealed = SealedArtifact { sequence, hash: Digest::of(&envelope), envelope };
+                NewArtifact { sealed, ends_chain: false, signer: SIGNER }
             })
             .collect();
         Append {

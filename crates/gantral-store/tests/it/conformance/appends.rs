@@ -38,8 +38,9 @@ async fn an_append_is_read_back_as_it_was_written(store: &Store) {
     let row = store.instance(&chain.tenant, chain.id).await.unwrap().unwrap();
     assert_eq!((row.id, Some(row.head)), (chain.id, chain.head));
     assert_eq!(row.index, chain.index);
-    assert_eq!(store.chain(&chain.tenant, chain.id, 0, 10).await.unwrap(), append.artifacts);
-    assert_eq!(store.chain(&chain.tenant, chain.id, 1, 1).await.unwrap(), append.artifacts[1..2]);
+    let sealed: Vec<_> = append.artifacts.iter().map(|artifact| artifact.sealed.clone()).collect();
+    assert_eq!(store.chain(&chain.tenant, chain.id, 0, 10).await.unwrap(), sealed);
+    assert_eq!(store.chain(&chain.tenant, chain.id, 1, 1).await.unwrap(), sealed[1..2]);
 
     chain.index.state = StateCode(4);
     chain.index.waiting_since = None;
@@ -155,7 +156,9 @@ async fn artifacts_that_leave_a_gap_are_refused(store: &Store) {
     gap.artifacts.remove(1);
     let mut late = chain.append_of(2);
     late.artifacts.remove(0);
-    for wrong in [gap, late, Append { artifacts: vec![], ..chain.append() }] {
+    let mut ended = chain.append_of(2);
+    ended.artifacts[0].ends_chain = true;
+    for wrong in [gap, late, ended, Append { artifacts: vec![], ..chain.append() }] {
         let answer = store.append(wrong).await;
         assert!(matches!(answer, Err(StoreError::Contradiction { .. })), "{answer:?}");
     }

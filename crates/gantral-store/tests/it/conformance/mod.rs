@@ -2,8 +2,10 @@
 
 mod appends;
 mod gates;
+pub mod governance;
 mod guards;
 mod idempotency;
+pub mod logs;
 mod registry;
 mod tasks;
 mod tenants;

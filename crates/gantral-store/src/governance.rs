@@ -1,0 +1,131 @@
+//! The governance chain of a tenant: who changed what binds everybody, as sealed artifacts.
+//!
+//! What such an artifact says becomes true with it: the rows that it is about are written in the same transaction, or
+//! neither is.
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, InstanceId, TenantId, WorkflowId};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+
+use crate::append::{EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, SealedArtifact};
+use crate::error::StoreError;
+use crate::store::Store;
+
+/// A row that is written together with a governance artifact. All rows are those of the append's tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GovernanceEffect {
+    /// Makes a policy version the active one of a workflow. Refused when its bundle is not here.
+    ActivatePolicy {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The version.
+        version: PolicyVersionId,
+        /// Who activated it.
+        by: ActorId,
+        /// When.
+        at: UnixMillis,
+    },
+    /// Freezes or unfreezes the tenant; its epoch rises by one, also when nothing else changes.
+    SetFreeze {
+        /// Whether assignment, resume and consumption are refused from now on.
+        frozen: bool,
+    },
+    /// Erases salt and plaintext of a snapshot. Refused when there is nothing to erase.
+    EraseSnapshot {
+        /// The instance.
+        instance: InstanceId,
+        /// The commitment, which stays.
+        commitment: Digest,
+        /// When.
+        at: UnixMillis,
+    },
+    /// Erases the salt of one human, who is anonymous from then on. Refused when there is none.
+    ErasePerson {
+        /// The issuer of the human's tokens.
+        issuer: String,
+        /// The subject in them.
+        subject: String,
+    },
+}
+
+/// One durable transaction over the governance chain of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GovernanceAppend {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The head that the caller decided upon; `None` begins the chain.
+    pub expected: Option<Head>,
+    /// The new artifact, which follows `expected`.
+    pub artifact: SealedArtifact,
+    /// The first eight bytes of the id of the key that signed it.
+    pub signer: [u8; 8],
+    /// What becomes true with it, applied in order.
+    pub effects: Vec<GovernanceEffect>,
+}
+
+/// What came of an append to a governance chain. Only `Committed` wrote anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GovernanceOutcome {
+    /// Everything is durable.
+    Committed,
+    /// The chain has another head: reload and decide again.
+    Moved(Option<Head>),
+    /// This effect cannot be applied to the rows that are there.
+    Refused(GovernanceEffect),
+}
+
+impl GovernanceAppend {
+    /// Checks what can be checked without the database; the answer names what is wrong.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let next = self.expected.map_or(Some(0), |head| head.sequence.checked_add(1));
+        if Some(self.artifact.sequence) != next {
+            return Err("the artifact does not follow the head without a gap");
+        }
+        if self.artifact.envelope.len() > ENVELOPE_BYTES_MAX {
+            return Err("an envelope is too large");
+        }
+        if self.effects.len() > EFFECTS_MAX {
+            return Err("an append carries too many effects");
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Returns the newest artifact of a tenant's governance chain; `None` while it has none.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn governance_head(&self, tenant: &TenantId) -> Result<Option<Head>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.governance_head(tenant.clone()).await,
+        }
+    }
+
+    /// Appends to a governance chain, with what becomes true by it, or answers why not. What it erases is overwritten in the
+    /// file, and the write-ahead log is emptied.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; after any of them the caller reloads before it says anything.
+    pub async fn append_governance(&self, append: GovernanceAppend) -> Result<GovernanceOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.append_governance(append).await,
+        }
+    }
+
+    /// Returns up to `limit` artifacts of a governance chain, from sequence `from`, at most [`crate::CHAIN_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn governance_chain(
+        &self,
+        tenant: &TenantId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<SealedArtifact>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.governance_chain(tenant.clone(), from, limit).await,
+        }
+    }
+}

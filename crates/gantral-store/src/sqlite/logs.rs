@@ -1,0 +1,289 @@
+//! What the sequencer reads and writes.
+
+mod last;
+mod runs;
+
+use std::collections::BTreeSet;
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::TenantId;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::columns::{count, digest, instance, int, is_null, rows, text};
+use super::writer::Fail;
+use super::{SqliteStore, governance, instances};
+use crate::error::StoreError;
+use crate::log::{
+    ChainId, CommittedArtifact, CommittedSeal, LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX, LogClaim, LogGrowth,
+    LogLink, LogRow, LogSwap, SwapOutcome,
+};
+use crate::page::PAGE_MAX;
+use last::Last;
+
+const LOG: &str = "tenant, size, root, checkpoint";
+/// How many bytes of a tag name a chain. Nobody finds two chains that share them, and whoever did would only be refused.
+const TAG_BYTES: usize = 16;
+
+impl SqliteStore {
+    pub(crate) async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
+        self.write(|connection, _| {
+            connection.prepare_cached("UPDATE sequencer SET fence = fence + 1")?.execute([])?;
+            Ok(claim(connection)?)
+        })
+        .await
+    }
+
+    pub(crate) async fn log_claim(&self) -> Result<LogClaim, StoreError> {
+        self.read(|connection| Ok(claim(connection)?)).await
+    }
+
+    pub(crate) async fn committed(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<CommittedArtifact>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT a.number, p.number, a.tenant, a.instance, a.sequence, a.hash, a.terminal, a.signer,
+                   CASE WHEN a.terminal IS NULL THEN a.envelope END
+                 FROM artifact a LEFT JOIN artifact p ON p.number = a.previous
+                   AND p.tenant = a.tenant AND p.instance = a.instance AND p.sequence = a.sequence - 1
+                 WHERE a.number > ?1 ORDER BY a.number LIMIT ?2",
+            )?;
+            let limit = rows(limit.min(LOG_PAGE_MAX));
+            let mut bytes = 0usize;
+            let mut page = Vec::new();
+            for row in select.query_map(params![int(after), limit], committed_row)? {
+                let row = row?;
+                if let CommittedSeal::Envelope(envelope) = &row.seal {
+                    bytes = bytes.saturating_add(envelope.len());
+                }
+                page.push(row);
+                if bytes >= LOG_PAGE_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    pub(crate) async fn swap_logs(&self, swap: LogSwap) -> Result<SwapOutcome, StoreError> {
+        if let Err(what) = swap.check() {
+            return Err(StoreError::Contradiction { what: what.to_owned() });
+        }
+        self.write(move |connection, _| swap_logs(connection, &swap)).await
+    }
+
+    pub(crate) async fn add_log_signatures(
+        &self,
+        tenant: TenantId,
+        tree: (u64, Digest),
+        lines: Vec<String>,
+    ) -> Result<Option<LogRow>, StoreError> {
+        self.write(move |connection, _| {
+            let Some(mut row) = log(connection, &tenant)?.filter(|row| (row.size, row.root) == tree) else {
+                return Ok(None);
+            };
+            for line in &lines {
+                let line = line.trim_end_matches('\n');
+                if !row.checkpoint.lines().any(|known| known == line) {
+                    row.checkpoint.push_str(line);
+                    row.checkpoint.push('\n');
+                }
+            }
+            connection
+                .prepare_cached("UPDATE log SET checkpoint = ?2 WHERE tenant = ?1")?
+                .execute(params![tenant.as_str(), row.checkpoint])?;
+            Ok(Some(row))
+        })
+        .await
+    }
+
+    pub(crate) async fn log(&self, tenant: TenantId) -> Result<Option<LogRow>, StoreError> {
+        self.read(move |connection| Ok(log(connection, &tenant)?)).await
+    }
+
+    pub(crate) async fn list_logs(
+        &self,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Vec<LogRow>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {LOG} FROM log WHERE tenant > ?1 ORDER BY tenant LIMIT ?2"
+            ))?;
+            let after = after.as_ref().map_or("", TenantId::as_str);
+            let found = select.query_map(params![after, rows(limit.min(PAGE_MAX))], log_row)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn log_positions(
+        &self,
+        tenant: TenantId,
+        chain: ChainId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError> {
+        self.read(move |connection| {
+            let numbers = match chain {
+                ChainId::Instance(id) => instances::numbers(connection, &tenant, id, from, limit)?,
+                ChainId::Governance => governance::numbers(connection, &tenant, from, limit)?,
+            };
+            positions(connection, &tenant, &numbers)
+        })
+        .await
+    }
+}
+
+fn claim(connection: &Connection) -> rusqlite::Result<LogClaim> {
+    connection
+        .prepare_cached("SELECT fence, taken FROM sequencer")?
+        .query_row([], |row| Ok(LogClaim { fence: count(row, 0)?, taken: count(row, 1)? }))
+}
+
+fn committed_row(row: &Row<'_>) -> rusqlite::Result<CommittedArtifact> {
+    let chain = match row.get::<_, [u8; 16]>(3)? {
+        governance::NO_INSTANCE => ChainId::Governance,
+        _ => ChainId::Instance(instance(row, 3)?),
+    };
+    let seal = if is_null(row, 6)? {
+        CommittedSeal::Envelope(row.get(8)?)
+    } else {
+        CommittedSeal::Told { ends_chain: row.get(6)?, signer: row.get(7)? }
+    };
+    Ok(CommittedArtifact {
+        number: count(row, 0)?,
+        previous: if is_null(row, 1)? { None } else { Some(count(row, 1)?) },
+        tenant: text(row, 2, TenantId::parse)?,
+        chain,
+        sequence: count(row, 4)?,
+        hash: digest(row, 5)?,
+        seal,
+    })
+}
+
+fn log(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Option<LogRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {LOG} FROM log WHERE tenant = ?1"))?
+        .query_row([tenant.as_str()], log_row)
+        .optional()
+}
+
+/// Reads a row of [`LOG`].
+fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
+        tenant: text(row, 0, TenantId::parse)?,
+        size: count(row, 1)?,
+        root: digest(row, 2)?,
+        checkpoint: row.get(3)?,
+    })
+}
+
+/// Runs one swap inside the writer's transaction: all is checked before anything is written.
+fn swap_logs(connection: &Connection, swap: &LogSwap) -> Result<SwapOutcome, Fail> {
+    let claim = claim(connection)?;
+    if claim.fence != swap.fence {
+        return Ok(SwapOutcome::Stale);
+    }
+    if claim.taken != swap.after {
+        return Ok(SwapOutcome::Moved);
+    }
+    for growth in &swap.growths {
+        let row = log(connection, &growth.row.tenant)?;
+        if row.map(|row| (row.size, row.root)) != growth.before {
+            return Ok(SwapOutcome::Moved);
+        }
+    }
+    let mut last = Last::new(connection);
+    let mut begun = BTreeSet::new();
+    for growth in &swap.growths {
+        for link in &growth.links {
+            if !is_next(connection, link, &mut last, &mut begun)? {
+                let (tenant, tag) = (growth.row.tenant.clone(), link.tag);
+                return Ok(SwapOutcome::Refused { tenant, tag, sequence: link.sequence });
+            }
+        }
+    }
+    last.write()?;
+    let mut insert = connection.prepare_cached("INSERT INTO log_chain(tag) VALUES(?1)")?;
+    for tag in &begun {
+        insert.execute([tag])?;
+    }
+    for growth in &swap.growths {
+        grow(connection, growth)?;
+    }
+    connection.prepare_cached("UPDATE sequencer SET taken = ?1")?.execute([int(swap.through)])?;
+    Ok(SwapOutcome::Swapped)
+}
+
+/// Tells whether a leaf is the next of its chain in the log (`spec/log.md` L5), and notes that it is there.
+fn is_next<'a>(
+    connection: &Connection,
+    link: &'a LogLink,
+    last: &mut Last<'_>,
+    begun: &mut BTreeSet<&'a [u8]>,
+) -> rusqlite::Result<bool> {
+    let is_next = match (link.sequence, link.previous) {
+        (0, None) => {
+            let (tag, _) = link.tag.as_bytes().split_at(TAG_BYTES);
+            let mut select = connection.prepare_cached("SELECT 1 FROM log_chain WHERE tag = ?1")?;
+            !select.exists([tag])? && begun.insert(tag)
+        }
+        (0, Some(_)) | (1.., None) => false,
+        (1.., Some(previous)) => last.take(previous)?,
+    };
+    if is_next && !link.ends_chain {
+        last.put(link.number)?;
+    }
+    Ok(is_next)
+}
+
+fn grow(connection: &Connection, growth: &LogGrowth) -> rusqlite::Result<()> {
+    let LogRow { tenant, size, root, checkpoint } = &growth.row;
+    let numbers: Vec<u64> = growth.links.iter().map(|link| link.number).collect();
+    let first = numbers.first().copied().unwrap_or_default();
+    let before = growth.before.map_or(0, |(size, _)| size);
+    connection
+        .prepare_cached("INSERT INTO log_round(tenant, first, position, numbers) VALUES(?1, ?2, ?3, ?4)")?
+        .execute(params![tenant.as_str(), int(first), int(before), runs::encode(&numbers)])?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO log(tenant, size, root, checkpoint) VALUES(?1, ?2, ?3, ?4)")?
+        .execute(params![tenant.as_str(), int(*size), root.as_bytes(), checkpoint])?;
+    Ok(())
+}
+
+/// Returns the places of artifacts of one tenant, by rising number, as far as they are in the log.
+fn positions(connection: &Connection, tenant: &TenantId, numbers: &[i64]) -> Result<Vec<u64>, Fail> {
+    let taken = claim(connection)?.taken;
+    let mut select = connection.prepare_cached(
+        "SELECT first, position, numbers FROM log_round WHERE tenant = ?1 AND first <= ?2
+         ORDER BY first DESC LIMIT 1",
+    )?;
+    let mut found = Vec::with_capacity(numbers.len());
+    let mut round: Option<(Vec<u64>, u64)> = None;
+    for number in numbers {
+        let wanted = u64::try_from(*number)
+            .map_err(|_| Fail::Contradiction("the number of an artifact is negative"))?;
+        if wanted > taken {
+            break;
+        }
+        let place = |(numbers, position): &(Vec<u64>, u64)| {
+            numbers.binary_search(&wanted).ok().map(|index| position.saturating_add(index as u64))
+        };
+        let mut position = round.as_ref().and_then(place);
+        if position.is_none() {
+            round = select
+                .query_row(params![tenant.as_str(), number], |row| {
+                    let numbers = runs::decode(count(row, 0)?, &row.get::<_, Vec<u8>>(2)?);
+                    Ok((numbers, count(row, 1)?))
+                })
+                .optional()?;
+            position = round.as_ref().and_then(place);
+        }
+        found.push(position.ok_or(Fail::Contradiction("an artifact that was taken is in no log"))?);
+    }
+    Ok(found)
+}
