@@ -1,6 +1,6 @@
 //! Delegated keys: an issuer key says that another key signs artifacts for it, for a short time.
 //!
-//! The key that relying parties pin can then stay in a key management service and sign once a day. A delegate is believed
+//! The key that relying parties pin can then stay in a key management service and sign now and then. A delegate is believed
 //! exactly as far as its delegator is, and delegates nothing further. Source: `spec/keys.md` §6.
 
 use alloc::string::ToString as _;

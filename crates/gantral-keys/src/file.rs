@@ -67,20 +67,48 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
     Err(FileError::Content { path: path.to_owned(), why: format!("larger than {SECRET_BYTES_MAX} bytes") })
 }
 
-/// Writes a new file with mode 0600. It is durable when this returns, and never takes the place of one that exists.
+/// Writes a new file with mode 0600. It is whole and durable when this returns, and never takes the place of one that exists;
+/// a process that is killed meanwhile leaves no part of it under its name.
 ///
 /// # Errors
-/// `Write`; what was written of it is removed.
+/// `Write`; then there is no file of ours.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    // A link, unlike a rename, refuses a name that is taken.
+    stage(path, bytes, |staged| fs::hard_link(staged, path).and_then(|()| fs::remove_file(staged)))
+}
+
+/// Writes a file with mode 0600 in the place of what stands there. It is durable when this returns; a reader, and whoever looks
+/// after a crash, finds the old content or the new one.
+///
+/// # Errors
+/// `Write`; then the old content stands.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    stage(path, bytes, |staged| fs::rename(staged, path))
+}
+
+/// Writes bytes under a name of this process beside `path`, and lets `publish` give them their name.
+fn stage(
+    path: &Path,
+    bytes: &[u8],
+    publish: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<(), FileError> {
     let unwritable = |source| FileError::Write { path: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
-    written.map_err(|source| {
-        // Half a key would be taken for a damaged one at the next start. If this fails too, the first reason says more.
-        let _ = fs::remove_file(path);
-        unwritable(source)
-    })
+    let name = path.file_name().ok_or_else(|| unwritable(ErrorKind::InvalidFilename.into()))?;
+    let staged = path.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&staged)
+        .map_err(unwritable)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| publish(&staged));
+    if let Err(source) = written {
+        // If this fails too, the first reason says more.
+        let _ = fs::remove_file(&staged);
+        return Err(unwritable(source));
+    }
+    sync_parent(path).map_err(unwritable)
 }
 
 /// Makes the name of a file durable.

@@ -2,8 +2,9 @@
 //!
 //! No bytes have the form of two contexts. An encoding of DSSE begins with `DSSEv1 `, which has a capital letter and no place in an
 //! origin; it names its payload type, and each context has another. A cosigned text has `time …` in its second line, where a
-//! checkpoint has a number. Source: `spec/keys.md` §5.
+//! checkpoint has a number. Source: `spec/keys.md` K15.
 
+use gantral_evidence::delegation::DELEGATION_PAYLOAD_TYPE;
 use gantral_evidence::dsse::PAYLOAD_TYPE;
 use gantral_evidence::log::checkpoint::Checkpoint;
 
@@ -12,7 +13,8 @@ use crate::signer::SigningContext;
 /// Tells whether bytes have the form of what is signed in a context.
 pub(crate) fn fits(context: SigningContext, message: &[u8]) -> bool {
     match context {
-        SigningContext::Artifact => is_pae(PAYLOAD_TYPE, message),
+        SigningContext::Artifact => artifact_payload(message).is_some(),
+        SigningContext::Delegation => pae_payload(DELEGATION_PAYLOAD_TYPE, message).is_some(),
         SigningContext::Checkpoint => text(message).is_some_and(is_checkpoint),
         SigningContext::Cosignature => text(message).is_some_and(is_cosigned),
     }
@@ -22,14 +24,18 @@ fn text(message: &[u8]) -> Option<&str> {
     std::str::from_utf8(message).ok()
 }
 
-/// Tells whether bytes are the pre-authentication encoding of a payload of this type.
-fn is_pae(payload_type: &str, message: &[u8]) -> bool {
+/// Returns the payload of the bytes of an artifact.
+pub(crate) fn artifact_payload(message: &[u8]) -> Option<&[u8]> {
+    pae_payload(PAYLOAD_TYPE, message)
+}
+
+/// Returns the payload if bytes are the pre-authentication encoding of one of this type.
+fn pae_payload<'a>(payload_type: &str, message: &'a [u8]) -> Option<&'a [u8]> {
     let head = format!("DSSEv1 {} {payload_type} ", payload_type.len());
-    let Some(rest) = message.strip_prefix(head.as_bytes()) else { return false };
-    let Some(at) = rest.iter().position(|byte| *byte == b' ') else { return false };
-    let (length, payload) = rest.split_at(at);
-    // The payload still has the blank before it.
-    payload.len().checked_sub(1).is_some_and(|bytes| length == bytes.to_string().as_bytes())
+    let rest = message.strip_prefix(head.as_bytes())?;
+    let (length, payload) = rest.split_at(rest.iter().position(|byte| *byte == b' ')?);
+    let payload = payload.strip_prefix(b" ")?;
+    (length == payload.len().to_string().as_bytes()).then_some(payload)
 }
 
 fn is_checkpoint(text: &str) -> bool {

@@ -4,11 +4,17 @@
 //! names and by the form of the bytes. Which keys are believed is not decided here: the relying party's trust file says so.
 //! Source: `spec/keys.md`.
 
+mod delegated;
+mod delegations;
 mod file;
 mod form;
 mod local;
+mod openbao;
 mod signer;
 
-pub use file::{FileError, load_or_generate, read_private, write_private};
+pub use delegated::{DelegatedSigner, DelegationTerms, RenewError, Renewal};
+pub use delegations::{Delegations, DelegationsError, KeptDelegation};
+pub use file::{FileError, load_or_generate, read_private, replace_private, write_private};
 pub use local::{GenerateError, KeyFormatError, LocalSigner};
+pub use openbao::{OPENBAO_TIMEOUT_DEFAULT, OpenBaoConfig, OpenBaoError, OpenBaoSigner};
 pub use signer::{BoxFuture, SignError, Signature, Signer, SigningContext};

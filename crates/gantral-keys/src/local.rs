@@ -51,7 +51,7 @@ impl LocalSigner {
         self.role
     }
 
-    fn sign_now(&self, context: SigningContext, message: &[u8]) -> Result<Signature, SignError> {
+    pub(crate) fn sign_now(&self, context: SigningContext, message: &[u8]) -> Result<Signature, SignError> {
         if context.role() != self.role || !fits(context, message) {
             return Err(SignError::WrongContext);
         }

@@ -14,6 +14,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub enum SigningContext {
     /// An artifact: the pre-authentication encoding of an in-toto statement (`spec/envelope.md` E4).
     Artifact,
+    /// A delegation to another key (`spec/keys.md` §6).
+    Delegation,
     /// A checkpoint of a log: the text of its note (`spec/log.md` §3).
     Checkpoint,
     /// A witness's cosignature of a checkpoint: time and text (`spec/log.md` §3).
@@ -22,12 +24,12 @@ pub enum SigningContext {
 
 impl SigningContext {
     /// Every context.
-    pub const ALL: [Self; 3] = [Self::Artifact, Self::Checkpoint, Self::Cosignature];
+    pub const ALL: [Self; 4] = [Self::Artifact, Self::Delegation, Self::Checkpoint, Self::Cosignature];
 
     /// Returns the only role whose keys sign this (`spec/keys.md` K8).
     pub const fn role(self) -> KeyRole {
         match self {
-            Self::Artifact => KeyRole::Issuer,
+            Self::Artifact | Self::Delegation => KeyRole::Issuer,
             Self::Checkpoint => KeyRole::Log,
             Self::Cosignature => KeyRole::Witness,
         }

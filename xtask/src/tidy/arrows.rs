@@ -109,7 +109,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),
-    ("reqwest", &["gantral-api"]),
+    ("reqwest", &["gantral-api", "gantral-keys"]),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
 ];

@@ -25,6 +25,13 @@ fn secret_is_never_overwritten() {
     let error = write_private(&path, b"second").unwrap_err();
     assert!(matches!(&error, FileError::Write { source, .. } if source.kind() == ErrorKind::AlreadyExists));
     assert_eq!(read_private(&path).unwrap(), b"first");
+
+    replace_private(&path, b"second").unwrap();
+    assert_eq!(read_private(&path).unwrap(), b"second");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["key"]);
 }
 
 #[test]

@@ -1,10 +1,7 @@
+use gantral_evidence::delegation::DELEGATION_PAYLOAD_TYPE;
 use gantral_evidence::dsse::{PAYLOAD_TYPE, pae};
 
 use super::*;
-
-fn artifact() -> Vec<u8> {
-    pae(PAYLOAD_TYPE, b"{}")
-}
 
 #[test]
 fn key_signs_only_what_its_role_is_for() {
@@ -12,7 +9,8 @@ fn key_signs_only_what_its_role_is_for() {
     let checkpoint = "a/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
     let cosigned = format!("cosignature/v1\ntime 1\n{checkpoint}");
     let messages = [
-        (SigningContext::Artifact, artifact()),
+        (SigningContext::Artifact, pae(PAYLOAD_TYPE, b"{}")),
+        (SigningContext::Delegation, pae(DELEGATION_PAYLOAD_TYPE, b"{}")),
         (SigningContext::Checkpoint, checkpoint.into()),
         (SigningContext::Cosignature, cosigned.into()),
     ];
