@@ -156,6 +156,7 @@ const WRITING: &[Code] = &[
     Code::IdempotencyKeyMissing,
     Code::IdempotencyKeyReused,
     Code::BodyTooLarge,
+    Code::ReadOnly,
 ];
 /// Codes of routes without a token.
 const OPEN: &[Code] = &[Code::MethodNotAllowed, Code::TooManyRequests, Code::NotReady, Code::Internal];

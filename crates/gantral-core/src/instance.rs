@@ -150,6 +150,8 @@ pub struct Grant {
     pub expires_at: UnixMillis,
     /// Where it comes from.
     pub origin: Origin,
+    /// The place in the chain of the artifact that made it.
+    pub sequence: u64,
 }
 
 /// Where a grant comes from.
@@ -286,6 +288,11 @@ impl Instance {
         self.open.is_empty() && self.unknown.is_empty()
     }
 
+    /// Returns the place in the chain of the event that is being applied.
+    fn newest(&self) -> u64 {
+        u64::from(self.events).saturating_sub(1)
+    }
+
     /// Returns how many events may still be needed to settle what was consumed: two where nothing was reported yet
     /// (UNKNOWN, and what a human finds out), one where that is owed.
     pub(crate) fn events_owed(&self) -> usize {
@@ -395,6 +402,7 @@ impl Instance {
             context: detail.context,
             expires_at: terms.expires_at,
             origin: Origin::Policy { attempt },
+            sequence: self.newest(),
         };
         self.grants.insert(terms.id, grant);
     }
@@ -474,6 +482,7 @@ impl Instance {
             context: gate.asked.context,
             expires_at: terms.expires_at,
             origin: Origin::Humans(Box::new(origin)),
+            sequence: self.newest(),
         };
         self.grants.insert(terms.id, grant);
         self.phase = if overridden { Phase::Overridden(terms.id) } else { Phase::Approved(terms.id) };

@@ -21,6 +21,9 @@ const DAY_MS: u64 = 86_400_000;
 pub struct TimeError;
 
 impl UnixMillis {
+    /// The beginning: 1970-01-01T00:00:00.000Z.
+    pub const EPOCH: Self = Self(0);
+
     /// Wraps a count of milliseconds; refuses what the text form cannot show.
     pub const fn new(millis: u64) -> Result<Self, TimeError> {
         if millis > MAX_MILLIS { Err(TimeError) } else { Ok(Self(millis)) }

@@ -1,6 +1,7 @@
 //! Asking for authority, using it, and saying what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantral_core::action::{Action, ActionError};
 use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal, UnderGate};
@@ -12,6 +13,7 @@ use gantral_core::instance::{Grant, Instance, Origin};
 use gantral_core::json::Value;
 use gantral_core::secret::find_inline_secret;
 use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
+use gantral_core::workflow::Workflow;
 use gantral_identity::{AttemptBearer, AttemptScope};
 use gantral_store::Guard;
 
@@ -52,7 +54,7 @@ impl Engine {
     /// Answers an ask: a grant, a gate, or the end.
     ///
     /// # Errors
-    /// `Action`, `Input`: the caller must change the ask. `Refused`: see the refusal. Everything else: nothing moved,
+    /// `Action`, `Input`, `NotImmediate`: the caller must change the ask. `Refused`: see the refusal. Everything else: nothing moved,
     /// and the same ask with the same key may be repeated.
     pub async fn ask(
         &self,
@@ -94,6 +96,9 @@ impl Engine {
         let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
         plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version });
+        if request.consume.is_some() && workflow.release.witnesses().is_some() {
+            return Err(EngineError::NotImmediate { release: workflow.release });
+        }
         let consume = match request.consume {
             None => None,
             Some(kind) => Some(self.consumer(call, tenant, scope, kind, &actor, &mut plan).await?),
@@ -118,13 +123,48 @@ impl Engine {
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
+    /// Waits until the log covers a grant as its workflow wants, at most as long as the engine is set up to; returns whether
+    /// time has passed meanwhile, so that the caller looks at its clock again before it consumes.
+    ///
+    /// Whether the grant is released, and whether it is a grant at all, is said by `consume`.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn await_release(&self, bearer: &AttemptBearer, grant: GrantId) -> Result<bool, EngineError> {
+        let (tenant, id) = (bearer.principal().tenant(), bearer.scope().instance);
+        let (workflow, sequence) = {
+            let held = self.hold(tenant, id).await?;
+            let loaded = held.loaded()?;
+            let Some(grant) = loaded.instance.grants.get(&grant) else { return Ok(false) };
+            (Arc::clone(&loaded.workflow), grant.sequence)
+        };
+        if self.is_released(tenant, id, &workflow, sequence, Duration::ZERO).await {
+            return Ok(false);
+        }
+        self.is_released(tenant, id, &workflow, sequence, self.0.config.release_wait).await;
+        Ok(true)
+    }
+
+    /// Tells whether a grant may be used, waiting at most `limit` until it may.
+    async fn is_released(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        workflow: &Workflow,
+        sequence: u64,
+        limit: Duration,
+    ) -> bool {
+        let Some(witnesses) = workflow.release.witnesses() else { return true };
+        self.0.checkpoints.covering(tenant, id, sequence, witnesses, limit).await.is_some()
+    }
+
     /// Uses a grant: once this is durable, and not before, the action may start.
     ///
     /// Policy is evaluated again over the action as granted, under the version in force and, after a gate, under the
     /// gate's own. It may deny (the instance ends) or need more than the votes give (a new gate opens).
     ///
     /// # Errors
-    /// As `ask`; `Refused(GrantUnusable | GrantExpired | ActionChanged | EvaluatorFailed)`.
+    /// As `ask`; `NotReleased`; `Refused(GrantUnusable | GrantExpired | ActionChanged | EvaluatorFailed)`.
     pub async fn consume(
         &self,
         mut call: Call,
@@ -163,6 +203,9 @@ impl Engine {
         let grant = loaded.instance.grants.get(&grant_id);
         let grant = grant.ok_or(Refusal::GrantUnusable { grant: grant_id })?.clone();
         let workflow = Arc::clone(&loaded.workflow);
+        if !self.is_released(tenant, scope.instance, &workflow, grant.sequence, Duration::ZERO).await {
+            return Err(EngineError::NotReleased);
+        }
         let action = Action::admit(action, &workflow)?;
         let (commitment, asked) =
             self.as_granted(tenant, loaded.instance.identity.instance, &grant, &action).await?;
@@ -233,12 +276,14 @@ impl Engine {
         plan: &mut Plan,
     ) -> Result<Consumer, EngineError> {
         let freeze_epoch = self.refuse_frozen(tenant).await?;
+        let governance_head = self.0.registry.governance_head(tenant).await?;
         plan.guards.push(Guard::FreezeEpoch(freeze_epoch));
+        plan.guards.push(Guard::GovernanceHead(governance_head));
         plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
         Ok(Consumer {
             executor: Executor { kind, id: actor.id.clone() },
             act_within: self.0.config.act_within,
-            governance_head: None,
+            governance_head,
             freeze_epoch,
         })
     }

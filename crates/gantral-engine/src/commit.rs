@@ -7,11 +7,12 @@ use gantral_core::command::{Decided, Refusal};
 use gantral_core::decide::next_due;
 use gantral_core::digest::Digest;
 use gantral_core::event::{Entry, Identity};
-use gantral_core::ids::Name;
+use gantral_core::ids::{Name, TenantId};
 use gantral_core::instance::Instance;
 use gantral_core::state::State;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
+use gantral_evidence::log::tree::TreeHead;
 use gantral_evidence::seal::{Sealed, Unsigned};
 use gantral_evidence::statement::Statement;
 use gantral_keys::SigningContext;
@@ -39,6 +40,16 @@ pub(crate) struct Plan {
     /// The name of the action, for the row of a gate that opens.
     pub(crate) action: Option<Name>,
     pub(crate) call_key: Option<Digest>,
+}
+
+/// Where an artifact stands.
+struct Place {
+    /// The head before it.
+    head: Option<Head>,
+    from_state: Option<State>,
+    /// The state after it.
+    state: State,
+    anchor: Option<TreeHead>,
 }
 
 /// What came of trying to commit.
@@ -134,7 +145,9 @@ impl Engine {
         let defect =
             |faults: Vec<_>| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) };
         let instance = Instance::begin(identity.clone(), first).map_err(defect)?;
-        let artifact = self.seal_entry(&identity, first, None, None, State::Created, &mut call.fresh).await?;
+        let anchor = self.anchor(&identity.tenant, &workflow);
+        let place = Place { head: None, from_state: None, state: State::Created, anchor };
+        let artifact = self.seal_entry(&identity, first, place, &mut call.fresh).await?;
         let receipts = vec![Receipt::of(&artifact.sealed, first)];
         let head = artifact.sealed.head();
         let row =
@@ -172,8 +185,9 @@ impl Engine {
             let to = gantral_core::table::successor(Some(before), entry.event.kind(), entry.actor.kind)
                 .map_err(|_| Refusal::Defect { fault: Fault::State })?;
             let identity = loaded.instance.identity.clone();
-            let artifact =
-                self.seal_entry(&identity, entry, Some(loaded.head), Some(before), to, fresh).await?;
+            let anchor = self.anchor(&identity.tenant, &loaded.workflow);
+            let place = Place { head: Some(loaded.head), from_state: Some(before), state: to, anchor };
+            let artifact = self.seal_entry(&identity, entry, place, fresh).await?;
             loaded.instance.apply(entry, artifact.sealed.hash).map_err(|faults| Refusal::Defect {
                 fault: faults.first().copied().unwrap_or(Fault::State),
             })?;
@@ -185,15 +199,19 @@ impl Engine {
         Ok((artifacts, receipts))
     }
 
+    /// Returns the checkpoint that an artifact names: the newest one that counts for the workflow.
+    fn anchor(&self, tenant: &TenantId, workflow: &Workflow) -> Option<TreeHead> {
+        self.0.checkpoints.newest(tenant, workflow.release.witnesses().unwrap_or(0))
+    }
+
     async fn seal_entry(
         &self,
         identity: &Identity,
         entry: &Entry,
-        head: Option<Head>,
-        from_state: Option<State>,
-        state: State,
+        place: Place,
         fresh: &mut Fresh,
     ) -> Result<NewArtifact, EngineError> {
+        let Place { head, from_state, state, anchor } = place;
         let statement = Statement {
             artifact_id: fresh.artifact(entry.at),
             identity: identity.clone(),
@@ -203,7 +221,7 @@ impl Engine {
             from_state,
             state,
             entry: entry.clone(),
-            anchor: None,
+            anchor,
             blind: fresh.bytes32(),
         };
         let unsigned = Unsigned::of(&statement)?;

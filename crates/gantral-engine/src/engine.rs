@@ -16,9 +16,11 @@ use gantral_store::{IdempotencyScope, StateCode, Store};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::answer::{Answer, Done};
+use crate::checkpoints::Checkpoints;
 use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
+use crate::governance::Governance;
 use crate::loaded::{Loaded, Slots, chain, fold};
 use crate::policy_point::PolicyPoint;
 use crate::registry::Registry;
@@ -37,6 +39,8 @@ pub struct EngineConfig {
     pub policy_limit: std::time::Duration,
     /// How long a consumed action may take to start.
     pub act_within: DurationMs,
+    /// How long a consumption waits for the log to cover its grant, where the workflow wants that.
+    pub release_wait: std::time::Duration,
     /// Keys that signed artifacts of this store before the current one. A chain signed by any other key is damaged.
     pub earlier_keys: Vec<PublicKey>,
 }
@@ -47,9 +51,22 @@ impl Default for EngineConfig {
             log_suffix: "log".to_owned(),
             policy_limit: std::time::Duration::from_millis(250),
             act_within: DurationMs::from_secs(60),
+            release_wait: std::time::Duration::from_secs(5),
             earlier_keys: Vec::new(),
         }
     }
+}
+
+/// What the engine works with.
+pub struct Ports {
+    /// The ledger.
+    pub store: Store,
+    /// What signs artifacts.
+    pub signer: Arc<dyn Signer>,
+    /// What evaluates policy.
+    pub policy: Arc<dyn PolicyPoint>,
+    /// What knows the published checkpoints of the logs.
+    pub checkpoints: Arc<dyn Checkpoints>,
 }
 
 /// The idempotency key of a request.
@@ -79,9 +96,11 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) policy: Arc<dyn PolicyPoint>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) config: EngineConfig,
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
+    pub(crate) governance: Governance,
     pub(crate) semantics: Digest,
     system: Actor,
 }
@@ -92,16 +111,12 @@ pub(crate) struct Held {
 }
 
 impl Engine {
-    /// Builds an engine over a store, a signer and a policy point.
+    /// Builds an engine.
     ///
     /// # Errors
     /// None today except a damaged build: the engine's own name must be an identifier.
-    pub fn new(
-        store: Store,
-        signer: Arc<dyn Signer>,
-        policy: Arc<dyn PolicyPoint>,
-        config: EngineConfig,
-    ) -> Result<Self, EngineError> {
+    pub fn new(ports: Ports, config: EngineConfig) -> Result<Self, EngineError> {
+        let Ports { store, signer, policy, checkpoints } = ports;
         let id =
             ActorId::parse("gantral").map_err(|error| EngineError::Damaged { what: error.to_string() })?;
         Ok(Self(Arc::new(Inner {
@@ -109,8 +124,10 @@ impl Engine {
             store,
             signer,
             policy,
+            checkpoints,
             config,
             slots: Slots::default(),
+            governance: Governance::default(),
             semantics: semantics_digest(),
             system: Actor { id, kind: ActorKind::System, issuer: None, role: None },
         })))

@@ -3,7 +3,7 @@
 use gantral_core::action::ActionError;
 use gantral_core::command::Refusal;
 use gantral_core::ids::InstanceId;
-use gantral_core::workflow::WorkflowError;
+use gantral_core::workflow::{Release, WorkflowError};
 use gantral_evidence::seal::SealError;
 use gantral_store::StoreError;
 
@@ -75,6 +75,15 @@ pub enum EngineError {
     /// Assignment and consumption are frozen. May be repeated later.
     #[error("authority is frozen for this tenant")]
     Frozen,
+    /// The log does not cover the grant yet. May be repeated with the same key.
+    #[error("the grant is not released: the log does not cover it yet, or too few witnesses have cosigned")]
+    NotReleased,
+    /// The workflow releases grants later than the ask. The caller must ask without consuming.
+    #[error("the workflow releases a grant as `{release}`: it cannot be consumed with the ask")]
+    NotImmediate {
+        /// From when a grant may be used.
+        release: Release,
+    },
     /// Others moved the instance too often. May be repeated at once.
     #[error("the instance moved while the command was decided")]
     Conflict,

@@ -71,7 +71,7 @@ fn read(artifact: &SealedArtifact, envelope: &Envelope) -> Result<Statement, Eng
 }
 
 /// Tells whether one of these keys signed an envelope.
-fn is_signed(envelope: &Envelope, keys: &[&PublicKey]) -> bool {
+pub(crate) fn is_signed(envelope: &Envelope, keys: &[&PublicKey]) -> bool {
     let message = envelope.signed_bytes();
     envelope.signatures.iter().any(|entry| {
         let named = keys.iter().find(|key| key.id().to_string() == entry.key_id);

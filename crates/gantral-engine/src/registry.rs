@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
-use gantral_core::ids::{ActorId, Name, PersonId, TenantId, WorkflowId};
+use gantral_core::event::Actor;
+use gantral_core::ids::{Name, PersonId, TenantId, WorkflowId};
 use gantral_core::json::{Profile, parse};
 use gantral_core::policy::PolicyVersionId;
-use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_identity::HumanSubject;
 use gantral_store::{Freeze, Guard, PutOutcome, Store, WorkflowRow};
 
-use crate::engine::Engine;
+use crate::engine::{Call, Engine};
 use crate::error::EngineError;
+use crate::governance::GovernanceReceipt;
 
 /// How many entries each of the caches keeps; a full one starts over.
 const CACHE_MAX: usize = 10_000;
@@ -52,6 +53,7 @@ pub(crate) struct Registry {
     workflows: Cache<(TenantId, Digest), Arc<Workflow>>,
     active: Cache<(TenantId, WorkflowId), PolicyVersionId>,
     freezes: Cache<TenantId, Freeze>,
+    governance: Cache<TenantId, Option<Digest>>,
     persons: Cache<(TenantId, HumanSubject), Salt>,
 }
 
@@ -62,6 +64,7 @@ impl Registry {
             workflows: Cache::new(),
             active: Cache::new(),
             freezes: Cache::new(),
+            governance: Cache::new(),
             persons: Cache::new(),
         }
     }
@@ -113,12 +116,34 @@ impl Registry {
         Ok(freeze)
     }
 
+    /// Returns the hash of the newest governance artifact, to guard with.
+    pub(crate) async fn governance_head(&self, tenant: &TenantId) -> Result<Option<Digest>, EngineError> {
+        if let Some(head) = self.governance.get(tenant) {
+            return Ok(head);
+        }
+        let head = self.store.governance_head(tenant).await?.map(|head| head.hash);
+        self.governance.put(tenant.clone(), head);
+        Ok(head)
+    }
+
+    /// Drops what a governance event may have changed.
+    pub(crate) fn forget_governance(&self, tenant: &TenantId) {
+        self.governance.forget(tenant);
+        self.freezes.forget(tenant);
+    }
+
+    /// Drops the salt of a human.
+    pub(crate) fn forget_person(&self, tenant: &TenantId, human: &HumanSubject) {
+        self.persons.forget(&(tenant.clone(), human.clone()));
+    }
+
     /// Drops the hint that a guard found stale.
     pub(crate) fn forget(&self, tenant: &TenantId, guard: &Guard) {
         match guard {
             Guard::FreezeEpoch(_) => self.freezes.forget(tenant),
             Guard::ActivePolicy { workflow, .. } => self.active.forget(&(tenant.clone(), workflow.clone())),
-            Guard::GrantUnconsumed(_) | Guard::Lease { .. } | Guard::GovernanceHead(_) => {}
+            Guard::GovernanceHead(_) => self.governance.forget(tenant),
+            Guard::GrantUnconsumed(_) | Guard::Lease { .. } => {}
         }
     }
 
@@ -159,8 +184,8 @@ pub struct Applied {
     pub workflow: Arc<Workflow>,
     /// Whether the version is new.
     pub created: bool,
-    /// Whether another policy became active.
-    pub activated: bool,
+    /// What was sealed when another policy became active; nothing when it was in force already.
+    pub activated: Option<GovernanceReceipt>,
 }
 
 impl Engine {
@@ -175,8 +200,8 @@ impl Engine {
         tenant: &TenantId,
         workflow: Workflow,
         policy: PolicyVersionId,
-        by: &ActorId,
-        now: UnixMillis,
+        by: &Actor,
+        call: &mut Call,
     ) -> Result<Applied, EngineError> {
         let store = &self.0.store;
         if store.policy_bundle(tenant, policy).await?.is_none() {
@@ -188,16 +213,14 @@ impl Engine {
             digest: workflow.digest,
             team: workflow.team.clone(),
             definition: workflow.canonical.clone(),
-            created_at: now,
+            created_at: call.now,
         };
         let created = match store.put_workflow(tenant, row).await? {
             PutOutcome::Stored => true,
             PutOutcome::Same => false,
             PutOutcome::Differs => return Err(EngineError::WorkflowVersionExists),
         };
-        // Applying twice what is in force already is no change, and leaves no line in the history of activations.
-        let in_force = store.active_policy(tenant, &workflow.id).await? == Some(policy);
-        let activated = !in_force && store.activate_policy(tenant, &workflow.id, policy, by, now).await?;
+        let activated = self.activate(tenant, &workflow.id, policy, by, call).await?;
         self.0.registry.active.forget(&(tenant.clone(), workflow.id.clone()));
         Ok(Applied { workflow: Arc::new(workflow), created, activated })
     }

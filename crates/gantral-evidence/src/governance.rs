@@ -18,7 +18,7 @@ use crate::log::tree::TreeHead;
 use crate::statement::StatementError;
 
 pub use event::{Detail, GovernanceKind, Scope};
-pub use fold::{Delegation, GovernanceFault, InForce};
+pub use fold::{DeclaredKey, Delegation, GovernanceFault, InForce};
 
 /// The type of the predicate.
 pub const PREDICATE_TYPE: &str = "https://gantral.dev/governance/v1";

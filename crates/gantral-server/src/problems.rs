@@ -72,7 +72,9 @@ pub(crate) fn finished(problem: Problem, path: &str, request_id: &str) -> Respon
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        _ if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+        code if code == Code::GrantNotReleased
+            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) =>
+        {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         _ => {}
@@ -137,6 +139,8 @@ impl From<EngineError> for Failure {
                 problem(Code::CallKeyTaken).with("instance_id", instance.to_string())
             }
             EngineError::Frozen => problem(Code::Frozen),
+            EngineError::NotReleased => problem(Code::GrantNotReleased),
+            EngineError::NotImmediate { .. } => problem(Code::ReleaseNotImmediate),
             EngineError::Conflict => problem(Code::Conflict),
             EngineError::Signer(_) => problem(Code::SignerUnavailable),
             EngineError::Store(error) => {

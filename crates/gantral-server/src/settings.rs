@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
-use gantral_engine::{Engine, EngineConfig, EngineError};
+use gantral_engine::checkpoints::NoCheckpoints;
+use gantral_engine::{Engine, EngineConfig, EngineError, Ports};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
@@ -146,7 +147,10 @@ impl Setup<'_> {
         let signer: Arc<dyn Signer> = Arc::new(issuer);
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
-        let engine = Engine::new(store, signer, policy.clone(), EngineConfig::default())?;
+        let engine = Engine::new(
+            Ports { store, signer, policy: policy.clone(), checkpoints: Arc::new(NoCheckpoints) },
+            EngineConfig::default(),
+        )?;
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
         let mut attempts = AttemptTokens::new(key, &self.public_url)?;
         if self.development {

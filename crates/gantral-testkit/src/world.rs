@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gantral_core::digest::{Digest, Hasher};
-use gantral_core::ids::{ActorId, AttemptNo, InstanceId, TenantId};
+use gantral_core::event::Actor;
+use gantral_core::ids::{AttemptNo, InstanceId, PersonId, Role, TenantId};
 use gantral_core::policy::PolicyVersionId;
+use gantral_core::state::ActorKind;
 use gantral_core::workflow::Workflow;
+use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::PolicyPoint;
-use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, RequestKey};
+use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, Ports, RequestKey};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
 use gantral_keys::{LocalSigner, Signer};
@@ -33,12 +36,14 @@ pub struct WorldOptions {
     pub point: Point,
     /// The engine's configuration.
     pub config: EngineConfig,
+    /// The logs.
+    pub checkpoints: Arc<dyn Checkpoints>,
 }
 
 impl Default for WorldOptions {
     fn default() -> Self {
         let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
-        Self { point: Point::shared(), config }
+        Self { point: Point::shared(), config, checkpoints: Arc::new(NoCheckpoints) }
     }
 }
 
@@ -55,6 +60,7 @@ pub struct World {
     /// The policies.
     pub point: Point,
     config: EngineConfig,
+    checkpoints: Arc<dyn Checkpoints>,
     engine: Option<Engine>,
     key: Vec<u8>,
     seeds: AtomicU64,
@@ -76,6 +82,7 @@ impl World {
             signer_faults: SignerFaults::default(),
             point: options.point,
             config: options.config,
+            checkpoints: options.checkpoints,
             engine: None,
             key: LocalSigner::generate().expect("the generator of this system works"),
             seeds: AtomicU64::new(0),
@@ -89,8 +96,9 @@ impl World {
     pub fn open(&mut self) {
         let store = Store::with_faults(&self.file(), self.faults.clone()).expect("the file opens");
         let policy = Arc::clone(&self.point.rego) as Arc<dyn PolicyPoint>;
-        let signer = FaultySigner::new(self.signer(), self.signer_faults.clone());
-        let engine = Engine::new(store, Arc::new(signer), policy, self.config.clone());
+        let signer = Arc::new(FaultySigner::new(self.signer(), self.signer_faults.clone()));
+        let checkpoints = Arc::clone(&self.checkpoints);
+        let engine = Engine::new(Ports { store, signer, policy, checkpoints }, self.config.clone());
         self.engine = Some(engine.expect("the engine starts"));
     }
 
@@ -172,9 +180,31 @@ impl World {
     /// Publishes a bundle, registers a workflow and activates the bundle for it.
     pub async fn apply(&self, workflow: Workflow, bundle: &Bundle) -> Applied {
         let version = self.publish(bundle).await;
-        let by = ActorId::parse("owner").expect("a name");
-        let (engine, tenant, now) = (self.engine(), self.tenant(), self.clock.now());
-        engine.apply_workflow(&tenant, workflow, version, &by, now).await.expect("the workflow is applied")
+        let (engine, tenant, by) = (self.engine(), self.tenant(), self.governor());
+        let applied = engine.apply_workflow(&tenant, workflow, version, &by, &mut self.call()).await;
+        applied.expect("the workflow is applied")
+    }
+
+    /// Returns a human who governs the tenant.
+    pub fn governor(&self) -> Actor {
+        let person = PersonId(Digest::of(b"governor"));
+        let issuer = Some("https://issuer.example".to_owned());
+        let role = Role::parse("PLATFORM_ADMIN").expect("a role");
+        Actor { id: person.actor(), kind: ActorKind::Human, issuer, role: Some(role) }
+    }
+
+    /// Freezes the tenant, or lifts its freeze.
+    pub async fn set_frozen(&self, frozen: bool) {
+        let (tenant, by) = (self.tenant(), self.governor());
+        let sealed = self.engine().set_frozen(self.call(), &tenant, &by, frozen).await;
+        assert!(sealed.expect("the freeze is sealed").is_some(), "it is so already");
+    }
+
+    /// Erases what a commitment of an instance stands for.
+    pub async fn erase(&self, instance: InstanceId, commitment: Digest) {
+        let (tenant, by) = (self.tenant(), self.governor());
+        let erased = self.engine().erase_snapshot(self.call(), &tenant, &by, instance, commitment).await;
+        erased.expect("the snapshot is erased");
     }
 }
 

@@ -194,6 +194,12 @@ codes! {
     GrantExpired = "grant_expired", 409, Caller, Pointless,
         "The grant has expired.",
         "Do not act; ask anew for what is still to be done.";
+    GrantNotReleased = "grant_not_released", 409, Environment, SameKey,
+        "The log does not cover the grant yet, or too few witnesses have cosigned.",
+        "Do not act; wait as long as `Retry-After` says, then send the same request with the same key.";
+    ReleaseNotImmediate = "release_not_immediate", 409, Caller, Pointless,
+        "The workflow releases a grant only when the log covers it, so it cannot be consumed with the ask.",
+        "Ask without `consume`, and consume the grant afterwards.";
     ActionChanged = "action_changed", 409, Caller, Pointless,
         "The action is not the one that was authorised.",
         "Do not act; consume with exactly the action of the grant, or ask for the changed one.";
@@ -263,6 +269,9 @@ codes! {
     NotReady = "not_ready", 503, Environment, SameKey,
         "The server is not ready to act.",
         "Wait and send the same request with the same key; `GET /readyz` says what is missing.";
+    ReadOnly = "read_only", 503, Environment, AfterChange,
+        "The ledger is older than what was published or used of it, so the server only reads.",
+        "Have the operator restore the newest ledger; `GET /readyz` says what is ahead of it.";
     Internal = "internal", 500, Us, AfterChange,
         "The server met a defect of its own and did nothing further.",
         "Look at the present state before repeating anything, and report the defect with the request id of the log.";

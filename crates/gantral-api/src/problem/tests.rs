@@ -37,7 +37,14 @@ fn what_may_be_repeated_as_it_is_was_not_the_callers_doing() {
         Code::ALL.iter().filter(|code| code.retry() == Retry::SameKey).map(|code| code.as_str()).collect();
     assert_eq!(
         repeatable,
-        ["too_many_requests", "conflict", "ledger_unavailable", "signer_unavailable", "not_ready"]
+        [
+            "too_many_requests",
+            "grant_not_released",
+            "conflict",
+            "ledger_unavailable",
+            "signer_unavailable",
+            "not_ready"
+        ]
     );
 }
 

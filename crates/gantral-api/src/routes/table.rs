@@ -150,7 +150,7 @@ pub const ROUTES: &[Route] = &[
         ],
         refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, ActionInvalid, ActionUndeclared,
             SecretInline, EvaluatorFailed, NobodyEligible, NoActivePolicy, OutcomeUnknown, Frozen, LeaseLost,
-            TooManyEvents, Conflict, SignerUnavailable]),
+            ReleaseNotImmediate, TooManyEvents, Conflict, SignerUnavailable]),
     route!(Post "/v1/instances/{id}/grants/{grant_id}/consume", "consume", "authority", [Attempt],
         "Uses a grant up, before the action starts",
         body takes::<wire::Consume>(),
@@ -158,7 +158,8 @@ pub const ROUTES: &[Route] = &[
             json::<wire::ConsumeAnswer>(200, "ALLOW: it may start; or DENY."),
             json::<wire::ConsumeAnswer>(202, "REQUIRE_HUMAN: the votes do not suffice, a new gate is open.")
         ],
-        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, GrantUnusable, GrantExpired, ActionChanged,
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptInactive, GrantUnusable, GrantExpired, GrantNotReleased,
+            ActionChanged,
             ActionInvalid, ActionUndeclared, SecretInline, EvaluatorFailed, NobodyEligible, NoActivePolicy,
             OutcomeUnknown, Frozen, LeaseLost, TooManyEvents, Conflict, SignerUnavailable]),
     route!(Post "/v1/instances/{id}/grants/{grant_id}/outcome", "reportOutcome", "authority", [Attempt],

@@ -135,13 +135,9 @@ async fn an_erased_action_is_not_consumed_and_the_chain_stands() {
         let mut script = Script::begin(SELF, 5).await;
         let grant = script.facts().await.instance.grants[&script.learned.grant.unwrap()].clone();
         let commitment = if label == CommitmentLabel::Action { grant.action } else { grant.context };
-        let (store, tenant) = (script.world.engine().store().clone(), script.world.tenant());
-        assert!(
-            store.erase_snapshot(&tenant, script.id(), commitment, script.world.clock.now()).await.unwrap()
-        );
+        script.world.erase(script.id(), commitment).await;
         let error = script.step(Step::Consume).await.unwrap_err();
         assert!(matches!(error, EngineError::NotFound { .. }), "{error:?}");
-        drop(store);
         script.world.restart();
         assert!(script.step(Step::Consume).await.is_err());
         script.is_valid().await;

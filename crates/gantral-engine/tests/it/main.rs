@@ -10,6 +10,7 @@
 mod damage;
 mod decisions;
 mod faults;
+mod governance;
 mod life;
 mod policies;
 mod races;

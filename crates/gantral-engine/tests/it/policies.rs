@@ -24,14 +24,14 @@ decision := "ALLOW" if count([1 | some a in r; some b in r; some c in r; some d 
 async fn activate(script: &Script, bundle: &Bundle) {
     script.world.clock.advance(DurationMs::new(1));
     let applied = script.world.apply(read(REFUND), bundle).await;
-    assert!(applied.activated && !applied.created);
+    assert!(applied.activated.is_some() && !applied.created);
 }
 
 #[tokio::test]
 async fn applying_again_what_is_in_force_changes_nothing() {
     let script = Script::begin(SELF, 1).await;
     let applied = script.world.apply(read(REFUND), &policy::example("refunds")).await;
-    assert!(!applied.created && !applied.activated);
+    assert!(!applied.created && applied.activated.is_none());
     let store = script.world.engine().store();
     let activations = store.activations(&script.world.tenant(), &applied.workflow.id, 10).await.unwrap();
     assert_eq!(activations.len(), 1);
@@ -42,9 +42,8 @@ async fn a_version_never_changes_its_definition() {
     let script = Script::begin(SELF, 1).await;
     let (world, other) = (&script.world, read(&REFUND.replace("\"30m\"", "\"31m\"")));
     let version = world.publish(&policy::example("refunds")).await;
-    let by = gantral_core::ids::ActorId::parse("owner").unwrap();
-    let tenant = world.tenant();
-    let applied = world.engine().apply_workflow(&tenant, other, version, &by, world.clock.now()).await;
+    let (tenant, by) = (world.tenant(), world.governor());
+    let applied = world.engine().apply_workflow(&tenant, other, version, &by, &mut world.call()).await;
     assert_eq!(applied.unwrap_err(), EngineError::WorkflowVersionExists);
 }
 
@@ -173,7 +172,7 @@ async fn a_repeated_ask_is_answered_as_at_first_though_its_policy_fails_by_now()
 async fn endless(limit: Duration) -> Script {
     let point = Point::start(NonZeroUsize::MIN);
     let config = EngineConfig { policy_limit: limit, ..EngineConfig::default() };
-    let world = World::with(WorldOptions { point, config });
+    let world = World::with(WorldOptions { point, config, ..WorldOptions::default() });
     let text = REFUND.replace("\"floors\"", "\"on_failure\": {\"outage\": \"open\"}, \"floors\"");
     world.apply(read(&text), &rules(ENDLESS)).await;
     let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };

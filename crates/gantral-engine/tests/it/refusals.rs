@@ -1,7 +1,7 @@
 //! What the engine itself refuses, before authority is even asked.
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, GateId, GrantId, InstanceId, Name, WorkflowId};
+use gantral_core::ids::{GateId, GrantId, InstanceId, Name, WorkflowId};
 use gantral_core::json::{Number, Object, Value};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::ExecutorKind;
@@ -43,9 +43,9 @@ async fn what_does_not_exist_is_not_found() {
 async fn a_workflow_without_a_policy_runs_nothing() {
     let world = World::new();
     let (engine, tenant, now) = (world.engine(), world.tenant(), world.clock.now());
-    let by = ActorId::parse("owner").unwrap();
+    let by = world.governor();
     let nobodys = PolicyVersionId(Digest::of(b"nothing"));
-    let applied = engine.apply_workflow(&tenant, read(REFUND), nobodys, &by, now).await;
+    let applied = engine.apply_workflow(&tenant, read(REFUND), nobodys, &by, &mut world.call()).await;
     assert_eq!(applied.unwrap_err(), EngineError::PolicyUnknown);
     let row = gantral_store::WorkflowRow {
         id: WorkflowId::parse("refund").unwrap(),

@@ -248,7 +248,7 @@ async fn an_instance_whose_input_was_erased_blocks_no_other_of_its_queue() {
     let script = Script::begin(RUN, 1).await;
     let (world, now) = (&script.world, script.world.clock.now());
     let input = script.facts().await.instance.created.context.unwrap();
-    assert!(world.engine().store().erase_snapshot(&world.tenant(), script.id(), input, now).await.unwrap());
+    world.erase(script.id(), input).await;
     assert!(claim(&script).await.unwrap().is_none());
     let agent = world.people.requester(AGENT, now);
     let other = world.engine().create(world.call(), &agent, new_instance("refund-run")).await.unwrap();

@@ -8,6 +8,7 @@ use gantral_engine::{
     Answer, AskFacts, AskRequest, Call, DecisionRequest, Done, EngineError, InstanceFacts, NewInstance,
     OutcomeReport,
 };
+use gantral_evidence::statement::Statement;
 use gantral_evidence::verify::Verdict;
 use gantral_identity::Principal;
 use gantral_testkit::workflows::{REFUND, REFUND_RUN, read, refund};
@@ -250,12 +251,17 @@ impl Script {
 }
 
 pub async fn events(world: &World, id: InstanceId) -> Vec<EventKind> {
+    statements(world, id).await.iter().map(|statement| statement.entry.event.kind()).collect()
+}
+
+/// Returns what was sealed, in order, from the stored chain.
+pub async fn statements(world: &World, id: InstanceId) -> Vec<Statement> {
     let chain = world.engine().chain(&world.tenant(), id).await.unwrap();
-    let kind = |envelope: &[u8]| {
+    let read = |envelope: &[u8]| {
         let envelope = gantral_evidence::dsse::Envelope::parse(envelope).unwrap();
-        gantral_evidence::statement::Statement::decode(&envelope.payload).unwrap().entry.event.kind()
+        Statement::decode(&envelope.payload).unwrap()
     };
-    chain.iter().map(|artifact| kind(&artifact.envelope)).collect()
+    chain.iter().map(|artifact| read(&artifact.envelope)).collect()
 }
 
 pub async fn is_valid(world: &World, id: InstanceId) {

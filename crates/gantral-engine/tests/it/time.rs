@@ -127,15 +127,14 @@ async fn a_clock_that_goes_back_seals_no_event_before_the_last_one() {
 #[tokio::test]
 async fn a_freeze_stops_assignment_and_consumption_and_nothing_else_until_it_is_lifted() {
     let mut script = Script::begin(SELF, 5).await;
-    let (store, tenant) = (script.world.engine().store().clone(), script.world.tenant());
-    let frozen = store.set_freeze(&tenant, 0, true).await.unwrap().unwrap();
+    script.world.set_frozen(true).await;
     assert_eq!(script.step(Step::Consume).await, Err(EngineError::Frozen));
     let small = Step::Ask { amount: SMALL, consume: true };
     assert_eq!(script.step(small).await, Err(EngineError::Frozen));
     assert_eq!(script.step(Step::Begin).await, Err(EngineError::Frozen));
     let asked = script.step(Step::Ask { amount: SMALL, consume: false }).await;
     assert!(asked.is_ok(), "asking moves no authority: {asked:?}");
-    store.set_freeze(&tenant, frozen.epoch, false).await.unwrap().unwrap();
+    script.world.set_frozen(false).await;
     script.learned.grant = script.facts().await.instance.grants.keys().next().copied();
     script.step(small).await.unwrap();
     script.is_valid().await;
@@ -144,15 +143,14 @@ async fn a_freeze_stops_assignment_and_consumption_and_nothing_else_until_it_is_
 #[tokio::test]
 async fn a_freeze_stops_claims_and_the_task_waits() {
     let mut script = Script::begin(RUN, 1).await;
-    let (store, tenant) = (script.world.engine().store().clone(), script.world.tenant());
     // The engine learns that nothing is frozen, and must not go by that later.
     script.step(Step::Claim).await.unwrap();
     script.step(Step::Attach).await.unwrap();
     script.step(Step::Ask { amount: LARGE, consume: false }).await.unwrap();
     script.step(Step::End(3)).await.unwrap();
     script.step(Step::Approve).await.unwrap();
-    let frozen = store.set_freeze(&tenant, 0, true).await.unwrap().unwrap();
+    script.world.set_frozen(true).await;
     assert_eq!(script.step(Step::Claim).await, Err(EngineError::NotFound { what: "a task" }));
-    store.set_freeze(&tenant, frozen.epoch, false).await.unwrap().unwrap();
+    script.world.set_frozen(false).await;
     script.step(Step::Claim).await.unwrap();
 }

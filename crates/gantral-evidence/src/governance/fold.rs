@@ -52,6 +52,17 @@ pub struct Delegation {
     pub not_after: UnixMillis,
 }
 
+/// A key that the chain names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredKey {
+    /// What it is for.
+    pub role: KeyRole,
+    /// Whether it signs nothing any more.
+    pub retired: bool,
+    /// From which index of the log on it counts for nothing, if it was compromised.
+    pub compromised_from: Option<u64>,
+}
+
 /// What the chain says is in force, after some of its artifacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InForce {
@@ -59,7 +70,7 @@ pub struct InForce {
     frozen: BTreeSet<Scope>,
     policies: BTreeMap<Scope, PolicyVersionId>,
     modes: BTreeMap<Scope, Mode>,
-    keys: BTreeMap<KeyId, KeyRole>,
+    keys: BTreeMap<KeyId, DeclaredKey>,
     delegations: BTreeMap<Digest, Delegation>,
     enrolments: BTreeMap<Digest, PersonId>,
     erased: BTreeSet<Digest>,
@@ -74,10 +85,14 @@ impl InForce {
         match detail {
             Detail::KeyAdded { key, role } => {
                 require(!self.keys.contains_key(&key.id()), GovernanceFault::Key)?;
-                self.keys.insert(key.id(), *role);
+                let declared = DeclaredKey { role: *role, retired: false, compromised_from: None };
+                self.keys.insert(key.id(), declared);
             }
-            Detail::KeyRetired { key } | Detail::KeyCompromised { key, .. } => {
-                require(self.keys.contains_key(key), GovernanceFault::Key)?;
+            Detail::KeyRetired { key } => {
+                self.keys.get_mut(key).ok_or(GovernanceFault::Key)?.retired = true;
+            }
+            Detail::KeyCompromised { key, from_index } => {
+                self.keys.get_mut(key).ok_or(GovernanceFault::Key)?.compromised_from = Some(*from_index);
             }
             Detail::PolicyActivated { scope, version, previous } => {
                 require(self.policies.get(scope) == previous.as_ref(), GovernanceFault::Previous)?;
@@ -151,6 +166,16 @@ impl InForce {
     pub fn depends_on_team(&self) -> bool {
         let team = |scope: &Scope| matches!(scope, Scope::Team(_));
         self.frozen.iter().chain(self.policies.keys()).chain(self.modes.keys()).any(team)
+    }
+
+    /// Returns what the chain says of a key.
+    pub fn key(&self, key: &KeyId) -> Option<DeclaredKey> {
+        self.keys.get(key).copied()
+    }
+
+    /// Returns every key that the chain names, by rising id.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, DeclaredKey)> {
+        self.keys.iter().map(|(key, declared)| (*key, *declared))
     }
 
     /// Returns a delegation by the hash of its artifact, unless it was revoked.

@@ -90,7 +90,12 @@ pub(crate) async fn consume(
     let bearer = bearer_of(&write.principal, id)?;
     let executor = executor(write.body.executor)?;
     let action = action(&write.body.action)?;
-    let done = app.engine().consume(write.call, &bearer, grant.into_inner(), &action, executor).await?;
+    let grant = grant.into_inner();
+    let mut call = write.call;
+    if app.engine().await_release(&bearer, grant).await? {
+        call.now = app.0.clock.now();
+    }
+    let done = app.engine().consume(call, &bearer, grant, &action, executor).await?;
     let artifacts = receipts(&done.receipts)?;
     match done.answer {
         Said::Consumed { act_by } => {

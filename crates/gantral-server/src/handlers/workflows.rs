@@ -38,9 +38,10 @@ pub(crate) async fn apply(
     }
     let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
     let policy = write.body.policy_version_id.into_inner();
-    let tenant = write.principal.tenant();
+    let tenant = write.principal.tenant().clone();
+    let tenant = &tenant;
     let (id, version) = (workflow.id.clone(), workflow.version.clone());
-    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor.id, write.call.now).await;
+    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor, &mut write.call).await;
     let applied = match applied {
         Err(error @ EngineError::WorkflowVersionExists) => {
             let existing = app.engine().workflow(tenant, &id, Some(&version)).await?;

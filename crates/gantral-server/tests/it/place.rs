@@ -15,7 +15,8 @@ use gantral_api::wire::{
 };
 use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_engine::{Engine, EngineConfig};
+use gantral_engine::checkpoints::NoCheckpoints;
+use gantral_engine::{Engine, EngineConfig, Ports};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, DevDirectory, DevIssuer, DevPerson, IdentityConfig, TenantRule, TokenKey, Verifier,
@@ -296,7 +297,16 @@ fn app(
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
     let policy = Arc::new(RegoPolicyPoint::start(&worker_command(), pool, bundles).unwrap());
     let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
-    let engine = Engine::new(store, Arc::new(signer), policy.clone(), config).unwrap();
+    let engine = Engine::new(
+        Ports {
+            store,
+            signer: Arc::new(signer),
+            policy: policy.clone(),
+            checkpoints: Arc::new(NoCheckpoints),
+        },
+        config,
+    )
+    .unwrap();
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
     let attempts = Arc::new(AttemptTokens::new(tokens, PUBLIC_URL).unwrap().for_development());
     let verifier = Verifier::new(&identity(issuer)).unwrap().with_attempts(Arc::clone(&attempts));

@@ -1,0 +1,141 @@
+//! The governance chain: what changes the rules is sealed, and a consumption names what it rested on.
+
+use gantral_core::digest::CommitmentLabel;
+use gantral_core::event::Event;
+use gantral_core::ids::TenantId;
+use gantral_engine::EngineError;
+use gantral_evidence::dsse::Envelope;
+use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
+use gantral_evidence::trust::KeyRole;
+use gantral_keys::Signer as _;
+use gantral_testkit::policy;
+use gantral_testkit::workflows::{REFUND, read};
+
+use crate::script::{SELF, SMALL_AT_ONCE, Script, Step, statements};
+
+/// Returns the governance chain of the world's tenant, each with its hash.
+async fn chain(script: &Script) -> Vec<(GovernanceStatement, gantral_core::digest::Digest)> {
+    let store = script.world.engine().store();
+    let artifacts = store.governance_chain(&script.world.tenant(), 0, 100).await.unwrap();
+    artifacts
+        .iter()
+        .map(|artifact| {
+            let envelope = Envelope::parse(&artifact.envelope).unwrap();
+            (GovernanceStatement::decode(&envelope.payload).unwrap(), artifact.hash)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_activation_is_sealed_and_names_what_was_in_force_before() {
+    let script = Script::begin(SELF, 1).await;
+    let first = chain(&script).await;
+    let [(activated, _)] = first.as_slice() else { panic!("{first:?}") };
+    let Detail::PolicyActivated { version, previous: None, scope } = &activated.detail else { panic!() };
+    assert_eq!(*scope, Scope::Workflow(read(REFUND).id));
+    let other = script.world.apply(read(REFUND), &policy::rules(r#"decision := "DENY""#)).await;
+    let then = chain(&script).await;
+    assert_eq!(then.len(), 2);
+    let Detail::PolicyActivated { previous, .. } = &then[1].0.detail else { panic!() };
+    assert_eq!(*previous, Some(*version));
+    assert_eq!(then[1].0.previous, Some(then[0].1));
+    assert_eq!(other.activated.unwrap().hash, then[1].1);
+}
+
+#[tokio::test]
+async fn a_consumption_names_the_head_that_it_was_checked_against() {
+    let script = Script::begin(SMALL_AT_ONCE, 3).await;
+    let head = chain(&script).await.last().unwrap().1;
+    let consumed = statements(&script.world, script.id()).await.into_iter().find_map(|statement| {
+        match statement.entry.event {
+            Event::Consumed(detail) => Some(detail),
+            _ => None,
+        }
+    });
+    let guard = consumed.unwrap().guard;
+    assert_eq!(guard.governance_head, Some(head));
+    let mut in_force = InForce::default();
+    for (statement, hash) in chain(&script).await {
+        in_force.apply(&statement.detail, hash).unwrap();
+    }
+    assert_eq!(in_force.policy(&read(REFUND).id, None), Some(guard.policy_version));
+    assert_eq!(in_force.epoch(), guard.freeze_epoch);
+}
+
+#[tokio::test]
+async fn freezing_what_is_frozen_seals_nothing() {
+    let script = Script::begin(SELF, 1).await;
+    let (world, tenant) = (&script.world, script.world.tenant());
+    world.set_frozen(true).await;
+    let again = world.engine().set_frozen(world.call(), &tenant, &world.governor(), true).await.unwrap();
+    assert_eq!(again, None);
+    assert_eq!(chain(&script).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_erasure_is_sealed_and_a_second_one_finds_nothing() {
+    let script = Script::begin(SELF, 5).await;
+    let grant = script.facts().await.instance.grants[&script.learned.grant.unwrap()].clone();
+    let (world, tenant) = (&script.world, script.world.tenant());
+    world.erase(script.id(), grant.action).await;
+    let chain = chain(&script).await;
+    let detail = &chain.last().unwrap().0.detail;
+    let label = CommitmentLabel::Action;
+    assert_eq!(*detail, Detail::Erased { instance: Some(script.id()), commitment: grant.action, label });
+    let by = world.governor();
+    let again = world.engine().erase_snapshot(world.call(), &tenant, &by, script.id(), grant.action).await;
+    assert!(matches!(again, Err(EngineError::NotFound { .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_chain_is_folded_anew_after_a_restart() {
+    let mut script = Script::begin(SELF, 1).await;
+    script.world.set_frozen(true).await;
+    script.world.restart();
+    script.world.set_frozen(false).await;
+    let chain = chain(&script).await;
+    let Detail::Lifted { epoch, .. } = chain.last().unwrap().0.detail else { panic!() };
+    assert_eq!(epoch, 2);
+    script.step(Step::Begin).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_is_declared_once_and_retired_when_another_takes_its_place() {
+    let mut script = Script::begin(SELF, 1).await;
+    let tenant = script.world.tenant();
+    let first = script.world.signer().public_key().clone();
+    for _ in 0..2 {
+        let keys = [(first.clone(), KeyRole::Issuer)];
+        script.world.engine().declare_keys(script.world.call(), &tenant, &keys).await.unwrap();
+    }
+    script.world.replace_key(true);
+    script.world.restart();
+    let second = script.world.signer().public_key().clone();
+    let keys = [(second.clone(), KeyRole::Issuer)];
+    script.world.engine().declare_keys(script.world.call(), &tenant, &keys).await.unwrap();
+    let events: Vec<Detail> = chain(&script).await.into_iter().skip(1).map(|(it, _)| it.detail).collect();
+    let added = |key| Detail::KeyAdded { key, role: KeyRole::Issuer };
+    assert_eq!(events, [added(first.clone()), added(second), Detail::KeyRetired { key: first.id() }]);
+    let back = [(first, KeyRole::Issuer)];
+    let refused = script.world.engine().declare_keys(script.world.call(), &tenant, &back).await;
+    assert!(matches!(refused, Err(EngineError::Damaged { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_chain_that_somebody_else_signed_is_not_relied_on() {
+    let mut script = Script::begin(SELF, 1).await;
+    script.world.replace_key(false);
+    script.world.restart();
+    let (tenant, by) = (script.world.tenant(), script.world.governor());
+    let refused = script.world.engine().set_frozen(script.world.call(), &tenant, &by, true).await;
+    assert!(matches!(refused, Err(EngineError::Damaged { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn tenants_have_chains_of_their_own() {
+    let script = Script::begin(SELF, 1).await;
+    let (world, other) = (&script.world, TenantId::parse("other").unwrap());
+    world.engine().set_frozen(world.call(), &other, &world.governor(), true).await.unwrap();
+    assert_eq!(chain(&script).await.len(), 1);
+    assert_eq!(world.engine().store().governance_chain(&other, 0, 10).await.unwrap().len(), 1);
+}
