@@ -1,0 +1,4 @@
+//! Signing keys that are held elsewhere.
+
+mod bao;
+mod openbao;
