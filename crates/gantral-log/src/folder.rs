@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::objects::{Object, ReadObjects, WriteObjects};
+use gantral_core::ids::LogOrigin;
+
+use crate::objects::{Object, ReadObjects, Shelf, WriteObjects};
 
 /// The suffix of a file that is not whole yet. No object ends with it.
 const UNFINISHED: &str = "~";
@@ -62,6 +64,36 @@ impl WriteObjects for Folder {
         folders.sort_unstable();
         folders.dedup();
         folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
+    }
+
+    fn remove_under(&self, folder: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.path(folder)?) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A folder of logs: one folder for each origin.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    root: PathBuf,
+}
+
+impl Folders {
+    /// Uses a folder, which is made with the first object.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+}
+
+impl Shelf for Folders {
+    type Log = Folder;
+
+    /// The name of the folder is the origin with `+` for `/`, which no origin contains: no log lies within another, whatever
+    /// tenants are called.
+    fn log(&self, origin: &LogOrigin) -> Folder {
+        Folder::new(&self.root.join(origin.as_str().replace('/', "+")))
     }
 }
 

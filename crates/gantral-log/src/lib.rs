@@ -1,5 +1,5 @@
-//! The transparency log of one tenant: its leaves as tiles, the tree that grows, proofs made from tiles, and what a witness
-//! checks before it cosigns.
+//! The transparency log of one tenant: its leaves as tiles, the tree that grows, the sequencer that lets it grow from the ledger,
+//! proofs made from tiles, and what a witness checks before it cosigns.
 //!
 //! The formats, and whatever a verifier needs, are `gantral_evidence::log`. Here is what only the keeper of a log
 //! and its witnesses do.
@@ -9,6 +9,8 @@
 pub mod folder;
 pub mod objects;
 pub mod proving;
+pub mod published;
+pub mod sequencer;
 #[cfg(test)]
 mod testing;
 pub mod tile;

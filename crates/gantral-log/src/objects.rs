@@ -2,6 +2,8 @@
 
 use std::io;
 
+use gantral_core::ids::LogOrigin;
+
 /// Reads objects by name. A mirror can be one as well as the log's own storage.
 pub trait ReadObjects {
     /// Returns the bytes of an object, or `None` when there is none of this name.
@@ -20,6 +22,21 @@ pub trait WriteObjects: ReadObjects {
     /// # Errors
     /// When any could not be written; the caller may try again with the same objects.
     fn write(&self, objects: &[Object]) -> io::Result<()>;
+
+    /// Removes all objects whose names begin with `folder` and a slash. Not durable: after a crash some may be there again.
+    ///
+    /// # Errors
+    /// When any could not be removed; the caller may try again.
+    fn remove_under(&self, folder: &str) -> io::Result<()>;
+}
+
+/// Keeps the objects of many logs, each apart from the others.
+pub trait Shelf: Send + Sync + 'static {
+    /// The objects of one log.
+    type Log: WriteObjects + Send + Sync + 'static;
+
+    /// Returns the objects of the log of this origin.
+    fn log(&self, origin: &LogOrigin) -> Self::Log;
 }
 
 /// One object to write.

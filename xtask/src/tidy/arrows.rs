@@ -28,7 +28,11 @@ const TABLE: &[Row] = &[
         floor: 2,
         arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-identity", "gantral-keys"],
     },
-    Row { name: "gantral-log", floor: 2, arrows: &["gantral-core", "gantral-evidence"] },
+    Row {
+        name: "gantral-log",
+        floor: 2,
+        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys"],
+    },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine"] },
     Row {
         name: "gantral-server",

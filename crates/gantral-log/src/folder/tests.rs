@@ -53,3 +53,31 @@ fn names_lead_nowhere_else() {
         );
     }
 }
+
+#[test]
+fn what_is_removed_is_one_folder_of_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::new(dir.path());
+    folder
+        .write(&[object("tile/0/000.p/1", b"a"), object("tile/0/000.p/2", b"b"), object("tile/0/000", b"c")])
+        .unwrap();
+    for _ in 0..2 {
+        folder.remove_under("tile/0/000.p").unwrap();
+        assert_eq!(folder.read("tile/0/000.p/1").unwrap(), None);
+        assert_eq!(folder.read("tile/0/000").unwrap().unwrap(), b"c");
+    }
+    assert_eq!(folder.remove_under("../tile").unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn no_log_lies_within_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = Folders::new(&dir.path().join("logs"));
+    for origin in ["a/log", "a/log/checkpoint/log", "../log", "./log", "a/log/log"] {
+        let log = folders.log(&LogOrigin::parse(origin).unwrap());
+        log.write(&[object("checkpoint", origin.as_bytes())]).unwrap();
+    }
+    assert_eq!(fs::read_dir(dir.path().join("logs")).unwrap().count(), 5);
+    let log = folders.log(&LogOrigin::parse("a/log").unwrap());
+    assert_eq!(log.read("checkpoint").unwrap().unwrap(), b"a/log");
+}

@@ -1,0 +1,293 @@
+//! The sequencer: committed artifacts of the ledger become leaves of their tenant's log, in the order of the commits.
+//!
+//! A round reads what was committed, writes the tiles that the grown trees need, signs their checkpoints, swaps them in the
+//! store, and publishes them. What was written before the swap counts for nothing; what the swap made true is published by
+//! whoever comes next, if not by this one. So a crash at any step loses no artifact, logs none twice, and takes nothing
+//! back that anybody has seen. Carrying checkpoints to witnesses is not here. Source: `spec/log.md` §7.
+
+mod error;
+mod leaves;
+mod round;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_evidence::log::checkpoint::Checkpoint;
+use gantral_evidence::log::note::{NOTE_BYTES_MAX, Note};
+use gantral_evidence::log::tree::TreeHead;
+use gantral_keys::Signer;
+use gantral_store::{LOG_PAGE_MAX, LogRow, PAGE_MAX, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use crate::objects::{Object, ReadObjects as _, Shelf, WriteObjects as _};
+use crate::published::{Published, PublishedCheckpoint, SequencerState};
+use crate::tree::{Edge, LogError};
+
+pub use error::SequencerError;
+
+/// The name of the object that is the newest checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
+/// At most one round begins in this time, unless the one before was full: what is committed meanwhile shares its cost.
+pub const ROUND_PACE: Duration = Duration::from_millis(100);
+/// How long after a round that failed the next one begins.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How many signatures of witnesses wait to be added; who comes later waits for room.
+const SIGNATURES_WAITING_MAX: usize = 64;
+
+/// Which logs a sequencer keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequencerConfig {
+    /// What follows the tenant and a slash in the origin of its log. Changing it makes the logs that exist unreadable.
+    pub suffix: String,
+}
+
+impl SequencerConfig {
+    fn origin(&self, tenant: &TenantId) -> Result<LogOrigin, SequencerError> {
+        let origin = format!("{tenant}/{}", self.suffix);
+        LogOrigin::parse(&origin).map_err(|_| SequencerError::Origin { tenant: tenant.clone(), origin })
+    }
+}
+
+/// Lets logs grow, as the only one: a sequencer that starts later takes the right to from every one before.
+///
+/// The store gives its right to one process at a time; between the claim of a second sequencer and the next step of the first, the
+/// first may still write tiles that nobody reads, and nothing else.
+pub struct Sequencer<S: Shelf> {
+    store: Store,
+    shelf: S,
+    signer: Arc<dyn Signer>,
+    config: SequencerConfig,
+    published: Published,
+    signatures: (mpsc::Sender<Signatures>, mpsc::Receiver<Signatures>),
+    fence: u64,
+    /// Up to which number of the ledger everything is in a log.
+    taken: u64,
+    logs: BTreeMap<TenantId, Log<S::Log>>,
+    /// Whether `taken` and `logs` are known to be those of the store.
+    is_current: bool,
+}
+
+/// One log as the store has it.
+struct Log<O> {
+    origin: LogOrigin,
+    objects: Arc<O>,
+    edge: Edge,
+    tree: TreeHead,
+}
+
+/// Lines for the checkpoint of one tree, and who waits to hear whether they were added.
+struct Signatures {
+    tenant: TenantId,
+    tree: TreeHead,
+    lines: Vec<String>,
+    caller: oneshot::Sender<Result<bool, StoreError>>,
+}
+
+/// Adds the signatures of witnesses to checkpoints. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AddSignatures(mpsc::Sender<Signatures>);
+
+impl AddSignatures {
+    /// Adds lines to the checkpoint of a log and publishes it anew; a line that is there stays. Returns whether that was done:
+    /// not when the log has grown since. The caller has checked the signatures.
+    ///
+    /// # Errors
+    /// [`StoreError`]; may be asked again, since doing it twice does nothing more. `Stopped` when the sequencer has ended.
+    pub async fn add(
+        &self,
+        tenant: &TenantId,
+        tree: TreeHead,
+        lines: Vec<String>,
+    ) -> Result<bool, StoreError> {
+        let ended = || StoreError::Stopped { reason: "the sequencer has ended".to_owned() };
+        let (caller, answer) = oneshot::channel();
+        let signatures = Signatures { tenant: tenant.clone(), tree, lines, caller };
+        self.0.send(signatures).await.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+impl<S: Shelf> Sequencer<S> {
+    /// Claims the logs, checks that the objects of each are those of its checkpoint, and publishes what was not published before a
+    /// crash. `signer` holds the key of the logs.
+    ///
+    /// # Errors
+    /// See [`SequencerError::is_final`]: whether it is worth trying again.
+    pub async fn start(
+        store: Store,
+        shelf: S,
+        signer: Arc<dyn Signer>,
+        config: SequencerConfig,
+    ) -> Result<Self, SequencerError> {
+        let claim = store.claim_logs().await?;
+        let mut sequencer = Self {
+            store,
+            shelf,
+            signer,
+            config,
+            published: Published::new(),
+            signatures: mpsc::channel(SIGNATURES_WAITING_MAX),
+            fence: claim.fence,
+            taken: claim.taken,
+            logs: BTreeMap::new(),
+            is_current: false,
+        };
+        sequencer.load().await?;
+        Ok(sequencer)
+    }
+
+    /// Returns where published checkpoints are seen.
+    pub fn published(&self) -> Published {
+        self.published.clone()
+    }
+
+    /// Returns how signatures of witnesses are added while the sequencer runs.
+    pub fn signatures(&self) -> AddSignatures {
+        AddSignatures(self.signatures.0.clone())
+    }
+
+    /// Lets the logs grow until `stop` is ready or the store is closed; a round that has begun is ended first.
+    ///
+    /// # Errors
+    /// An error that trying again does not heal; [`Published::state`] says it too. Every other is tried again here.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SequencerError> {
+        let mut stop = pin!(stop);
+        let mut newest = self.store.newest();
+        loop {
+            let began = Instant::now();
+            let (pause, is_idle) = match self.round().await {
+                Ok(taken) => {
+                    self.published.set_state(SequencerState::Working);
+                    let pause = if taken == LOG_PAGE_MAX { began } else { began + ROUND_PACE };
+                    (pause, taken == 0)
+                }
+                Err(error) if error.is_final() => {
+                    tracing::error!(%error, "the logs have stopped growing");
+                    self.published.set_state(SequencerState::Stopped(error.to_string()));
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the logs did not grow; another round follows");
+                    self.published.set_state(SequencerState::Failing(error.to_string()));
+                    (Instant::now() + RETRY_AFTER, false)
+                }
+            };
+            let taken = self.taken;
+            let more = async {
+                sleep_until(pause).await;
+                !is_idle || newest.above(taken).await
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => return Ok(()),
+                open = more => if !open { return Ok(()) },
+                Some(signatures) = self.signatures.1.recv() => self.sign_more(signatures).await,
+            }
+        }
+    }
+
+    /// Takes what was committed since the last round, at most [`LOG_PAGE_MAX`] artifacts, and returns how many. When it fails, what
+    /// is in memory is read anew before the next round.
+    ///
+    /// # Errors
+    /// See [`SequencerError::is_final`]: whether another round may do better.
+    pub async fn round(&mut self) -> Result<usize, SequencerError> {
+        if !self.is_current {
+            self.load().await?;
+        }
+        self.is_current = false;
+        let taken = self.take().await?;
+        self.is_current = true;
+        Ok(taken)
+    }
+
+    /// Reads how far the logs are, checks their objects, and publishes what differs.
+    async fn load(&mut self) -> Result<(), SequencerError> {
+        self.check_fence().await?;
+        self.logs.clear();
+        let mut after = None;
+        loop {
+            let rows = self.store.list_logs(after.as_ref(), PAGE_MAX).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.tenant.clone());
+            for row in rows {
+                let log = self.open(&row).await?;
+                self.logs.insert(row.tenant.clone(), log);
+                self.announce(row);
+            }
+        }
+        self.is_current = true;
+        Ok(())
+    }
+
+    /// Makes sure that nobody has claimed the logs since, and reads how far the ledger was taken.
+    async fn check_fence(&mut self) -> Result<(), SequencerError> {
+        let claim = self.store.log_claim().await?;
+        self.taken = claim.taken;
+        if claim.fence == self.fence { Ok(()) } else { Err(SequencerError::Stale) }
+    }
+
+    /// Reads one log, and publishes its checkpoint if that is not what is published.
+    async fn open(&self, row: &LogRow) -> Result<Log<S::Log>, SequencerError> {
+        let origin = self.config.origin(&row.tenant)?;
+        let tree = TreeHead { size: row.size, root: row.root };
+        let text = Checkpoint { origin: origin.clone(), tree }.text();
+        if !Note::parse(row.checkpoint.as_bytes()).is_ok_and(|note| note.text == text) {
+            let (tenant, origin) = (row.tenant.clone(), origin.to_string());
+            return Err(SequencerError::Origin { tenant, origin });
+        }
+        let objects = Arc::new(self.shelf.log(&origin));
+        let (reader, note) = (Arc::clone(&objects), row.checkpoint.clone().into_bytes());
+        let loaded = round::blocking(move || {
+            let edge = match Edge::load(&*reader, &tree) {
+                Err(LogError::Storage(error)) => return Err(error),
+                loaded => loaded,
+            };
+            if edge.is_ok() && reader.read(CHECKPOINT)?.as_ref() != Some(&note) {
+                reader.write(&[Object { name: CHECKPOINT.to_owned(), bytes: note }])?;
+            }
+            Ok(edge)
+        });
+        let edge =
+            loaded.await?.map_err(|error| SequencerError::Log { tenant: row.tenant.clone(), error })?;
+        Ok(Log { origin, objects, edge, tree })
+    }
+
+    fn announce(&self, row: LogRow) {
+        let tree = TreeHead { size: row.size, root: row.root };
+        self.published.announce(&row.tenant, PublishedCheckpoint { tree, note: row.checkpoint });
+    }
+
+    /// Adds signatures to a checkpoint and publishes it anew. When that fails after the store has them, the next round publishes.
+    async fn sign_more(&mut self, signatures: Signatures) {
+        let Signatures { tenant, tree, lines, caller } = signatures;
+        let answer = self.add_signatures(&tenant, tree, lines).await;
+        // An error says that the caller no longer waits.
+        let _ = caller.send(answer);
+    }
+
+    async fn add_signatures(
+        &mut self,
+        tenant: &TenantId,
+        tree: TreeHead,
+        lines: Vec<String>,
+    ) -> Result<bool, StoreError> {
+        let bytes: usize = lines.iter().map(|line| line.len().saturating_add(1)).sum();
+        if bytes > NOTE_BYTES_MAX / 2 {
+            return Err(StoreError::Contradiction { what: "the signatures are too large".to_owned() });
+        }
+        let tree = (tree.size, tree.root);
+        let Some(row) = self.store.add_log_signatures(tenant, tree, lines).await? else { return Ok(false) };
+        if self.check_fence().await.is_err() || self.open(&row).await.is_err() {
+            self.is_current = false;
+            return Ok(true);
+        }
+        self.announce(row);
+        Ok(true)
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a round failed, and whether the next one may do better.
+
+use std::io;
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::TenantId;
+use gantral_keys::SignError;
+use gantral_store::StoreError;
+
+use crate::tree::LogError;
+
+/// Why the sequencer could not let the logs grow.
+#[derive(Debug, thiserror::Error)]
+pub enum SequencerError {
+    /// The ledger.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The storage of the objects.
+    #[error("the storage of the logs: {0}")]
+    Storage(#[from] io::Error),
+    /// The objects of a log are not those of its checkpoint.
+    #[error("the log of `{tenant}`: {error}")]
+    Log {
+        /// Whose log.
+        tenant: TenantId,
+        /// What is wrong with it.
+        error: LogError,
+    },
+    /// The checkpoint was not signed.
+    #[error("the checkpoint: {0}")]
+    Sign(#[from] SignError),
+    /// The log has another origin than the configuration gives it, or none can be made for the tenant.
+    #[error("the log of `{tenant}` is not that of the origin `{origin}`")]
+    Origin {
+        /// Whose log.
+        tenant: TenantId,
+        /// The origin that the configuration gives it.
+        origin: String,
+    },
+    /// An artifact that is older than the log does not say what its row says.
+    #[error("artifact {number} of the ledger is damaged: {what}")]
+    Damaged {
+        /// Its number.
+        number: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The ledger has an artifact that the log may not take (`spec/log.md` L5).
+    #[error("sequence {sequence} of chain `{tag}` of `{tenant}` has no place in the log")]
+    Refused {
+        /// Whose log.
+        tenant: TenantId,
+        /// Which chain.
+        tag: Digest,
+        /// Which place.
+        sequence: u64,
+    },
+    /// The store has moved on in between.
+    #[error("the logs have moved")]
+    Moved,
+    /// Somebody else lets the logs grow now.
+    #[error("another sequencer has taken over")]
+    Stale,
+}
+
+impl SequencerError {
+    /// Tells whether trying again is pointless until somebody has looked.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Failed { .. } | StoreError::Unknown { .. })
+            | Self::Storage(_)
+            | Self::Log { error: LogError::Storage(_), .. }
+            | Self::Sign(SignError::Unavailable)
+            | Self::Moved => false,
+            Self::Store(
+                StoreError::Stopped { .. } | StoreError::Contradiction { .. } | StoreError::Damaged { .. },
+            )
+            | Self::Log { error: LogError::Object(_) | LogError::Root | LogError::Range, .. }
+            | Self::Sign(SignError::WrongContext)
+            | Self::Origin { .. }
+            | Self::Damaged { .. }
+            | Self::Refused { .. }
+            | Self::Stale => true,
+        }
+    }
+}

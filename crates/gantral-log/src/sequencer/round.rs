@@ -1,0 +1,168 @@
+//! One round, step by step.
+
+use std::io;
+use std::sync::Arc;
+
+use gantral_core::ids::TenantId;
+use gantral_evidence::log::checkpoint::Checkpoint;
+use gantral_evidence::log::note::{NoteKey, NoteKeyKind, signature_line};
+use gantral_evidence::log::tree::TreeHead;
+use gantral_keys::{SignError, SigningContext};
+use gantral_store::{CommittedArtifact, LOG_PAGE_MAX, LogGrowth, LogRow, LogSwap, SwapOutcome};
+
+use super::leaves::{Batch, batches};
+use super::{CHECKPOINT, Log, Sequencer, SequencerError};
+use crate::objects::{Object, Shelf, WriteObjects};
+use crate::tile::{LEVELS_MAX, Row, TILE_WIDTH, Tile};
+use crate::tree::Edge;
+
+/// One log on its way to its next tree.
+struct Growing<O> {
+    tenant: TenantId,
+    log: Log<O>,
+    batch: Batch,
+    /// Its tree before; `None` when it begins.
+    before: Option<TreeHead>,
+}
+
+impl<S: Shelf> Sequencer<S> {
+    /// Runs one round upon logs that are those of the store.
+    pub(super) async fn take(&mut self) -> Result<usize, SequencerError> {
+        let page = self.store.committed(self.taken, LOG_PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(0) };
+        let through = last.number;
+        let growing = self.stage(self.growing(&page)?).await?;
+        let mut growths = Vec::with_capacity(growing.len());
+        for growing in &growing {
+            growths.push(self.growth(growing).await?);
+        }
+        let rows: Vec<LogRow> = growths.iter().map(|growth| growth.row.clone()).collect();
+        let swap = LogSwap { fence: self.fence, after: self.taken, through, growths };
+        match self.store.swap_logs(swap).await? {
+            SwapOutcome::Swapped => {}
+            SwapOutcome::Stale => return Err(SequencerError::Stale),
+            SwapOutcome::Moved => return Err(SequencerError::Moved),
+            SwapOutcome::Refused { tenant, tag, sequence } => {
+                return Err(SequencerError::Refused { tenant, tag, sequence });
+            }
+        }
+        self.publish(growing, rows).await?;
+        self.taken = through;
+        Ok(page.len())
+    }
+
+    fn growing(&self, page: &[CommittedArtifact]) -> Result<Vec<Growing<S::Log>>, SequencerError> {
+        let each = batches(page)?.into_iter().map(|(tenant, batch)| {
+            let (log, before) = match self.logs.get(&tenant) {
+                Some(log) => (log.clone(), Some(log.tree)),
+                None => {
+                    let origin = self.config.origin(&tenant)?;
+                    let objects = Arc::new(self.shelf.log(&origin));
+                    (Log { origin, objects, edge: Edge::default(), tree: TreeHead::empty() }, None)
+                }
+            };
+            Ok(Growing { tenant, log, batch, before })
+        });
+        each.collect()
+    }
+
+    /// Lets copies of the trees grow, and writes what they have more, durably. No checkpoint covers it yet.
+    async fn stage(&self, mut growing: Vec<Growing<S::Log>>) -> Result<Vec<Growing<S::Log>>, SequencerError> {
+        let staged = blocking(move || {
+            for Growing { tenant, log, batch, .. } in &mut growing {
+                match log.edge.append(&batch.leaves) {
+                    Ok(objects) => log.objects.write(&objects)?,
+                    Err(error) => return Ok(Err(SequencerError::Log { tenant: tenant.clone(), error })),
+                }
+                log.tree = log.edge.head();
+            }
+            Ok(Ok(growing))
+        });
+        staged.await?
+    }
+
+    /// Signs the checkpoint of a grown tree.
+    async fn growth(&self, growing: &Growing<S::Log>) -> Result<LogGrowth, SequencerError> {
+        let Growing { tenant, log, batch, before } = growing;
+        let key = NoteKey::new(log.origin.as_str(), NoteKeyKind::Text, self.signer.public_key().clone());
+        let key = key
+            .map_err(|_| SequencerError::Origin { tenant: tenant.clone(), origin: log.origin.to_string() })?;
+        let text = Checkpoint { origin: log.origin.clone(), tree: log.tree }.text();
+        let signature = self.signer.sign(SigningContext::Checkpoint, text.as_bytes()).await?;
+        // The note names the key of the log; what another key has signed under that name is no signature.
+        if signature.key_id != key.key().id() {
+            return Err(SignError::WrongContext.into());
+        }
+        let checkpoint = format!("{text}\n{}", signature_line(&key, &signature.bytes));
+        Ok(LogGrowth {
+            row: LogRow { tenant: tenant.clone(), size: log.tree.size, root: log.tree.root, checkpoint },
+            before: before.map(|tree| (tree.size, tree.root)),
+            links: batch.links.clone(),
+        })
+    }
+
+    /// Publishes what the swap made true, and keeps the grown trees.
+    async fn publish(
+        &mut self,
+        growing: Vec<Growing<S::Log>>,
+        rows: Vec<LogRow>,
+    ) -> Result<(), SequencerError> {
+        let claim = self.store.log_claim().await?;
+        if claim.fence != self.fence {
+            return Err(SequencerError::Stale);
+        }
+        for (Growing { tenant, log, before, .. }, row) in growing.into_iter().zip(rows) {
+            let (objects, note) = (Arc::clone(&log.objects), row.checkpoint.clone().into_bytes());
+            let (from, to) = (before.map_or(0, |tree| tree.size), log.tree.size);
+            blocking(move || {
+                objects.write(&[Object { name: CHECKPOINT.to_owned(), bytes: note }])?;
+                // Only room is lost when this fails, and the next tile that is full tries it again.
+                if let Err(error) = remove_partial(&*objects, from, to) {
+                    tracing::warn!(%error, "partial tiles that are full by now were not removed");
+                }
+                Ok(())
+            })
+            .await?;
+            self.logs.insert(tenant, log);
+            self.announce(row);
+        }
+        Ok(())
+    }
+}
+
+impl<O> Clone for Log<O> {
+    fn clone(&self) -> Self {
+        let Self { origin, objects, edge, tree } = self;
+        Self { origin: origin.clone(), objects: Arc::clone(objects), edge: edge.clone(), tree: *tree }
+    }
+}
+
+/// Removes the partial tiles of those that became full when the tree grew, which a reader finds in the full ones (L22), and what
+/// a crash has left of the tile before each.
+fn remove_partial(objects: &impl WriteObjects, from: u64, to: u64) -> io::Result<()> {
+    for row in (0..LEVELS_MAX).map(Row::Hashes).chain([Row::Entries]) {
+        let bits = match row {
+            Row::Hashes(level) => 8 * u32::from(level),
+            Row::Entries => 0,
+        };
+        let (first, end) = ((from >> bits) / TILE_WIDTH, (to >> bits) / TILE_WIDTH);
+        if first == end {
+            continue;
+        }
+        for index in first.saturating_sub(1)..=first {
+            let tile = Tile { row, index, width: TILE_WIDTH };
+            objects.remove_under(&format!("{tile}.p"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs what waits for a disk where it holds nobody up.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, SequencerError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(lost) => Err(io::Error::other(lost).into()),
+    }
+}

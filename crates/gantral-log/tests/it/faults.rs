@@ -1,0 +1,161 @@
+//! What fails at a seam leaves the logs as they were, or is made up for.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gantral_log::objects::ReadObjects as _;
+use gantral_log::sequencer::{CHECKPOINT, SequencerError};
+use gantral_store::Store;
+use gantral_store::fault::{Fault, FaultPlan};
+
+use crate::world::{Chain, Hook, World, check_log, no_hook, stands, tenant};
+
+/// Returns a hook that fails at a step while the switch is on.
+fn failing(step: &'static str, done: bool) -> (Hook, Arc<AtomicBool>) {
+    let on = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&on);
+    let hook: Hook = Arc::new(move |at, is_done| {
+        if switch.load(Ordering::SeqCst) && at.ends_with(step) && is_done == done {
+            return Err(io::Error::other("a planned fault"));
+        }
+        Ok(())
+    });
+    (hook, on)
+}
+
+/// Two tenants with some artifacts in their logs, and some that are not yet.
+async fn two(world: &World) -> [Chain; 2] {
+    let mut chains = ["acme", "other"].map(|name| Chain::new(&tenant(name), name));
+    for chain in &mut chains {
+        chain.commit(&world.store, 3).await;
+    }
+    world.take_all().await;
+    for chain in &mut chains {
+        chain.commit(&world.store, 2).await;
+    }
+    chains
+}
+
+#[tokio::test]
+async fn a_round_that_fails_before_the_swap_lets_no_log_grow_and_the_next_makes_up_for_it() {
+    for (step, done) in [
+        ("other/log tile/0/000.p/5", false),
+        ("other/log tile/0/000.p/5", true),
+        ("sign", false),
+        ("sign", true),
+    ] {
+        let world = World::new();
+        let chains = two(&world).await;
+        let (hook, on) = failing(step, done);
+        let mut sequencer = world.start_with(hook).await.unwrap();
+        for _ in 0..2 {
+            let error = sequencer.round().await.unwrap_err();
+            assert!(!error.is_final(), "{step}: {error}");
+            for chain in &chains {
+                assert_eq!(check_log(&world.store, &world.logs, &chain.tenant).await.len(), 3, "{step}");
+                assert_eq!(sequencer.published().newest(&chain.tenant).unwrap().tree.size, 3);
+            }
+        }
+        on.store(false, Ordering::SeqCst);
+        assert_eq!(sequencer.round().await.unwrap(), 4);
+        for chain in &chains {
+            let leaves = check_log(&world.store, &world.logs, &chain.tenant).await;
+            stands(&world.store, &leaves, chain).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_swapped_and_not_published_is_published_by_the_next_round_or_the_next_start() {
+    for restarts in [false, true] {
+        let world = World::new();
+        let chains = two(&world).await;
+        let (hook, on) = failing("other/log checkpoint", false);
+        let mut sequencer = world.start_with(hook).await.unwrap();
+        assert!(matches!(sequencer.round().await, Err(SequencerError::Storage(_))));
+        let stale = world.log(&chains[1].tenant).read(CHECKPOINT).unwrap().unwrap();
+        let row = world.store.log(&chains[1].tenant).await.unwrap().unwrap();
+        assert!(row.size == 5 && stale != row.checkpoint.as_bytes());
+        on.store(false, Ordering::SeqCst);
+        if restarts {
+            sequencer = world.start_with(no_hook()).await.unwrap();
+        }
+        assert_eq!(sequencer.round().await.unwrap(), 0);
+        for chain in &chains {
+            let leaves = check_log(&world.store, &world.logs, &chain.tenant).await;
+            stands(&world.store, &leaves, chain).await;
+            assert_eq!(sequencer.published().newest(&chain.tenant).unwrap().tree.size, 5);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_swap_that_fails_or_seems_to_is_neither_lost_nor_done_twice() {
+    for fault in [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown] {
+        let plan = FaultPlan::new();
+        let world = World::with(|path| Store::with_faults(path, plan.clone()).unwrap());
+        let chains = two(&world).await;
+        let mut sequencer = world.start().await;
+        plan.fail_next(fault);
+        let error = sequencer.round().await.unwrap_err();
+        assert!(matches!(error, SequencerError::Store(_)) && !error.is_final(), "{error}");
+        let kept = fault == Fault::FailedButPersisted;
+        assert_eq!(sequencer.round().await.unwrap(), if kept { 0 } else { 4 }, "{fault:?}");
+        for chain in &chains {
+            let leaves = check_log(&world.store, &world.logs, &chain.tenant).await;
+            stands(&world.store, &leaves, chain).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stale_sequencer_neither_swaps_nor_publishes() {
+    let world = World::new();
+    let chains = two(&world).await;
+    let published = |chain: &Chain| world.log(&chain.tenant).read(CHECKPOINT).unwrap().unwrap();
+    let before = chains.iter().map(published).collect::<Vec<_>>();
+    let mut stale = world.start().await;
+    let mut newer = world.start().await;
+    for _ in 0..2 {
+        let error = stale.round().await.unwrap_err();
+        assert!(matches!(error, SequencerError::Stale) && error.is_final(), "{error}");
+    }
+    assert_eq!(chains.iter().map(published).collect::<Vec<_>>(), before);
+    assert_eq!(world.store.log(&chains[0].tenant).await.unwrap().unwrap().size, 3);
+    assert_eq!(newer.round().await.unwrap(), 4);
+    for chain in &chains {
+        let leaves = check_log(&world.store, &world.logs, &chain.tenant).await;
+        stands(&world.store, &leaves, chain).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sequencer_that_is_overtaken_while_it_signs_neither_swaps_nor_publishes() {
+    let world = World::new();
+    let chains = two(&world).await;
+    let store = world.store.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let hook: Hook = Arc::new(move |at, is_done| {
+        if at == "sign" && is_done {
+            let store = store.clone();
+            let claim = runtime.spawn(async move { store.claim_logs().await });
+            while !claim.is_finished() {
+                std::thread::yield_now();
+            }
+        }
+        Ok(())
+    });
+    let mut overtaken = world.start_with(hook).await.unwrap();
+    let error = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(overtaken.round())
+    });
+    assert!(matches!(error.await.unwrap(), Err(SequencerError::Stale)));
+    for chain in &chains {
+        assert_eq!(check_log(&world.store, &world.logs, &chain.tenant).await.len(), 3);
+    }
+}
