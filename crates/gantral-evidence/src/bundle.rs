@@ -14,6 +14,8 @@ use gantral_core::table::{published, semantics_digest};
 use crate::container::{ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, ContainerError, OwnedFiles, Scope, write_tar};
 use crate::disclosure::Disclosure;
 use crate::keys::PublicKey;
+use crate::log::consistency::LogConsistency;
+use crate::log::proof::LogProof;
 use crate::trust::Trust;
 use crate::verify::TRUST_HINT_PATH;
 
@@ -106,6 +108,31 @@ impl BundleWriter {
         self.addressed(alloc::format!("human/{}", Digest::of(&evidence)), || evidence)
     }
 
+    /// Adds the proof that the artifact with this sequence is in the log.
+    ///
+    /// All proofs should be to one checkpoint, the same byte for byte: a verifier then checks its signatures once.
+    ///
+    /// # Errors
+    /// A second one for the sequence, or a limit of the container; nothing was added.
+    pub fn proof(&mut self, sequence: usize, proof: &LogProof) -> Result<&mut Self, ContainerError> {
+        self.files.insert(&proof_path(sequence), proof.encode().into_bytes())?;
+        Ok(self)
+    }
+
+    /// Adds what shows that the tree of `size` leaves is a beginning of the newest one of the bundle's proofs: for every anchor
+    /// of the chain, and for every older checkpoint of a proof.
+    ///
+    /// # Errors
+    /// A second one for the size, or a limit of the container; nothing was added.
+    pub fn consistency(
+        &mut self,
+        size: u64,
+        consistency: &LogConsistency,
+    ) -> Result<&mut Self, ContainerError> {
+        self.files.insert(&LogConsistency::path(size), consistency.encode().into_bytes())?;
+        Ok(self)
+    }
+
     fn addressed(
         &mut self,
         path: String,
@@ -141,4 +168,27 @@ pub fn artifact_path(sequence: usize) -> String {
     let mut path = ARTIFACTS_DIRECTORY.to_string();
     path.push_str(&alloc::format!("{sequence:06}.dsse.json"));
     path
+}
+
+/// Where the proofs are.
+pub const PROOFS_DIRECTORY: &str = "proofs/";
+
+/// Returns the path of the proof of an artifact: `proofs/000007.tlog-proof`.
+pub fn proof_path(sequence: usize) -> String {
+    alloc::format!("{PROOFS_DIRECTORY}{sequence:06}.tlog-proof")
+}
+
+/// Returns the sequence that the path of a proof names; `None` if the path is not of that form.
+pub(crate) fn sequence_of_proof(path: &str) -> Option<u64> {
+    sequence_of(path.strip_prefix(PROOFS_DIRECTORY)?.strip_suffix(".tlog-proof")?)
+}
+
+/// Returns the sequence that the path of an artifact names; `None` if the path is not of that form.
+pub(crate) fn sequence_of_artifact(path: &str) -> Option<u64> {
+    sequence_of(path.strip_prefix(ARTIFACTS_DIRECTORY)?.strip_suffix(".dsse.json")?)
+}
+
+/// Reads six digits.
+fn sequence_of(number: &str) -> Option<u64> {
+    (number.len() == 6 && number.bytes().all(|b| b.is_ascii_digit())).then(|| number.parse().ok()).flatten()
 }

@@ -4,6 +4,7 @@
 //! sequencing, publishing) is not here: an auditor need not read it. Source: `spec/log.md`.
 
 pub mod checkpoint;
+pub mod consistency;
 pub mod leaf;
 pub mod note;
 pub mod policy;

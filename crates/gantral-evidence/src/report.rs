@@ -1,6 +1,7 @@
 //! The report as people and programs read it: one rendering for every program that verifies.
 
 pub(crate) mod narrate;
+mod proofs;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -11,7 +12,9 @@ use gantral_core::json::{Object, Value};
 use gantral_core::state::HumanEvidence;
 
 use crate::container::Scope;
-use crate::verify::{Assurance, Code, Enforcement, Execution, Finding, Place, Report, Verdict, Weight};
+use crate::verify::{
+    Assurance, Code, CompleteBy, Enforcement, Execution, Finding, Place, Report, Verdict, Weight,
+};
 
 /// The most places that one line names.
 const PLACES_SHOWN_MAX: usize = 8;
@@ -59,12 +62,20 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 /// Returns the verdict in a sentence.
-const fn explained(report: &Report) -> &'static str {
+fn explained(report: &Report) -> &'static str {
     match report.verdict {
+        Verdict::Valid if is_whole(report) => {
+            "Signed by a key that you trust, lawful by the published rules, and the whole story by the log."
+        }
         Verdict::Valid => "Signed by a key that you trust, unbroken, and lawful by the published rules.",
         Verdict::Invalid => "This evidence is damaged, or contradicts itself. Do not rely on it.",
         Verdict::Inconclusive => "Nothing is proved wrong, and not everything that is needed is proved.",
     }
+}
+
+/// Tells whether it is proved that nothing was left out.
+fn is_whole(report: &Report) -> bool {
+    report.assurance.as_ref().is_some_and(|assurance| assurance.complete.is_some())
 }
 
 fn write_execution(out: &mut String, execution: &Execution, scope: Option<Scope>) -> fmt::Result {
@@ -100,9 +111,7 @@ fn write_assurance(out: &mut String, assurance: &Assurance) -> fmt::Result {
     for key in &assurance.signed_by {
         writeln!(out, "  signed by    {key}")?;
     }
-    let log = if assurance.logged { "included" } else { "not proved: asserted by the issuer" };
-    writeln!(out, "  log          {log}")?;
-    writeln!(out, "  witnesses    {}", assurance.witnessed)?;
+    proofs::write_log(out, assurance)?;
     let human = match assurance.human_evidence {
         None => "no human decided",
         Some(HumanEvidence::Development) => "development identities: good for trying out only",
@@ -215,9 +224,11 @@ fn assurance_value(assurance: &Assurance) -> Value {
     let claimed: Vec<Value> =
         assurance.outcomes_claimed_by.iter().map(|kind| Value::from(kind.as_str())).collect();
     let object = Object::new()
+        .with("complete", assurance.complete.map(CompleteBy::as_str))
         .with("ended", assurance.ended)
         .with("enforcement", assurance.enforcement.as_str())
         .with("human_evidence", assurance.human_evidence.map(HumanEvidence::as_str))
+        .with("log", assurance.log.as_ref().map(proofs::log_value))
         .with("logged", assurance.logged)
         .with("outcomes_claimed_by", claimed)
         .with("signed_by", keys)

@@ -3,6 +3,8 @@
 //! It comes to the verifier out of band. A bundle may carry one as a hint; a hint is compared and otherwise ignored.
 //! Source: `spec/verification.md` §2.
 
+mod log;
+
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -14,6 +16,9 @@ use gantral_core::state::HumanEvidence;
 use crate::container::Scope;
 use crate::fields::{FieldError, Fields, Scalar};
 use crate::keys::{ALGORITHM, KeyError, KeyId, PublicKey};
+use crate::log::policy::PolicyError;
+
+pub use log::TrustedLog;
 
 /// The only format.
 pub const TRUST_FORMAT: &str = "gantral/trust/v1";
@@ -140,7 +145,9 @@ impl Require {
 /// The content of a trust file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {
+    /// With those of the log policy, whose roles are theirs alone.
     keys: BTreeMap<KeyId, TrustedKey>,
+    log: Option<TrustedLog>,
     /// What is required; `None` leaves every verdict inconclusive.
     pub require: Option<Require>,
 }
@@ -165,6 +172,17 @@ pub enum TrustError {
         /// What is wrong with it.
         why: KeyError,
     },
+    /// The log policy.
+    #[error("trust file: {0}")]
+    Log(#[from] PolicyError),
+    /// A key of a log or of a witness outside the log policy.
+    #[error("trust file: key `{key_id}` is for `{}`: such keys stand in the log policy", .role.as_str())]
+    Role {
+        /// The key.
+        key_id: KeyId,
+        /// What it is said to be for.
+        role: KeyRole,
+    },
     /// A key id that is not the name of its key.
     #[error("trust file: `{key_id}` is not the id of its public key `{found}`")]
     KeyId {
@@ -181,7 +199,7 @@ pub enum TrustError {
     },
 }
 
-const TRUST: [&str; 3] = ["format", "keys", "require"];
+const TRUST: [&str; 4] = ["format", "keys", "log", "require"];
 const KEY: [&str; 9] = [
     "algorithm",
     "compromised_from",
@@ -200,34 +218,61 @@ impl Trust {
     /// Returns a trust file of these keys.
     ///
     /// # Errors
-    /// [`TrustError::Duplicate`].
+    /// [`TrustError::Duplicate`], [`TrustError::Role`].
     pub fn new(
         keys: impl IntoIterator<Item = TrustedKey>,
         require: Option<Require>,
     ) -> Result<Self, TrustError> {
-        let mut trust = Self { keys: BTreeMap::new(), require };
+        let mut trust = Self { keys: BTreeMap::new(), log: None, require };
         for key in keys {
-            let key_id = key.key.id();
-            if trust.keys.insert(key_id, key).is_some() {
-                return Err(TrustError::Duplicate { key_id });
+            if is_of_log(&key) {
+                return Err(TrustError::Role { key_id: key.key.id(), role: key.role });
             }
+            trust.insert(key)?;
         }
         Ok(trust)
     }
 
-    /// Returns a key by its name.
+    /// Adds the logs and witnesses that are believed, in place of those that were.
+    ///
+    /// # Errors
+    /// [`TrustError::Duplicate`] if one of their keys has another role already.
+    pub fn with_log(mut self, log: TrustedLog) -> Result<Self, TrustError> {
+        self.keys.retain(|_, key| !is_of_log(key));
+        for key in log.keys() {
+            self.insert(key)?;
+        }
+        self.log = Some(log);
+        Ok(self)
+    }
+
+    fn insert(&mut self, key: TrustedKey) -> Result<(), TrustError> {
+        let key_id = key.key.id();
+        match self.keys.insert(key_id, key) {
+            None => Ok(()),
+            Some(_) => Err(TrustError::Duplicate { key_id }),
+        }
+    }
+
+    /// Returns the logs and witnesses that are believed; `None`: no log is.
+    pub const fn log(&self) -> Option<&TrustedLog> {
+        self.log.as_ref()
+    }
+
+    /// Returns a key by its name, be it of the file or of its log policy.
     pub fn key(&self, id: &KeyId) -> Option<&TrustedKey> {
         self.keys.get(id)
     }
 
-    /// Iterates over the keys in the order of their names.
+    /// Iterates over the keys of the file in the order of their names, without those of the log policy.
     pub fn keys(&self) -> impl Iterator<Item = &TrustedKey> {
-        self.keys.values()
+        self.keys.values().filter(|key| !is_of_log(key))
     }
 
-    /// Tells whether another file believes the same keys for the same purposes.
+    /// Tells whether another file believes the same keys, logs and witnesses for the same purposes.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.keys == other.keys
+            && self.log.as_ref().map(TrustedLog::policy) == other.log.as_ref().map(TrustedLog::policy)
     }
 
     /// Reads a file: any spelling of strict JSON, closed members.
@@ -239,18 +284,29 @@ impl Trust {
         let fields = Fields::open(&value, "trust", TRUST.into_iter())?;
         let _: String = fields.get("format")?;
         let keys = fields.list("keys", KEYS_MAX, read_key)?;
-        Self::new(keys, fields.opt_with("require", read_require)?)
+        let log = fields.opt_with("log", log::read)?;
+        let trust = Self::new(keys, fields.opt_with("require", read_require)?)?;
+        match log {
+            Some(log) => trust.with_log(log),
+            None => Ok(trust),
+        }
     }
 
     /// Returns the canonical bytes of the file.
     pub fn encode(&self) -> Vec<u8> {
-        let keys: Vec<Value> = self.keys.values().map(key_value).collect();
+        let keys: Vec<Value> = self.keys().map(key_value).collect();
         let file = Object::new()
             .with("format", TRUST_FORMAT)
             .with("keys", keys)
+            .with("log", self.log.as_ref().map(log::value))
             .with("require", self.require.as_ref().map(require_value));
         Value::Object(file).to_canonical()
     }
+}
+
+/// Tells whether a key is one of those that the log policy pins.
+const fn is_of_log(key: &TrustedKey) -> bool {
+    matches!(key.role, KeyRole::Log | KeyRole::Witness)
 }
 
 impl Scalar for KeyId {

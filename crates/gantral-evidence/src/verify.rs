@@ -1,6 +1,6 @@
 //! The verdict: is this bundle what it says, by keys that the relying party pinned?
 //!
-//! A pure function of bundle and trust file: same bytes, same verdict, same codes. `INVALID` needs a damaged bundle or
+//! A pure function of bundle, trust file, and what stands beside them: same bytes, same verdict, same codes. `INVALID` needs a damaged bundle or
 //! a contradiction that a trusted key signed; whatever is missing or unknown is `INCONCLUSIVE`. Files that nobody
 //! trusted signed never displace those that somebody did. Source: `spec/verification.md`.
 
@@ -10,9 +10,16 @@ mod code;
 mod disclosed;
 mod finding;
 mod input;
+mod keyring;
+mod mirror;
+mod mirrored;
 mod people;
+mod places;
+mod receipts;
 mod report;
 mod require;
+mod timing;
+mod trees;
 
 use alloc::string::ToString as _;
 
@@ -22,13 +29,28 @@ use crate::trust::Trust;
 pub use code::{Code, Party, Weight, published};
 pub use disclosed::Opened;
 pub use finding::{Finding, Place};
-pub use report::{Assurance, Enforcement, Execution, Moment, Report, Verdict};
+pub use mirror::{Mirror, MirrorError, MirrorReader, Questions};
+pub use places::Seen;
+pub use receipts::{RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts};
+pub use report::{Assurance, CompleteBy, Enforcement, Execution, LogAssurance, Moment, Report, Verdict};
 
+use authenticate::Authentic;
 use chain::Chain;
 use finding::Findings;
+use keyring::Keyring;
+use places::LogView;
 
 /// Where a bundle may carry a trust file of its own.
 pub const TRUST_HINT_PATH: &str = "keys/trust.json";
+
+/// What a relying party puts beside a bundle and its trust file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// A mirror of the log that was asked [`Questions::of`] the bundle. It is left out of account without a log in the trust file.
+    pub mirror: Option<&'a Mirror>,
+    /// Receipts of what was written; those of other executions say nothing here.
+    pub receipts: &'a [Receipt],
+}
 
 /// Verifies a bundle in its tar form.
 pub fn verify_tar(tar: &[u8], trust: Option<&Trust>) -> Report {
@@ -47,6 +69,11 @@ pub fn refuse(error: &ContainerError) -> Report {
 
 /// Verifies the files of a bundle.
 pub fn verify(files: &Files<'_>, trust: Option<&Trust>) -> Report {
+    verify_beside(files, trust, Beside::default())
+}
+
+/// Verifies the files of a bundle with what stands beside it.
+pub fn verify_beside(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>) -> Report {
     let mut findings = Findings::new();
     let manifest = match Manifest::read(files) {
         Ok(manifest) => manifest,
@@ -62,13 +89,21 @@ pub fn verify(files: &Files<'_>, trust: Option<&Trust>) -> Report {
         Some(trust) if trust.require.is_none() => findings.bundle(Code::NoRequire),
         Some(_) => {}
     }
-    let authentic = authenticate::authenticate(files, trust, &mut findings);
-    let chain = Chain::of(authentic, &manifest, &mut findings);
+    let keys = Keyring::of(files, trust);
+    let Authentic { artifacts, rejected, unreadable } =
+        authenticate::authenticate(files, &keys, &mut findings);
+    let mut artifacts = chain::arrange(artifacts, &manifest, &mut findings);
+    let mut view = LogView::gather(files, trust, beside.mirror, &mut artifacts, &mut findings);
+    let chain = Chain::of(artifacts, rejected, unreadable, manifest.scope, &mut findings);
+    view.check_trees(files, &chain, &mut findings);
+    view.check_places(&chain, &mut findings);
+    view.check_mirror(&chain, manifest.scope, &mut findings);
     let opened = disclosed::open(files, &chain, &mut findings);
     input::check(&chain, &opened, &mut findings);
     let human_evidence = people::check(files, &chain, &mut findings);
+    receipts::check(beside.receipts, &keys, &view, &chain, manifest.scope, &mut findings);
     let require = trust.and_then(|trust| trust.require.as_ref());
-    Report::new(&manifest, &chain, &opened, human_evidence, require, findings)
+    Report::new(&manifest, &chain, &view, &opened, human_evidence, require, findings)
 }
 
 /// Definitions are named by their digest; one that is another is damaged.

@@ -6,6 +6,10 @@ use super::*;
 /// The public key of the first vector of RFC 8032 §7.1.
 const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
+/// Those of the second and third.
+const OTHER: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+const THIRD: &str = "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025";
+
 fn key() -> TrustedKey {
     TrustedKey {
         tenants: Some(vec![TenantId::parse("acme").unwrap()]),
@@ -38,6 +42,7 @@ fn refused(from: &str, to: &str) -> String {
 fn a_trust_file_reads_back_as_it_was_written() {
     for trust in [
         full(),
+        full().with_log(logged_by(OTHER)).unwrap(),
         Trust::default(),
         Trust::new([TrustedKey::issuer(key().key)], Some(Require::signed())).unwrap(),
     ] {
@@ -57,9 +62,29 @@ fn a_key_speaks_for_its_tenants_and_logs_only() {
 
 #[test]
 fn one_key_never_has_two_roles() {
-    let log = TrustedKey { role: KeyRole::Log, ..key() };
+    let approver = TrustedKey { role: KeyRole::Approver, ..key() };
     let key_id = key().key.id();
-    assert_eq!(Trust::new([key(), log], None), Err(TrustError::Duplicate { key_id }));
+    assert_eq!(Trust::new([key(), approver], None), Err(TrustError::Duplicate { key_id }));
+    let log = TrustedKey { role: KeyRole::Log, ..key() };
+    assert_eq!(Trust::new([log], None), Err(TrustError::Role { key_id, role: KeyRole::Log }));
+    assert_eq!(full().with_log(logged_by(KEY)), Err(TrustError::Duplicate { key_id }));
+}
+
+/// A policy whose only log has this key.
+fn logged_by(key: &str) -> TrustedLog {
+    let key = PublicKey::parse(key).unwrap();
+    let name = crate::log::note::NoteKey::new("log.example/acme", crate::log::note::NoteKeyKind::Text, key);
+    TrustedLog::new(&format!("log {}\nquorum none\n", name.unwrap()), 60_000, 5_000).unwrap()
+}
+
+#[test]
+fn keys_of_the_log_policy_are_known_and_are_for_nothing_else() {
+    let trust = full().with_log(logged_by(OTHER)).unwrap();
+    let log = trust.key(&PublicKey::parse(OTHER).unwrap().id()).unwrap();
+    assert_eq!((log.role, trust.keys().count()), (KeyRole::Log, 1));
+    assert!(!trust.same_keys(&full()));
+    let without = Trust::parse(&trust.encode()).unwrap().with_log(logged_by(THIRD)).unwrap();
+    assert_eq!(without.key(&log.key.id()), None);
 }
 
 #[test]
@@ -69,6 +94,9 @@ fn a_trust_file_that_says_something_else_is_refused() {
     assert_eq!(
         [
             refused("gantral/trust/v1", "gantral/trust/v2"),
+            refused("\"log\":null,", ""),
+            refused("\"log\":null", "\"log\":{\"delay_ms\":1,\"policy\":\"quorum\\n\",\"skew_ms\":1}"),
+            refused("\"role\":\"issuer\"", "\"role\":\"witness\""),
             refused("ed25519", "rsa"),
             refused("\"witnessed\":0", "\"witnessed\":0,\"zeal\":1"),
             refused("\"enforced\":true,", ""),
@@ -79,13 +107,16 @@ fn a_trust_file_that_says_something_else_is_refused() {
         ],
         [
             "trust file has another format than `gantral/trust/v1`".to_string(),
+            "trust file: `trust` has no member `log`".to_string(),
+            "trust file: line 1 of the log policy: neither `log`, `witness`, `group` nor `quorum` as they are written".to_string(),
+            format!("trust file: key `{id}` is for `witness`: such keys stand in the log policy"),
             "trust file: member `algorithm` of `key` is not `ed25519`".to_string(),
             "trust file: `require` has the unknown member `zeal`".to_string(),
             "trust file: `require` has no member `enforced`".to_string(),
             "trust file: member `role` of `key` is not a role of a key".to_string(),
             format!("trust file: `{other}` is not the id of its public key `{id}`"),
             format!("trust file: key `{id}`: public key has small order"),
-            "trust file is not acceptable JSON: duplicate member name at byte 501".to_string(),
+            "trust file is not acceptable JSON: duplicate member name at byte 512".to_string(),
         ]
     );
 }

@@ -11,19 +11,27 @@ use gantral_core::json::ParseClass;
 
 use super::code::{Code, Weight};
 use super::finding::{Findings, Place};
+use super::keyring::{Keyring, Known, Signer};
+use super::places::Placed;
+use crate::bundle::sequence_of_artifact;
 use crate::container::{ARTIFACTS_DIRECTORY, Files};
-use crate::dsse::{Envelope, EnvelopeError, EnvelopeSignature, PAYLOAD_TYPE, pae};
+use crate::dsse::{Envelope, EnvelopeError, PAYLOAD_TYPE, pae};
 use crate::fields::FieldError;
 use crate::keys::KeyId;
 use crate::statement::{Decoded, Statement, StatementError, artifact_hash};
-use crate::trust::{KeyRole, Trust, TrustedKey};
+use crate::trust::KeyRole;
 
 /// An artifact that a trusted issuer signed.
 #[derive(Debug, Clone)]
 pub(super) struct Artifact {
     pub(super) hash: Digest,
     pub(super) statement: Statement,
-    pub(super) signer: KeyId,
+    /// Who it counts as signed by.
+    pub(super) signer: Signer,
+    /// Who else signed it, with a key that could stand in its leaf.
+    pub(super) cosigners: Vec<Signer>,
+    /// Where it is in the log, once that is known.
+    pub(super) placed: Option<Placed>,
 }
 
 /// A file that is no authentic artifact, with what to say about it if its place is empty.
@@ -46,11 +54,11 @@ pub(super) struct Authentic {
 }
 
 /// Reads every file under `artifacts/`.
-pub(super) fn authenticate(files: &Files<'_>, trust: Option<&Trust>, findings: &mut Findings) -> Authentic {
+pub(super) fn authenticate(files: &Files<'_>, keys: &Keyring<'_>, findings: &mut Findings) -> Authentic {
     let mut authentic = Authentic::default();
     for (path, content) in files.within(ARTIFACTS_DIRECTORY) {
         match Envelope::parse(content) {
-            Ok(envelope) => authentic.read(path, &envelope, trust, findings),
+            Ok(envelope) => authentic.read(path, &envelope, keys, findings),
             Err(error) => authentic.unreadable_file(path, error, findings),
         }
     }
@@ -61,23 +69,27 @@ pub(super) fn authenticate(files: &Files<'_>, trust: Option<&Trust>, findings: &
 }
 
 /// What the signatures of one envelope amount to.
-enum Signed<'a> {
-    By(&'a TrustedKey),
-    ByWrongRole(&'a TrustedKey),
-    Badly(&'a TrustedKey),
+pub(super) enum Signed<'k> {
+    /// Good ones of issuers: the one that it counts as signed by, and the others.
+    By(Known<'k>, Vec<Known<'k>>),
+    /// A good one of a key that is for something else.
+    ByWrongRole(Known<'k>),
+    /// One that names a key that is known, and does not verify.
+    Badly(Known<'k>),
+    /// None by anybody who is known.
     ByNobodyKnown,
 }
 
 impl Authentic {
-    fn read(&mut self, path: &str, envelope: &Envelope, trust: Option<&Trust>, findings: &mut Findings) {
+    fn read(&mut self, path: &str, envelope: &Envelope, keys: &Keyring<'_>, findings: &mut Findings) {
         let mut reject = |code: Code, message: String| {
-            let position = position_of(path).or_else(|| claimed_position(&envelope.payload));
+            let position = sequence_of_artifact(path).or_else(|| claimed_position(&envelope.payload));
             self.rejected.push(Rejected { path: path.into(), position, code, message });
         };
-        match judge(path, envelope, trust, findings) {
-            Signed::By(key) => self.accept(path, envelope, key, findings),
+        match judge(Some(path), envelope, keys, findings) {
+            Signed::By(key, others) => self.accept(path, envelope, &key, &others, findings),
             Signed::ByWrongRole(key) => {
-                let role = key.role.as_str();
+                let role = key.pinned.role.as_str();
                 let message = alloc::format!("signed by key {}, which is a key for `{role}`", key.key.id());
                 reject(Code::KeyRole, message);
             }
@@ -86,14 +98,21 @@ impl Authentic {
                 reject(Code::Sig, alloc::format!("the signature of key {id} does not verify"));
             }
             Signed::ByNobodyKnown => {
-                let code = if trust.is_none() { Code::NoTrust } else { Code::KeyUnknown };
+                let code = if keys.is_given() { Code::KeyUnknown } else { Code::NoTrust };
                 reject(code, code.meaning().into());
             }
         }
     }
 
-    fn accept(&mut self, path: &str, envelope: &Envelope, key: &TrustedKey, findings: &mut Findings) {
-        let position = || position_of(path).or_else(|| claimed_position(&envelope.payload));
+    fn accept(
+        &mut self,
+        path: &str,
+        envelope: &Envelope,
+        key: &Known<'_>,
+        others: &[Known<'_>],
+        findings: &mut Findings,
+    ) {
+        let position = || sequence_of_artifact(path).or_else(|| claimed_position(&envelope.payload));
         let Decoded { statement, extensions } = match Statement::decode_extended(&envelope.payload) {
             Ok(decoded) => decoded,
             Err(error) => {
@@ -107,20 +126,10 @@ impl Authentic {
         for name in extensions {
             findings.add(Code::Ext, place(), alloc::format!("extension `{name}` was ignored"));
         }
-        let (tenant, origin) = (&statement.identity.tenant, &statement.identity.origin);
-        if !key.covers(tenant, origin) {
-            let message = alloc::format!("the key does not speak for tenant `{tenant}` and log `{origin}`");
-            findings.add(Code::KeyRole, place(), message);
-        }
-        if key.compromised_from.is_some() {
-            findings.add(Code::KeyCompromised, place(), Code::KeyCompromised.meaning());
-        } else if key.has_window() {
-            let message =
-                "the key is valid for a part of the log only, and there is no proof of the place in it";
-            findings.add(Code::Unlogged, place(), message);
-        }
         let hash = artifact_hash(&envelope.payload);
-        self.artifacts.push(Artifact { hash, statement, signer: key.key.id() });
+        let signer = key.signer_of(&statement);
+        let cosigners = others.iter().map(|key| key.signer_of(&statement)).collect();
+        self.artifacts.push(Artifact { hash, statement, signer, cosigners, placed: None });
     }
 
     fn unreadable_file(&mut self, path: &str, error: EnvelopeError, findings: &mut Findings) {
@@ -132,74 +141,76 @@ impl Authentic {
             | EnvelopeError::Member(_)
             | EnvelopeError::UnknownMember
             | EnvelopeError::Base64(_) => {
-                let place = position_of(path).map_or_else(|| Place::File(path.into()), Place::Artifact);
+                let place =
+                    sequence_of_artifact(path).map_or_else(|| Place::File(path.into()), Place::Artifact);
                 findings.add(Code::Container, place, error.to_string());
-                self.unreadable.extend(position_of(path));
+                self.unreadable.extend(sequence_of_artifact(path));
                 return;
             }
         };
-        let rejected =
-            Rejected { path: path.into(), position: position_of(path), code, message: error.to_string() };
+        let rejected = Rejected {
+            path: path.into(),
+            position: sequence_of_artifact(path),
+            code,
+            message: error.to_string(),
+        };
         self.rejected.push(rejected);
     }
 }
 
-/// Checks the signatures of an envelope: one good one of a trusted issuer makes it authentic.
-fn judge<'a>(
-    path: &str,
+/// Checks the signatures of an envelope: one good one of an issuer makes it authentic. What stands beside it is noted where a
+/// path says of what file.
+pub(super) fn judge<'k>(
+    path: Option<&str>,
     envelope: &Envelope,
-    trust: Option<&'a Trust>,
+    keys: &'k Keyring<'_>,
     findings: &mut Findings,
-) -> Signed<'a> {
-    let Some(trust) = trust else { return Signed::ByNobodyKnown };
+) -> Signed<'k> {
+    if !keys.is_given() {
+        return Signed::ByNobodyKnown;
+    }
     let message = pae(PAYLOAD_TYPE, &envelope.payload);
-    let known = |signature: &EnvelopeSignature| {
-        let id = KeyId::parse(&signature.key_id).ok()?;
-        trust.key(&id)
-    };
     let judged: Vec<_> = envelope
         .signatures
         .iter()
         .map(|signature| {
-            let key = known(signature)?;
-            Some((key, key.key.verify_strict(&message, &signature.signature).is_ok()))
+            let known = keys.known(&signature.key_id)?;
+            Some((known, known.key.verify_strict(&message, &signature.signature).is_ok()))
         })
         .collect();
     let good = |role: bool| {
-        let mut good = judged
+        let good = judged
             .iter()
             .flatten()
-            .filter(move |(key, verifies)| *verifies && (key.role == KeyRole::Issuer) == role);
-        // A key that is not compromised and not bound to a part of the log is better than one that is.
-        let unlimited = |key: &TrustedKey| key.compromised_from.is_none() && !key.has_window();
-        good.clone().find(|(key, _)| unlimited(key)).or_else(|| good.next()).map(|(key, _)| *key)
+            .filter(move |(known, verifies)| *verifies && (known.pinned.role == KeyRole::Issuer) == role);
+        good.map(|(known, _)| *known)
     };
-    if let Some(key) = good(true) {
-        note_others(path, &judged, key, findings);
-        return Signed::By(key);
+    // A key that is not compromised and not bound to a part of the log is better than one that is.
+    let best = good(true).find(|known| known.window().is_unlimited()).or_else(|| good(true).next());
+    if let Some(best) = best {
+        if let Some(path) = path {
+            note_others(path, &judged, findings);
+        }
+        let others = good(true).filter(|known| known.key.id() != best.key.id());
+        return Signed::By(best, others.collect());
     }
-    if let Some(key) = good(false) {
-        return Signed::ByWrongRole(key);
+    if let Some(known) = good(false).next() {
+        return Signed::ByWrongRole(known);
     }
     match judged.iter().flatten().next() {
-        Some((key, _)) => Signed::Badly(key),
+        Some((known, _)) => Signed::Badly(*known),
         None => Signed::ByNobodyKnown,
     }
 }
 
 /// Notes the signatures beside a good one: they change nothing.
-fn note_others(
-    path: &str,
-    judged: &[Option<(&TrustedKey, bool)>],
-    good: &TrustedKey,
-    findings: &mut Findings,
-) {
+fn note_others(path: &str, judged: &[Option<(Known<'_>, bool)>], findings: &mut Findings) {
     for other in judged {
         let place = || Place::File(path.into());
         match other {
             None => findings.add(Code::ExtraSig, place(), "a signature by an unknown key was ignored"),
-            Some((key, true)) if key.key.id() != good.key.id() && key.role != KeyRole::Issuer => {
-                let role = key.role.as_str();
+            Some((known, true)) if known.pinned.role != KeyRole::Issuer => {
+                let role = known.pinned.role.as_str();
                 let message = alloc::format!("a signature by a key for `{role}` was ignored");
                 findings.add(Code::ExtraSig, place(), message);
             }
@@ -209,12 +220,6 @@ fn note_others(
             }
         }
     }
-}
-
-/// Returns the place that the file's name claims: `artifacts/000007.dsse.json`.
-fn position_of(path: &str) -> Option<u64> {
-    let number = path.strip_prefix(ARTIFACTS_DIRECTORY)?.strip_suffix(".dsse.json")?;
-    (number.len() == 6 && number.bytes().all(|b| b.is_ascii_digit())).then(|| number.parse().ok()).flatten()
 }
 
 /// Returns the place that an unauthenticated payload claims.
@@ -236,6 +241,20 @@ fn code_of(error: &StatementError) -> Code {
         StatementError::Field(_) | StatementError::Disagrees(_) => Code::Schema,
         StatementError::Matrix { member: "policy", present: false, .. } => Code::NoPolicy,
         StatementError::Matrix { .. } => Code::Matrix,
+    }
+}
+
+impl Artifact {
+    /// Tells whether nothing but a key that a thief has vouches for the artifact.
+    pub(super) const fn may_be_a_thiefs(&self) -> bool {
+        self.signer.window.compromised_from.is_some() && self.placed.is_none()
+    }
+
+    /// Takes as the signer whoever has this key.
+    pub(super) fn attribute(&mut self, id: KeyId) {
+        if let Some(other) = self.cosigners.iter_mut().find(|other| other.id == id) {
+            core::mem::swap(&mut self.signer, other);
+        }
     }
 }
 

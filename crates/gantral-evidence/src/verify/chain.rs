@@ -12,7 +12,7 @@ use gantral_core::instance::Instance;
 use gantral_core::state::State;
 use gantral_core::table::semantics_digest;
 
-use super::authenticate::{Artifact, Authentic};
+use super::authenticate::{Artifact, Rejected};
 use super::code::{Code, Weight};
 use super::finding::{Findings, Place};
 use crate::container::{Manifest, Scope};
@@ -28,10 +28,16 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn of(authentic: Authentic, manifest: &Manifest, findings: &mut Findings) -> Self {
-        let Authentic { artifacts, rejected, unreadable } = authentic;
+    /// Links the arranged artifacts. Whatever is known of their places in the log is known by now.
+    pub(super) fn of(
+        artifacts: Vec<Artifact>,
+        rejected: Vec<Rejected>,
+        unreadable: Vec<u64>,
+        scope: Scope,
+        findings: &mut Findings,
+    ) -> Self {
         let mut occupied: BTreeSet<u64> = unreadable.into_iter().collect();
-        let mut chain = Self { artifacts: arrange(artifacts, manifest, findings), ..Self::default() };
+        let mut chain = Self { artifacts, ..Self::default() };
         let fork = chain.resolve_forks(findings);
         let ended = chain.artifacts.last().filter(|last| last.statement.state.is_final());
         let ended = ended.map(|last| last.statement.sequence);
@@ -45,14 +51,15 @@ impl Chain {
                 occupied.extend(file.position);
             }
         }
-        chain.check_gaps(&occupied, manifest.scope, findings);
+        chain.check_gaps(&occupied, scope, findings);
         chain.check_links(findings);
         chain.fold(fork, findings);
-        chain.check_end(&occupied, manifest.scope, findings);
+        chain.check_end(&occupied, scope, findings);
         chain
     }
 
-    fn position(&self, sequence: u64) -> Option<&Artifact> {
+    /// Returns the artifact of a sequence.
+    pub(super) fn position(&self, sequence: u64) -> Option<&Artifact> {
         let at =
             self.artifacts.binary_search_by_key(&sequence, |artifact| artifact.statement.sequence).ok()?;
         self.artifacts.get(at)
@@ -62,10 +69,19 @@ impl Chain {
     fn resolve_forks(&mut self, findings: &mut Findings) -> Option<u64> {
         let mut first = None;
         let mut kept: Vec<Artifact> = Vec::with_capacity(self.artifacts.len());
-        for artifact in core::mem::take(&mut self.artifacts) {
+        let mut artifacts = core::mem::take(&mut self.artifacts);
+        // One that the log holds goes before one that it does not; a stable sort keeps the order of the hashes.
+        artifacts.sort_by_key(|artifact| (artifact.statement.sequence, artifact.placed.is_none()));
+        for artifact in artifacts {
             let sequence = artifact.statement.sequence;
             match kept.last().filter(|last| last.statement.sequence == sequence) {
                 None => kept.push(artifact),
+                Some(last)
+                    if last.placed.is_some() && last.hash != artifact.hash && artifact.may_be_a_thiefs() =>
+                {
+                    let message = "ignored: another one, which only a compromised key vouches for";
+                    findings.add(Code::Unauth, Place::Artifact(sequence), message);
+                }
                 Some(last) if last.hash == artifact.hash => {
                     findings.add(Code::Dup, Place::Artifact(sequence), Code::Dup.meaning());
                 }
@@ -177,7 +193,11 @@ impl Chain {
 }
 
 /// Sorts artifacts by place, leaving out those of other instances.
-fn arrange(mut artifacts: Vec<Artifact>, manifest: &Manifest, findings: &mut Findings) -> Vec<Artifact> {
+pub(super) fn arrange(
+    mut artifacts: Vec<Artifact>,
+    manifest: &Manifest,
+    findings: &mut Findings,
+) -> Vec<Artifact> {
     artifacts.sort_by_key(|artifact| (artifact.statement.sequence, artifact.hash));
     let ours = |artifact: &Artifact| artifact.statement.identity.instance == manifest.instance;
     let reference: Option<Identity> =

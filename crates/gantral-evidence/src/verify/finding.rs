@@ -23,6 +23,10 @@ pub enum Place {
     Label(CommitmentLabel, Option<u64>),
     /// In a file.
     File(String),
+    /// In the mirror of the log.
+    Mirror,
+    /// In a line of the receipts, from 1.
+    Receipt(u64),
 }
 
 impl fmt::Display for Place {
@@ -33,6 +37,8 @@ impl fmt::Display for Place {
             Self::Label(label, Some(sequence)) => write!(f, "{} of artifact {sequence}", label.as_str()),
             Self::Label(label, None) => f.write_str(label.as_str()),
             Self::File(path) => f.write_str(path),
+            Self::Mirror => f.write_str("mirror"),
+            Self::Receipt(line) => write!(f, "receipt {line}"),
         }
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Event, Identity};
+use gantral_core::ids::LogOrigin;
 use gantral_core::instance::Instance;
 use gantral_core::state::{ActorKind, EventKind, ExecutorKind, HumanEvidence, Mode, State};
 use gantral_core::time::UnixMillis;
@@ -14,6 +15,7 @@ use super::chain::Chain;
 use super::code::Weight;
 use super::disclosed::Opened;
 use super::finding::{Finding, Findings};
+use super::places::{LogView, Seen};
 use super::require;
 use crate::container::{Manifest, Scope};
 use crate::keys::KeyId;
@@ -94,6 +96,35 @@ impl Enforcement {
     }
 }
 
+/// What proves that nothing was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CompleteBy {
+    /// The leaves of a mirror of the log: this chain is the only one of its execution, and it has ended.
+    Mirror,
+}
+
+impl CompleteBy {
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
+/// What the log of the chain proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogAssurance {
+    /// Which log.
+    pub origin: LogOrigin,
+    /// The index of each verified artifact, in their order; `None` where there is no proof.
+    pub indexes: Vec<Option<u64>>,
+    /// Every checkpoint that something rests on, by size: those of proofs, those of anchors, and the mirror's.
+    pub checkpoints: Vec<Seen>,
+    /// How many executions the mirror holds; `None` without a mirror.
+    pub instances: Option<u64>,
+}
+
 /// How far a verdict can be relied upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assurance {
@@ -103,8 +134,12 @@ pub struct Assurance {
     pub signed_by: Vec<KeyId>,
     /// Whether every artifact is proved to be in the log. Without it the chain is asserted by its issuer.
     pub logged: bool,
-    /// How many witnesses cosigned.
+    /// How many witnesses cosigned what proves it, for the artifact with the fewest.
     pub witnessed: u32,
+    /// What the log proves; `None` if no artifact is proved to be in it, and there is no mirror.
+    pub log: Option<LogAssurance>,
+    /// What proves that nothing was left out; `None` if nothing does.
+    pub complete: Option<CompleteBy>,
     /// The weakest evidence of a human decision that was checked; `None` if no human decided.
     pub human_evidence: Option<HumanEvidence>,
     /// Whether the chain has reached a final state.
@@ -171,6 +206,7 @@ impl Report {
     pub(super) fn new(
         manifest: &Manifest,
         chain: &Chain,
+        view: &LogView<'_>,
         opened: &Opened,
         human_evidence: Option<HumanEvidence>,
         require: Option<&Require>,
@@ -179,9 +215,13 @@ impl Report {
         let (Some(instance), Some(last)) = (&chain.instance, chain.lawful().last()) else {
             return Self::without_chain(Some(manifest.scope), findings);
         };
-        let assurance = Assurance::of(instance, chain, human_evidence);
+        let assurance = Assurance::of(instance, chain, view, human_evidence);
         if let Some(require) = require {
-            require::check(require, &assurance, |label| opened.withheld(label), &mut findings);
+            let is_unlogged = |artifact: &&super::authenticate::Artifact| {
+                artifact.placed.is_none() && !view.was_reported(artifact.statement.sequence)
+            };
+            let unlogged = chain.artifacts.iter().filter(is_unlogged).count();
+            require::check(require, &assurance, unlogged, |label| opened.withheld(label), &mut findings);
         }
         let findings = findings.into_sorted();
         let moment = |artifact: &super::authenticate::Artifact| Moment {
@@ -209,13 +249,18 @@ impl Report {
 }
 
 impl Assurance {
-    fn of(instance: &Instance, chain: &Chain, human_evidence: Option<HumanEvidence>) -> Self {
+    fn of(
+        instance: &Instance,
+        chain: &Chain,
+        view: &LogView<'_>,
+        human_evidence: Option<HumanEvidence>,
+    ) -> Self {
         let mut signed_by = BTreeSet::new();
         let mut claimed_by = BTreeSet::new();
         let mut by_itself = false;
         for artifact in chain.lawful() {
             let entry = &artifact.statement.entry;
-            signed_by.insert(artifact.signer);
+            signed_by.insert(artifact.signer.id);
             if matches!(entry.event, Event::Outcome(_) | Event::Reconciled(_)) {
                 claimed_by.insert(entry.actor.kind);
             }
@@ -231,12 +276,36 @@ impl Assurance {
         Self {
             enforcement,
             signed_by: signed_by.into_iter().collect(),
-            logged: false,
-            witnessed: 0,
+            logged: chain.artifacts.iter().all(|artifact| artifact.placed.is_some()),
+            witnessed: view.witnessed(&chain.artifacts),
+            log: LogAssurance::of(chain, view),
+            complete: view.is_complete(chain).then_some(CompleteBy::Mirror),
             human_evidence,
             ended: instance.state().is_final(),
             outcomes_claimed_by: claimed_by.into_iter().collect(),
         }
+    }
+}
+
+impl LogAssurance {
+    fn of(chain: &Chain, view: &LogView<'_>) -> Option<Self> {
+        let indexes: Vec<Option<u64>> =
+            chain.lawful().iter().map(|artifact| artifact.placed.map(|placed| placed.index)).collect();
+        if view.mirror.is_none() && indexes.iter().all(Option::is_none) {
+            return None;
+        }
+        let of_proofs = chain.artifacts.iter().filter_map(|artifact| artifact.placed?.by_proof);
+        let used: BTreeSet<usize> = of_proofs.chain(view.shown.iter().copied()).collect();
+        let of_bundle = used.into_iter().filter_map(|at| view.good.get(at));
+        let mut checkpoints: Vec<Seen> =
+            of_bundle.chain(view.mirror.map(super::Mirror::seen)).cloned().collect();
+        checkpoints.sort_by(|a, b| {
+            let key = |seen: &Seen| (seen.tree.size, seen.tree.root);
+            key(a).cmp(&key(b)).then_with(|| a.witnesses.cmp(&b.witnesses))
+        });
+        checkpoints.dedup();
+        let instances = view.mirror.map(super::Mirror::instances);
+        Some(Self { origin: view.origin.clone()?, indexes, checkpoints, instances })
     }
 }
 
@@ -245,13 +314,25 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
     let mut list = Vec::new();
     let mut say = |text: &str| list.push(text.to_string());
     say("That every action asked first: what never touched the system leaves no artifact");
+    let is_mirrored = assurance.log.as_ref().is_some_and(|log| log.instances.is_some());
     if !assurance.logged {
-        say("That the issuer did not make this chain later, or another one beside it: there is no log proof");
+        say("That the issuer did not make this chain later: there is no log proof of every artifact");
+    }
+    if !is_mirrored {
+        say(
+            "That there is no other chain beside this one, no hidden execution and no cut end: no mirror of the log was given",
+        );
     }
     if !assurance.ended {
         say("What happened afterwards");
     }
-    say("That the instants are right: they come from the issuer's clock");
+    if assurance.witnessed > 0 {
+        say(
+            "That the instants are exact: they come from the issuer's clock, within what the witnesses of the log allow",
+        );
+    } else {
+        say("That the instants are right: they come from the issuer's clock");
+    }
     say("That the policy gives the recorded verdicts: it was not evaluated again");
     say(
         "That the policy version was the active one and nothing was frozen: the governance chain was not read",

@@ -13,9 +13,12 @@ use crate::trust::Require;
 const SNAPSHOTS: [CommitmentLabel; 3] =
     [CommitmentLabel::Action, CommitmentLabel::Context, CommitmentLabel::Input];
 
+/// Compares what is required with what was found. `unlogged` artifacts have no place in the log, and nothing wrong was said of their
+/// proofs.
 pub(super) fn check(
     require: &Require,
     assurance: &Assurance,
+    unlogged: usize,
     withheld: impl Fn(CommitmentLabel) -> usize,
     findings: &mut Findings,
 ) {
@@ -29,13 +32,20 @@ pub(super) fn check(
             "enforcement is required, and actions were only observed or done by the agent itself",
         );
     }
-    if require.logged && !assurance.logged {
-        lacks(Code::Unlogged, "inclusion in the log is required, and there is no proof of it");
+    if require.logged && unlogged > 0 {
+        let message =
+            alloc::format!("inclusion in the log is required, and {unlogged} artifacts have no proof of it");
+        lacks(Code::Unlogged, &message);
     }
     if require.witnessed > assurance.witnessed {
-        lacks(Code::Require, "witnesses are required, and none has cosigned");
+        let message = alloc::format!(
+            "{} witnesses are required, and {} have cosigned",
+            require.witnessed,
+            assurance.witnessed
+        );
+        lacks(Code::Require, &message);
     }
-    if require.complete {
+    if require.complete && assurance.complete.is_none() {
         lacks(Code::CompletenessUnproved, Code::CompletenessUnproved.meaning());
     }
     if require.snapshots && SNAPSHOTS.into_iter().any(|label| withheld(label) > 0) {

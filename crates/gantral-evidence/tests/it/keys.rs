@@ -69,7 +69,7 @@ fn without_a_trust_file_or_a_profile_there_is_no_verdict() {
 
 #[test]
 fn a_key_signs_only_what_it_is_for() {
-    let log = trusted(TrustedKey { role: KeyRole::Log, ..issuer_key() });
+    let log = trusted(TrustedKey { role: KeyRole::Directory, ..issuer_key() });
     assert_answer(&Story::refund().verify_under(&log), "INVALID", &["E_KEY_ROLE"]);
 
     let tenant = |name| Some(vec![TenantId::parse(name).unwrap()]);
@@ -113,7 +113,7 @@ fn a_second_signature_beside_a_good_one_changes_nothing() {
     assert_valid(&bad);
     assert_eq!(bad.codes(), ["N_UNAUTH"]);
 
-    let log = TrustedKey { role: KeyRole::Log, ..rotated };
+    let log = TrustedKey { role: KeyRole::Directory, ..rotated };
     let other_role = Trust::new([issuer_key(), log], Some(Require::signed())).unwrap();
     let ignored = with(&stranger(), None, &other_role);
     assert_valid(&ignored);

@@ -132,9 +132,9 @@ fn client_of(dev: &DevFolder, url: &str, name: &str) -> Result<Client, Failure> 
 async fn pinned(client: &Client) -> Result<Trust, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(format!("the trust hint is unusable: {error}"));
     let hint = client.keys().await?.trust_hint;
-    let hint = Trust::parse(hint.as_str().as_bytes()).map_err(|error| wrong(&error))?;
-    let require = Require { scope: Scope::Complete, snapshots: true, ..Require::signed() };
-    Trust::new(hint.keys().cloned(), Some(require)).map_err(|error| wrong(&error))
+    let mut trust = Trust::parse(hint.as_str().as_bytes()).map_err(|error| wrong(&error))?;
+    trust.require = Some(Require { scope: Scope::Complete, snapshots: true, ..Require::signed() });
+    Ok(trust)
 }
 
 fn runner(
