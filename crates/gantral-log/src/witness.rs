@@ -3,12 +3,12 @@
 //! Whoever runs one is not whoever runs the log. The checks, their order and their answers are those of C2SP `tlog-witness`;
 //! carrying them over HTTP is not here.
 
+mod kept;
 mod request;
 
 use std::io;
 use std::sync::Mutex;
 
-use gantral_core::digest::Digest;
 use gantral_core::ids::LogOrigin;
 use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{Note, NoteKey, Signed, cosignature, cosigned, signature_line};
@@ -16,7 +16,10 @@ use gantral_evidence::log::tree::TreeHead;
 
 use crate::objects::{Object, WriteObjects};
 
+pub use kept::REFUSED;
 pub use request::{REQUEST_BYTES_MAX, Request, RequestError};
+
+use kept::{Remembered, keep_refusal, name, remembered};
 
 /// Signs with the witness's own key.
 pub trait Cosigner: Send + Sync {
@@ -98,8 +101,11 @@ impl<O: WriteObjects, S: Cosigner> Witness<O, S> {
         }
         let memory = self.memory.lock().map_err(|_| io::Error::other("a request before has panicked"))?;
         let seen = remembered(&*memory, &checkpoint.origin)?;
-        check_extends(&seen, &checkpoint.tree, &request)?;
-        if checkpoint.tree != seen {
+        if let Err(refusal) = check_extends(&seen.tree, &checkpoint.tree, &request) {
+            keep_refusal(&*memory, &checkpoint.origin, &seen, &request, &refusal, now);
+            return Err(refusal);
+        }
+        if checkpoint.tree != seen.tree {
             let bytes = request.checkpoint.as_bytes().to_vec();
             memory.write(&[Object { name: name(&checkpoint.origin), bytes }])?;
         }
@@ -114,7 +120,17 @@ impl<O: WriteObjects, S: Cosigner> Witness<O, S> {
     /// When what is remembered cannot be read.
     pub fn seen(&self, origin: &LogOrigin) -> io::Result<TreeHead> {
         let memory = self.memory.lock().map_err(|_| io::Error::other("a request before has panicked"))?;
-        remembered(&*memory, origin)
+        remembered(&*memory, origin).map(|seen: Remembered| seen.tree)
+    }
+
+    /// Returns the keys of the logs that are known.
+    pub fn logs(&self) -> &[NoteKey] {
+        &self.logs
+    }
+
+    /// Returns the key of the witness.
+    pub fn key(&self) -> &NoteKey {
+        self.cosigner.key()
     }
 
     fn check_signed(&self, checkpoint: &Checkpoint, note: &Note<'_>) -> Result<(), Refusal> {
@@ -135,23 +151,6 @@ fn check_extends(seen: &TreeHead, tree: &TreeHead, request: &Request) -> Result<
         return Err(Refusal::SplitView);
     }
     tree.check_extends(seen, &request.proof).map_err(|_| Refusal::Inconsistent)
-}
-
-/// Reads back what was remembered of a log. The note is kept whole: with a later one that contradicts it, it convicts the log.
-fn remembered(memory: &impl WriteObjects, origin: &LogOrigin) -> io::Result<TreeHead> {
-    let Some(bytes) = memory.read(&name(origin))? else { return Ok(TreeHead::empty()) };
-    let note = Note::parse(&bytes).map_err(io::Error::other)?;
-    let checkpoint = Checkpoint::parse(note.text).map_err(io::Error::other)?;
-    if checkpoint.origin == *origin {
-        Ok(checkpoint.tree)
-    } else {
-        Err(io::Error::other("the memory of the witness is of another log"))
-    }
-}
-
-/// Returns where a log is remembered: by a digest, since an origin may have any shape.
-fn name(origin: &LogOrigin) -> String {
-    format!("logs/{}", Digest::of(origin.as_str().as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use ed25519_dalek::{Signer as _, SigningKey};
+use gantral_core::digest::Digest;
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::log::note::NoteKeyKind;
 use gantral_evidence::log::policy::LogPolicy;
@@ -58,6 +59,14 @@ fn ask(witness: &Witness<Folder, Local>, request: &Request) -> Result<String, u1
     witness.add_checkpoint(request.encode().as_bytes(), NOW).map_err(|refusal| refusal.status())
 }
 
+/// Returns the texts of all refusals that were kept.
+fn refusals(folder: &std::path::Path) -> Vec<String> {
+    let folder = folder.join(REFUSED).join(Digest::of(ORIGIN.as_bytes()).to_hex());
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
 /// A log with every size up to 300.
 fn log() -> Memory {
     grown(&[1; 300]).0
@@ -104,6 +113,13 @@ fn two_histories_are_not_both_cosigned() {
     assert_eq!(ask(&witness, &Request { old_size: 200, proof, checkpoint: signed(1, longer) }), Err(422));
     let unproved = Request { proof: Vec::new(), ..request(&objects, 200, 300) };
     assert_eq!(ask(&witness, &unproved), Err(422));
+    // Both checkpoints of each refusal are kept, and a repetition adds nothing.
+    let kept = refusals(dir.path());
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    let split = kept.iter().find(|text| text.starts_with("the log was seen with another tree")).unwrap();
+    assert!(split.contains(&signed(1, head(200))) && split.contains(&signed(1, other)), "{split}");
+    assert_eq!(ask(&witness, &Request { old_size: 200, ..unproved.clone() }), Err(422));
+    assert_eq!(refusals(dir.path()), kept);
     // What was refused has changed nothing.
     assert_eq!(witness.seen(&LogOrigin::parse(ORIGIN).unwrap()).unwrap(), head(200));
     assert!(ask(&witness, &request(&objects, 200, 300)).is_ok());
