@@ -7,6 +7,7 @@
 mod delegated;
 mod delegations;
 mod file;
+mod folder;
 mod form;
 mod local;
 mod openbao;
@@ -15,6 +16,10 @@ mod signer;
 pub use delegated::{DelegatedSigner, DelegationTerms, RenewError, Renewal};
 pub use delegations::{Delegations, DelegationsError, KeptDelegation};
 pub use file::{FileError, load_or_generate, read_private, replace_private, write_private};
+pub use folder::{
+    ExportError, Held, IssuerSigner, KeyEntry, KeyFolder, KeysError, LogIndex, LogReach, NewKey, TrustTerms,
+    export_trust,
+};
 pub use local::{GenerateError, KeyFormatError, LocalSigner};
 pub use openbao::{OPENBAO_TIMEOUT_DEFAULT, OpenBaoConfig, OpenBaoError, OpenBaoSigner};
 pub use signer::{BoxFuture, SignError, Signature, Signer, SigningContext};
