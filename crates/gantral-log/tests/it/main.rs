@@ -9,6 +9,7 @@
 )]
 
 mod faults;
+mod kill;
 
 mod sequencer;
 mod world;
