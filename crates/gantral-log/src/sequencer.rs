@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_evidence::log::checkpoint::Checkpoint;
-use gantral_evidence::log::note::{NOTE_BYTES_MAX, Note};
+use gantral_evidence::log::note::{Note, parse_signatures};
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
 use gantral_store::{LOG_PAGE_MAX, LogRow, PAGE_MAX, Store, StoreError};
@@ -277,9 +277,15 @@ impl<S: Shelf> Sequencer<S> {
         tree: TreeHead,
         lines: Vec<String>,
     ) -> Result<bool, StoreError> {
-        let bytes: usize = lines.iter().map(|line| line.len().saturating_add(1)).sum();
-        if bytes > NOTE_BYTES_MAX / 2 {
-            return Err(StoreError::Contradiction { what: "the signatures are too large".to_owned() });
+        let lines: Vec<String> =
+            lines.into_iter().map(|line| line.trim_end_matches('\n').to_owned() + "\n").collect();
+        let Some(row) = self.store.log(tenant).await? else { return Ok(false) };
+        // A note over its limits, or with a line that is none, could not be read again by anybody.
+        let note = row.checkpoint + &lines.concat();
+        if lines.iter().any(|line| parse_signatures(line).is_err()) || Note::parse(note.as_bytes()).is_err() {
+            return Err(StoreError::Contradiction {
+                what: "the lines are no signatures of a note".to_owned(),
+            });
         }
         let tree = (tree.size, tree.root);
         let Some(row) = self.store.add_log_signatures(tenant, tree, lines).await? else { return Ok(false) };
@@ -289,5 +295,14 @@ impl<S: Shelf> Sequencer<S> {
         }
         self.announce(row);
         Ok(true)
+    }
+}
+
+impl<S: Shelf> Drop for Sequencer<S> {
+    /// Tells whoever waits for a checkpoint that none comes any more.
+    fn drop(&mut self) {
+        if !matches!(self.published.state(), SequencerState::Stopped(_)) {
+            self.published.set_state(SequencerState::Stopped("the sequencer has ended".to_owned()));
+        }
     }
 }

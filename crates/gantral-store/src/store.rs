@@ -223,23 +223,6 @@ impl Store {
         }
     }
 
-    /// Erases salt and plaintext of a snapshot, overwriting them in the file and emptying the write-ahead log. No chain breaks.
-    /// Returns whether there was something to erase.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
-    pub async fn erase_snapshot(
-        &self,
-        tenant: &TenantId,
-        id: InstanceId,
-        commitment: Digest,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.erase_snapshot(tenant.clone(), id, commitment, at).await,
-        }
-    }
-
     /// Returns tasks of a queue that may be claimed at `now`, the longest ready first. An instance whose lease is alive has
     /// none.
     ///
@@ -441,25 +424,6 @@ impl Store {
         }
     }
 
-    /// Makes a policy version the active one of a workflow. Returns false, and changes nothing, when its bundle is not here.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; asking again adds another line to the history.
-    pub async fn activate_policy(
-        &self,
-        tenant: &TenantId,
-        workflow: &WorkflowId,
-        version: PolicyVersionId,
-        by: &ActorId,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        match self {
-            Self::Sqlite(store) => {
-                store.activate_policy(tenant.clone(), workflow.clone(), version, by.clone(), at).await
-            }
-        }
-    }
-
     /// Returns the policy version that is active for a workflow.
     ///
     /// # Errors
@@ -531,22 +495,6 @@ impl Store {
     pub async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, StoreError> {
         match self {
             Self::Sqlite(store) => store.freeze(tenant.clone()).await,
-        }
-    }
-
-    /// Freezes or unfreezes a tenant, if its epoch is still `expected`, and returns what stands then; `None` when the epoch
-    /// is another.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; may be asked again, since the epoch guards it.
-    pub async fn set_freeze(
-        &self,
-        tenant: &TenantId,
-        expected: u64,
-        frozen: bool,
-    ) -> Result<Option<Freeze>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.set_freeze(tenant.clone(), expected, frozen).await,
         }
     }
 

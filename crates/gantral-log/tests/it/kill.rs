@@ -2,7 +2,7 @@
 //! and nothing that was published is taken back.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ async fn write(store: Store, writer: usize) {
             let append = chain.append_of(1 + (step + writer as u64) % 2, step == 3);
             chain.committed(&store, append).await;
             let sequence = chain.head.unwrap().sequence;
-            writeln!(std::io::stdout(), "acknowledged {tenant} {} {sequence}", chain.id).unwrap();
+            println!("acknowledged {tenant} {} {sequence}", chain.id);
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }

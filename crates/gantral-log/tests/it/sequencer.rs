@@ -12,7 +12,7 @@ use gantral_log::objects::{Object, ReadObjects as _, WriteObjects as _};
 use gantral_log::published::SequencerState;
 use gantral_log::sequencer::{CHECKPOINT, SequencerError};
 use gantral_log::tree::LogError;
-use gantral_store::{ChainId, GovernanceAppend, GovernanceOutcome, SealedArtifact};
+use gantral_store::{ChainId, GovernanceAppend, GovernanceOutcome, SealedArtifact, StoreError};
 use gantral_vectors::cast;
 use gantral_vectors::story::Story;
 use rusqlite::Connection;
@@ -167,14 +167,20 @@ async fn the_logs_follow_the_ledger_until_they_are_told_to_stop() {
     let note = format!("{}{line}", second.note);
     assert_eq!(published.newest(&acme).unwrap().note, note);
     assert_eq!(world.log(&acme).read(CHECKPOINT).unwrap().unwrap(), note.as_bytes());
-    let large = signatures.add(&acme, second.tree, vec!["x".repeat(20_000)]).await;
-    assert!(large.is_err(), "{large:?}");
+    let many: Vec<_> = (0..64).map(|number| line.replace("witness", &format!("witness{number}"))).collect();
+    for wrong in [vec!["no signature".to_owned()], vec![format!("{line}{}\nmore", second.note)], many] {
+        let answer = signatures.add(&acme, second.tree, wrong).await;
+        assert!(matches!(answer, Err(StoreError::Contradiction { .. })), "{answer:?}");
+    }
+    assert_eq!(published.newest(&acme).unwrap().note, note);
 
     chain.commit(&world.store, 1).await;
     published.until_size(&acme, 6).await.unwrap();
+    assert_eq!(published.state(), SequencerState::Working);
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
-    assert_eq!(published.state(), SequencerState::Working);
+    assert!(matches!(published.state(), SequencerState::Stopped(_)));
+    assert!(published.until_size(&acme, 7).await.is_err(), "whoever waits is told");
     check_log(&world.store, &world.logs, &acme).await;
 }
 

@@ -167,10 +167,7 @@ fn apply(
         GovernanceEffect::ActivatePolicy { workflow, version, by, at } => {
             registry::activate(connection, tenant, workflow, *version, by, *at)
         }
-        GovernanceEffect::SetFreeze { frozen } => {
-            let epoch = registry::freeze(connection, tenant)?.epoch;
-            registry::next_epoch(connection, tenant, epoch, *frozen).map(drop)
-        }
+        GovernanceEffect::SetFreeze { frozen } => registry::set_freeze(connection, tenant, *frozen),
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
             after.erased |= snapshots::erase(connection, tenant, *instance, commitment, *at)?;
             Ok(())

@@ -174,24 +174,6 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn activate_policy(
-        &self,
-        tenant: TenantId,
-        workflow: WorkflowId,
-        version: PolicyVersionId,
-        by: ActorId,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        self.write(move |connection, _| {
-            if !has_bundle(connection, &tenant, version)? {
-                return Ok(false);
-            }
-            activate(connection, &tenant, &workflow, version, &by, at)?;
-            Ok(true)
-        })
-        .await
-    }
-
     pub(crate) async fn active_policy(
         &self,
         tenant: TenantId,
@@ -263,21 +245,6 @@ impl SqliteStore {
     pub(crate) async fn freeze(&self, tenant: TenantId) -> Result<Freeze, StoreError> {
         self.read(move |connection| Ok(freeze(connection, &tenant)?)).await
     }
-
-    pub(crate) async fn set_freeze(
-        &self,
-        tenant: TenantId,
-        expected: u64,
-        frozen: bool,
-    ) -> Result<Option<Freeze>, StoreError> {
-        self.write(move |connection, _| {
-            if freeze(connection, &tenant)?.epoch != expected {
-                return Ok(None);
-            }
-            Ok(Some(next_epoch(connection, &tenant, expected, frozen)?))
-        })
-        .await
-    }
 }
 
 /// Looks a key up; a row that expired by `now` does not count.
@@ -345,18 +312,13 @@ pub(super) fn freeze(connection: &Connection, tenant: &TenantId) -> rusqlite::Re
         .map(|found| found.unwrap_or(Freeze { epoch: 0, frozen: false }))
 }
 
-/// Writes what follows the freeze epoch `last` of a tenant.
-pub(super) fn next_epoch(
-    connection: &Connection,
-    tenant: &TenantId,
-    last: u64,
-    frozen: bool,
-) -> rusqlite::Result<Freeze> {
-    let next = Freeze { epoch: last.saturating_add(1), frozen };
+/// Begins the next freeze epoch of a tenant.
+pub(super) fn set_freeze(connection: &Connection, tenant: &TenantId, frozen: bool) -> rusqlite::Result<()> {
+    let next = freeze(connection, tenant)?.epoch.saturating_add(1);
     connection
         .prepare_cached("INSERT OR REPLACE INTO freeze(tenant, epoch, frozen) VALUES(?1, ?2, ?3)")?
-        .execute(params![tenant.as_str(), int(next.epoch), next.frozen])?;
-    Ok(next)
+        .execute(params![tenant.as_str(), int(next), frozen])
+        .map(drop)
 }
 
 /// Adds a line to the activations of a workflow.

@@ -55,21 +55,6 @@ impl SqliteStore {
         })
         .await
     }
-
-    pub(crate) async fn erase_snapshot(
-        &self,
-        tenant: TenantId,
-        id: InstanceId,
-        commitment: Digest,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        self.write(move |connection, after| {
-            let erased = erase(connection, &tenant, id, &commitment, at)?;
-            after.erased |= erased;
-            Ok(erased)
-        })
-        .await
-    }
 }
 
 /// Erases a snapshot, and returns whether there was something to erase.

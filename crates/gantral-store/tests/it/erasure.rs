@@ -2,7 +2,7 @@
 
 use gantral_store::{SnapshotContent, Store};
 
-use crate::world::{Chain, at, snapshot_effect, tenant};
+use crate::world::{Chain, at, erasure, governed, snapshot_effect, tenant};
 
 /// Tells whether any file of the folder contains the bytes.
 fn on_disk(folder: &std::path::Path, canary: &[u8]) -> bool {
@@ -34,7 +34,7 @@ async fn an_erased_snapshot_leaves_no_bytes_in_any_file() {
     }
     assert!(erased.iter().all(|(_, canary)| on_disk(folder.path(), canary.as_bytes())));
     for (commitment, _) in &erased {
-        assert!(store.erase_snapshot(&chain.tenant, chain.id, *commitment, at(9)).await.unwrap());
+        governed(&store, &chain.tenant, erasure(chain.id, *commitment, 9)).await;
     }
     for (commitment, canary) in &erased {
         assert!(!on_disk(folder.path(), canary.as_bytes()), "{canary} is still there");

@@ -11,7 +11,9 @@ use gantral_store::{
 
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, actor, at, idempotency, name, snapshot_effect, team, tenant, workflow};
+use crate::world::{
+    Chain, activation, actor, at, erasure, govern, idempotency, name, snapshot_effect, team, tenant, workflow,
+};
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
 
@@ -95,16 +97,15 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
         assert_eq!(until == at(5_000), kept);
 
         plan.fail_next(fault);
-        let kept = told(fault, store.erase_snapshot(&chain.tenant, chain.id, commitment, at(9)).await);
-        assert_eq!(store.erase_snapshot(&chain.tenant, chain.id, commitment, at(9)).await.unwrap(), !kept);
+        let erase = erasure(chain.id, commitment, 9);
+        let kept = told(fault, govern(&store, &chain.tenant, vec![erase.clone()]).await);
+        let again = govern(&store, &chain.tenant, vec![erase.clone()]).await.unwrap();
+        let refused = GovernanceOutcome::Refused(erase);
+        assert_eq!(again, if kept { refused } else { GovernanceOutcome::Committed });
 
         plan.fail_next(fault);
         let kept = told(fault, store.ack(vec![1]).await);
         assert_eq!(store.outbox(0, 10).await.unwrap().is_empty(), kept);
-
-        plan.fail_next(fault);
-        let kept = told(fault, store.set_freeze(&chain.tenant, 0, true).await);
-        assert_eq!(store.freeze(&chain.tenant).await.unwrap().frozen, kept);
     }
 }
 
@@ -132,9 +133,7 @@ async fn what_is_put_once_fails_as_planned_and_is_put_again() {
         assert_eq!(store.put_policy_bundle(&acme, version, vec![1], at(1)).await.unwrap(), again(kept));
 
         plan.fail_next(fault);
-        let activated =
-            store.activate_policy(&acme, &workflow("refund"), version, &actor("admin"), at(1)).await;
-        let kept = told(fault, activated);
+        let kept = told(fault, govern(&store, &acme, vec![activation("refund", version, 1)]).await);
         assert_eq!(store.active_policy(&acme, &workflow("refund")).await.unwrap().is_some(), kept);
 
         let [first, second] = [Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32])];

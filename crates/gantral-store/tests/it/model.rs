@@ -9,7 +9,7 @@ use gantral_store::{
 };
 use proptest::prelude::*;
 
-use crate::world::{Chain, at, grant, idempotency, tenant};
+use crate::world::{Chain, at, freezing, governed, grant, idempotency, tenant};
 
 /// Which head the caller believes in.
 #[derive(Debug, Clone, Copy)]
@@ -159,9 +159,9 @@ async fn play(ops: Vec<Op>) {
                 model.compare(&store).await;
             }
             Op::Freeze { tenant } => {
-                let frozen = store.set_freeze(&tenants[tenant], model.epochs[tenant], true).await.unwrap();
+                governed(&store, &tenants[tenant], freezing(true)).await;
                 model.epochs[tenant] += 1;
-                assert_eq!(frozen.map(|freeze| freeze.epoch), Some(model.epochs[tenant]));
+                assert_eq!(store.freeze(&tenants[tenant]).await.unwrap().epoch, model.epochs[tenant]);
             }
             Op::Append { chain: index, belief, count, state, open, grant, key } => {
                 let (chain, artifacts) = &model.chains[index];

@@ -9,7 +9,7 @@ use gantral_store::{ChainId, CommittedSeal, OpenError, Store, Wake, WorkflowRow}
 use rusqlite::Connection;
 
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, actor, at, name, team, tenant, workflow};
+use crate::world::{Chain, activation, at, governed, name, team, tenant, workflow};
 
 fn raw(path: &Path) -> Connection {
     Connection::open(path).unwrap()
@@ -46,7 +46,7 @@ async fn history_refuses_to_be_changed_or_deleted() {
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
     store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
-    store.activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(1)).await.unwrap();
+    governed(&store, &chain.tenant, activation("refund", version, 1)).await;
 
     let raw = raw(&path);
     for (table, column) in [

@@ -6,10 +6,12 @@ use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
 use gantral_core::ids::{
     ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId,
 };
+use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_store::{
-    Append, AppendOutcome, Effect, GateRow, Guard, Head, IdempotencyRow, IdempotencyScope, InstanceIndex,
-    ModeCode, NewArtifact, SealedArtifact, StateCode, Store,
+    Append, AppendOutcome, Effect, GateRow, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard,
+    Head, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode,
+    Store, StoreError,
 };
 
 /// The first bytes of the id of the key that signs here.
@@ -188,4 +190,35 @@ pub fn idempotency(key: &str, body: &[u8]) -> IdempotencyRow {
         now: at(1_000),
         expires_at: at(90_000),
     }
+}
+
+/// Appends one artifact with these effects to the governance chain of a tenant, whatever its head is.
+pub async fn govern(
+    store: &Store,
+    tenant: &TenantId,
+    effects: Vec<GovernanceEffect>,
+) -> Result<GovernanceOutcome, StoreError> {
+    let expected = store.governance_head(tenant).await.unwrap();
+    let sequence = expected.map_or(0, |head| head.sequence + 1);
+    let envelope = format!("{tenant} {sequence} {effects:?}").into_bytes();
+    let artifact = SealedArtifact { sequence, hash: Digest::of(&envelope), envelope };
+    let append = GovernanceAppend { tenant: tenant.clone(), expected, artifact, signer: SIGNER, effects };
+    store.append_governance(append).await
+}
+
+/// Expects effects to be committed.
+pub async fn governed(store: &Store, tenant: &TenantId, effect: GovernanceEffect) {
+    assert_eq!(govern(store, tenant, vec![effect]).await.unwrap(), GovernanceOutcome::Committed);
+}
+
+pub fn activation(of: &str, version: PolicyVersionId, millis: u64) -> GovernanceEffect {
+    GovernanceEffect::ActivatePolicy { workflow: workflow(of), version, by: actor("admin"), at: at(millis) }
+}
+
+pub fn erasure(instance: InstanceId, commitment: Digest, millis: u64) -> GovernanceEffect {
+    GovernanceEffect::EraseSnapshot { instance, commitment, at: at(millis) }
+}
+
+pub fn freezing(frozen: bool) -> GovernanceEffect {
+    GovernanceEffect::SetFreeze { frozen }
 }

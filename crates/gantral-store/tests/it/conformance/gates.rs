@@ -1,11 +1,14 @@
 //! Gates, grants and snapshots.
 
 use gantral_core::ids::AttemptNo;
-use gantral_store::{AppendOutcome, Cursor, Effect, GateFilter, Guard, SnapshotContent, Store, StoreError};
+use gantral_store::{
+    AppendOutcome, Cursor, Effect, GateFilter, GovernanceOutcome, Guard, SnapshotContent, Store, StoreError,
+};
 
 use crate::conformance::conformance;
 use crate::world::{
-    Chain, actor, at, gate, gate_row, grant, name, role, snapshot_effect, team, tenant, workflow,
+    Chain, actor, at, erasure, gate, gate_row, govern, governed, grant, name, role, snapshot_effect, team,
+    tenant, workflow,
 };
 
 conformance!(
@@ -194,8 +197,10 @@ async fn a_snapshot_is_kept_until_it_is_erased(store: &Store) {
     assert_eq!(rest.len(), 1);
     assert!(rest[0].place > first[0].place);
 
-    assert!(store.erase_snapshot(&chain.tenant, chain.id, kept, at(7_000)).await.unwrap());
-    assert!(!store.erase_snapshot(&chain.tenant, chain.id, kept, at(8_000)).await.unwrap());
+    governed(store, &chain.tenant, erasure(chain.id, kept, 7_000)).await;
+    let again = erasure(chain.id, kept, 8_000);
+    let refused = govern(store, &chain.tenant, vec![again.clone()]).await.unwrap();
+    assert_eq!(refused, GovernanceOutcome::Refused(again));
     let read = store.snapshot(&chain.tenant, chain.id, kept).await.unwrap().unwrap();
     assert_eq!(read.content, SnapshotContent::Erased { at: at(7_000) });
     let read = store.snapshot(&chain.tenant, chain.id, other).await.unwrap().unwrap();

@@ -3,10 +3,10 @@
 use gantral_core::digest::Digest;
 use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{AppendOutcome, Effect, Guard, Store};
+use gantral_store::{AppendOutcome, Effect, Freeze, Guard, Store};
 
 use crate::conformance::conformance;
-use crate::world::{Chain, actor, at, grant, tenant, workflow};
+use crate::world::{Chain, activation, actor, at, freezing, governed, grant, tenant, workflow};
 
 conformance!(
     a_lease_guard_stands_while_the_attempt_holds_its_lease,
@@ -59,13 +59,12 @@ async fn a_lease_guard_stands_while_the_attempt_holds_its_lease(store: &Store) {
 async fn a_freeze_guard_fails_after_any_change(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     assert!(stands(store, &mut chain, Guard::FreezeEpoch(0)).await);
-    let frozen = store.set_freeze(&chain.tenant, 0, true).await.unwrap().unwrap();
-    assert_eq!((frozen.epoch, frozen.frozen), (1, true));
+    governed(store, &chain.tenant, freezing(true)).await;
+    assert_eq!(store.freeze(&chain.tenant).await.unwrap(), Freeze { epoch: 1, frozen: true });
     assert!(!stands(store, &mut chain, Guard::FreezeEpoch(0)).await);
     assert!(stands(store, &mut chain, Guard::FreezeEpoch(1)).await);
-    assert_eq!(store.set_freeze(&chain.tenant, 0, false).await.unwrap(), None);
-    let lifted = store.set_freeze(&chain.tenant, 1, false).await.unwrap().unwrap();
-    assert_eq!(store.freeze(&chain.tenant).await.unwrap(), lifted);
+    governed(store, &chain.tenant, freezing(false)).await;
+    assert_eq!(store.freeze(&chain.tenant).await.unwrap(), Freeze { epoch: 2, frozen: false });
     assert!(!stands(store, &mut chain, Guard::FreezeEpoch(1)).await);
 }
 
@@ -76,12 +75,7 @@ async fn a_policy_guard_fails_after_another_activation(store: &Store) {
     assert!(!stands(store, &mut chain, guard(versions[0])).await);
     for version in versions {
         store.put_policy_bundle(&chain.tenant, version, b"package".to_vec(), at(1)).await.unwrap();
-        assert!(
-            store
-                .activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(5))
-                .await
-                .unwrap()
-        );
+        governed(store, &chain.tenant, activation("refund", version, 5)).await;
         assert!(stands(store, &mut chain, guard(version)).await);
     }
     assert!(!stands(store, &mut chain, guard(versions[0])).await);

@@ -2,11 +2,11 @@
 
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{PutOutcome, Store, WorkflowRow};
+use gantral_store::{GovernanceOutcome, PutOutcome, Store, WorkflowRow};
 use tokio::task::JoinSet;
 
 use crate::conformance::conformance;
-use crate::world::{actor, at, name, team, tenant, workflow};
+use crate::world::{activation, at, govern, name, team, tenant, workflow};
 
 conformance!(
     a_workflow_version_never_changes,
@@ -80,7 +80,8 @@ async fn activations_keep_their_history(store: &Store) {
     let acme = tenant("acme");
     let refund = workflow("refund");
     let activate = async |version, millis| {
-        store.activate_policy(&acme, &refund, version, &actor("admin"), at(millis)).await.unwrap()
+        let outcome = govern(store, &acme, vec![activation("refund", version, millis)]).await.unwrap();
+        outcome == GovernanceOutcome::Committed
     };
     let [one, two] = [b"one", b"two"].map(|bytes| PolicyVersionId(Digest::of(bytes)));
     assert!(!activate(one, 1).await, "its bundle is not here");

@@ -4,14 +4,14 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::{
-    Append, AppendOutcome, Effect, GateFilter, Guard, IdempotencyLookup, InstanceFilter, Store, StoreError,
-    WorkflowRow,
+    Append, AppendOutcome, Effect, GateFilter, GovernanceOutcome, Guard, IdempotencyLookup, InstanceFilter,
+    Store, StoreError, WorkflowRow,
 };
 
 use crate::conformance::conformance;
 use crate::world::{
-    Chain, actor, at, gate, gate_row, grant, idempotency, name, role, scope, snapshot_effect, team, tenant,
-    workflow,
+    Chain, activation, actor, at, erasure, freezing, gate, gate_row, govern, governed, grant, idempotency,
+    name, role, scope, snapshot_effect, team, tenant, workflow,
 };
 
 conformance!(
@@ -46,8 +46,8 @@ async fn everything(store: &Store, owner: &str) -> (Chain, Digest, [u8; 16]) {
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
     store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
-    store.activate_policy(&chain.tenant, &workflow("refund"), version, &actor("admin"), at(1)).await.unwrap();
-    store.set_freeze(&chain.tenant, 0, true).await.unwrap();
+    governed(store, &chain.tenant, activation("refund", version, 1)).await;
+    governed(store, &chain.tenant, freezing(true)).await;
     (chain, commitment, id)
 }
 
@@ -103,12 +103,13 @@ async fn no_write_reaches_another_tenants_rows(store: &Store) {
     ));
     let close = Effect::CloseGate { id: gate_id, resolution: name("x"), decided_by: None, at: at(2) };
     assert!(matches!(store.append(twin.with(vec![close])).await, Err(StoreError::Contradiction { .. })));
-    assert!(!store.erase_snapshot(&other, chain.id, commitment, at(2)).await.unwrap());
+    let version = PolicyVersionId(Digest::of(b"p"));
+    for effect in [erasure(chain.id, commitment, 2), activation("refund", version, 1)] {
+        let refused = govern(store, &other, vec![effect.clone()]).await.unwrap();
+        assert_eq!(refused, GovernanceOutcome::Refused(effect), "what another tenant has is not here");
+    }
     let renewed = store.renew_lease(&other, chain.id, AttemptNo(1), &actor("runner"), at(1), at(99)).await;
     assert!(!renewed.unwrap());
-    let version = PolicyVersionId(Digest::of(b"p"));
-    let active = store.activate_policy(&other, &workflow("refund"), version, &actor("admin"), at(1)).await;
-    assert!(!active.unwrap(), "a bundle of another tenant is not here");
 
     chain.stands(store).await;
     assert_eq!(store.gate(&chain.tenant, gate_id).await.unwrap().unwrap().closing, None);
@@ -131,7 +132,7 @@ async fn two_tenants_may_use_the_same_identifiers(store: &Store) {
     theirs.commit(store, effects()).await;
     let close = Effect::CloseGate { id: gate_id, resolution: name("x"), decided_by: None, at: at(2) };
     ours.commit(store, vec![close, Effect::ConsumeGrant { id: grant_id, attempt: AttemptNo(1) }]).await;
-    store.erase_snapshot(&ours.tenant, ours.id, snapshot_effect(b"same").0, at(3)).await.unwrap();
+    governed(store, &ours.tenant, erasure(ours.id, snapshot_effect(b"same").0, 3)).await;
 
     theirs.stands(store).await;
     assert_eq!(store.gate(&theirs.tenant, gate_id).await.unwrap().unwrap().closing, None);
