@@ -7,9 +7,12 @@
 //! downloader mirrors it. Source: `spec/log.md`.
 
 pub mod folder;
+mod http;
 pub mod objects;
 pub mod proving;
 pub mod published;
+pub mod push;
+pub mod remote;
 pub mod sequencer;
 #[cfg(test)]
 mod testing;

@@ -46,6 +46,7 @@ const TABLE: &[Row] = &[
             "gantral-api",
             "gantral-engine",
             "gantral-policy",
+            "gantral-log",
         ],
     },
     Row {
@@ -54,6 +55,11 @@ const TABLE: &[Row] = &[
         arrows: &["gantral-core", "gantral-evidence", "gantral-identity", "gantral-api[client]"],
     },
     Row { name: "gantral-verify", floor: 3, arrows: &["gantral-core", "gantral-evidence"] },
+    Row {
+        name: "gantral-witness",
+        floor: 3,
+        arrows: &["gantral-core", "gantral-evidence", "gantral-keys", "gantral-log"],
+    },
     Row {
         name: "gantral",
         floor: 3,
@@ -66,6 +72,8 @@ const TABLE: &[Row] = &[
             "gantral-api[client]",
             "gantral-server",
             "gantral-edge",
+            "gantral-log",
+            "gantral-witness",
         ],
     },
     Row { name: "gantral-vectors", floor: DEV, arrows: &["gantral-core", "gantral-evidence"] },
@@ -109,11 +117,11 @@ const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 /// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
 const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["gantral", "gantral-bench", "xtask"]),
-    ("axum", &["gantral-server"]),
+    ("axum", &["gantral-server", "gantral-witness"]),
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),
-    ("reqwest", &["gantral-api", "gantral-keys"]),
+    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log"]),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
 ];

@@ -175,6 +175,11 @@ impl NoteKey {
         Ok(Self { name: name.to_owned(), kind, key, key_id: [a, b, c, d] })
     }
 
+    /// Says whether a key can have this name.
+    pub fn is_name(name: &str) -> bool {
+        is_key_name(name)
+    }
+
     /// Reads `NAME+ID+KEY`.
     pub fn parse(text: &str) -> Result<Self, NoteKeyError> {
         let (name, rest) = text.split_once('+').ok_or(NoteKeyError::Syntax)?;

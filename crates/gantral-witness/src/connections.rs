@@ -1,0 +1,67 @@
+//! How many connections there are: one more than the limit is closed at once, before anything is read from it.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum_server::accept::Accept;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The most connections at a time. A log needs one for a moment; who waits is served by the next attempt.
+const CONNECTIONS_MAX: usize = 256;
+
+/// Accepts connections while there is room.
+#[derive(Debug, Clone)]
+pub(crate) struct Limited(Arc<Semaphore>);
+
+impl Limited {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
+    }
+}
+
+impl<S> Accept<TcpStream, S> for Limited {
+    type Stream = Held;
+    type Service = S;
+    type Future = Ready<io::Result<(Held, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let place = Arc::clone(&self.0).try_acquire_owned();
+        ready(place.map(|place| (Held { stream, _place: place }, service)).map_err(io::Error::other))
+    }
+}
+
+/// A connection and its place, which is free again when it is closed.
+#[derive(Debug)]
+pub(crate) struct Held {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Held {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Held {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
