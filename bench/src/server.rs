@@ -84,7 +84,7 @@ pub fn run(data: PathBuf) -> Result<()> {
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,
         };
-        let app = setup.app()?;
+        let app = setup.app().await?;
         let (stop, stopped) = watch::channel(false);
         announce(listening.address())?;
         let serving = tokio::spawn(serve(app, listening, stopped));

@@ -11,7 +11,7 @@ use gantral_core::state::{ActorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::keys::PublicKey;
-use gantral_keys::Signer;
+use gantral_keys::{Delegations, Signer};
 use gantral_store::{IdempotencyScope, StateCode, Store};
 use tokio::sync::OwnedMutexGuard;
 
@@ -21,7 +21,7 @@ use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::governance::Governance;
-use crate::loaded::{Loaded, Slots, chain, fold};
+use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::policy_point::PolicyPoint;
 use crate::registry::Registry;
 
@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub release_wait: std::time::Duration,
     /// Keys that signed artifacts of this store before the current one. A chain signed by any other key is damaged.
     pub earlier_keys: Vec<PublicKey>,
+    /// The delegations of these keys: what a delegate signed counts as theirs.
+    pub delegations: Option<Arc<Delegations>>,
 }
 
 impl Default for EngineConfig {
@@ -53,6 +55,7 @@ impl Default for EngineConfig {
             act_within: DurationMs::from_secs(60),
             release_wait: std::time::Duration::from_secs(5),
             earlier_keys: Vec::new(),
+            delegations: None,
         }
     }
 }
@@ -147,6 +150,16 @@ impl Engine {
         &self.0.system
     }
 
+    /// Returns the keys that a relying party may have to pin: the current one, and those before it.
+    pub fn issuer_keys(&self) -> impl Iterator<Item = &PublicKey> {
+        std::iter::once(self.0.signer.public_key()).chain(&self.0.config.earlier_keys)
+    }
+
+    /// Returns the keys whose signatures count here.
+    pub(crate) fn keys(&self) -> Keyring<'_> {
+        Keyring { own: self.issuer_keys().collect(), delegations: self.0.config.delegations.as_deref() }
+    }
+
     /// Holds an instance for one command, folded up to its head.
     pub(crate) async fn hold(&self, tenant: &TenantId, id: InstanceId) -> Result<Held, EngineError> {
         let mut guard = self.0.slots.slot(tenant, id).lock_owned().await;
@@ -193,9 +206,7 @@ impl Engine {
             return Err(damaged("the chain does not reach the head that the index names"));
         };
         let head = last.head();
-        let keys: Vec<&PublicKey> =
-            std::iter::once(self.0.signer.public_key()).chain(&self.0.config.earlier_keys).collect();
-        let (instance, waiting_since) = fold(&artifacts, &keys)?;
+        let (instance, waiting_since) = fold(&artifacts, &self.keys())?;
         if instance.identity.tenant != *tenant || instance.identity.instance != id {
             return Err(damaged("the chain is of another instance"));
         }

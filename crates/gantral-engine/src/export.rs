@@ -1,5 +1,7 @@
 //! Evidence leaves the building: one instance as a bundle that a stranger verifies without us.
 
+use std::sync::Arc;
+
 use gantral_core::digest::{CommitmentLabel, commit};
 use gantral_core::event::Event;
 use gantral_core::ids::{InstanceId, TenantId};
@@ -7,15 +9,16 @@ use gantral_evidence::bundle::BundleWriter;
 use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
 use gantral_evidence::disclosure::Disclosure;
 use gantral_evidence::trust::{Require, Trust, TrustedKey};
-use gantral_store::SnapshotContent;
+use gantral_keys::KeptDelegation;
+use gantral_store::{SealedArtifact, SnapshotContent};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::loaded::open;
+use crate::loaded::{open, signers};
 
 impl Engine {
     /// Returns an instance as the files of a bundle: its chain, what is not erased of its disclosures, the definition
-    /// of its workflow, its policy bundles and the issuer's key.
+    /// of its workflow, its policy bundles, the issuer's keys and their delegations.
     ///
     /// # Errors
     /// `NotFound`; `Damaged`; the store's.
@@ -26,6 +29,11 @@ impl Engine {
         let mut bundle = BundleWriter::new(id).map_err(broken)?;
         let mut inputs = Vec::new();
         for artifact in &artifacts {
+            for delegation in self.delegations_of(artifact)? {
+                bundle
+                    .delegation(&delegation.delegation.delegate.id(), delegation.envelope.clone())
+                    .map_err(broken)?;
+            }
             let event = open(artifact)?.entry.event;
             inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
@@ -47,13 +55,22 @@ impl Engine {
                 bundle.policy(version, archive).map_err(broken)?;
             }
         }
-        let key = self.public_key();
-        bundle.key(key).map_err(broken)?;
-        if let Ok(hint) = Trust::new([TrustedKey::issuer(key.clone())], Some(Require::signed())) {
+        for key in self.issuer_keys() {
+            bundle.key(key).map_err(broken)?;
+        }
+        let trusted = self.issuer_keys().map(|key| TrustedKey::issuer(key.clone()));
+        if let Ok(hint) = Trust::new(trusted, Some(Require::signed())) {
             bundle.trust_hint(&hint).map_err(broken)?;
         }
         let scope = if facts.instance.state().is_final() { Scope::Complete } else { Scope::Prefix };
         bundle.finish(scope).map_err(broken)
+    }
+
+    /// Returns the delegations of the keys that signed an artifact.
+    fn delegations_of(&self, artifact: &SealedArtifact) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {
+        let Some(kept) = &self.0.config.delegations else { return Ok(Vec::new()) };
+        let ids = signers(&artifact.envelope)?;
+        Ok(ids.iter().filter_map(|id| kept.find(id)).collect())
     }
 }
 

@@ -135,8 +135,7 @@ impl Engine {
     /// Folds the stored chain. As with instances, the ledger is not trusted.
     async fn load_governance(&self, tenant: &TenantId) -> Result<Governed, EngineError> {
         let damaged = |what: String| EngineError::Damaged { what: format!("the governance chain: {what}") };
-        let keys: Vec<&PublicKey> =
-            std::iter::once(self.0.signer.public_key()).chain(&self.0.config.earlier_keys).collect();
+        let keys = self.keys();
         let mut governed = Governed { head: None, last_at: UnixMillis::EPOCH, in_force: InForce::default() };
         loop {
             let from = governed.head.map_or(0, |head| head.sequence.saturating_add(1));

@@ -12,8 +12,9 @@ use gantral_core::instance::Instance;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::keys::PublicKey;
+use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::statement::{Statement, artifact_hash};
+use gantral_keys::Delegations;
 use gantral_store::{CHAIN_PAGE_MAX, Head, InstanceRow, SealedArtifact, Store};
 
 use crate::error::EngineError;
@@ -70,12 +71,31 @@ fn read(artifact: &SealedArtifact, envelope: &Envelope) -> Result<Statement, Eng
     Statement::decode(&envelope.payload).map_err(|error| EngineError::Damaged { what: error.to_string() })
 }
 
-/// Tells whether one of these keys signed an envelope.
-pub(crate) fn is_signed(envelope: &Envelope, keys: &[&PublicKey]) -> bool {
+/// Returns the keys that an envelope names.
+pub(crate) fn signers(envelope: &[u8]) -> Result<Vec<KeyId>, EngineError> {
+    let envelope =
+        Envelope::parse(envelope).map_err(|error| EngineError::Damaged { what: error.to_string() })?;
+    Ok(envelope.signatures.iter().filter_map(|entry| KeyId::parse(&entry.key_id).ok()).collect())
+}
+
+/// The keys whose signatures count in a store.
+pub(crate) struct Keyring<'a> {
+    /// The current issuer key and those before it.
+    pub own: Vec<&'a PublicKey>,
+    /// What they delegated.
+    pub delegations: Option<&'a Delegations>,
+}
+
+/// Tells whether one of these keys signed an envelope, or a delegate that was permitted to.
+pub(crate) fn is_signed(envelope: &Envelope, keys: &Keyring<'_>) -> bool {
     let message = envelope.signed_bytes();
     envelope.signatures.iter().any(|entry| {
-        let named = keys.iter().find(|key| key.id().to_string() == entry.key_id);
-        named.is_some_and(|key| key.verify_strict(&message, &entry.signature).is_ok())
+        let named = keys.own.iter().find(|key| key.id().to_string() == entry.key_id);
+        if let Some(key) = named {
+            return key.verify_strict(&message, &entry.signature).is_ok();
+        }
+        let delegation = keys.delegations.and_then(|kept| kept.find(&KeyId::parse(&entry.key_id).ok()?));
+        delegation.is_some_and(|kept| kept.is_signed(&message, &entry.signature))
     })
 }
 
@@ -101,7 +121,7 @@ pub(crate) async fn chain(
 /// whoever can write to the database cannot make authority.
 pub(crate) fn fold(
     artifacts: &[SealedArtifact],
-    keys: &[&PublicKey],
+    keys: &Keyring<'_>,
 ) -> Result<(Instance, Option<UnixMillis>), EngineError> {
     let damaged = |what: &str| EngineError::Damaged { what: what.to_owned() };
     let mut folded: Option<Instance> = None;

@@ -12,8 +12,9 @@ use gantral_core::policy::PolicyVersionId;
 use gantral_core::table::{published, semantics_digest};
 
 use crate::container::{ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, ContainerError, OwnedFiles, Scope, write_tar};
+use crate::delegation::DELEGATION_SUFFIX;
 use crate::disclosure::Disclosure;
-use crate::keys::PublicKey;
+use crate::keys::{KeyId, PublicKey};
 use crate::log::consistency::LogConsistency;
 use crate::log::proof::LogProof;
 use crate::trust::Trust;
@@ -69,6 +70,14 @@ impl BundleWriter {
     /// A limit of the container; nothing was added.
     pub fn key(&mut self, key: &PublicKey) -> Result<&mut Self, ContainerError> {
         self.addressed(alloc::format!("keys/{}.pub", key.id()), || key.to_hex().into_bytes())
+    }
+
+    /// Adds the delegation of a key that signed an artifact (`spec/keys.md` K18).
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn delegation(&mut self, delegate: &KeyId, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        self.addressed(alloc::format!("keys/{delegate}{DELEGATION_SUFFIX}"), || envelope)
     }
 
     /// Adds a trust file, for information: a verifier compares it with the pinned one and otherwise ignores it.

@@ -6,15 +6,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gantral_core::ids::{LogOrigin, TenantId};
-use gantral_core::json::{self, Profile, Value};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::delegation::{DELEGATION_MAX, KeyDelegation};
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::trust::KeyRole;
 
 use crate::delegations::Delegations;
+use crate::facts::Facts;
 use crate::file::FileError;
-use crate::form;
 use crate::local::{GenerateError, KeyFormatError, LocalSigner};
 use crate::signer::{BoxFuture, SignError, Signature, Signer, SigningContext};
 
@@ -148,9 +147,7 @@ impl DelegatedSigner {
     fn delegate_for(&self, message: &[u8]) -> Result<Arc<Delegate>, SignError> {
         let facts = Facts::of(message).ok_or(SignError::WrongContext)?;
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let may = |delegate: &&Arc<Delegate>| {
-            delegate.delegation.permits(&facts.tenant, &facts.origin, facts.at).is_ok()
-        };
+        let may = |delegate: &&Arc<Delegate>| facts.are_permitted(&delegate.delegation);
         held.iter().find(may).map(Arc::clone).ok_or(SignError::Unavailable)
     }
 
@@ -175,27 +172,6 @@ impl Signer for DelegatedSigner {
         message: &'a [u8],
     ) -> BoxFuture<'a, Result<Signature, SignError>> {
         Box::pin(std::future::ready(self.sign_now(context, message)))
-    }
-}
-
-/// What an artifact says about itself that a delegation may limit. Artifacts of instances and of governance say it alike.
-struct Facts {
-    tenant: TenantId,
-    origin: LogOrigin,
-    at: UnixMillis,
-}
-
-impl Facts {
-    fn of(message: &[u8]) -> Option<Self> {
-        let payload = form::artifact_payload(message)?;
-        let statement = json::parse(payload, &Profile::ARTIFACT).ok()?;
-        let predicate = statement.get("predicate")?;
-        let text = |member| predicate.get(member).and_then(Value::as_str);
-        Some(Self {
-            tenant: TenantId::parse(text("tenant_id")?).ok()?,
-            origin: LogOrigin::parse(text("log_origin")?).ok()?,
-            at: UnixMillis::parse(text("issued_at")?).ok()?,
-        })
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use gantral_evidence::delegation::{DELEGATION_SUFFIX, DelegationError, KeyDelegation};
 use gantral_evidence::keys::{KeyId, PublicKey};
 
+use crate::facts::Facts;
 use crate::file::{FileError, write_private};
 
 /// The largest file of a delegation, in bytes: what an envelope may have.
@@ -24,6 +25,14 @@ pub struct KeptDelegation {
     pub delegation: KeyDelegation,
     /// The envelope.
     pub envelope: Vec<u8>,
+}
+
+impl KeptDelegation {
+    /// Tells whether the delegate signed these bytes, and may sign what they are.
+    pub fn is_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let permitted = Facts::of(message).is_some_and(|facts| facts.are_permitted(&self.delegation));
+        permitted && self.delegation.delegate.verify_strict(message, signature).is_ok()
+    }
 }
 
 /// Why a folder of delegations cannot be used.

@@ -6,6 +6,7 @@
 
 mod delegated;
 mod delegations;
+mod facts;
 mod file;
 mod folder;
 mod form;

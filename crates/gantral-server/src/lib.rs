@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod handlers;
 mod identity;
+pub mod keys;
 mod limits;
 mod listen;
 mod metrics;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use gantral_core::ids::TenantId;
 use gantral_engine::checkpoints::NoCheckpoints;
 use gantral_engine::{Engine, EngineConfig, EngineError, Ports};
-use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
-use gantral_keys::{FileError, Signer, load_or_generate};
+use gantral_keys::{KeyFolder, KeysError, RenewError};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
 use serde::Deserialize;
 
 use crate::app::{App, AppParts};
 use crate::clock::SystemClock;
+use crate::keys::issuer;
 use crate::listen::TlsFiles;
 use crate::policy::StoredBundles;
 
@@ -76,9 +76,12 @@ pub enum SetupError {
         /// The tenant.
         tenant: String,
     },
-    /// A signing key cannot be used.
+    /// The signing keys cannot be used.
     #[error(transparent)]
-    SigningKey(#[from] FileError),
+    SigningKeys(#[from] KeysError),
+    /// The issuer key delegates nothing.
+    #[error(transparent)]
+    Delegation(#[from] RenewError),
     /// A token key file cannot be used.
     #[error(transparent)]
     TokenKey(#[from] KeyFileError),
@@ -139,17 +142,25 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// `SetupError`; what was opened is closed again.
-    pub fn app(self) -> Result<App, SetupError> {
+    pub async fn app(self) -> Result<App, SetupError> {
         self.check_tenants()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
-        let issuer = load_or_generate(KeyRole::Issuer, &self.data.join("issuer.pk8"))?;
-        let signer: Arc<dyn Signer> = Arc::new(issuer);
+        let issuer = issuer(&KeyFolder::serve(self.data).await?).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
         let engine = Engine::new(
-            Ports { store, signer, policy: policy.clone(), checkpoints: Arc::new(NoCheckpoints) },
-            EngineConfig::default(),
+            Ports {
+                store,
+                signer: issuer.signer,
+                policy: policy.clone(),
+                checkpoints: Arc::new(NoCheckpoints),
+            },
+            EngineConfig {
+                earlier_keys: issuer.earlier,
+                delegations: Some(issuer.delegations),
+                ..EngineConfig::default()
+            },
         )?;
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
         let mut attempts = AttemptTokens::new(key, &self.public_url)?;

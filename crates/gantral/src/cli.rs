@@ -88,6 +88,8 @@ pub enum Command {
     /// Tests policies and asks them, without a server
     #[command(subcommand)]
     Policy(commands::policy::PolicyCommand),
+    /// Makes, replaces and revokes the signing keys of a server
+    Keys(commands::keys::KeysArgs),
     /// Exports evidence
     Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server

@@ -43,7 +43,7 @@ impl LocalServer {
             public_url: url.clone(),
             worker,
         };
-        let app = setup.app().map_err(|error| failed(&error).hint("`gantral doctor` looks further"))?;
+        let app = setup.app().await.map_err(|error| failed(&error).hint("`gantral doctor` looks further"))?;
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(app, listening, stopped));
         Ok(Self { url, stop, task })

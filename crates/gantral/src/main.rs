@@ -67,6 +67,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(command) => commands::policy::run(command, out),
         Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
+        Command::Keys(args) => commands::keys::run(args, out),
         Command::Verify(args) => commands::verify::run(args, out),
         Command::Doctor(args) => commands::doctor::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),

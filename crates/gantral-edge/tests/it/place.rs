@@ -57,7 +57,7 @@ impl Place {
             public_url: url.clone(),
             worker: policy::worker_command(),
         };
-        let app = setup.app().unwrap();
+        let app = setup.app().await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let served = Some(tokio::spawn(serve(app, listening, stopped)));
         Self { folder, url, issuer, stop, served }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
+use gantral_evidence::keys::PublicKey;
 use gantral_evidence::trust::{Require, Trust, TrustedKey};
 
 use crate::app::App;
@@ -59,17 +60,18 @@ pub(crate) async fn openapi() -> Answer<Response> {
 
 /// GET /v1/keys
 pub(crate) async fn keys(State(app): State<App>, Caller(_): Caller) -> Answer<Json<wire::Keys>> {
-    let key = app.engine().public_key();
-    let issuer = wire::IssuerKey {
+    let issuer = |key: &PublicKey| wire::IssuerKey {
         key_id: key.id().to_string(),
         algorithm: "ed25519".to_owned(),
         public_key: key.to_hex(),
     };
+    let keys = app.engine().issuer_keys().map(issuer).collect();
     let broken = |_| Failure::new(Code::Internal, "the trust hint cannot be written");
-    let hint = Trust::new([TrustedKey::issuer(key.clone())], Some(Require::signed())).map_err(broken)?;
+    let trusted = app.engine().issuer_keys().map(|key| TrustedKey::issuer(key.clone()));
+    let hint = Trust::new(trusted, Some(Require::signed())).map_err(broken)?;
     let trust = Document::from_bytes(&hint.encode())
         .map_err(|_| Failure::new(Code::Internal, "the trust hint cannot be written"))?;
-    Ok(Json(wire::Keys { keys: vec![issuer], trust_hint: trust }))
+    Ok(Json(wire::Keys { keys, trust_hint: trust }))
 }
 
 /// GET /v1/me

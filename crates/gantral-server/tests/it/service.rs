@@ -66,7 +66,7 @@ async fn a_server_without_a_worker_is_not_ready_and_says_when_to_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let (_, identity) = developers();
     let nobody = WorkerCommand { program: folder.path().join("missing"), args: Vec::new() };
-    let app = setup(folder.path(), &identity, true, nobody).unwrap();
+    let app = setup(folder.path(), &identity, true, nobody).await.unwrap();
     let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
@@ -101,7 +101,7 @@ async fn plain_http_and_development_identities_stay_on_loopback() {
 }
 
 /// Sets a server up as the binary does.
-fn setup(
+async fn setup(
     folder: &Path,
     identity: &IdentityConfig,
     development: bool,
@@ -115,7 +115,7 @@ fn setup(
         public_url: "https://gantral.invalid".to_owned(),
         worker,
     };
-    setup.app()
+    setup.app().await
 }
 
 fn developers() -> (DevIssuer, IdentityConfig) {
@@ -141,7 +141,7 @@ async fn tls_is_spoken_with_a_certificate_of_files() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 
     let (issuer, identity) = developers();
-    let app = setup(folder.path(), &identity, true, worker_command()).unwrap();
+    let app = setup(folder.path(), &identity, true, worker_command()).await.unwrap();
     let files = TlsFiles { certificate: certificate.clone(), key };
     let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), Some(&files), true).await.unwrap();
     let url = listening.url();
@@ -186,7 +186,7 @@ async fn a_providers_token_passes_a_proxy() {
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(
-        setup(folder.path(), &identity, false, worker_command()).unwrap(),
+        setup(folder.path(), &identity, false, worker_command()).await.unwrap(),
         listening,
         stopped,
     ));
@@ -202,19 +202,19 @@ async fn keys_that_others_can_read_stop_the_server() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let (_, identity) = developers();
-    drop(setup(folder.path(), &identity, true, worker_command()).unwrap());
+    drop(setup(folder.path(), &identity, true, worker_command()).await.unwrap());
     let data = folder.path().join("data");
     assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
     let key = data.join("issuer.pk8");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     // The ledger of the first one may take a moment to be let go of.
-    let mut refused = setup(folder.path(), &identity, true, worker_command()).err().unwrap();
+    let mut refused = setup(folder.path(), &identity, true, worker_command()).await.err().unwrap();
     while matches!(refused, SetupError::Store(_)) {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        refused = setup(folder.path(), &identity, true, worker_command()).err().unwrap();
+        refused = setup(folder.path(), &identity, true, worker_command()).await.err().unwrap();
     }
-    assert!(matches!(refused, SetupError::SigningKey(_)), "{refused}");
+    assert!(matches!(refused, SetupError::SigningKeys(_)), "{refused}");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn callers_of_a_tenant_that_is_not_served_are_not_let_in() {
     let folder = tempfile::tempdir().unwrap();
     let (mut identity, _) = provider();
     identity.issuers[0].tenant = TenantRule::Fixed("elsewhere".to_owned());
-    let refused = setup(folder.path(), &identity, false, worker_command()).err().unwrap();
+    let refused = setup(folder.path(), &identity, false, worker_command()).await.err().unwrap();
     assert!(matches!(&refused, SetupError::Tenant { tenant } if tenant == "elsewhere"), "{refused}");
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use gantral_api::client::Client;
 use gantral_api::wire::Me;
+use gantral_keys::{Held, KeyFolder};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check;
 use serde::Serialize;
@@ -147,7 +148,11 @@ fn files(data: &Path) -> Vec<Finding> {
         Ok(metadata) => Finding::good("ledger", format!("`{}`, {} bytes", ledger.display(), metadata.len())),
         Err(error) => Finding::bad("ledger", &Failure::file("read", &ledger, &error)),
     });
-    for name in ["issuer.pk8", "attempts.pem"] {
+    let held = KeyFolder::look(data).unwrap_or_default().into_iter().filter_map(|entry| match entry.held {
+        Some(Held::File(name)) => Some(name),
+        Some(Held::OpenBao(_)) | None => None,
+    });
+    for name in std::iter::once("keys.json".to_owned()).chain(held).chain(["attempts.pem".to_owned()]) {
         let path = data.join(name);
         findings.push(match std::fs::metadata(&path) {
             Ok(metadata) if metadata.permissions().mode() & 0o077 == 0 => {

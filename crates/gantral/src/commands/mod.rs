@@ -8,6 +8,7 @@ pub mod dev;
 pub mod doctor;
 pub mod evidence;
 pub mod instances;
+pub mod keys;
 pub mod policy;
 pub mod policy_worker;
 pub mod runner;

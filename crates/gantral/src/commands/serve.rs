@@ -49,7 +49,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,
     };
-    let app = setup.app().map_err(|error| said(&error))?;
+    let app = setup.app().await.map_err(|error| said(&error))?;
     let (stop, stopped) = watch::channel(false);
     let said_as = serde_json::json!({ "url": listening.url(), "public_url": url });
     out.show(&said_as, |_| {

@@ -16,6 +16,8 @@ fn tokens_and_keys_are_their_owners_alone() {
         "tokens/dev-runner.token",
         "dev-issuer.pem",
         "data/issuer.pk8",
+        "data/keys.json",
+        "data/log.pk8",
         "data/attempts.pem",
     ] {
         assert_eq!(mode(name), 0o600, "{name}");
@@ -29,7 +31,8 @@ fn doctor_finds_a_sound_server_and_says_whom_it_sees() {
     let findings = ran.json();
     let checks: Vec<&str> =
         findings.as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["clock", "policy", "ledger", "keys", "keys", "server", "ready", "token"]);
+    let expected = ["clock", "policy", "ledger", "keys", "keys", "keys", "keys", "server", "ready", "token"];
+    assert_eq!(checks, expected);
     let token = findings.as_array().unwrap().last().unwrap()["detail"].as_str().unwrap();
     assert!(token.contains("Alice, a human of tenant dev; roles RISK_OFFICER; teams payments"), "{token}");
 }

@@ -13,6 +13,7 @@ mod dev;
 mod examples;
 mod faults;
 mod help;
+mod keys;
 mod loss;
 mod offline;
 mod scripts;

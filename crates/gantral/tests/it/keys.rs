@@ -1,0 +1,224 @@
+//! The keys of a server over its life: made, replaced, lost to somebody else, and held in OpenBao.
+
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Ran, World, repository, run, wait_until};
+
+const DATA: &str = ".gantral-dev/data";
+
+/// Runs a subcommand of `keys` in the folder of a world.
+fn keys(world: &World, arguments: &[&str]) -> Ran {
+    world.run(&[&["keys"], arguments].concat())
+}
+
+/// Returns the keys of a role: id and state, in the order in which they were made.
+fn listed(world: &World, role: &str) -> Vec<(String, String)> {
+    let listed = keys(world, &["ls", "--json"]).status(0).json();
+    let of_role = listed.as_array().unwrap().iter().filter(|key| key["role"] == role);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    of_role.map(|key| (text(&key["key_id"]), text(&key["state"]))).collect()
+}
+
+/// Verifies a bundle against what the folder exports now.
+fn judged(world: &World, bundle: &str) -> (i32, String, Vec<String>) {
+    let trust = keys(world, &["export-trust"]).status(0).data;
+    std::fs::write(world.path("exported.json"), trust).unwrap();
+    let ran = run(world.folder(), &["verify", bundle, "--trust", "exported.json", "--json"]);
+    let report = ran.json();
+    let codes = report["findings"].as_array().unwrap().iter();
+    let codes = codes.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect();
+    (ran.status, report["verdict"].as_str().unwrap().to_owned(), codes)
+}
+
+fn export(world: &World, id: &str, name: &str) {
+    world.run(&["evidence", "export", id, "--output", name]).status(0);
+}
+
+#[test]
+fn chain_of_a_key_that_was_replaced_is_continued_and_verified_and_falls_with_its_compromise() {
+    let mut world = World::start();
+    world.apply("exit 0", "30s");
+    let first = world.create();
+    export(&world, &first, "before.gantral");
+    let refused = keys(&world, &["rotate", "--role", "issuer"]).status(1);
+    assert!(
+        refused.talk.contains("in use") && refused.talk.contains("hint: stop the server first"),
+        "{refused:?}"
+    );
+
+    world.kill_server();
+    let rotated = keys(&world, &["rotate", "--role", "issuer"]).status(0);
+    assert!(rotated.data.starts_with("ROLE"), "{rotated:?}");
+    let [(old, old_state), (new, new_state)] = listed(&world, "issuer").try_into().unwrap();
+    assert_eq!((&*old_state, &*new_state), ("earlier", "current"));
+    world.start_server();
+
+    // One chain under both keys, and one under the new key.
+    let cancelled = world.run(&["instances", "cancel", &first]);
+    cancelled.status(0);
+    let second = world.create();
+    export(&world, &first, "both.gantral");
+    export(&world, &second, "after.gantral");
+    for bundle in ["before.gantral", "both.gantral", "after.gantral"] {
+        let (status, verdict, codes) = judged(&world, bundle);
+        assert_eq!((status, &*verdict), (0, "VALID"), "{bundle} {codes:?}");
+    }
+    assert_eq!(world.verified(&first, "hinted.gantral").status(0).json()["verdict"], "VALID");
+
+    world.kill_server();
+    let revoked = keys(&world, &["revoke", &old, "--from-index", "0"]).status(0);
+    assert!(!revoked.talk.contains("still signs"), "{revoked:?}");
+    for bundle in ["before.gantral", "both.gantral"] {
+        let (status, verdict, codes) = judged(&world, bundle);
+        assert_eq!((status, &*verdict), (2, "INCONCLUSIVE"), "{bundle}");
+        assert!(codes.iter().any(|code| code == "E_KEY_COMPROMISED"), "{bundle} {codes:?}");
+    }
+    assert_eq!(judged(&world, "after.gantral").1, "VALID");
+    assert_eq!(
+        listed(&world, "issuer"),
+        [(old, "compromised".to_owned()), (new.clone(), "current".to_owned())]
+    );
+    let current = keys(&world, &["revoke", &new, "--from-index", "5"]).status(0);
+    assert!(current.talk.contains("still signs with this key"), "{current:?}");
+    // What a compromised key signed stays readable here: the ledger is not where it is judged.
+    world.start_server();
+    assert_eq!(world.instance(&second)["state"], "CREATED");
+}
+
+#[test]
+fn keys_are_made_once_and_their_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = run(folder.path(), &["keys", "ls", "--data", "data"]).status(1);
+    assert!(missing.talk.contains("hint: gantral keys init --data data"), "{missing:?}");
+    let made = run(folder.path(), &["keys", "init", "--data", "data", "--json"]).status(0).json();
+    let again = run(folder.path(), &["keys", "init", "--data", "data", "--json"]).status(0).json();
+    assert_eq!(made, again);
+    assert_eq!(made.as_array().unwrap().len(), 2);
+    for name in ["keys.json", "issuer.pk8", "log.pk8"] {
+        let mode = folder.path().join("data").join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert!(!made.to_string().contains("PRIVATE"));
+}
+
+#[test]
+fn exported_file_demands_what_was_asked_for_and_names_the_log_of_its_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| run(folder.path(), &[&["keys", "--data", "data"], arguments].concat());
+    run(&["init"]).status(0);
+    let demanded = "scope=complete,enforced,logged,witnessed=2,complete,snapshots,human_evidence=webauthn";
+    let exported = run(&["export-trust", "--tenant", "acme", "--require", demanded]).status(0);
+    let trust = exported.json();
+    assert_eq!(
+        trust["require"],
+        serde_json::json!({
+            "complete": true, "enforced": true, "human_evidence": "webauthn", "logged": true,
+            "scope": "complete", "snapshots": true, "witnessed": 2
+        })
+    );
+    assert_eq!(trust["keys"][0]["tenants"], serde_json::json!(["acme"]));
+    assert_eq!(trust["keys"][0]["origins"], serde_json::json!(["acme/log"]));
+    let policy = trust["log"]["policy"].as_str().unwrap();
+    assert!(policy.starts_with("log acme/log+"), "{policy}");
+    assert!(exported.talk.contains(trust["keys"][0]["key_id"].as_str().unwrap()), "{exported:?}");
+    run(&["export-trust", "--require", "nothing"]).status(2);
+
+    let id = trust["keys"][0]["key_id"].as_str().unwrap();
+    run(&["revoke", id, "--from-index", "7", "--log", "acme/log"]).status(0);
+    let exported = run(&["export-trust", "--tenant", "acme"]).status(0).json();
+    assert_eq!(exported["keys"][0]["compromised_from"], 7);
+    let refused = run(&["export-trust"]).status(1);
+    assert!(refused.talk.contains("hint: name the tenant"), "{refused:?}");
+    run(&["revoke", id, "--from-index", "8", "--log", "acme/log"]).status(1);
+    run(&["rotate", "--role", "log", "--log", "acme/log", "--at-index", "9"]).status(0);
+    let listed = run(&["ls", "--json"]).status(0).json();
+    assert_eq!(listed[1]["valid_until"][0]["index"], 9);
+    assert_eq!(listed[2]["valid_from"][0]["log"], "acme/log");
+}
+
+/// A real OpenBao in development mode, with an Ed25519 key `issuer`.
+struct Bao {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Bao {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Bao {
+    fn start(folder: &Path) -> Self {
+        let program = repository().join(".parts/python/bin/bao");
+        assert!(program.exists(), "the part `python` is missing: run `cargo xtask parts`");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(&program)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token", "-log-level=error"])
+            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+            .env("HOME", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let bao = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let ask = |arguments: &[&str]| {
+            let mut client = Command::new(&program);
+            client.args(arguments).env("BAO_ADDR", &bao.url).env("BAO_TOKEN", "root").env("HOME", folder);
+            client.output().unwrap().status.success()
+        };
+        assert!(wait_until(|| ask(&["secrets", "enable", "transit"])));
+        assert!(ask(&["write", "-f", "transit/keys/issuer", "type=ed25519"]));
+        let mut options = std::fs::OpenOptions::new();
+        let token = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join("token"));
+        std::io::Write::write_all(&mut token.unwrap(), b"root\n").unwrap();
+        bao
+    }
+}
+
+#[test]
+fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let bao = Bao::start(folder.path());
+    let token = folder.path().join("token").display().to_string();
+    let place = ["--openbao-url", &bao.url, "--openbao-key", "issuer", "--openbao-token-file", &token];
+    let shown = data.display().to_string();
+    let made = run(folder.path(), &[&["keys", "init", "--data", &shown][..], &place].concat()).status(0);
+    assert!(made.data.contains(&format!("transit/issuer in {}", bao.url)), "{made:?}");
+    assert!(!data.join("issuer.pk8").exists());
+
+    let mut world = World::start_with_data(&data);
+    world.apply("exit 0", "30s");
+    let first = world.create();
+    world.kill_server();
+    // Another process, another delegate: the chain of the first is read under the delegation that it kept.
+    world.start_server();
+    assert_eq!(world.instance(&first)["state"], "CREATED");
+    let url = bao.url.clone();
+    drop(bao);
+    world.run(&["instances", "cancel", &first]).status(0);
+    let second = world.create();
+    for (id, name) in [(&first, "first.gantral"), (&second, "second.gantral")] {
+        export(&world, id, name);
+        let (status, verdict, codes) = judged(&world, name);
+        assert_eq!((status, &*verdict), (0, "VALID"), "{codes:?}");
+    }
+    assert_eq!(std::fs::read_dir(data.join("delegations")).unwrap().count(), 2);
+
+    // Without the key a server does not even start: it could not sign.
+    world.kill_server();
+    let refused = world.run(&["dev", "--listen", "127.0.0.1:0"]).status(1);
+    assert!(refused.talk.contains("openbao cannot be reached: no connection"), "{refused:?}");
+    let log = world.text("server.log");
+    assert!(!log.contains("root\n") && !log.contains(&url), "{log}");
+    assert!(world.path(DATA).exists());
+}
