@@ -15,6 +15,7 @@ mod mirror;
 mod mirrored;
 mod people;
 mod places;
+mod promises;
 mod receipts;
 mod report;
 mod require;
@@ -31,6 +32,7 @@ pub use disclosed::Opened;
 pub use finding::{Finding, Place};
 pub use mirror::{Mirror, MirrorError, MirrorReader, Questions};
 pub use places::Seen;
+pub use promises::{Promise, PromiseReader};
 pub use receipts::{RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts};
 pub use report::{Assurance, CompleteBy, Enforcement, Execution, LogAssurance, Moment, Report, Verdict};
 

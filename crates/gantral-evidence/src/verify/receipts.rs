@@ -30,6 +30,18 @@ pub struct Receipt {
     envelope: Envelope,
 }
 
+impl Receipt {
+    /// Returns which line it is, from 1.
+    pub const fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns what was sealed; nothing about it is checked.
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+}
+
 /// Why text is no receipts. Whoever kept them is at fault; nothing was verified with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptsError {
@@ -92,7 +104,7 @@ pub(super) fn check(
     let Some(first) = chain.artifacts.first() else { return };
     let identity = &first.statement.identity;
     for receipt in receipts {
-        let (statement, signer) = match authentic(receipt, keys, findings) {
+        let (statement, signer, _) = match authentic(&receipt.envelope, keys, findings) {
             Ok(authentic) => authentic,
             Err(why) => {
                 let message = alloc::format!("ignored: {why}");
@@ -106,22 +118,22 @@ pub(super) fn check(
     }
 }
 
-/// Returns what a receipt says, if somebody who is believed said it (V52).
-fn authentic(
-    receipt: &Receipt,
+/// Returns what an envelope says, if somebody who is believed said it (V52), and who else with a good signature did.
+pub(super) fn authentic(
+    envelope: &Envelope,
     keys: &Keyring<'_>,
     findings: &mut Findings,
-) -> Result<(Statement, Signer), String> {
-    let Signed::By(known, _) = judge(None, &receipt.envelope, keys, findings) else {
+) -> Result<(Statement, Signer, Vec<Signer>), String> {
+    let Signed::By(known, others) = judge(None, envelope, keys, findings) else {
         return Err("nobody who is believed signed it".into());
     };
-    let statement =
-        Statement::decode(&receipt.envelope.payload).map_err(|error| alloc::format!("{error}"))?;
+    let statement = Statement::decode(&envelope.payload).map_err(|error| alloc::format!("{error}"))?;
     let signer = known.signer_of(&statement);
+    let others = others.iter().map(|known| known.signer_of(&statement)).collect();
     match &signer.unfit {
         Some((_, why)) => Err(why.clone()),
         None if signer.window.compromised_from.is_some() => Err("its key is compromised".into()),
-        None => Ok((statement, signer)),
+        None => Ok((statement, signer, others)),
     }
 }
 
