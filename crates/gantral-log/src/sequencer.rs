@@ -24,7 +24,8 @@ use gantral_store::{LOG_PAGE_MAX, LogRow, PAGE_MAX, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::objects::{Object, ReadObjects as _, Shelf, WriteObjects as _};
+use crate::objects::{Object, ReadObjects, Shelf, WriteObjects as _};
+use crate::proving::Prover;
 use crate::published::{Published, PublishedCheckpoint, SequencerState};
 use crate::tree::{Edge, LogError};
 
@@ -113,8 +114,8 @@ impl AddSignatures {
 }
 
 impl<S: Shelf> Sequencer<S> {
-    /// Claims the logs, checks that the objects of each are those of its checkpoint, and publishes what was not published before a
-    /// crash. `signer` holds the key of the logs.
+    /// Claims the logs, checks that the objects of each are those of its checkpoint and that it extends what is published, and publishes
+    /// what was not published before a crash. `signer` holds the key of the logs.
     ///
     /// # Errors
     /// See [`SequencerError::is_final`]: whether it is worth trying again.
@@ -243,18 +244,24 @@ impl<S: Shelf> Sequencer<S> {
         }
         let objects = Arc::new(self.shelf.log(&origin));
         let (reader, note) = (Arc::clone(&objects), row.checkpoint.clone().into_bytes());
-        let loaded = round::blocking(move || {
+        let opened = round::blocking(move || {
             let edge = match Edge::load(&*reader, &tree) {
                 Err(LogError::Storage(error)) => return Err(error),
-                loaded => loaded,
+                Err(error) => return Ok(Err(Unusable::Log(error))),
+                Ok(edge) => edge,
             };
-            if edge.is_ok() && reader.read(CHECKPOINT)?.as_ref() != Some(&note) {
+            let found = reader.read(CHECKPOINT)?;
+            if let Some(published) = found.as_deref().and_then(tree_of)
+                && let Some(error) = extends(&*reader, &tree, &published)
+            {
+                return Ok(Err(error));
+            }
+            if found.as_ref() != Some(&note) {
                 reader.write(&[Object { name: CHECKPOINT.to_owned(), bytes: note }])?;
             }
-            Ok(edge)
+            Ok(Ok(edge))
         });
-        let edge =
-            loaded.await?.map_err(|error| SequencerError::Log { tenant: row.tenant.clone(), error })?;
+        let edge = opened.await?.map_err(|error| error.of(&row.tenant))?;
         Ok(Log { origin, objects, edge, tree })
     }
 
@@ -295,6 +302,39 @@ impl<S: Shelf> Sequencer<S> {
         }
         self.announce(row);
         Ok(true)
+    }
+}
+
+/// Why a log is not let grow.
+enum Unusable {
+    Log(LogError),
+    /// The published checkpoint has so many leaves, and this log does not begin with them.
+    TakenBack(u64),
+}
+
+impl Unusable {
+    fn of(self, tenant: &TenantId) -> SequencerError {
+        let tenant = tenant.clone();
+        match self {
+            Self::Log(error) => SequencerError::Log { tenant, error },
+            Self::TakenBack(size) => SequencerError::TakenBack { tenant, size },
+        }
+    }
+}
+
+/// Returns the tree of a published checkpoint. Bytes that are none were published by nobody: they may be written over.
+fn tree_of(note: &[u8]) -> Option<TreeHead> {
+    Some(Checkpoint::parse(Note::parse(note).ok()?.text).ok()?.tree)
+}
+
+/// Checks that a tree begins with one that was published (`spec/log.md` L27); returns why it is not so.
+fn extends(objects: &impl ReadObjects, tree: &TreeHead, published: &TreeHead) -> Option<Unusable> {
+    if published.size > tree.size {
+        return Some(Unusable::TakenBack(published.size));
+    }
+    match Prover::new(objects, tree.size).and_then(|mut prover| prover.consistency(published.size)) {
+        Ok(proof) => tree.check_extends(published, &proof).err().map(|_| Unusable::TakenBack(published.size)),
+        Err(error) => Some(Unusable::Log(error)),
     }
 }
 

@@ -55,6 +55,14 @@ pub enum SequencerError {
         /// Which place.
         sequence: u64,
     },
+    /// The ledger has lost or changed what was published, as an old copy of it has: letting the log grow would take it back.
+    #[error("the log of `{tenant}` does not begin with the {size} leaves of its published checkpoint")]
+    TakenBack {
+        /// Whose log.
+        tenant: TenantId,
+        /// How many leaves the published checkpoint has.
+        size: u64,
+    },
     /// The store has moved on in between.
     #[error("the logs have moved")]
     Moved,
@@ -80,6 +88,7 @@ impl SequencerError {
             | Self::Origin { .. }
             | Self::Damaged { .. }
             | Self::Refused { .. }
+            | Self::TakenBack { .. }
             | Self::Stale => true,
         }
     }

@@ -11,8 +11,8 @@ use gantral_keys::{SignError, SigningContext};
 use gantral_store::{CommittedArtifact, LOG_PAGE_MAX, LogGrowth, LogRow, LogSwap, SwapOutcome};
 
 use super::leaves::{Batch, batches};
-use super::{CHECKPOINT, Log, Sequencer, SequencerError};
-use crate::objects::{Object, Shelf, WriteObjects};
+use super::{CHECKPOINT, Log, Sequencer, SequencerError, Unusable, tree_of};
+use crate::objects::{Object, ReadObjects as _, Shelf, WriteObjects};
 use crate::tile::{LEVELS_MAX, Row, TILE_WIDTH, Tile};
 use crate::tree::Edge;
 
@@ -69,10 +69,15 @@ impl<S: Shelf> Sequencer<S> {
     /// Lets copies of the trees grow, and writes what they have more, durably. No checkpoint covers it yet.
     async fn stage(&self, mut growing: Vec<Growing<S::Log>>) -> Result<Vec<Growing<S::Log>>, SequencerError> {
         let staged = blocking(move || {
-            for Growing { tenant, log, batch, .. } in &mut growing {
+            for Growing { tenant, log, batch, before } in &mut growing {
+                // A log that begins has published nothing.
+                let published = if before.is_none() { log.objects.read(CHECKPOINT)? } else { None };
+                if let Some(published) = published.as_deref().and_then(tree_of) {
+                    return Ok(Err(Unusable::TakenBack(published.size).of(tenant)));
+                }
                 match log.edge.append(&batch.leaves) {
                     Ok(objects) => log.objects.write(&objects)?,
-                    Err(error) => return Ok(Err(SequencerError::Log { tenant: tenant.clone(), error })),
+                    Err(error) => return Ok(Err(Unusable::Log(error).of(tenant))),
                 }
                 log.tree = log.edge.head();
             }

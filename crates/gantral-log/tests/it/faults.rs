@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gantral_log::objects::ReadObjects as _;
+use gantral_log::objects::{Object, ReadObjects as _, WriteObjects as _};
 use gantral_log::sequencer::{CHECKPOINT, SequencerError};
 use gantral_store::Store;
 use gantral_store::fault::{Fault, FaultPlan};
 
-use crate::world::{Chain, Hook, World, check_log, no_hook, stands, tenant};
+use crate::world::{Chain, Hook, World, check_log, no_hook, stands, start, tenant};
 
 /// Returns a hook that fails at a step while the switch is on.
 fn failing(step: &'static str, done: bool) -> (Hook, Arc<AtomicBool>) {
@@ -158,4 +158,49 @@ async fn a_sequencer_that_is_overtaken_while_it_signs_neither_swaps_nor_publishe
     for chain in &chains {
         assert_eq!(check_log(&world.store, &world.logs, &chain.tenant).await.len(), 3);
     }
+}
+
+#[tokio::test]
+async fn an_old_copy_of_the_ledger_does_not_take_back_what_was_published() {
+    let world = World::new();
+    let chains = two(&world).await;
+    let copy = world.path.with_extension("copy");
+    let raw = rusqlite::Connection::open(&world.path).unwrap();
+    raw.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    world.take_all().await;
+    let published = |chain: &Chain| world.log(&chain.tenant).read(CHECKPOINT).unwrap().unwrap();
+    let before = chains.iter().map(published).collect::<Vec<_>>();
+
+    let refused = |error: &SequencerError| {
+        assert!(matches!(error, SequencerError::TakenBack { size: 5, .. }) && error.is_final(), "{error}");
+    };
+    let old = Store::open_sqlite(&copy).unwrap();
+    refused(&start(&old, &world.logs, no_hook()).await.err().unwrap());
+    // Nor does one that has never heard of the log.
+    let aside = tempfile::tempdir().unwrap();
+    let new = Store::open_sqlite(&aside.path().join("new.db")).unwrap();
+    Chain::new(&chains[0].tenant, "new").commit(&new, 9).await;
+    refused(&start(&new, &world.logs, no_hook()).await.unwrap().round().await.unwrap_err());
+    assert_eq!(chains.iter().map(published).collect::<Vec<_>>(), before);
+}
+
+#[tokio::test]
+async fn a_published_checkpoint_that_the_log_does_not_extend_is_not_written_over() {
+    let (world, other) = (World::new(), World::new());
+    Chain::new(&tenant("acme"), "chain").commit(&world.store, 5).await;
+    world.take_all().await;
+    Chain::new(&tenant("acme"), "another way").commit(&other.store, 4).await;
+    other.take_all().await;
+    let forked = other.log(&tenant("acme")).read(CHECKPOINT).unwrap().unwrap();
+    let log = world.log(&tenant("acme"));
+    for (bytes, is_taken_back) in [(forked, true), (b"half a not".to_vec(), false)] {
+        log.write(&[Object { name: CHECKPOINT.to_owned(), bytes: bytes.clone() }]).unwrap();
+        match world.start_with(no_hook()).await {
+            Err(SequencerError::TakenBack { size: 4, .. }) => assert!(is_taken_back),
+            Err(error) => panic!("{error}"),
+            Ok(_) => assert!(!is_taken_back),
+        }
+        assert_eq!(log.read(CHECKPOINT).unwrap().unwrap() == bytes, is_taken_back);
+    }
+    check_log(&world.store, &world.logs, &tenant("acme")).await;
 }
