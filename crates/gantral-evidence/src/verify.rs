@@ -30,7 +30,7 @@ use crate::trust::Trust;
 pub use code::{Code, Party, Weight, published};
 pub use disclosed::Opened;
 pub use finding::{Finding, Place};
-pub use mirror::{Mirror, MirrorError, MirrorReader, Questions};
+pub use mirror::{Mirror, MirrorError, MirrorReader, OBJECT_BYTES_MAX, Questions};
 pub use places::Seen;
 pub use promises::{Promise, PromiseReader};
 pub use receipts::{RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts};

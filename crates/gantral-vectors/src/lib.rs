@@ -8,4 +8,5 @@
 )]
 
 pub mod cast;
+pub mod log;
 pub mod story;

@@ -1,17 +1,19 @@
 //! The offline verifier for auditors: one bundle, one trust file, one verdict.
 //!
-//! Reads the two paths that it is given and nothing else: no network, no configuration, no environment. Everything that
+//! Reads the paths that it is given and nothing else: no network, no configuration, no environment. Everything that
 //! decides is in `gantral-evidence`; this program reads files and prints.
 
 mod arguments;
+mod mirror;
 mod read;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use gantral_evidence::container::{Files, read_tar};
 use gantral_evidence::report::{to_json, to_text};
 use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Report, refuse, verify, verify_tar};
+use gantral_evidence::verify::{Beside, MirrorError, ReceiptsError, Report, refuse, verify_beside};
 
 use arguments::{Arguments, Request, USAGE};
 use read::{ReadError, Source};
@@ -36,6 +38,9 @@ enum Failure {
     Usage(arguments::UsageError),
     Read(ReadError),
     Trust(gantral_evidence::trust::TrustError),
+    Mirror(MirrorError),
+    NoLog,
+    Receipts(ReceiptsError),
     Write(io::Error),
 }
 
@@ -45,6 +50,9 @@ impl std::fmt::Display for Failure {
             Self::Usage(error) => write!(f, "{error}\n\n{USAGE}"),
             Self::Read(error) => write!(f, "{error}"),
             Self::Trust(error) => write!(f, "{error}"),
+            Self::Mirror(error) => write!(f, "{error}"),
+            Self::NoLog => f.write_str("`--mirror` needs a trust file with a `log`"),
+            Self::Receipts(error) => write!(f, "{error}"),
             Self::Write(error) => write!(f, "cannot print the report: {error}"),
         }
     }
@@ -79,14 +87,29 @@ fn report(arguments: &Arguments) -> Result<Report, Failure> {
         None => None,
     };
     let trust = trust.as_ref();
-    Ok(match read::bundle(&arguments.bundle).map_err(Failure::Read)? {
-        Source::Tar(bytes) => verify_tar(&bytes, trust),
-        Source::Files(files) => match files.as_files() {
-            Ok(files) => verify(&files, trust),
-            Err(error) => refuse(&error),
+    match read::bundle(&arguments.bundle).map_err(Failure::Read)? {
+        Source::Tar(bytes) => match read_tar(&bytes) {
+            Ok(files) => judge(&files, trust, arguments),
+            Err(error) => Ok(refuse(&error)),
         },
-        Source::NotABundle(error) => refuse(&error),
-    })
+        Source::Files(files) => match files.as_files() {
+            Ok(files) => judge(&files, trust, arguments),
+            Err(error) => Ok(refuse(&error)),
+        },
+        Source::NotABundle(error) => Ok(refuse(&error)),
+    }
+}
+
+fn judge(files: &Files<'_>, trust: Option<&Trust>, arguments: &Arguments) -> Result<Report, Failure> {
+    let mirror = match &arguments.mirror {
+        Some(folder) => {
+            let log = trust.and_then(Trust::log).ok_or(Failure::NoLog)?;
+            Some(mirror::read(folder, log, files)?)
+        }
+        None => None,
+    };
+    let receipts = arguments.receipts.as_deref().map(mirror::receipts).transpose()?.unwrap_or_default();
+    Ok(verify_beside(files, trust, Beside { mirror: mirror.as_ref(), receipts: &receipts }))
 }
 
 fn print(bytes: &[u8]) -> Result<(), Failure> {

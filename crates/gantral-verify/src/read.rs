@@ -53,12 +53,19 @@ pub fn trust(path: &Path) -> Result<Vec<u8>, ReadError> {
     limited(path, DOCUMENT_BYTES_MAX.saturating_add(1))
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
-    let path = path.to_owned();
-    |error| ReadError { path, error }
+impl ReadError {
+    /// Names the file that cannot be read.
+    pub fn new(path: &Path, error: io::Error) -> Self {
+        Self { path: path.to_owned(), error }
+    }
 }
 
-fn limited(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
+    move |error| ReadError::new(path, error)
+}
+
+/// Reads at most so many bytes of a file.
+pub fn limited(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
     let file = File::open(path).map_err(failed(path))?;

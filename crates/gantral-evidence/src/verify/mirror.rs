@@ -5,7 +5,9 @@
 //! many executions there are. Reading files is the caller's. Source: `spec/verification.md` §13.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{format, vec};
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::LogOrigin;
@@ -23,6 +25,12 @@ use crate::log::proof::LogProof;
 use crate::log::tree::{TreeHead, empty_root, leaf_hash, node_hash};
 use crate::statement::Statement;
 use crate::trust::TrustedLog;
+
+/// How many leaves a full bundle of a mirror has.
+const BUNDLE_LEAVES: u64 = 256;
+
+/// The largest object of a mirror, in bytes: a full bundle of the longest leaves that it can hold.
+pub const OBJECT_BYTES_MAX: usize = 256 * (2 + 65_535);
 
 /// What a mirror is asked while it is read, because afterwards it has forgotten it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -175,14 +183,34 @@ impl MirrorReader {
         self.keep_root();
     }
 
-    /// Reads a bundle of leaves as `tlog-tiles` has it: each after its length in two bytes. Leaves that the checkpoint does not
-    /// cover are left out.
+    /// Returns the names of the objects of which one holds the next leaves, the better first; `None` when all were read. They are
+    /// relative paths as `tlog-tiles` has them.
+    pub fn next_objects(&self) -> Option<Vec<String>> {
+        let width = self.next_end()?.saturating_sub(self.count);
+        let mut index = self.count / BUNDLE_LEAVES;
+        let mut name = format!("{:03}", index % 1_000);
+        while index >= 1_000 {
+            index /= 1_000;
+            name = format!("x{:03}/{name}", index % 1_000);
+        }
+        let full = format!("tile/entries/{name}");
+        Some(if width < BUNDLE_LEAVES { vec![format!("{full}.p/{width}"), full] } else { vec![full] })
+    }
+
+    /// Returns where the bundle of the next leaf ends, as far as the checkpoint covers it.
+    fn next_end(&self) -> Option<u64> {
+        let end = (self.count / BUNDLE_LEAVES).saturating_add(1).saturating_mul(BUNDLE_LEAVES);
+        (self.count < self.size()).then(|| end.min(self.size()))
+    }
+
+    /// Reads the next bundle of leaves, each after its length in two bytes. Leaves that the checkpoint does not cover are left out.
     ///
     /// # Errors
     /// [`MirrorError::Cut`].
     pub fn entries(&mut self, bundle: &[u8]) -> Result<(), MirrorError> {
         let mut rest = bundle;
-        while !rest.is_empty() && self.count < self.size() {
+        let end = self.next_end().unwrap_or(self.count);
+        while self.count < end {
             let cut = MirrorError::Cut { after: self.count };
             let (length, after) = rest.split_first_chunk::<2>().ok_or(cut)?;
             let (leaf, after) = after.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(cut)?;

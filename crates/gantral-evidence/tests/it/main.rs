@@ -8,6 +8,8 @@
 
 mod container;
 mod keys;
+mod log;
+mod mirror;
 mod people;
 mod rules;
 mod shape;

@@ -1,0 +1,57 @@
+//! Reading what stands beside a bundle: a mirror of the log as a plain downloader leaves it, and receipts.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use gantral_evidence::container::Files;
+use gantral_evidence::log::note::NOTE_BYTES_MAX;
+use gantral_evidence::trust::TrustedLog;
+use gantral_evidence::verify::{
+    Mirror, MirrorReader, OBJECT_BYTES_MAX, Questions, RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt,
+    parse_receipts,
+};
+
+use crate::Failure;
+use crate::read::{ReadError, limited};
+
+/// The name of the checkpoint of a mirror.
+const CHECKPOINT: &str = "checkpoint";
+
+/// Reads all leaves of a mirror, and keeps what judging this bundle needs.
+pub fn read(folder: &Path, log: &TrustedLog, files: &Files<'_>) -> Result<Mirror, Failure> {
+    let checkpoint =
+        limited(&folder.join(CHECKPOINT), NOTE_BYTES_MAX.saturating_add(1)).map_err(Failure::Read)?;
+    let mut reader = MirrorReader::new(&checkpoint, log, Questions::of(files)).map_err(Failure::Mirror)?;
+    let mut bundle = Vec::new();
+    while let Some(names) = reader.next_objects() {
+        first(folder, &names, &mut bundle).map_err(Failure::Read)?;
+        reader.entries(&bundle).map_err(Failure::Mirror)?;
+    }
+    reader.finish().map_err(Failure::Mirror)
+}
+
+/// Reads the first of several files that is there. A partial bundle may be gone once the full one is there.
+fn first(folder: &Path, names: &[String], bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+    let mut missing = ReadError::new(folder, io::ErrorKind::NotFound.into());
+    for name in names {
+        let path = folder.join(name);
+        bytes.clear();
+        let limit = u64::try_from(OBJECT_BYTES_MAX).unwrap_or(u64::MAX);
+        match File::open(&path).and_then(|file| file.take(limit).read_to_end(bytes)) {
+            Ok(_) => return Ok(()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                missing = ReadError::new(&path, error);
+            }
+            Err(error) => return Err(ReadError::new(&path, error)),
+        }
+    }
+    Err(missing)
+}
+
+/// Reads receipts.
+pub fn receipts(path: &Path) -> Result<Vec<Receipt>, Failure> {
+    let limit = RECEIPTS_MAX.saturating_mul(RECEIPT_BYTES_MAX);
+    let text = limited(path, limit).map_err(Failure::Read)?;
+    parse_receipts(&text).map_err(Failure::Receipts)
+}
