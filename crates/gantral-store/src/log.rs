@@ -239,6 +239,29 @@ impl Store {
         }
     }
 
+    /// Keeps a checkpoint that `witnesses` have cosigned as the newest that so many, and that fewer, have cosigned. A newer one that is
+    /// kept stays; one of the same tree gets the lines that it has not yet. The log may have grown since. Returns whether
+    /// anything changed. The caller has checked the signatures.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; `Contradiction` when another tree of this size is kept. May be asked again, since doing it twice does
+    /// nothing more.
+    pub async fn keep_cosigned(&self, witnesses: u8, row: LogRow) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.keep_cosigned(witnesses, row).await,
+        }
+    }
+
+    /// Returns the newest checkpoint of a log that at least so many witnesses have cosigned; `None` while there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn cosigned(&self, tenant: &TenantId, witnesses: u8) -> Result<Option<LogRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.cosigned(tenant.clone(), witnesses).await,
+        }
+    }
+
     /// Returns how far the log of a tenant is; `None` before its first leaf.
     ///
     /// # Errors

@@ -85,19 +85,25 @@ impl SqliteStore {
             let Some(mut row) = log(connection, &tenant)?.filter(|row| (row.size, row.root) == tree) else {
                 return Ok(None);
             };
-            for line in &lines {
-                let line = line.trim_end_matches('\n');
-                if !row.checkpoint.lines().any(|known| known == line) {
-                    row.checkpoint.push_str(line);
-                    row.checkpoint.push('\n');
-                }
-            }
+            add_lines(&mut row.checkpoint, lines.iter().map(String::as_str));
             connection
                 .prepare_cached("UPDATE log SET checkpoint = ?2 WHERE tenant = ?1")?
                 .execute(params![tenant.as_str(), row.checkpoint])?;
             Ok(Some(row))
         })
         .await
+    }
+
+    pub(crate) async fn keep_cosigned(&self, witnesses: u8, row: LogRow) -> Result<bool, StoreError> {
+        self.write(move |connection, _| keep_cosigned(connection, witnesses, &row)).await
+    }
+
+    pub(crate) async fn cosigned(
+        &self,
+        tenant: TenantId,
+        witnesses: u8,
+    ) -> Result<Option<LogRow>, StoreError> {
+        self.read(move |connection| Ok(cosigned(connection, &tenant, witnesses)?)).await
     }
 
     pub(crate) async fn log(&self, tenant: TenantId) -> Result<Option<LogRow>, StoreError> {
@@ -180,6 +186,61 @@ fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
         root: digest(row, 2)?,
         checkpoint: row.get(3)?,
     })
+}
+
+/// Adds lines to a note, those that it has not yet.
+fn add_lines<'a>(note: &mut String, lines: impl Iterator<Item = &'a str>) {
+    for line in lines {
+        let line = line.trim_end_matches('\n');
+        if !note.lines().any(|known| known == line) {
+            note.push_str(line);
+            note.push('\n');
+        }
+    }
+}
+
+fn cosigned(connection: &Connection, tenant: &TenantId, witnesses: u8) -> rusqlite::Result<Option<LogRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {LOG} FROM log_cosigned WHERE tenant = ?1 AND witnesses = ?2"))?
+        .query_row(params![tenant.as_str(), witnesses], log_row)
+        .optional()
+}
+
+fn keep_cosigned(connection: &Connection, witnesses: u8, row: &LogRow) -> Result<bool, Fail> {
+    let mut changed = Vec::new();
+    for number in 1..=witnesses {
+        let next = match cosigned(connection, &row.tenant, number)? {
+            Some(kept) if kept.size > row.size => continue,
+            Some(kept) if kept.size == row.size && kept.root != row.root => {
+                return Err(Fail::Contradiction("another tree of this size was cosigned"));
+            }
+            Some(kept) if kept.size == row.size => {
+                let mut next = kept.clone();
+                add_lines(&mut next.checkpoint, row.checkpoint.lines());
+                if next == kept {
+                    continue;
+                }
+                next
+            }
+            Some(_) | None => row.clone(),
+        };
+        changed.push((number, next));
+    }
+    for (number, next) in &changed {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO log_cosigned(tenant, witnesses, size, root, checkpoint)
+                 VALUES(?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                next.tenant.as_str(),
+                number,
+                int(next.size),
+                next.root.as_bytes(),
+                next.checkpoint
+            ])?;
+    }
+    Ok(!changed.is_empty())
 }
 
 /// Runs one swap inside the writer's transaction: all is checked before anything is written.

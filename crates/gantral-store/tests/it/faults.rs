@@ -178,6 +178,13 @@ async fn a_claim_a_swap_and_a_signature_fail_as_planned() {
         let kept = told(fault, store.add_log_signatures(&chain.tenant, (1, row.root), lines).await);
         let checkpoint = store.log(&chain.tenant).await.unwrap().unwrap().checkpoint;
         assert_eq!(checkpoint.ends_with("a line\n"), kept);
+
+        plan.fail_next(fault);
+        let row = store.log(&chain.tenant).await.unwrap().unwrap();
+        let kept = told(fault, store.keep_cosigned(2, row).await);
+        for witnesses in [1, 2] {
+            assert_eq!(store.cosigned(&chain.tenant, witnesses).await.unwrap().is_some(), kept);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ conformance!(
     a_leaf_after_the_last_of_its_chain_is_refused,
     a_swap_that_leaves_an_artifact_out_contradicts_itself,
     signatures_are_added_to_the_checkpoint_that_they_are_for,
+    a_cosigned_checkpoint_is_kept_until_a_newer_one_has_as_many_witnesses,
     the_newest_number_wakes_whoever_waits_for_it,
 );
 
@@ -319,6 +320,32 @@ async fn signatures_are_added_to_the_checkpoint_that_they_are_for(store: &Store)
     logs.take(store, 10).await;
     assert_eq!(add(tree, &["late\n"]).await, None);
     assert_eq!(store.log(&tenant("acme")).await.unwrap().unwrap().checkpoint, "acme at 2\n");
+}
+
+async fn a_cosigned_checkpoint_is_kept_until_a_newer_one_has_as_many_witnesses(store: &Store) {
+    let acme = tenant("acme");
+    let row = |size, lines: &str| {
+        let checkpoint = format!("acme at {size}\n\n{lines}");
+        LogRow { tenant: acme.clone(), size, root: root(&acme, size), checkpoint }
+    };
+    let keep = async |witnesses, row| store.keep_cosigned(witnesses, row).await.unwrap();
+    let kept = async |witnesses| store.cosigned(&acme, witnesses).await.unwrap();
+    assert_eq!(kept(1).await, None);
+    assert!(keep(2, row(5, "log\none\ntwo\n")).await);
+    assert!(keep(1, row(8, "log\none\n")).await);
+    assert!(!keep(1, row(3, "log\none\n")).await);
+    assert_eq!(kept(1).await, Some(row(8, "log\none\n")));
+    assert_eq!(kept(2).await, Some(row(5, "log\none\ntwo\n")));
+    assert_eq!((kept(3).await, store.cosigned(&tenant("other"), 1).await.unwrap()), (None, None));
+    // No line is lost, whichever comes last.
+    assert!(keep(2, row(8, "log\ntwo\n")).await);
+    assert!(!keep(2, row(8, "log\ntwo\n")).await);
+    assert_eq!(kept(1).await, Some(row(8, "log\none\ntwo\n")));
+    assert_eq!(kept(2).await, Some(row(8, "log\ntwo\n")));
+    let other = LogRow { root: Digest::of(b"other"), ..row(8, "log\none\n") };
+    let answer = store.keep_cosigned(3, other).await;
+    assert!(matches!(answer, Err(StoreError::Contradiction { .. })), "{answer:?}");
+    assert_eq!(kept(3).await, None, "all or nothing");
 }
 
 async fn the_newest_number_wakes_whoever_waits_for_it(store: &Store) {
