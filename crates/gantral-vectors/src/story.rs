@@ -317,6 +317,20 @@ impl Story {
 
     /// Uses the only grant, and reports that it went well.
     pub fn act(&mut self, action: &Action) -> &mut Self {
+        let grant = self.consume(action);
+        self.report(Some(grant))
+    }
+
+    /// Returns the grant that was used last.
+    pub fn consumed_grant(&self) -> Option<GrantId> {
+        self.statements.iter().rev().find_map(|statement| match &statement.entry.event {
+            Event::Consumed(detail) => Some(detail.grant),
+            _ => None,
+        })
+    }
+
+    /// Uses the only grant, and returns it.
+    pub fn consume(&mut self, action: &Action) -> GrantId {
         let (grant, terms) = self.instance.grants.iter().next().map(|(id, g)| (*id, g.clone())).unwrap();
         let (under_current, context) = self.advise(action, Verdict::Allow, None);
         let consume = Consume {
@@ -330,7 +344,7 @@ impl Story {
             gate: GateId::from_random(self.draw16()),
         };
         self.command(&agent(), Command::Consume(Box::new(consume)));
-        self.report(Some(grant))
+        grant
     }
 
     /// Reports that it went well.
