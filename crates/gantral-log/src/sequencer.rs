@@ -178,16 +178,20 @@ impl<S: Shelf> Sequencer<S> {
                     (Instant::now() + RETRY_AFTER, false)
                 }
             };
-            let taken = self.taken;
-            let more = async {
-                sleep_until(pause).await;
-                !is_idle || newest.above(taken).await
-            };
-            tokio::select! {
-                biased;
-                () = &mut stop => return Ok(()),
-                open = more => if !open { return Ok(()) },
-                Some(signatures) = self.signatures.1.recv() => self.sign_more(signatures).await,
+            loop {
+                let taken = self.taken;
+                // What is not known to be current is read again without waiting for news.
+                let waits = is_idle && self.is_current;
+                let more = async {
+                    sleep_until(pause).await;
+                    !waits || newest.above(taken).await
+                };
+                tokio::select! {
+                    biased;
+                    () = &mut stop => return Ok(()),
+                    open = more => if open { break } else { return Ok(()) },
+                    Some(signatures) = self.signatures.1.recv() => self.sign_more(signatures).await,
+                }
             }
         }
     }
