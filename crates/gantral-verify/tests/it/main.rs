@@ -4,6 +4,8 @@
     reason = "the lints make an exception for test functions, and this is one binary of them"
 )]
 
+mod mirror;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

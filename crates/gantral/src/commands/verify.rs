@@ -1,13 +1,17 @@
 //! `gantral verify`: a bundle and a pinned trust file in, a verdict out.
 //!
-//! Reads two paths and nothing else: no network, no configuration, no environment.
+//! Reads the paths that it is given and nothing else: no network, no configuration, no environment.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gantral_evidence::container::{Files, read_tar};
 use gantral_evidence::report::{to_json, to_text};
-use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Report, Verdict, refuse, verify, verify_tar};
+use gantral_evidence::trust::{Trust, TrustedLog};
+use gantral_evidence::verify::{
+    Beside, Mirror, MirrorReader, Questions, Receipt, Report, Verdict, parse_receipts, refuse, verify_beside,
+};
 
 use crate::bundle_files::{Stored, read};
 use crate::exit::Exit;
@@ -23,6 +27,12 @@ pub struct VerifyArgs {
     /// The trust file that you pinned: which keys you believe, and what you require
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// A mirror of the whole log, with `checkpoint` and `tile/entries`: shows forks and cut ends
+    #[arg(long, value_name = "DIR", requires = "trust")]
+    mirror: Option<PathBuf>,
+    /// Answers that you kept, a JSON object with an `envelope` in each line: what they promise must be there
+    #[arg(long, value_name = "FILE")]
+    receipts: Option<PathBuf>,
 }
 
 /// Verifies and prints the report.
@@ -41,17 +51,65 @@ pub fn run(args: &VerifyArgs, out: Out) -> Result<Exit, Failure> {
 
 fn report(args: &VerifyArgs) -> Result<Report, Failure> {
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
-    Ok(match read(&args.bundle)? {
-        Stored::Tar(bytes) => verify_tar(&bytes, trust.as_ref()),
-        Stored::Directory(Err(error)) => refuse(&error),
-        Stored::Directory(Ok(files)) => match files.as_files() {
-            Ok(files) => verify(&files, trust.as_ref()),
-            Err(error) => refuse(&error),
+    match read(&args.bundle)? {
+        Stored::Tar(bytes) => match read_tar(&bytes) {
+            Ok(files) => judge(&files, trust.as_ref(), args),
+            Err(error) => Ok(refuse(&error)),
         },
-    })
+        Stored::Directory(Err(error)) => Ok(refuse(&error)),
+        Stored::Directory(Ok(files)) => match files.as_files() {
+            Ok(files) => judge(&files, trust.as_ref(), args),
+            Err(error) => Ok(refuse(&error)),
+        },
+    }
 }
 
-fn read_trust(path: &std::path::Path) -> Result<Trust, Failure> {
+fn judge(files: &Files<'_>, trust: Option<&Trust>, args: &VerifyArgs) -> Result<Report, Failure> {
+    let mirror = match &args.mirror {
+        Some(folder) => {
+            let log = trust.and_then(Trust::log).ok_or_else(|| {
+                Failure::new("`--mirror` needs a trust file with a `log`")
+                    .hint("pin the log and its witnesses: see `spec/verification.md` V26")
+            })?;
+            Some(read_mirror(folder, log, files)?)
+        }
+        None => None,
+    };
+    let receipts = args.receipts.as_deref().map(read_receipts).transpose()?.unwrap_or_default();
+    Ok(verify_beside(files, trust, Beside { mirror: mirror.as_ref(), receipts: &receipts }))
+}
+
+/// Reads all leaves of a mirror, and keeps what judging this bundle needs.
+fn read_mirror(folder: &Path, log: &TrustedLog, files: &Files<'_>) -> Result<Mirror, Failure> {
+    let unusable = |error| Failure::file("use", folder, &error);
+    let checkpoint = folder.join("checkpoint");
+    let note = std::fs::read(&checkpoint).map_err(|error| Failure::file("read", &checkpoint, &error))?;
+    let mut reader = MirrorReader::new(&note, log, Questions::of(files)).map_err(unusable)?;
+    while let Some(names) = reader.next_objects() {
+        reader.entries(&read_first(folder, &names)?).map_err(unusable)?;
+    }
+    reader.finish().map_err(unusable)
+}
+
+/// Reads the first of several files that is there. A partial bundle may be gone once the full one is there.
+fn read_first(folder: &Path, names: &[String]) -> Result<Vec<u8>, Failure> {
+    for name in names {
+        let path = folder.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(Failure::file("read", &path, &error)),
+        }
+    }
+    Err(Failure::new(format!("the mirror `{}` has no `{}`", folder.display(), names.join("` and no `"))))
+}
+
+fn read_receipts(path: &Path) -> Result<Vec<Receipt>, Failure> {
+    let text = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+    parse_receipts(&text).map_err(|error| Failure::file("use", path, &error))
+}
+
+fn read_trust(path: &Path) -> Result<Trust, Failure> {
     let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
     Trust::parse(&bytes).map_err(|error| Failure::file("use", path, &error))
 }
