@@ -7,6 +7,8 @@ use gantral_core::event::*;
 use gantral_core::ids::*;
 use gantral_core::json::Object;
 use gantral_core::state::*;
+use gantral_evidence::bundle::artifact_path;
+use gantral_evidence::dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE, pae};
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::seal::{Sealed, seal};
 use gantral_evidence::statement::Statement;
@@ -90,4 +92,25 @@ pub fn refund(amount: u32) -> Action {
         target: "payments/customer-7".to_owned(),
         parameters: Object::new().with("amount", amount).with("currency", "EUR"),
     }
+}
+
+/// Signs any bytes as the payload of an envelope.
+pub fn envelope(payload: Vec<u8>, key: &SigningKey) -> Vec<u8> {
+    let signature = key.sign(&pae(PAYLOAD_TYPE, &payload)).to_bytes().to_vec();
+    let signatures = vec![EnvelopeSignature { key_id: public(key).id().to_string(), signature }];
+    Envelope { payload, signatures }.encode()
+}
+
+/// Adds a signature to an envelope; a bad one if `of` is another message.
+pub fn countersign(envelope: &[u8], key: &SigningKey, of: Option<&[u8]>) -> Vec<u8> {
+    let mut envelope = Envelope::parse(envelope).unwrap();
+    let message = of.map_or_else(|| envelope.signed_bytes(), <[u8]>::to_vec);
+    let signature = key.sign(&message).to_bytes().to_vec();
+    envelope.signatures.push(EnvelopeSignature { key_id: public(key).id().to_string(), signature });
+    envelope.encode()
+}
+
+/// Returns the path of the artifact with a sequence.
+pub fn artifact(sequence: usize) -> String {
+    artifact_path(sequence)
 }

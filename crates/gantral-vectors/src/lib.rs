@@ -7,6 +7,10 @@
     reason = "only tests and the generator use this: what goes wrong while a story is told fails the run that tells it"
 )]
 
+pub mod case;
+pub mod cases;
 pub mod cast;
 pub mod log;
 pub mod story;
+pub mod tales;
+pub mod tree;

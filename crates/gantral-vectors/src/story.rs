@@ -413,6 +413,11 @@ impl Story {
         self.statements.iter().position(|statement| statement.entry.event.kind() == kind).unwrap()
     }
 
+    /// Returns the sequence of the first statement that `other` tells otherwise.
+    pub fn position_of_change(&self, other: &Self) -> usize {
+        self.statements.iter().zip(&other.statements).position(|(this, that)| this != that).unwrap()
+    }
+
     /// Changes one statement, then links everything behind it anew.
     pub fn retell(mut self, kind: EventKind, change: impl FnOnce(&mut Statement)) -> Self {
         let at = self.position(kind);

@@ -7,6 +7,8 @@ use super::tree::Tree;
 const LINES_MAX: usize = 800;
 /// A function past this does two things. Aim under 70.
 const FUNCTION_LINES_MAX: usize = 100;
+/// Files that are one on purpose: an auditor reads and copies the whole verifier as one file.
+const ONE_FILE: &[&str] = &["verifiers/python/gantral_verify.py"];
 const CODE: &[&str] = &[".rs", ".py", ".sh", ".js", ".mjs", ".ts", ".html", ".css", ".rego", ".sql"];
 
 /// Written in halves, so that this file does not find itself.
@@ -67,7 +69,7 @@ const fn place(folder: &'static str, word: &'static str, why: &'static str) -> P
 pub fn check_lengths(tree: &Tree) -> Vec<Finding> {
     let lengths = tree.texts_ending(CODE).map(|(path, text)| (path, text.lines().count()));
     lengths
-        .filter(|(_, lines)| *lines > LINES_MAX)
+        .filter(|(path, lines)| *lines > LINES_MAX && !ONE_FILE.contains(path))
         .map(|(path, lines)| {
             Finding::new(path, 0, format!("has {lines} lines, more than {LINES_MAX}: split it by idea"))
         })

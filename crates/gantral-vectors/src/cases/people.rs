@@ -1,0 +1,263 @@
+//! Humans at gates, and what stands behind their decisions.
+
+use gantral_core::digest::Digest;
+use gantral_core::event::*;
+use gantral_core::ids::InstanceId;
+use gantral_core::state::*;
+use gantral_evidence::statement::Statement;
+
+use crate::case::{Case, lean};
+use crate::cast::*;
+use crate::story::{Story, ballot_mut};
+use crate::tales;
+
+const REJECTED: &str = "006-rejected";
+
+/// An approval that is told otherwise; the chain ends with it.
+fn decided(
+    number: u16,
+    slug: &'static str,
+    about: &'static str,
+    codes: &[&'static str],
+    change: impl FnOnce(&mut Statement),
+) -> Case {
+    let story = approval(change);
+    let codes: Vec<&str> = codes.iter().copied().chain(["N_WITHHELD"]).collect();
+    Case::of(number, slug, about, &story).invalid(&codes, "500-decided")
+}
+
+fn approval(change: impl FnOnce(&mut Statement)) -> Story {
+    let mut story = tales::approved();
+    story.statements.truncate(story.position(EventKind::Approved) + 1);
+    story.retell(EventKind::Approved, change)
+}
+
+fn ballot(change: impl FnOnce(&mut Ballot)) -> impl FnOnce(&mut Statement) {
+    move |statement| {
+        if let Some(ballot) = ballot_mut(&mut statement.entry.event) {
+            change(ballot);
+        }
+    }
+}
+
+pub(super) fn all() -> Vec<Case> {
+    let mut cases = decisions();
+    cases.extend(quorums());
+    cases.extend(evidence());
+    cases.extend(proofs_of_others());
+    cases
+}
+
+fn decisions() -> Vec<Case> {
+    vec![
+        Case::of(500, "decided", "One person approves", &approval(|_| {})).valid(&["N_PREFIX", "N_WITHHELD"]),
+        decided(
+            501,
+            "decided-by-the-owner",
+            "Whoever owns what asked decides",
+            &["E_SELF_APPROVAL"],
+            |statement| {
+                statement.entry.actor = human(200, "finance");
+            },
+        ),
+        decided(
+            502,
+            "decided-by-a-workload",
+            "What is not a human decides",
+            &["E_SELF_APPROVAL"],
+            |statement| {
+                statement.entry.actor = Actor { role: Some(role("finance")), ..agent() };
+            },
+        ),
+        decided(
+            503,
+            "role-that-was-not-asked",
+            "A role decides that was not asked",
+            &["E_QUORUM_HUMAN", "E_ROLE"],
+            |statement| {
+                statement.entry.actor = human(1, "intern");
+                ballot(|ballot| ballot.role = role("intern"))(statement);
+            },
+        ),
+        decided(
+            504,
+            "role-of-somebody-else",
+            "A ballot names another role than its human has",
+            &["E_DECISION"],
+            |statement| {
+                statement.entry.actor = human(1, "intern");
+            },
+        ),
+        decided(
+            505,
+            "version-of-another-gate",
+            "A decision about another version of the gate",
+            &["E_DECISION"],
+            ballot(|ballot| {
+                ballot.gate_version = 2;
+            }),
+        ),
+        decided(
+            506,
+            "opened-by-another-artifact",
+            "A decision about another opening of the gate",
+            &["E_DECISION"],
+            ballot(|ballot| {
+                ballot.request_artifact_hash = tales::elsewhere();
+            }),
+        ),
+        decided(
+            507,
+            "another-action-is-approved",
+            "Approved is another action than was asked for",
+            &["E_ACTION_BINDING"],
+            ballot(|ballot| {
+                ballot.approved = tales::elsewhere();
+            }),
+        ),
+        decided(
+            508,
+            "weaker-than-demanded",
+            "Weaker evidence than the gate demanded",
+            &["E_HUMAN_EVIDENCE"],
+            ballot(|ballot| {
+                ballot.evidence = HumanEvidence::Development;
+            }),
+        ),
+        decided(
+            509,
+            "broken-glass-without-the-role",
+            "The glass is broken by a role that may not",
+            &["E_ROLE"],
+            ballot(|ballot| {
+                ballot.break_glass = true;
+            }),
+        ),
+        Case::of(510, "refused-by-the-owner", "Whoever owns what asked refuses", &{
+            tales::rejected()
+                .retell(EventKind::Rejected, |statement| statement.entry.actor = human(200, "finance"))
+        })
+        .invalid(&["E_SELF_APPROVAL", "N_WITHHELD"], REJECTED),
+    ]
+}
+
+fn quorums() -> Vec<Case> {
+    let twin = "003-two-persons";
+    let until = |mut story: Story| {
+        story.statements.truncate(story.position(EventKind::Approved) + 1);
+        story
+    };
+    let same =
+        Story::quorum().retell(EventKind::Approved, |statement| statement.entry.actor = human(1, "finance"));
+    let mut fewer = Story::quorum();
+    fewer.statements.remove(fewer.position(EventKind::Vote));
+    fewer.relink();
+    let stage = tales::staged().retell(EventKind::Approved, |statement| {
+        statement.entry.actor = human(2, "finance");
+        ballot(|ballot| ballot.role = role("finance"))(statement);
+    });
+    vec![
+        Case::of(520, "one-person-twice", "One person is two", &until(same))
+            .invalid(&["E_QUORUM_HUMAN", "N_WITHHELD"], twin),
+        Case::of(521, "too-few", "Fewer persons agree than were asked", &until(fewer))
+            .invalid(&["E_QUORUM_HUMAN", "N_WITHHELD"], twin),
+        Case::of(522, "stage-that-is-closed", "The second stage is decided by the role of the first", &stage)
+            .invalid(&["E_QUORUM_HUMAN", "E_ROLE", "N_WITHHELD"], "009-two-stages"),
+    ]
+}
+
+fn evidence() -> Vec<Case> {
+    let refers = || approval(ballot(|ballot| ballot.evidence_digest = Some(Digest::of(b"a token"))));
+    let with = |number, slug, about, content: Option<&[u8]>| {
+        let story = refers();
+        let mut files = lean(&story);
+        if let Some(content) = content {
+            files.insert(format!("human/{}.jwt", Digest::of(b"a token")), content.to_vec());
+        }
+        Case::from_files(number, slug, about, &story, story.scope(), files)
+    };
+    let webauthn = || tales::approved_with(HumanEvidence::Webauthn);
+    let checked = webauthn().retell(
+        EventKind::Approved,
+        ballot(|ballot| ballot.evidence_digest = Some(Digest::of(b"assertion"))),
+    );
+    let mut files = lean(&checked);
+    files.insert(format!("human/{}", Digest::of(b"assertion")), b"assertion".to_vec());
+    vec![
+        with(530, "evidence-withheld", "Evidence is referred to and not there", None).inconclusive(&[
+            "E_EVIDENCE_WITHHELD",
+            "N_PREFIX",
+            "N_WITHHELD",
+        ]),
+        with(531, "evidence-there", "Evidence is referred to and there", Some(b"a token"))
+            .valid(&["N_PREFIX", "N_WITHHELD"]),
+        with(
+            532,
+            "evidence-of-something-else",
+            "The evidence is not what it is named after",
+            Some(b"another token"),
+        )
+        .invalid(&["E_CONTAINER", "N_PREFIX", "N_WITHHELD"], "531-evidence-there"),
+        Case::of(
+            533,
+            "assertion-not-referred-to",
+            "The gate demands an assertion, and none is referred to",
+            &webauthn(),
+        )
+        .inconclusive(&["E_EVIDENCE_WITHHELD", "N_PREFIX", "N_WITHHELD"]),
+        Case::from_files(
+            534,
+            "assertion-not-checked",
+            "The gate demands an assertion, which no verifier reads yet",
+            &checked,
+            checked.scope(),
+            files,
+        )
+        .inconclusive(&["E_UNSUPPORTED", "N_PREFIX", "N_WITHHELD"]),
+    ]
+}
+
+fn proofs_of_others() -> Vec<Case> {
+    let delegated = approval(ballot(|ballot| {
+        ballot.acts_for = Some(person(9));
+        ballot.delegation = Some(Digest::of(b"delegation"));
+    }));
+    let enrolled = || approval(ballot(|ballot| ballot.directory_entry = Some(Digest::of(b"entry"))));
+    let entry = |number, slug, about, content: &[u8]| {
+        let story = enrolled();
+        let mut files = lean(&story);
+        files.insert(format!("directory/{}", Digest::of(b"entry")), content.to_vec());
+        Case::from_files(number, slug, about, &story, story.scope(), files)
+    };
+    let child = Story::begin().retell(EventKind::Created, |statement| {
+        if let Event::Created(created) = &mut statement.entry.event {
+            let instance = InstanceId::from_random([8; 16]);
+            created.parent = Some(Parent { instance, artifact_hash: Digest::of(b"parent") });
+        }
+    });
+    vec![
+        Case::of(540, "delegation-not-proved", "A decision on behalf of somebody else", &delegated)
+            .inconclusive(&["E_GUARD", "N_PREFIX", "N_WITHHELD"]),
+        decided(
+            541,
+            "delegation-of-nobody",
+            "A delegation without its delegator",
+            &["E_DECISION"],
+            ballot(|ballot| {
+                ballot.delegation = Some(Digest::of(b"delegation"));
+            }),
+        ),
+        Case::of(542, "enrolment-not-there", "An enrolment is referred to and not there", &enrolled())
+            .inconclusive(&["E_DIRECTORY", "N_PREFIX", "N_WITHHELD"]),
+        entry(543, "enrolment-there", "An enrolment is there", b"entry").valid(&["N_PREFIX", "N_WITHHELD"]),
+        entry(
+            544,
+            "enrolment-of-something-else",
+            "The enrolment is not what it is named after",
+            b"another entry",
+        )
+        .invalid(&["E_CONTAINER", "N_PREFIX", "N_WITHHELD"], "543-enrolment-there"),
+        Case::of(545, "parent-not-proved", "The execution on whose behalf this one ran is not there", &child)
+            .inconclusive(&["E_REQUESTER", "N_PREFIX"]),
+    ]
+}

@@ -1,0 +1,92 @@
+//! Every bundle, as it lies in the repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gantral_core::json::{self, Profile, Value};
+use gantral_evidence::container::{ContainerError, Files, Scope};
+use gantral_evidence::trust::Trust;
+use gantral_evidence::verify::{Report, refuse, verify};
+use gantral_vectors::case::FileMap;
+use gantral_vectors::tree;
+
+/// What `expect.json` says.
+struct Expected {
+    verdict: String,
+    scope: Option<String>,
+    codes: Vec<String>,
+    twin: Option<String>,
+}
+
+impl Expected {
+    fn read(folder: &FileMap) -> Self {
+        let value = json::parse(&folder["expect.json"], &Profile::DOCUMENT).unwrap();
+        let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let codes = value.get("codes").and_then(Value::as_array).unwrap();
+        let codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+        Self { verdict: text("verdict").unwrap(), scope: text("scope"), codes, twin: text("twin") }
+    }
+}
+
+/// The folders of the cases, each with its files.
+fn folders() -> BTreeMap<String, FileMap> {
+    let mut folders = BTreeMap::<String, FileMap>::new();
+    for (path, content) in tree::read(&tree::folder()).unwrap() {
+        let Some((name, file)) = path.strip_prefix("bundles/").and_then(|path| path.split_once('/')) else {
+            continue;
+        };
+        folders.entry(name.to_owned()).or_default().insert(file.to_owned(), content);
+    }
+    assert!(folders.len() > 100, "the vectors are there");
+    folders
+}
+
+fn judged(folder: &FileMap) -> Report {
+    let trust = folder.get("trust.json").map(|bytes| Trust::parse(bytes).unwrap());
+    let files =
+        folder.iter().filter_map(|(path, content)| Some((path.strip_prefix("bundle/")?, content.as_slice())));
+    let files: Result<Files<'_>, ContainerError> = Files::from_list(files);
+    match files {
+        Ok(files) => verify(&files, trust.as_ref()),
+        Err(error) => refuse(&error),
+    }
+}
+
+#[test]
+fn committed_files_are_what_the_generator_makes() {
+    let (committed, made) = (tree::read(&tree::folder()).unwrap(), tree::generated());
+    let differs = |path: &&String| committed.get(*path) != made.get(*path);
+    let paths: BTreeSet<&String> = committed.keys().chain(made.keys()).collect();
+    let wrong: Vec<_> = paths.into_iter().filter(differs).collect();
+    assert!(wrong.is_empty(), "run `cargo run -p gantral-vectors`: {wrong:#?}");
+}
+
+#[test]
+fn every_bundle_gets_the_verdict_and_the_codes_that_it_says() {
+    let mut wrong = Vec::new();
+    for (name, folder) in folders() {
+        let (expected, report) = (Expected::read(&folder), judged(&folder));
+        let answer = (report.verdict.as_str(), report.scope.map(Scope::as_str), report.codes());
+        if answer
+            != (
+                expected.verdict.as_str(),
+                expected.scope.as_deref(),
+                expected.codes.iter().map(String::as_str).collect(),
+            )
+        {
+            wrong.push(format!("{name}: {answer:?}, not {} {:?}", expected.verdict, expected.codes));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_invalid_bundle_has_a_valid_twin() {
+    let folders = folders();
+    for (name, folder) in &folders {
+        let expected = Expected::read(folder);
+        assert_eq!(expected.verdict == "INVALID", expected.twin.is_some(), "{name}");
+        if let Some(twin) = expected.twin {
+            assert_eq!(Expected::read(&folders[&twin]).verdict, "VALID", "{name}");
+        }
+    }
+}

@@ -1,0 +1,2237 @@
+#!/usr/bin/env python3
+"""Judges a Gantral bundle: VALID, INVALID or INCONCLUSIVE.
+
+One file, written from the pages of `spec/` alone, so that an auditor can read all of it and need not believe the
+programs of whoever made the bundle. It needs Python 3.10 and nothing else; if the package `cryptography` is there, its
+Ed25519 does the arithmetic of signatures, after the strict checks that are made here.
+
+It reads the bundle, the trust file and, if asked, a mirror. It opens no network connection, reads no environment and no clock.
+Comments name the rule that a line obeys: `V8` is rule 8 of `spec/verification.md`, `S31` rule 31 of `spec/states.md`.
+
+    gantral_verify.py BUNDLE --trust trust.json [--json]
+
+Exit status: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 no verdict at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import calendar
+import datetime
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import unicodedata
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    Ed25519PublicKey = None
+
+KIB = 1 << 10
+MIB = 1 << 20
+SAFE_INTEGER = (1 << 53) - 1  # J7
+ARTIFACT_BYTES, ARTIFACT_DEPTH = 64 * KIB, 16  # J2
+DOCUMENT_BYTES, DOCUMENT_DEPTH = MIB, 64  # J2
+ENVELOPE_BYTES, SIGNATURES_MAX, KEYID_BYTES, SIG_BYTES = 163_840, 8, 128, 4_096  # E1
+LIST_BYTES = 32 * MIB  # B4
+ARTIFACTS_MAX, FILES_MAX, CONTENT_MAX = 10_000, 100_000, 256 * MIB  # B6
+INPUT_BYTES = 262_144  # J3
+PLAINTEXT_BYTES = MIB  # C8
+DISCLOSURE_BYTES = 2 * MIB  # base64 of C8 and what stands around it
+EVENTS_MAX = 10_000  # S5
+TRUST_BYTES = MIB
+TRUST_KEYS_MAX = TRUST_LIST_MAX = 1_024  # K13
+
+VALID, INVALID, INCONCLUSIVE = "VALID", "INVALID", "INCONCLUSIVE"
+
+NOT_PROVED = "An action that never touched the system leaves no artifact: no verdict says that nothing else was done."
+
+
+class NoVerdict(Exception):
+    """The verifier was used wrongly, or could not read what it was given: exit status 3."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+
+
+class JsonRefused(Exception):
+    """A text that is not the JSON of its profile. `kind` is a row of J14: `limit`, `spelling`, `text` or `syntax`."""
+
+    def __init__(self, kind, what):
+        super().__init__(what)
+        self.kind = kind
+
+
+class Number:
+    """An exact decimal, kept in the normal form of J8."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text):
+        self.text = text
+
+    def __eq__(self, other):
+        return isinstance(other, Number) and self.text == other.text
+
+    def __hash__(self):
+        return hash(self.text)
+
+    def integer(self):
+        """Returns the number as an int, or None if it is none within 2^53 - 1."""
+        if re.fullmatch(r"-?[0-9]{1,16}", self.text) and abs(int(self.text)) <= SAFE_INTEGER:
+            return int(self.text)
+        return None
+
+
+NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+NUMBER_CHARACTERS, NUMBER_POWER = 256, 512  # J6
+PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+SPACE = re.compile(r"[ \t\n\r]*")
+ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+UNCLEAN = re.compile(  # J9
+    "[\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u180e\u200b-\u200d"
+    "\u2060-\u2064\ufeff\U000e0000-\U000e007f\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+    + "]"
+)
+
+
+def is_clean(text):
+    """J9."""
+    if text.isascii():
+        return not UNCLEAN.search(text)
+    return not UNCLEAN.search(text) and unicodedata.is_normalized("NFC", text)
+
+
+def normal_number(match):
+    """J6 and J8: the normal form of a number that the grammar has matched."""
+    sign, whole, fraction, exponent = match.group(1), match.group(2), match.group(3) or "", match.group(4) or "0"
+    if len(match.group(0)) > NUMBER_CHARACTERS:
+        raise JsonRefused("limit", "a number has too many characters")
+    digits = whole + fraction
+    stripped = digits.lstrip("0")
+    point = len(whole) - (len(digits) - len(stripped)) + int(exponent)  # n of J8
+    stripped = stripped.rstrip("0")
+    if not stripped:
+        return "0"
+    if not -NUMBER_POWER <= point - 1 <= NUMBER_POWER:
+        raise JsonRefused("limit", "a number is too large or too small")
+    count = len(stripped)
+    if count <= point <= 21:
+        text = stripped + "0" * (point - count)
+    elif 0 < point <= 21:
+        text = f"{stripped[:point]}.{stripped[point:]}"
+    elif -6 < point <= 0:
+        text = f"0.{'0' * -point}{stripped}"
+    else:
+        mantissa = stripped if count == 1 else f"{stripped[0]}.{stripped[1:]}"
+        text = f"{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    text = sign + text
+    if len(text) > NUMBER_CHARACTERS:
+        raise JsonRefused("limit", "a number has too many characters")
+    return text
+
+
+class Parser:
+    """Reads one JSON text strictly: J1 to J9."""
+
+    def __init__(self, data, largest, deepest, artifact):
+        if len(data) > largest:
+            raise JsonRefused("limit", "larger than its limit")
+        try:
+            self.text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise JsonRefused("syntax", "not UTF-8") from None
+        if self.text.startswith("\ufeff"):
+            raise JsonRefused("spelling", "begins with a byte order mark")
+        self.at, self.deepest, self.artifact = 0, deepest, artifact
+        self.unclean = False
+
+    def document(self):
+        """Returns the one value of the text."""
+        self.space()
+        value = self.value(0)
+        self.space()
+        if self.at != len(self.text):
+            raise JsonRefused("spelling", "something follows the value")
+        return value
+
+    def space(self):
+        self.at = SPACE.match(self.text, self.at).end()
+
+    def peek(self):
+        return self.text[self.at] if self.at < len(self.text) else ""
+
+    def value(self, depth):
+        head = self.peek()
+        if head == "{":
+            return self.object(depth + 1)
+        if head == "[":
+            return self.array(depth + 1)
+        if head == '"':
+            return self.string()
+        for word, value in (("true", True), ("false", False), ("null", None)):
+            if self.text.startswith(word, self.at):
+                self.at += len(word)
+                return value
+        match = NUMBER.match(self.text, self.at)
+        if not match:
+            raise JsonRefused("syntax", "an unexpected byte or end")
+        self.at = match.end()
+        return self.number(match)
+
+    def number(self, match):
+        if not self.artifact:
+            return Number(normal_number(match))
+        text = match.group(0)
+        plain = match.group(3) is None and match.group(4) is None and text != "-0"
+        if not plain or len(text) > 17 or abs(int(text)) > SAFE_INTEGER:  # J7
+            raise JsonRefused("spelling", "a number that is no integer within 2^53 - 1")
+        return Number(text)
+
+    def enter(self, depth):
+        if depth > self.deepest:
+            raise JsonRefused("limit", "nested too deep")
+        self.at += 1
+        self.space()
+
+    def object(self, depth):
+        self.enter(depth)
+        members = {}
+        while self.peek() != "}" or members:
+            if self.peek() != '"':
+                raise JsonRefused("syntax", "an unexpected byte or end")
+            name = self.string()
+            if name in members:
+                raise JsonRefused("spelling", "a member stands twice")
+            if self.artifact and not name.isascii():
+                self.unclean = True
+            self.expect(":")
+            members[name] = self.value(depth)
+            if self.more("}"):
+                return members
+        self.at += 1
+        return members
+
+    def array(self, depth):
+        self.enter(depth)
+        elements = []
+        while self.peek() != "]" or elements:
+            elements.append(self.value(depth))
+            if self.more("]"):
+                return elements
+        self.at += 1
+        return elements
+
+    def expect(self, mark):
+        self.space()
+        if self.peek() != mark:
+            raise JsonRefused("syntax", "an unexpected byte or end")
+        self.at += 1
+        self.space()
+
+    def more(self, close):
+        """Passes a comma and says no, or passes the closing mark and says yes."""
+        self.space()
+        mark = self.peek()
+        if mark not in (",", close) or not mark:
+            raise JsonRefused("syntax", "an unexpected byte or end")
+        self.at += 1
+        if mark == ",":
+            self.space()
+        return mark == close
+
+    def string(self):
+        self.at += 1
+        parts = []
+        while True:
+            plain = PLAIN.match(self.text, self.at)
+            parts.append(plain.group(0))
+            self.at = plain.end()
+            mark = self.peek()
+            if mark == '"':
+                self.at += 1
+                break
+            if mark != "\\":
+                raise JsonRefused("syntax", "an unexpected byte or end")
+            parts.append(self.escape())
+        text = "".join(parts)
+        if self.artifact and not is_clean(text):
+            self.unclean = True
+        return text
+
+    def escape(self):
+        mark = self.text[self.at + 1 : self.at + 2]
+        if mark in ESCAPES and mark:
+            self.at += 2
+            return ESCAPES[mark]
+        unit = self.unit()
+        if 0xDC00 <= unit <= 0xDFFF:
+            raise JsonRefused("spelling", "half of a surrogate pair")
+        if 0xD800 <= unit <= 0xDBFF:
+            low = self.unit() if self.text.startswith("\\u", self.at) else 0
+            if not 0xDC00 <= low <= 0xDFFF:
+                raise JsonRefused("spelling", "half of a surrogate pair")
+            unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)
+        return chr(unit)
+
+    def unit(self):
+        match = re.compile(r"\\u([0-9a-fA-F]{4})").match(self.text, self.at)
+        if not match:
+            raise JsonRefused("syntax", "an unexpected byte or end")
+        self.at = match.end()
+        return int(match.group(1), 16)
+
+
+def parse_document(data, largest=DOCUMENT_BYTES):
+    """Reads JSON of the document profile (J2)."""
+    return Parser(data, largest, DOCUMENT_DEPTH, artifact=False).document()
+
+
+def parse_artifact(data):
+    """Reads JSON of the artifact profile in its canonical form (J2, J12)."""
+    parser = Parser(data, ARTIFACT_BYTES, ARTIFACT_DEPTH, artifact=True)
+    value = parser.document()
+    if canonical(value) != data:
+        raise JsonRefused("spelling", "not the canonical form")
+    if parser.unclean:
+        raise JsonRefused("text", "text that may not be signed")
+    return value
+
+
+def parse_canonical(data, largest):
+    """Reads a document that must be in its canonical form."""
+    value = parse_document(data, largest)
+    if canonical(value) != data:
+        raise JsonRefused("spelling", "not the canonical form")
+    return value
+
+
+SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def quoted(text):
+    body = re.sub(r'["\\\x00-\x1f]', lambda m: SHORT.get(m.group(0)) or f"\\u{ord(m.group(0)):04x}", text)
+    return f'"{body}"'
+
+
+def canonical(value):
+    """J11: the one spelling of a value, as bytes."""
+    pieces = []
+
+    def write(item):
+        if isinstance(item, dict):
+            names = sorted(item, key=lambda name: name.encode("utf-16-be"))
+            pieces.append("{")
+            for index, name in enumerate(names):
+                pieces.append(("," if index else "") + quoted(name) + ":")
+                write(item[name])
+            pieces.append("}")
+        elif isinstance(item, list):
+            pieces.append("[")
+            for index, element in enumerate(item):
+                pieces.append("," if index else "")
+                write(element)
+            pieces.append("]")
+        elif isinstance(item, str):
+            pieces.append(quoted(item))
+        elif isinstance(item, Number):
+            pieces.append(item.text)
+        else:
+            pieces.append({True: "true", False: "false", None: "null"}[item])
+
+    write(value)
+    return "".join(pieces).encode("utf-8")
+
+
+# ------------------------------------------------------------------------------------------------- hashes and encodings
+
+
+def sha256(data):
+    """SHA-256 as 64 lower-case digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def artifact_hash(payload):
+    """C1: the identity of an artifact."""
+    return sha256(b"gantral/artifact/v1\0" + payload)
+
+
+def commitment(label, salt, plaintext):
+    """C1: a salted commitment."""
+    return sha256(b"gantral/commit/v1\0" + label.encode() + b"\0" + salt + plaintext)
+
+
+def instance_tag(tenant, instance):
+    """C1: what stands for an instance in a log."""
+    return sha256(b"gantral/instance/v1\0" + tenant.encode() + b"\0" + bytes.fromhex(instance.replace("-", "")))
+
+
+def key_id(key):
+    """K1."""
+    return sha256(b"gantral/key/v1\0ed25519\0" + key)
+
+
+def from_base64(text):
+    """E2: canonical base64 with padding; None if it is not."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+def pae(payload_type, payload):
+    """E4: what a signature of an envelope covers."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+# ------------------------------------------------------------------------------------------------------------- Ed25519
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT_M1 = pow(2, (P - 1) // 4, P)
+
+
+def decode_point(data):
+    """K5: the point that 32 bytes encode canonically, in extended coordinates; None if there is none."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if len(data) != 32 or y >= P:
+        return None
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    if v * x * x % P == P - u and u:
+        x = x * SQRT_M1 % P
+    if v * x * x % P != u:
+        return None
+    if x == 0 and sign:
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return (x, y, 1, x * y % P)
+
+
+def add_points(a, b):
+    """RFC 8032 §5.1.4."""
+    e1, e2 = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    c, d = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = e2 - e1, d - c, d + c, e2 + e1
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def multiply_point(scalar, point):
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = add_points(result, point)
+        point = add_points(point, point)
+        scalar >>= 1
+    return result
+
+
+def same_point(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def has_small_order(point):
+    return same_point(multiply_point(8, point), (0, 1, 1, 0))
+
+
+BASE = decode_point(bytes([0x58] + [0x66] * 31))
+
+
+class PublicKey:
+    """A key that K5 accepts."""
+
+    def __init__(self, data):
+        self.point = decode_point(data)
+        if self.point is None or has_small_order(self.point):
+            raise ValueError("no public key")
+        self.bytes = data
+        self.id = key_id(data)
+
+    def verify(self, message, signature, plain=Ed25519PublicKey is None):
+        """K6: says whether a signature is good. `plain` does the arithmetic here rather than in `cryptography`."""
+        if len(signature) != 64:
+            return False
+        r, s = signature[:32], int.from_bytes(signature[32:], "little")
+        point = decode_point(r)
+        if s >= L or point is None or has_small_order(point):
+            return False
+        if not plain:
+            try:
+                Ed25519PublicKey.from_public_bytes(self.bytes).verify(signature, message)
+                return True
+            except InvalidSignature:
+                return False
+        k = int.from_bytes(hashlib.sha512(r + self.bytes + message).digest(), "little") % L
+        return same_point(multiply_point(s, BASE), add_points(point, multiply_point(k, self.point)))
+
+
+def public_key(text):
+    """K3: the key that 64 digits name, or None."""
+    if not isinstance(text, str) or not re.fullmatch("[0-9a-f]{64}", text):
+        return None
+    try:
+        return PublicKey(bytes.fromhex(text))
+    except ValueError:
+        return None
+
+
+# -------------------------------------------------------------------------------------------------------------- bundle
+
+BUNDLE_FORMAT = "gantral/bundle/v1"
+PATH = re.compile(r"[a-z0-9_-]+(?:\.+[a-z0-9_-]+)*(?:/[a-z0-9_-]+(?:\.+[a-z0-9_-]+)*)*")
+HEX64 = re.compile("[0-9a-f]{64}")
+
+
+class Refused(Exception):
+    """Something cannot be read as what it claims to be; `code` says why, as in §11."""
+
+    def __init__(self, code, what):
+        super().__init__(what)
+        self.code = code
+
+
+def check_paths(paths):
+    """B3: each path well formed, none twice, none both a file and a directory."""
+    known = set()
+    for path in paths:
+        if len(path) > 100 or not PATH.fullmatch(path) or path in known:
+            raise Refused("E_CONTAINER", f"`{path}` is no path of a bundle, or stands twice")
+        known.add(path)
+    for path in known:
+        parts = path.split("/")
+        if any("/".join(parts[:count]) in known for count in range(1, len(parts))):
+            raise Refused("E_CONTAINER", f"`{path}` is inside of a file")
+
+
+def read_directory(root):
+    """B1: the files of a directory. Links and whatever is no plain file are refused before anything is read."""
+    sizes, folders = {}, [("", root)]
+    while folders:
+        prefix, folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path, mode = prefix + entry.name, entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode) and path.count("/") < 50:
+                    folders.append((path + "/", entry.path))
+                elif stat.S_ISREG(mode):
+                    sizes[path] = entry.stat(follow_symlinks=False).st_size
+                else:
+                    raise Refused("E_CONTAINER", f"`{path}` is no plain file")
+                check_limits(sizes)
+    check_paths(sizes)
+    files = {}
+    for path, size in sizes.items():
+        with open(os.path.join(root, *path.split("/")), "rb") as file:
+            files[path] = file.read(size + 1)
+    check_limits({path: len(content) for path, content in files.items()})
+    return files
+
+
+def check_limits(sizes):
+    """B6."""
+    if len(sizes) > FILES_MAX or sum(sizes.values()) > CONTENT_MAX:
+        raise Refused("E_LIMIT", "more files or more bytes than a bundle may have")
+
+
+def tar_header(path, size):
+    """B2: the one header that a file may have."""
+    fields = [(path.encode(), 100), (b"0000644\0", 8), (b"0000000\0", 8), (b"0000000\0", 8), (b"%011o\0" % size, 12)]
+    fields += [(b"00000000000\0", 12), (b"        ", 8), (b"0", 1), (b"", 100), (b"ustar\x0000", 8)]
+    header = b"".join(value.ljust(width, b"\0") for value, width in fields).ljust(512, b"\0")
+    return header[:148] + b"%06o\0 " % sum(header) + header[156:]
+
+
+def read_tar(data):
+    """B2: the files of a tar, which must be byte for byte the one that its files have."""
+    files, at, last, total = {}, 0, "", 0
+    while data[at : at + 512].strip(b"\0"):
+        header = data[at : at + 512]
+        path = header[:100].rstrip(b"\0").decode("ascii", "replace")
+        size = re.fullmatch(rb"([0-7]{11})\0", header[124:136])
+        if not size or path <= last or tar_header(path, int(size.group(1), 8)) != header:
+            raise Refused("E_CONTAINER", "a header that no bundle has")
+        length, at, last = int(size.group(1), 8), at + 512, path
+        total += length
+        if len(files) >= FILES_MAX or total > CONTENT_MAX:
+            raise Refused("E_LIMIT", "more files or more bytes than a bundle may have")
+        padded = -length % 512
+        if len(data) < at + length + padded or any(data[at + length : at + length + padded]):
+            raise Refused("E_CONTAINER", f"`{path}` is cut off, or something stands behind it")
+        files[path] = data[at : at + length]
+        at += length + padded
+    if data[at:] != bytes(1024):
+        raise Refused("E_CONTAINER", "the tar does not end where its files do")
+    check_paths(files)
+    return files
+
+
+def read_bundle(path):
+    """Reads a bundle from a directory or a tar."""
+    try:
+        if os.path.isdir(path):
+            return read_directory(path)
+        with open(path, "rb") as file:
+            data = file.read(CONTENT_MAX + FILES_MAX * 1024 + 1)
+    except OSError as error:
+        raise NoVerdict(f"cannot read `{path}`: {error.strerror}") from None
+    if len(data) > CONTENT_MAX + FILES_MAX * 1024:
+        raise Refused("E_LIMIT", "more bytes than a bundle may have")
+    return read_tar(data)
+
+
+class Listing:
+    """B4: what `bundle.json` says."""
+
+    def __init__(self, files):
+        if "bundle.json" not in files:
+            raise Refused("E_CONTAINER", "there is no `bundle.json`")
+        try:
+            value = parse_document(files["bundle.json"], LIST_BYTES)
+        except JsonRefused as refused:
+            code = "E_LIMIT" if refused.kind == "limit" else "E_CONTAINER"
+            raise Refused(code, f"`bundle.json`: {refused}") from None
+        if isinstance(value, dict) and isinstance(value.get("format"), str) and value["format"] != BUNDLE_FORMAT:
+            raise Refused("E_UNSUPPORTED", "another format of bundles")
+        if canonical(value) != files["bundle.json"]:
+            raise Refused("E_CONTAINER", "`bundle.json` is not canonical")
+        if not has_members(value, "files", "format", "instance_id", "scope") or not isinstance(value["files"], list):
+            raise Refused("E_CONTAINER", "`bundle.json` has other members")
+        self.instance, self.scope, self.files = value["instance_id"], value["scope"], {}
+        if not is_uuid(self.instance, 4) or self.scope not in ("complete", "prefix"):
+            raise Refused("E_CONTAINER", "`bundle.json` names no instance or no scope")
+        last = ""
+        for entry in value["files"]:
+            if not has_members(entry, "length", "path", "sha256") or not is_digest(entry["sha256"]):
+                raise Refused("E_CONTAINER", "`bundle.json` has an entry with other members")
+            length = entry["length"].integer() if isinstance(entry["length"], Number) else None
+            path = entry["path"]
+            if length is None or length < 0 or not isinstance(path, str) or path <= last or path == "bundle.json":
+                raise Refused("E_CONTAINER", "`bundle.json` has an entry out of order or without a length")
+            self.files[path], last = (length, entry["sha256"]), path
+        check_paths(self.files)
+
+    def faults(self, files):
+        """Returns what is not as listed, each with its path."""
+        found = []
+        for path in sorted(set(files) | set(self.files)):
+            if path == "bundle.json":
+                continue
+            if path not in self.files:
+                found.append((path, "is not listed"))
+            elif path not in files:
+                found.append((path, "is missing"))
+            elif (len(files[path]), sha256(files[path])) != self.files[path]:
+                found.append((path, "is not what the list says"))
+        return found
+
+
+def has_members(value, *names):
+    """Says whether a value is an object with exactly these members."""
+    return isinstance(value, dict) and value.keys() == set(names)
+
+
+def is_digest(value):
+    return isinstance(value, str) and HEX64.fullmatch(value) is not None
+
+
+def is_uuid(value, version):
+    """A4."""
+    form = rf"[0-9a-f]{{8}}-[0-9a-f]{{4}}-{version}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
+    return isinstance(value, str) and re.fullmatch(form, value) is not None
+
+
+# ------------------------------------------------------------------------------------------------------------ envelope
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+class Envelope:
+    """E1 to E7: a payload and its signatures, nothing of it checked."""
+
+    def __init__(self, data):
+        if len(data) > ENVELOPE_BYTES:
+            raise Refused("E_LIMIT", "the envelope is larger than its limit")
+        try:
+            value = parse_document(data, ENVELOPE_BYTES)
+        except JsonRefused as refused:
+            code = "E_LIMIT" if refused.kind == "limit" else "E_CONTAINER"
+            raise Refused(code, f"the envelope is no JSON of ours: {refused}") from None
+        if not has_members(value, "payload", "payloadType", "signatures"):
+            raise Refused("E_CONTAINER", "the envelope has other members")
+        payload = from_base64(value["payload"]) if isinstance(value["payload"], str) else None
+        if not isinstance(value["payloadType"], str):
+            raise Refused("E_CONTAINER", "the envelope has no payload type")
+        if value["payloadType"] != PAYLOAD_TYPE:
+            raise Refused("E_UNSUPPORTED", "the envelope has another payload type")
+        if payload is None or not isinstance(value["signatures"], list) or not value["signatures"]:
+            raise Refused("E_CONTAINER", "the envelope has no payload or no signatures")
+        if len(payload) > ARTIFACT_BYTES or len(value["signatures"]) > SIGNATURES_MAX:
+            raise Refused("E_LIMIT", "the payload is larger, or the signatures are more, than the limit")
+        self.payload = payload
+        self.signatures = [self.signature(entry) for entry in value["signatures"]]
+
+    @staticmethod
+    def signature(entry):
+        well_formed = has_members(entry, "keyid", "sig") and all(isinstance(v, str) for v in entry.values())
+        signature = from_base64(entry["sig"]) if well_formed else None
+        if signature is None:
+            raise Refused("E_CONTAINER", "a signature of the envelope is malformed")
+        if len(entry["keyid"].encode()) > KEYID_BYTES or len(signature) > SIG_BYTES:
+            raise Refused("E_LIMIT", "a signature of the envelope is larger than its limit")
+        return entry["keyid"], signature
+
+
+# ---------------------------------------------------------------------------------------------------------- trust file
+
+ROLES_OF_KEYS = ("issuer", "directory", "approver")
+EVIDENCE = ("development", "operator", "oidc", "webauthn")
+KEY_MEMBERS = ("algorithm", "compromised_from", "key_id", "origins", "public_key", "role", "tenants", "valid_from")
+REQUIRE_MEMBERS = ("complete", "enforced", "human_evidence", "logged", "scope", "snapshots", "witnessed")
+TENANT = re.compile("[a-z0-9._/-]{1,128}")
+
+
+class TrustedKey:
+    """One entry of `keys`."""
+
+    def __init__(self, entry):
+        if not has_members(entry, *KEY_MEMBERS, "valid_until"):
+            raise NoVerdict("the trust file has a key with other members")
+        self.key = public_key(entry["public_key"])
+        if self.key is None or entry["key_id"] != self.key.id:
+            raise NoVerdict("the trust file has a key whose id is not its own, or that is no public key")  # V5
+        if entry["algorithm"] != "ed25519" or entry["role"] not in ROLES_OF_KEYS:
+            raise NoVerdict("the trust file has a key of an unknown algorithm or role")
+        self.id, self.role = self.key.id, entry["role"]
+        self.tenants, self.origins = (self.names(entry[member]) for member in ("tenants", "origins"))
+        indexes = ("valid_from", "valid_until", "compromised_from")
+        self.valid_from, self.valid_until, self.compromised_from = (self.index(entry[member]) for member in indexes)
+
+    @staticmethod
+    def names(value):
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) > TRUST_LIST_MAX:
+            raise NoVerdict("the trust file has a key with a wrong list")
+        if not all(isinstance(name, str) and TENANT.fullmatch(name) for name in value):
+            raise NoVerdict("the trust file has a key with a wrong name")
+        return frozenset(value)
+
+    @staticmethod
+    def index(value):
+        if value is None:
+            return None
+        index = value.integer() if isinstance(value, Number) else None
+        if index is None or index < 0:
+            raise NoVerdict("the trust file has a key with a wrong index")
+        return index
+
+    def speaks_for(self, tenant, origin):
+        """V10."""
+        return (self.tenants is None or tenant in self.tenants) and (self.origins is None or origin in self.origins)
+
+
+class Require:
+    """§9."""
+
+    def __init__(self, value):
+        flags = ("complete", "enforced", "logged", "snapshots")
+        if not has_members(value, *REQUIRE_MEMBERS) or not all(isinstance(value[flag], bool) for flag in flags):
+            raise NoVerdict("`require` of the trust file has other members")
+        witnessed = value["witnessed"].integer() if isinstance(value["witnessed"], Number) else None
+        if value["scope"] not in ("complete", "prefix") or witnessed is None or witnessed < 0:
+            raise NoVerdict("`require` of the trust file has another scope or number of witnesses")
+        if value["human_evidence"] is not None and value["human_evidence"] not in EVIDENCE:
+            raise NoVerdict("`require` of the trust file names an unknown kind of evidence")
+        self.complete, self.enforced, self.logged, self.snapshots = (value[flag] for flag in flags)
+        self.scope, self.witnessed, self.human_evidence = value["scope"], witnessed, value["human_evidence"]
+
+
+class Trust:
+    """§2: whom the relying party believes, and what it asks for."""
+
+    def __init__(self, data):
+        try:
+            value = parse_document(data, TRUST_BYTES)
+        except JsonRefused as refused:
+            raise NoVerdict(f"the trust file is no JSON of ours: {refused}") from None
+        if not has_members(value, "format", "keys", "log", "require") or value["format"] != "gantral/trust/v1":
+            raise NoVerdict("the trust file has another format or other members")
+        if not isinstance(value["keys"], list) or len(value["keys"]) > TRUST_KEYS_MAX:
+            raise NoVerdict("the trust file has no list of keys, or too many")
+        keys = [TrustedKey(entry) for entry in value["keys"]]
+        self.keys = {key.id: key for key in keys}
+        self.entries = {entry["key_id"]: entry for entry in value["keys"]}
+        if len(self.keys) != len(keys):
+            raise NoVerdict("the trust file has a key twice")
+        self.require = None if value["require"] is None else Require(value["require"])
+
+    def who_signed(self, claimed, message, signature):
+        """E5: returns the key that a signature names, if the trust file has it and the signature is good."""
+        key = self.keys.get(claimed)
+        return key if key and key.key.verify(message, signature) else None
+
+
+# ----------------------------------------------------------------------------------------------------------- statement
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://gantral.dev/commitment/v1"
+STATES = (
+    "CREATED RUNNING WAITING_FOR_HUMAN APPROVED OVERRIDDEN RESUMED REJECTED COMPLETED TERMINATED".split()
+)
+FINAL = ("COMPLETED", "TERMINATED")
+KINDS = ("human", "workload", "runner", "system")
+CAUSES = "denied failed cancelled expired timeout withdrawn rejected exited lost".split()
+FAILURES = (
+    "UNAVAILABLE DEADLINE_EXCEEDED VERSION_MISMATCH VERSION_UNKNOWN CONFLICT UNDEFINED MALFORMED EVALUATION "
+    "RESOURCE_LIMIT".split()
+)
+NAME = re.compile("[A-Za-z0-9._/:@-]{1,128}")  # W3
+
+
+class Broken(Exception):
+    """A signed payload that cannot be read; `codes` says why (V11)."""
+
+    def __init__(self, what, *codes):
+        super().__init__(what)
+        self.codes = codes
+
+
+class Record:
+    """An object whose members have been read, each as an attribute."""
+
+    def __init__(self, **members):
+        self.__dict__.update(members)
+
+    def __eq__(self, other):
+        return isinstance(other, Record) and self.__dict__ == other.__dict__
+
+
+def wrong(what):
+    return Broken(f"{what} is missing, unknown or of the wrong type", "E_SCHEMA")
+
+
+def ascii_text(value, where):
+    """A4: every text of an artifact is an identifier."""
+    if not isinstance(value, str):
+        raise wrong(where)
+    if not value.isascii():
+        raise Broken(f"{where} is not ASCII", "E_UNICODE")
+    return value
+
+
+def text_of(pattern):
+    def read(value, where):
+        if not pattern.fullmatch(ascii_text(value, where)):
+            raise wrong(where)
+        return value
+
+    return read
+
+
+name = text_of(NAME)
+tenant_name = text_of(TENANT)
+digest = text_of(HEX64)
+issuer_name = text_of(re.compile("[!-~]{1,256}"))
+
+
+def uuid_of(version):
+    def read(value, where):
+        if not is_uuid(ascii_text(value, where), version):
+            raise wrong(where)
+        return value
+
+    return read
+
+
+def integer(least, most=SAFE_INTEGER):
+    def read(value, where):
+        number = value.integer() if isinstance(value, Number) else None
+        if number is None or not least <= number <= most:
+            raise wrong(where)
+        return number
+
+    return read
+
+
+def word(*words):
+    def read(value, where):
+        if ascii_text(value, where) not in words:
+            raise wrong(where)
+        return value
+
+    return read
+
+
+def boolean(value, where):
+    if not isinstance(value, bool):
+        raise wrong(where)
+    return value
+
+
+INSTANT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
+
+
+def instant(value, where):
+    """A4: returns milliseconds since 1970."""
+    match = INSTANT.fullmatch(ascii_text(value, where))
+    if not match:
+        raise wrong(where)
+    year, month, day, hour, minute, second, milli = (int(part) for part in match.groups())
+    if year < 1970 or not 1 <= month <= 12 or hour > 23 or minute > 59 or second > 59:
+        raise wrong(where)
+    if not 1 <= day <= calendar.monthrange(year, month)[1]:
+        raise wrong(where)
+    return calendar.timegm((year, month, day, hour, minute, second)) * 1000 + milli
+
+
+def null_or(read):
+    return lambda value, where: None if value is None else read(value, where)
+
+
+def list_of(read, most, least=0):
+    def read_list(value, where):
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise wrong(where)
+        return [read(element, f"{where}[{index}]") for index, element in enumerate(value)]
+
+    return read_list
+
+
+def closed(**members):
+    """A5: an object with exactly these members."""
+
+    def read(value, where):
+        if not has_members(value, *members):
+            raise wrong(where)
+        return Record(**{key: reader(value[key], f"{where}.{key}") for key, reader in members.items()})
+
+    return read
+
+
+roles_16 = list_of(name, 16)
+executor = closed(id=name, kind=word("runner", "interceptor", "self"))
+policy = closed(
+    decision_commitment=null_or(digest),
+    engine=name,
+    engine_version=name,
+    failure=null_or(word(*FAILURES)),
+    input_commitment=digest,
+    policy_version_id=digest,
+    verdict=word("ALLOW", "REQUIRE_HUMAN", "DENY"),
+)
+decision = closed(
+    acts_for=null_or(digest),
+    approved_action_commitment=digest,
+    asked_action_commitment=digest,
+    break_glass=boolean,
+    decision=word("APPROVE", "REJECT", "OVERRIDE"),
+    delegation_hash=null_or(digest),
+    directory_entry=null_or(digest),
+    display_digest=digest,
+    evidence_digest=null_or(digest),
+    evidence_type=word(*EVIDENCE),
+    gate_id=uuid_of(4),
+    gate_version=integer(0, 2**32 - 1),
+    justification_commitment=null_or(digest),
+    request_artifact_hash=digest,
+    role=name,
+)
+gate = closed(
+    action_commitment=digest, context_commitment=digest, id=uuid_of(4), step=null_or(name), version=integer(0, 2**32 - 1),
+)
+group = closed(required=integer(0, 16), roles=roles_16)
+rule = closed(
+    break_glass_roles=roles_16,
+    distinct=boolean,
+    required_evidence=word(*EVIDENCE),
+    separation=boolean,
+    stages=list_of(closed(groups=list_of(group, 16)), 16),
+)
+READERS = {  # §4: how each member of a detail is read when it is not null
+    "acts_for": digest,
+    "act_by": instant,
+    "action_commitment": digest,
+    "cause": word(*CAUSES),
+    "context_commitment": digest,
+    "cost": integer(0),
+    "deadline": instant,
+    "decision": decision,
+    "escalation": list_of(closed(duration_ms=integer(0), roles=roles_16), 16),
+    "evidence": list_of(closed(digest=digest, name=name), 64),
+    "executor": executor,
+    "exit_status": integer(-(2**31), 2**31 - 1),
+    "expires_at": instant,
+    "gate": gate,
+    "gate_id": uuid_of(4),
+    "gate_version": integer(0, 2**32 - 1),
+    "grant": closed(expires_at=instant, id=uuid_of(4)),
+    "grant_id": uuid_of(4),
+    "guard": closed(
+        freeze_epoch=integer(0),
+        governance_head=null_or(digest),
+        policy_version_id=digest,
+        verdict=word("ALLOW", "REQUIRE_HUMAN", "DENY"),
+    ),
+    "justification_commitment": digest,
+    "latest_deadline": instant,
+    "lease_ms": integer(0),
+    "next": word("continue", "terminate"),
+    "outcome_commitment": digest,
+    "parent": closed(artifact_hash=digest, instance_id=uuid_of(4)),
+    "policy": policy,
+    "requester": list_of(closed(id=name, issuer=issuer_name, kind=word(*KINDS), owner=null_or(digest)), 64),
+    "roles": list_of(name, 4096),
+    "rule": rule,
+    "session_id": name,
+    "status": word("SUCCEEDED", "FAILED", "UNKNOWN"),
+    "step": integer(0, 2**32 - 1),
+    "trigger": name,
+}
+MATRIX = {  # A10: required, optional, always null
+    "created": ("expires_at requester", "context_commitment parent session_id trigger", ""),
+    "started": ("", "cause context_commitment executor", "lease_ms"),
+    "human_required": ("deadline escalation gate latest_deadline policy rule", "", ""),
+    "approved": ("decision grant", "", "cause"),
+    "overridden": ("decision grant", "", "cause"),
+    "rejected": ("cause gate_id", "decision", "grant"),
+    "resumed": ("", "cause context_commitment executor lease_ms", ""),
+    "running": ("", "cause context_commitment executor", "lease_ms"),
+    "completed": ("", "", "cause policy"),
+    "terminated": ("cause", "policy", ""),
+    "attempt_assigned": ("context_commitment executor lease_ms", "", "cause"),
+    "attempt_ended": ("cause executor", "exit_status", ""),
+    "allowed": ("action_commitment context_commitment grant policy", "", ""),
+    "observed": ("action_commitment context_commitment policy", "", "grant"),
+    "vote": ("decision", "", "cause grant"),
+    "escalated": ("deadline gate_id gate_version roles step", "", ""),
+    "extended": ("deadline gate_id gate_version roles", "", "step"),
+    "consumed": ("act_by action_commitment executor grant_id guard policy", "", ""),
+    "outcome": ("evidence status", "cost grant_id outcome_commitment", ""),
+    "reconciled": ("grant_id next status", "justification_commitment", ""),
+    "evaluator_failed": ("policy", "", ""),
+}
+
+
+def read_detail(event, value):
+    """A10: reads the detail of an event against its row."""
+    required, optional, absent = (column.split() for column in MATRIX[event])
+    if not has_members(value, *required, *optional, *absent):
+        raise wrong("detail")
+    read = {key: None for key in absent}
+    for key in required + optional:
+        read[key] = None if value[key] is None else READERS[key](value[key], f"detail.{key}")
+    codes = {"E_NO_POLICY" if key == "policy" else "E_MATRIX" for key in required if read[key] is None}
+    codes |= {"E_MATRIX" for key in absent if value[key] is not None}
+    if codes:
+        raise Broken(f"the members of `{event}` are against the matrix", *sorted(codes))
+    return Record(**read)
+
+
+def keep(value, _where):
+    return value
+
+
+commitment_record = closed(
+    actor=closed(id=name, issuer=null_or(issuer_name), kind=word(*KINDS), role=null_or(name)),
+    anchor=null_or(closed(root=digest, size=integer(0))),
+    artifact_id=uuid_of(7),
+    artifact_version=keep,
+    attempt=integer(0, 2**32 - 1),
+    authority_state=word(*STATES),
+    blind=digest,
+    crit=list_of(name, 64),
+    detail=keep,
+    event=word(*MATRIX),
+    ext=keep,
+    from_state=null_or(word(*STATES)),
+    instance_id=uuid_of(4),
+    instance_tag=digest,
+    issued_at=instant,
+    log_origin=tenant_name,
+    mode=word("ENFORCE", "SHADOW"),
+    prev_artifact_hash=null_or(digest),
+    semantics_digest=digest,
+    sequence=integer(0),
+    tenant_id=tenant_name,
+    workflow=closed(digest=digest, id=name, materiality=word("LOW", "MEDIUM", "HIGH"), version=name),
+)
+
+
+def check_version(payload):
+    """A7, V11: versions and types are compared before anything else is read."""
+    try:
+        value = parse_document(payload, ARTIFACT_BYTES)
+    except JsonRefused:
+        return
+    if not isinstance(value, dict):
+        return
+    predicate = value.get("predicate")
+    version = predicate.get("artifact_version") if isinstance(predicate, dict) else None
+    for found, known in (
+        (value.get("_type"), STATEMENT_TYPE),
+        (value.get("predicateType"), PREDICATE_TYPE),
+        (version, "1.0"),
+    ):
+        if isinstance(found, str) and found != known:
+            raise Broken("made in a version that this verifier does not know", "E_UNSUPPORTED")
+
+
+def read_statement(payload):
+    """V11: reads a signed payload."""
+    check_version(payload)
+    try:
+        value = parse_artifact(payload)
+    except JsonRefused as refused:
+        codes = {"limit": "E_LIMIT", "text": "E_UNICODE"}
+        raise Broken(str(refused), codes.get(refused.kind, "E_NONCANONICAL")) from None
+    if not has_members(value, "_type", "predicate", "predicateType", "subject"):
+        raise wrong("the statement")
+    predicate = value["predicate"]
+    record = commitment_record(predicate, "predicate")
+    expected = (STATEMENT_TYPE, PREDICATE_TYPE, "1.0")
+    if (value["_type"], value["predicateType"], record.artifact_version) != expected:
+        raise wrong("the version or a type")
+    subject = {"digest": {"sha256": record.workflow.digest}, "name": f"urn:gantral:instance:{record.instance_id}"}
+    if value["subject"] != [subject]:
+        raise Broken("the subject disagrees with the commitment", "E_SCHEMA")  # A8
+    if record.instance_tag != instance_tag(record.tenant_id, record.instance_id):
+        raise Broken("the instance tag disagrees with the instance", "E_SCHEMA")  # A8
+    if not isinstance(record.ext, dict):
+        raise wrong("ext")
+    record.detail = read_detail(record.event, record.detail)
+    if record.crit:
+        raise Broken("an extension must be understood that this verifier does not know", "E_CRIT")
+    record.hash = artifact_hash(payload)
+    return record
+
+
+def commitments_of(record):
+    """Yields every commitment of an artifact with its label: `commitments.md` C3."""
+    detail = record.detail.__dict__
+    yield from ((label, detail.get(f"{label}_commitment")) for label in ("action", "context", "justification", "outcome"))
+    if detail.get("gate"):
+        yield "action", detail["gate"].action_commitment
+        yield "context", detail["gate"].context_commitment
+    if detail.get("policy"):
+        yield "input", detail["policy"].input_commitment
+        yield "decision", detail["policy"].decision_commitment
+    if isinstance(detail.get("decision"), Record):
+        yield "action", detail["decision"].asked_action_commitment
+        yield "action", detail["decision"].approved_action_commitment
+        yield "justification", detail["decision"].justification_commitment
+        yield "person", detail["decision"].acts_for
+    if record.actor.kind == "human":
+        yield "person", record.actor.id
+    for requester in detail.get("requester") or []:
+        yield "person", requester.owner
+        if requester.kind == "human":
+            yield "person", requester.id
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+MOVES = (  # `states.md` §2
+    ("(nothing)", "created", "human workload", "CREATED"),
+    ("CREATED", "started", "human workload runner system", "RUNNING"),
+    ("RUNNING", "human_required", "workload runner", "WAITING_FOR_HUMAN"),
+    ("WAITING_FOR_HUMAN", "approved", "human", "APPROVED"),
+    ("WAITING_FOR_HUMAN", "overridden", "human", "OVERRIDDEN"),
+    ("WAITING_FOR_HUMAN", "rejected", "human workload system", "REJECTED"),
+    ("APPROVED", "resumed", "human workload runner system", "RESUMED"),
+    ("OVERRIDDEN", "resumed", "human workload runner system", "RESUMED"),
+    ("RESUMED", "running", "human workload runner system", "RUNNING"),
+    ("RUNNING", "completed", "workload runner", "COMPLETED"),
+    ("RUNNING", "terminated", "human workload runner system", "TERMINATED"),
+    ("REJECTED", "terminated", "human workload runner system", "TERMINATED"),
+)
+SEALED = (  # `states.md` §3
+    ("attempt_assigned", "workload runner", "CREATED RUNNING RESUMED"),
+    ("attempt_ended", "workload runner system", "CREATED RUNNING WAITING_FOR_HUMAN APPROVED OVERRIDDEN RESUMED"),
+    ("allowed", "workload runner", "RUNNING"),
+    ("observed", "workload runner", "RUNNING"),
+    ("evaluator_failed", "workload runner", "RUNNING"),
+    ("vote", "human", "WAITING_FOR_HUMAN"),
+    ("escalated", "system", "WAITING_FOR_HUMAN"),
+    ("extended", "human", "WAITING_FOR_HUMAN"),
+    ("consumed", "workload runner", "RUNNING"),
+    ("outcome", "workload runner system", "RUNNING"),
+    ("reconciled", "human", "RUNNING"),
+)
+ROWS = {(source, event): (target, kinds.split()) for source, event, kinds, target in MOVES}
+ROWS |= {(state, event): (state, kinds.split()) for event, kinds, states in SEALED for state in states.split()}
+RULES = "gantral/rules/1.0\n"
+RULES += "".join(f"move {source} {event} {target} {kinds}\n" for source, event, kinds, target in MOVES)
+RULES += "".join(f"sealed {state} {event} {kinds}\n" for event, kinds, states in SEALED for state in states.split())
+SEMANTICS = sha256(b"gantral/semantics/v1\0" + RULES.encode())  # S8
+OUTAGES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "VERSION_MISMATCH", "VERSION_UNKNOWN")  # S46
+
+
+def satisfies(evidence, demanded):
+    """S28: `development` satisfies nothing but `development`."""
+    if evidence == "development":
+        return demanded == "development"
+    return EVIDENCE.index(evidence) >= EVIDENCE.index(demanded)
+
+
+def seat_votes(groups, votes):
+    """S31: seats votes at the groups of one stage; returns the votes that have no seat, and whether every seat is taken."""
+    seated = [[] for _ in groups]
+
+    def take(vote, tried):
+        for index, asked in enumerate(groups):
+            if index in tried or vote.role not in asked.roles:
+                continue
+            tried.add(index)
+            if len(seated[index]) < asked.required:
+                seated[index].append(vote)
+                return True
+            for place, earlier in enumerate(seated[index]):
+                if take(earlier, tried):
+                    seated[index][place] = vote
+                    return True
+        return False
+
+    unseated = [vote for vote in votes if not take(vote, set())]
+    full = all(len(taken) == asked.required for taken, asked in zip(seated, groups))
+    return unseated, full and any(asked.required for asked in groups)
+
+
+class Attempt:
+    """S10 to S16: the newest attempt."""
+
+    def __init__(self, number, launched_by, attached):
+        self.number, self.executor, self.attached = number, launched_by, attached
+        self.alive, self.retired, self.exit_status = True, False, None
+
+
+class Gate:
+    """What is asked of humans, as it stands."""
+
+    def __init__(self, record):
+        detail = record.detail
+        self.id, self.version, self.action = detail.gate.id, detail.gate.version, detail.gate.action_commitment
+        self.rule, self.escalation = detail.rule, detail.escalation
+        self.deadline, self.latest = detail.deadline, detail.latest_deadline
+        self.stages = [stage.groups for stage in detail.rule.stages]
+        self.opened_by, self.attempt, self.votes, self.steps = record.hash, record.attempt, [], 0
+
+    def roles(self):
+        return {role for stage in self.stages for asked in stage for role in asked.roles}
+
+    def seats(self, votes):
+        """S31: returns the index of the open stage, or None when every stage is satisfied."""
+        for index, groups in enumerate(self.stages):
+            votes, full = seat_votes(groups, votes)
+            if not full:
+                return index
+        return None if self.stages else 0
+
+    def votes_for(self, action):
+        """S29: the votes that stand beside one for `action`."""
+        return [vote for vote in self.votes if vote.action == action]
+
+
+class Fold:
+    """Folds artifacts by the rules, and says of each which ones it breaks."""
+
+    def __init__(self):
+        self.state, self.newest, self.attempt, self.at, self.count = "(nothing)", 0, None, 0, 0
+        self.gate = self.failed = self.walk = self.ends_with = None
+        self.grants, self.grant_ids, self.consumed, self.observed = {}, set(), {}, 0
+        self.asked = False
+        self.broken = []
+
+    # Judging: each method below calls `unless(holds, code, what)` for every rule.
+
+    def unless(self, holds, code, what):
+        if not holds:
+            self.broken.append((code, what))
+
+    def judge(self, record):
+        """V17: returns the broken rules; none, and the artifact is folded."""
+        self.broken = []
+        if self.state in FINAL:
+            return [("E_AFTER_TERMINAL", "something follows a final state")]  # S2
+        target, kinds = ROWS.get((self.state, record.event), (None, ()))
+        if target is None:
+            return [("E_STATE", f"`{record.event}` has no row in {self.state}")]  # S3
+        if record.actor.kind not in kinds:
+            by_humans = record.event in ("vote", "approved", "overridden")
+            return [("E_SELF_APPROVAL" if by_humans else "E_STATE", "done by a kind of actor without a row")]
+        self.unless(record.issued_at >= self.at, "E_TIME_BACK", "older than the artifact before it")  # S4
+        self.unless(self.count < EVENTS_MAX, "E_LIMIT", "more events than an instance may have")  # S5
+        self.judge_walk(record)
+        self.judge_number(record)
+        getattr(self, f"on_{record.event}")(record, record.detail)
+        if not self.broken:
+            before = None if self.state == "(nothing)" else self.state
+            states = (record.from_state, record.authority_state) == (before, target)
+            self.unless(states, "E_STATE", "the states are not those of the fold")  # V17
+        if not self.broken:
+            self.apply(record, target)
+        return self.broken
+
+    def judge_walk(self, record):
+        """S7, S42: what must follow, follows."""
+        if self.walk:
+            causes = getattr(record.detail, "cause", None)
+            same = record.event in ("resumed", "running", "terminated") and causes == self.walk
+            self.unless(same, "E_STATE", "something else follows than the end that began")
+        if self.ends_with:
+            self.unless(record.event == "terminated", "E_STATE", "the end does not follow the reconciliation")  # S40
+
+    def judge_number(self, record):
+        """S10."""
+        number = self.newest
+        if record.event == "attempt_assigned" or record.event == "resumed" and record.detail.cause is None:
+            number += 1
+        earlier = record.event == "outcome" and record.attempt < number
+        self.unless(record.attempt == number or earlier, "E_ATTEMPT", "sealed under another attempt")
+
+    def acts(self):
+        """S13: only the newest attempt acts, while it lives and is attached."""
+        attempt = self.attempt
+        able = attempt is not None and attempt.alive and attempt.attached and not attempt.retired
+        self.unless(able, "E_ATTEMPT", "the attempt does not live, is not attached, or was retired")
+
+    def settled(self):
+        """S41: every consumption has its outcome, and none is unknown."""
+        done = all(status in ("SUCCEEDED", "FAILED") for status in self.outcomes())
+        self.unless(done, "E_OUTCOME_OPEN", "the outcome of an action is open")
+
+    def outcomes(self):
+        return [consumption.status for consumption in self.consumed.values()]
+
+    def nothing_unknown(self):
+        """S40."""
+        self.unless("UNKNOWN" not in self.outcomes(), "E_OUTCOME_OPEN", "the outcome of an action is unknown")
+
+    def fresh_grant(self, record, terms):
+        """S34, S35."""
+        self.unless(record.mode == "ENFORCE", "E_MODE", "a grant from an event that was only observed")  # S38
+        self.unless(terms.id not in self.grant_ids, "E_GRANT", "the grant has an identifier that was used before")
+        in_time = record.issued_at < terms.expires_at <= self.expires_at
+        self.unless(in_time, "E_GRANT", "the grant has lapsed already, or outlives its instance")
+
+    def failure(self, judged):
+        """S46: what a failed evaluation is resolved to, and that it was sealed first. A clean one needs nothing."""
+        if judged.failure is None:
+            return
+        self.fail_open(judged)
+        sealed = self.failed
+        if sealed is None:
+            self.unless(False, "E_POLICY_CONTRADICTION", "a failed evaluation was not sealed")
+            return
+        version = judged.policy_version_id == sealed.policy_version_id
+        self.unless(version, "E_POLICY_VERSION", "under another policy version than the failure that was sealed")
+        same = Record(**{**judged.__dict__, "policy_version_id": sealed.policy_version_id}) == sealed
+        self.unless(same, "E_POLICY_CONTRADICTION", "another record than the failure that was sealed")
+
+    def fail_open(self, judged):
+        if judged.failure and judged.verdict == "ALLOW":
+            lawful = judged.failure in OUTAGES and self.materiality != "HIGH"
+            self.unless(lawful, "E_FAIL_OPEN", "a failure was let pass where it must close")
+
+    def not_milder(self, judged, *verdicts):
+        """S45."""
+        self.unless(judged.verdict in verdicts, "E_POLICY_CONTRADICTION", "milder than the verdict of policy")
+
+    def on_created(self, record, detail):
+        self.materiality, self.expires_at = record.workflow.materiality, detail.expires_at
+        self.unless(detail.requester, "E_MATRIX", "nobody asked for the instance")  # S9
+        self.unless(detail.expires_at > record.issued_at, "E_MATRIX", "the instance's time is over")  # S9
+
+    def on_attempt_assigned(self, _record, _detail):
+        alive = self.attempt is not None and self.attempt.alive
+        self.unless(not alive, "E_ATTEMPT", "an attempt lives already")  # S11
+        self.nothing_unknown()
+
+    def on_attempt_ended(self, record, detail):
+        attempt = self.attempt
+        alive = attempt is not None and attempt.alive and attempt.executor == detail.executor
+        self.unless(alive, "E_ATTEMPT", "no such attempt lives")
+        exited = detail.cause == "exited" and record.actor.kind != "system"
+        lost = detail.cause == "lost" and detail.exit_status is None
+        self.unless(exited or lost, "E_MATRIX", "neither an exit nor a loss without a status")
+
+    def attaches(self, record, detail):
+        """S12, or a step of a walk (S42)."""
+        if detail.cause is not None:
+            self.walks(record, detail)
+            return
+        attempt = self.attempt
+        waiting = attempt is not None and attempt.alive and not attempt.attached
+        self.unless(waiting, "E_ATTEMPT", "no assigned attempt waits to be attached")
+        self.unless(detail.executor is not None, "E_MATRIX", "nobody attaches")
+        if waiting:
+            self.unless(attempt.executor == detail.executor, "E_ATTEMPT", "not the executor that was assigned")
+        self.launches(record)
+
+    def walks(self, record, detail):
+        """S42, S43: one step of a walk to the end."""
+        by = {"cancelled": ("human",), "expired": ("system",)}.get(detail.cause, ())
+        self.unless(record.actor.kind in by, "E_STATE", "not a cause with which a walk begins, or not by whom")
+        launched = (detail.executor, detail.context_commitment) != (None, None) or getattr(detail, "lease_ms", None)
+        self.unless(by and not launched, "E_MATRIX", "a walk launches nothing")
+        self.unless(not (self.attempt and self.attempt.alive and record.event == "resumed"), "E_ATTEMPT", "it lives")
+        self.settled()
+        if detail.cause == "expired" and record.actor.kind == "system":
+            self.lapsed(record)
+
+    def lapsed(self, record):
+        """S43: what time ends, once; the walk that follows is not judged again."""
+        if self.walk or self.ends_with:
+            return
+        ends = [self.expires_at]
+        if self.state in ("APPROVED", "OVERRIDDEN", "RESUMED"):
+            ends += [grant.expires_at for grant in self.grants.values()]
+        self.unless(record.issued_at >= min(ends), "E_DEADLINE", "expired before its time")
+
+    on_started = on_running = attaches
+
+    def on_resumed(self, record, detail):
+        if detail.cause is not None:
+            self.walks(record, detail)
+            return
+        launched = None not in (detail.executor, detail.lease_ms)
+        self.unless(launched, "E_MATRIX", "a resume without an attempt")
+        self.on_attempt_assigned(record, detail)
+        self.settled()
+        self.launches(record)
+
+    def launches(self, record):
+        """S12, S18: who goes on, and that what humans granted has not lapsed."""
+        self.unless(record.actor.kind in ("workload", "runner"), "E_STATE", "launched by neither workload nor runner")
+        lapsed = any(record.issued_at >= grant.expires_at for grant in self.grants.values())
+        self.unless(not lapsed, "E_GRANT", "the grant has lapsed")
+
+    def on_human_required(self, record, detail):
+        self.acts()
+        self.settled()
+        self.failure(detail.policy)
+        self.not_milder(detail.policy, "ALLOW", "REQUIRE_HUMAN")
+        in_order = record.issued_at < detail.deadline <= detail.latest_deadline <= self.expires_at
+        self.unless(in_order, "E_DEADLINE", "deadlines out of order")  # S23
+        asked = detail.rule
+        groups = [asked_of for stage in asked.stages for asked_of in stage.groups]
+        shaped = detail.gate.version == 1 and asked.stages and all(stage.groups for stage in asked.stages)
+        shaped = shaped and all(each.required and each.roles for each in groups)
+        shaped = shaped and all(step.roles for step in detail.escalation)
+        self.unless(shaped, "E_QUORUM_HUMAN", "a rule that asks nobody")  # S25
+        self.unless(asked.distinct and asked.separation, "E_QUORUM_HUMAN", "persons may be the same")  # S25
+        self.unless(record.mode == "ENFORCE", "E_MODE", "a gate under SHADOW")  # S38
+
+    def on_allowed(self, record, detail):
+        self.acts()
+        self.nothing_unknown()
+        self.failure(detail.policy)
+        self.not_milder(detail.policy, "ALLOW")
+        self.fresh_grant(record, detail.grant)
+
+    def on_observed(self, record, detail):
+        self.acts()
+        self.nothing_unknown()
+        self.failure(detail.policy)
+        self.unless(record.mode == "SHADOW", "E_MODE", "only observed under ENFORCE")  # S38
+
+    def on_evaluator_failed(self, record, detail):
+        self.acts()
+        self.unless(detail.policy.failure is not None, "E_MATRIX", "no failure is named")
+        self.fail_open(detail.policy)
+
+    def on_consumed(self, record, detail):
+        self.acts()
+        self.nothing_unknown()
+        self.unless(record.mode == "ENFORCE", "E_MODE", "consumed under SHADOW")  # S37
+        judged, guard = detail.policy, detail.guard
+        same = (guard.policy_version_id, guard.verdict) == (judged.policy_version_id, judged.verdict)
+        self.unless(same, "E_GUARD", "the guard is not the evaluation")  # S37
+        self.unless(record.issued_at < detail.act_by, "E_GRANT", "to be started before it was consumed")
+        grant = self.grants.get(detail.grant_id)
+        if grant is None:
+            self.unless(False, "E_GRANT", "no such grant, or it was used")
+            return
+        self.unless(record.issued_at < grant.expires_at, "E_GRANT", "the grant has lapsed")
+        self.unless(detail.action_commitment == grant.action, "E_ACTION_BINDING", "not the action that was granted")
+        by = record.attempt > grant.attempt if grant.human else record.attempt == grant.attempt
+        self.unless(by, "E_GRANT", "used by another attempt than it is for")
+        self.consumption_policy(judged, grant)
+
+    def consumption_policy(self, judged, grant):
+        """S36, S46."""
+        self.not_milder(judged, *(("ALLOW", "REQUIRE_HUMAN") if grant.human else ("ALLOW",)))
+        if judged.failure is None:
+            return
+        self.fail_open(judged)
+        if grant.human:
+            code = "E_OVERRIDE_SCOPE" if grant.changed else "E_FAIL_OPEN"
+            self.unless(False, code, "what humans granted ran without an evaluation")
+        elif judged not in (grant.failure, self.failed):
+            self.unless(False, "E_POLICY_CONTRADICTION", "another record than the failure that was sealed")
+
+    def on_outcome(self, record, detail):
+        if detail.grant_id is None:
+            reported = self.observed and detail.status != "UNKNOWN"
+            self.unless(reported, "E_UNAUTHORIZED_OUTCOME", "an outcome of nothing")  # S38
+            return
+        consumption = self.consumed.get(detail.grant_id)
+        if consumption is None or consumption.status in ("SUCCEEDED", "FAILED", detail.status):
+            self.unless(False, "E_UNAUTHORIZED_OUTCOME", "an outcome of nothing, or a second one")  # S39
+            return
+        ended = self.attempt.number != consumption.attempt or not self.attempt.alive
+        reports = record.actor.kind != "system" and record.attempt == consumption.attempt
+        able = ended if detail.status == "UNKNOWN" else reports
+        self.unless(able, "E_UNAUTHORIZED_OUTCOME", "not by the attempt that consumed, or unknown before its end")  # S39
+
+    def on_reconciled(self, _record, detail):
+        consumption = self.consumed.get(detail.grant_id)
+        unknown = consumption is not None and consumption.status == "UNKNOWN"
+        self.unless(unknown, "E_UNAUTHORIZED_OUTCOME", "reconciles what is not unknown")  # S40
+        self.unless(detail.status != "UNKNOWN", "E_UNAUTHORIZED_OUTCOME", "reconciled with nothing")  # S40
+        others = [each.status for key, each in self.consumed.items() if key != detail.grant_id]
+        last = detail.next == "continue" or not {None, "UNKNOWN"} & set(others)
+        self.unless(last, "E_OUTCOME_OPEN", "ends while another outcome is open")  # S40
+
+    def on_completed(self, _record, _detail):
+        ended = self.attempt is not None and not self.attempt.alive and self.attempt.exit_status == 0
+        self.unless(ended, "E_ATTEMPT", "completed without an exit with status 0")  # S15
+        self.settled()
+
+    def on_terminated(self, record, detail):
+        self.settled()
+        by = {"denied": ("workload", "runner"), "cancelled": ("human",), "expired": ("system",)}
+        kinds = by.get(detail.cause, KINDS if detail.cause == "failed" or self.walk else ())
+        self.unless(record.actor.kind in kinds, "E_STATE", "not a cause with which an instance ends, or not by whom")
+        with_policy = (detail.cause == "denied") == (detail.policy is not None)
+        self.unless(with_policy, "E_MATRIX", "denied without a policy, or a policy that denied nothing")
+        if detail.cause == "denied":
+            self.acts()
+            if detail.policy:
+                self.failure(detail.policy)
+        elif detail.cause == "failed" and not self.ends_with:
+            ended = self.attempt is not None and not self.attempt.alive
+            self.unless(ended, "E_ATTEMPT", "failed while an attempt lives")  # S15
+        elif detail.cause == "expired" and record.actor.kind == "system":
+            self.lapsed(record)
+
+    def on_rejected(self, record, detail):
+        gate = self.gate
+        by = {"rejected": ("human",), "timeout": ("system",), "withdrawn": ("human", "workload"), "cancelled": ("human",)}
+        if record.actor.kind not in by.get(detail.cause, ()):
+            self.unless(False, "E_STATE", "not a cause with which a gate closes, or not by whom")
+            return
+        self.unless(detail.gate_id == gate.id, "E_DECISION", "about another gate")
+        if detail.cause == "rejected":
+            self.unless(detail.decision is not None, "E_SELF_APPROVAL", "rejected by nobody's ballot")
+            if detail.decision is not None:
+                self.ballot(record, detail.decision, "REJECT")
+            return
+        self.unless(detail.decision is None, "E_STATE", "a ballot beside another cause")
+        if detail.cause == "timeout":
+            due = record.issued_at >= gate.deadline and gate.steps == len(gate.escalation)
+            self.unless(due, "E_DEADLINE", "closed before its deadline, or before its escalations")  # S21
+        if detail.cause == "withdrawn":
+            creator = record.actor.id == self.creator
+            self.unless(creator, "E_STATE", "withdrawn by another than the creator")  # S20
+
+    def on_vote(self, record, detail):
+        self.ballot(record, detail.decision, "APPROVE", "OVERRIDE")
+
+    def on_approved(self, record, detail):
+        self.ballot(record, detail.decision, "APPROVE")
+        self.fresh_grant(record, detail.grant)
+
+    def on_overridden(self, record, detail):
+        self.ballot(record, detail.decision, "OVERRIDE")
+        self.fresh_grant(record, detail.grant)
+
+    def ballot(self, record, ballot, *kinds):
+        """S26 to S33."""
+        gate = self.gate
+        about = (ballot.gate_id, ballot.gate_version, ballot.request_artifact_hash)
+        about_gate = about == (gate.id, gate.version, gate.opened_by) and ballot.decision in kinds
+        delegated = (ballot.acts_for is None) == (ballot.delegation_hash is None)
+        self.unless(delegated, "E_DECISION", "a delegation without its delegator, or a delegator without it")
+        self.unless(about_gate, "E_DECISION", "about another gate, another version of it, or another decision")
+        self.unless(ballot.role == record.actor.role, "E_DECISION", "under another role than its human")
+        changed = ballot.approved_action_commitment != ballot.asked_action_commitment
+        bound = ballot.asked_action_commitment == gate.action and changed == (ballot.decision == "OVERRIDE")
+        self.unless(bound, "E_ACTION_BINDING", "not the action that was asked for")
+        self.unless(record.issued_at < gate.deadline, "E_DEADLINE", "decided after the deadline")
+        strong = satisfies(ballot.evidence_type, gate.rule.required_evidence)
+        self.unless(strong, "E_HUMAN_EVIDENCE", "weaker evidence than the gate demanded")
+        self.separate(record.actor.id, ballot.acts_for)
+        self.unless(is_digest(record.actor.id), "E_SELF_APPROVAL", "decided by somebody who is no person")
+        if ballot.decision == "REJECT":
+            self.unless(ballot.role in gate.roles(), "E_ROLE", "a role that was not asked")
+        elif ballot.break_glass:
+            self.unless(ballot.role in gate.rule.break_glass_roles, "E_ROLE", "no role for breaking the glass")  # S33
+            self.unless(record.event != "vote", "E_QUORUM_HUMAN", "a glass that was broken decides")
+        else:
+            self.quorum(record, ballot)
+
+    def quorum(self, record, ballot):
+        """S28 to S32."""
+        earlier = self.gate.votes_for(ballot.approved_action_commitment)
+        open_stage = self.gate.seats(earlier)
+        asked = self.gate.stages[open_stage] if open_stage is not None else []
+        self.unless(any(ballot.role in each.roles for each in asked), "E_ROLE", "a role that was not asked")
+        vote = vote_of(record, ballot)
+        again = any(vote.persons & other.persons for other in earlier)
+        self.unless(not again, "E_QUORUM_HUMAN", "a person votes twice")  # S30
+        counts = is_digest(record.actor.id) and not again
+        decided = self.gate.seats(earlier + ([vote] if counts else [])) is None
+        self.unless(decided == (record.event != "vote"), "E_QUORUM_HUMAN", "decided by too few, or not by all")
+
+    def separate(self, *persons):
+        """S27."""
+        barred = {person for each in self.requesters for person in (each.id, each.owner) if person}
+        self.unless(not barred & set(persons), "E_SELF_APPROVAL", "whoever asked, or owns what asked")
+
+    def next_version(self, detail):
+        """S21, S22: the gate moves to its next version."""
+        following = (detail.gate_id, detail.gate_version) == (self.gate.id, self.gate.version + 1)
+        self.unless(following, "E_DECISION", "about another gate, or not its next version")
+
+    def on_escalated(self, record, detail):
+        gate = self.gate
+        self.next_version(detail)
+        if gate.steps >= len(gate.escalation):
+            self.unless(False, "E_ESCALATION", "no step is left")
+            return
+        step = gate.escalation[gate.steps]
+        deadline = min(max(record.issued_at, gate.deadline) + step.duration_ms, self.expires_at)
+        sealed = (gate.steps + 1, step.roles, deadline)
+        found = (detail.step, detail.roles, detail.deadline)
+        self.unless(found == sealed, "E_ESCALATION", "not the next sealed step")  # S21
+        self.unless(record.issued_at >= gate.deadline, "E_ESCALATION", "escalated early")
+
+    def on_extended(self, record, detail):
+        gate = self.gate
+        self.next_version(detail)
+        later = record.issued_at < gate.deadline < detail.deadline <= gate.latest
+        eligible = record.actor.role in gate.roles() and is_digest(record.actor.id)
+        self.unless(later and eligible, "E_EXTENSION", "extended late, too far, or by the ineligible")  # S22
+        self.separate(record.actor.id)
+
+    # Applying: what a lawful event changes.
+
+    def apply(self, record, target):
+        detail, event = record.detail, record.event
+        if event in ("attempt_assigned", "resumed") and detail.cause is None:
+            self.newest += 1
+            self.attempt = Attempt(self.newest, detail.executor, attached=self.state == "RUNNING")
+        elif event in ("started", "running") and detail.cause is None:
+            self.attempt.attached = True
+        elif event == "attempt_ended":
+            self.attempt.alive, self.attempt.exit_status = False, detail.exit_status
+            lapse = [key for key, grant in self.grants.items() if not grant.human]
+            self.grants = {key: grant for key, grant in self.grants.items() if key not in lapse}  # S16
+        else:
+            self.apply_decision(record, detail, event)
+        if event == "created":
+            self.requesters, self.creator = detail.requester, record.actor.id
+        if event == "rejected" or event in ("started", "resumed", "running") and detail.cause:
+            self.walk = detail.cause
+        self.asked |= event in ("human_required", "allowed", "observed", "evaluator_failed")
+        self.state, self.at, self.count = target, record.issued_at, self.count + 1
+
+    def apply_decision(self, record, detail, event):
+        if event == "evaluator_failed":
+            self.failed = detail.policy
+            return
+        if event == "human_required":
+            self.gate, self.grants, self.attempt.retired = Gate(record), {}, True  # S14, S35
+        elif event == "allowed":
+            self.grant(record, detail.grant, detail.action_commitment, failure=detail.policy if detail.policy.failure else None)
+        elif event == "observed":
+            self.observed += 1
+        elif event in ("approved", "overridden"):
+            action = detail.decision.approved_action_commitment
+            self.grant(record, detail.grant, action, human=True, changed=event == "overridden")
+        elif event == "vote":
+            kept = self.gate.votes_for(detail.decision.approved_action_commitment)
+            self.gate.votes = kept + [vote_of(record, detail.decision)]
+        elif event == "consumed":
+            del self.grants[detail.grant_id]
+            self.consumed[detail.grant_id] = Record(attempt=record.attempt, status=None)
+        elif event in ("outcome", "reconciled"):
+            if detail.grant_id is not None:
+                self.consumed[detail.grant_id].status = detail.status
+            self.ends_with = event == "reconciled" and detail.next == "terminate"
+        elif event == "escalated":
+            self.escalate(detail)
+        elif event == "extended":
+            self.gate.deadline, self.gate.version = detail.deadline, detail.gate_version
+        if event in ("human_required", "allowed", "observed", "consumed", "terminated"):
+            self.failed = None
+
+    def grant(self, record, terms, action, human=False, changed=False, failure=None):
+        attempt = self.gate.attempt if human else record.attempt
+        self.grants[terms.id] = Record(
+            action=action, expires_at=terms.expires_at, attempt=attempt, human=human, changed=changed, failure=failure
+        )
+        self.grant_ids.add(terms.id)
+
+    def escalate(self, detail):
+        """S21: new roles in every group, new version, no votes."""
+        gate = self.gate
+        gate.stages = [[Record(required=each.required, roles=detail.roles) for each in stage] for stage in gate.stages]
+        gate.version, gate.deadline, gate.votes, gate.steps = detail.gate_version, detail.deadline, [], gate.steps + 1
+
+
+def vote_of(record, ballot):
+    """S29, S30: what of a ballot counts; whoever votes for another has voted too."""
+    persons = {record.actor.id} | ({ballot.acts_for} if ballot.acts_for else set())
+    return Record(role=ballot.role, persons=persons, action=ballot.approved_action_commitment)
+
+
+# -------------------------------------------------------------------------------------------------------- verification
+
+CODES = {  # §11: the verdict of each code where no rule says otherwise
+    INVALID: """E_ACTION_BINDING E_AFTER_TERMINAL E_ATTEMPT E_CHAIN E_CONTAINER E_DEADLINE E_DECISION E_DISCLOSURE
+        E_ESCALATION E_EXTENSION E_FAIL_OPEN E_FORK E_GENESIS E_GRANT E_GUARD E_HUMAN_EVIDENCE E_INPUT_BINDING
+        E_KEY_ROLE E_MATRIX E_MIXED E_MODE E_NONCANONICAL E_NO_POLICY E_OUTCOME_OPEN E_OVERRIDE_SCOPE
+        E_POLICY_CONTRADICTION E_POLICY_VERSION E_QUORUM_HUMAN E_ROLE E_SCHEMA E_SELF_APPROVAL E_SIG E_STATE
+        E_TIME_BACK E_UNAUTHORIZED_OUTCOME E_UNICODE""",
+    INCONCLUSIVE: """E_COMPLETENESS_UNPROVED E_CRIT E_DIRECTORY E_EMPTY E_EVIDENCE_WITHHELD E_GAP E_HUMAN_ASSURANCE
+        E_KEY_COMPROMISED E_KEY_UNKNOWN E_LIMIT E_NO_GENESIS E_NO_REQUIRE E_NO_TRUST E_OPEN E_REQUESTER E_REQUIRE
+        E_UNLOGGED E_UNSUPPORTED""",
+    VALID: "N_DUP N_EXT N_EXTRA_SIG N_PREFIX N_TRUST_HINT N_UNAUTH N_UNGATED N_WITHHELD",
+}
+VERDICT_OF = {code: verdict for verdict, codes in CODES.items() for code in codes.split()}
+ARTIFACT_PATH = re.compile(r"artifacts/([0-9]{6})\.dsse\.json")
+DISCLOSURE_PATH = re.compile(r"disclosures/([0-9a-f]{64})\.json")
+LABELS = ("action", "context", "input", "decision", "justification", "outcome", "person")
+
+
+class Artifact:
+    """One file under `artifacts/`: what it is, and why it does not count if it does not."""
+
+    def __init__(self, path):
+        self.path, self.place, self.record, self.keys, self.aside = path, None, None, [], None
+
+
+class Verifier:
+    """One run over one bundle: the order of §3."""
+
+    def __init__(self, files, trust, scope=None):
+        self.files, self.trust, self.scope, self.findings = files, trust, scope, []
+        self.listing, self.chain, self.folded, self.fold = None, [], [], Fold()
+        self.opened, self.assurance = {}, None
+        self.unlinked = set()  # sequences at which the fold breaks off
+
+    def find(self, code, place, what, verdict=None):
+        self.findings.append((code, verdict or VERDICT_OF[code], str(place), what))
+
+    def run(self):
+        """Fills the findings; V1: the same bytes give the same ones."""
+        try:
+            if sum(path.startswith("artifacts/") for path in self.files) > ARTIFACTS_MAX:
+                raise Refused("E_LIMIT", "more artifacts than a bundle may have")
+            self.listing = Listing(self.files)
+        except Refused as refused:
+            self.find(refused.code, "bundle", str(refused))
+            return self
+        self.scope = self.listing.scope
+        for path, what in self.listing.faults(self.files):
+            self.find("E_CONTAINER", path, f"the file {what}")
+        self.check_definitions()
+        if self.trust is None:
+            self.find("E_NO_TRUST", "trust file", "there is none, so nobody's signature is believed")  # V6
+            return self
+        if self.trust.require is None:
+            self.find("E_NO_REQUIRE", "trust file", "it does not say what is required")  # V6
+        self.check_hint()
+        artifacts = [self.authenticate(path) for path in sorted(self.files) if path.startswith("artifacts/")]
+        if not artifacts:
+            self.find("E_EMPTY", "bundle", "it holds no artifacts")
+            return self
+        self.link(artifacts)
+        self.judge()
+        self.open_disclosures()
+        self.check_inputs()
+        self.check_people()
+        self.check_requirements()
+        return self
+
+    def check_definitions(self):
+        """B8."""
+        for path, content in self.files.items():
+            folder, _, file = path.partition("/")
+            label = {"workflow": b"gantral/workflow/v1\0", "semantics": b"gantral/semantics/v1\0"}.get(folder)
+            if label and sha256(label + content) != file.partition(".")[0]:
+                self.find("E_CONTAINER", path, "the file is not what it is named after")
+
+    def check_hint(self):
+        """B10: a trust file of the bundle is compared and otherwise ignored."""
+        hint = self.files.get("keys/trust.json")
+        if hint is None:
+            return
+        try:
+            same = Trust(hint).entries == self.trust.entries
+        except NoVerdict:
+            same = False
+        if not same:
+            self.find("N_TRUST_HINT", "keys/trust.json", "it differs from the pinned one and was ignored")
+
+    # Which artifacts are authentic: §3.
+
+    def authenticate(self, path):
+        """V7, V9, V11: reads one file, checks its signatures, and reads its payload if one is good."""
+        artifact = Artifact(path)
+        match = ARTIFACT_PATH.fullmatch(path)
+        artifact.place = int(match.group(1)) if match else None
+        try:
+            envelope = Envelope(self.files[path])
+        except Refused as refused:
+            artifact.aside = (refused.code, str(refused))
+            return artifact
+        if artifact.place is None:
+            artifact.place = claimed_sequence(envelope.payload)
+        message = pae(PAYLOAD_TYPE, envelope.payload)
+        signers = [(claimed, self.trust.who_signed(claimed, message, sig)) for claimed, sig in envelope.signatures]
+        artifact.keys = [key for _, key in signers if key and key.role == "issuer"]
+        forged = any(key is None and claimed in self.trust.keys for claimed, key in signers)
+        others = any(key.role != "issuer" if key else claimed not in self.trust.keys for claimed, key in signers)
+        if not artifact.keys:
+            artifact.aside = ("E_KEY_UNKNOWN", "signed by no key of the trust file")
+            if forged:
+                artifact.aside = ("E_SIG", "a signature does not verify")
+            if any(key for _, key in signers):
+                artifact.aside = ("E_KEY_ROLE", "signed by a key that is not for artifacts")
+            return artifact
+        place = self.place_of(artifact)
+        if others:
+            self.find("N_EXTRA_SIG", place, "another signature was ignored")
+        if forged:
+            self.find("N_UNAUTH", place, "a signature that does not verify was ignored")
+        try:
+            artifact.record = read_statement(envelope.payload)
+        except Broken as broken:
+            for code in broken.codes:
+                self.find(code, place, str(broken))
+            return artifact
+        artifact.place = artifact.record.sequence
+        if artifact.record.ext:
+            self.find("N_EXT", place, "an extension was ignored")
+        self.check_key(artifact)
+        return artifact
+
+    @staticmethod
+    def place_of(artifact):
+        return artifact.path if artifact.place is None else f"artifact {artifact.place}"
+
+    def check_key(self, artifact):
+        """V10; E6: one key that is good for the artifact is enough."""
+        record, worst = artifact.record, None
+        for key in artifact.keys:
+            if not key.speaks_for(record.tenant_id, record.log_origin):
+                fault = ("E_KEY_ROLE", "its key does not speak for this tenant and log")
+            elif key.compromised_from is not None:
+                fault = ("E_KEY_COMPROMISED", "its key is compromised, and nothing shows that this was before")
+            elif key.valid_from is not None or key.valid_until is not None:
+                fault = ("E_UNLOGGED", "its key has a window, and nothing shows where the artifact stands")
+            else:
+                return
+            worst = worst or fault
+        self.find(worst[0], self.place_of(artifact), worst[1])
+
+    # The chain: §4.
+
+    def link(self, artifacts):
+        """V8, V12 to V15."""
+        readable = [artifact for artifact in artifacts if artifact.record]
+        readable.sort(key=lambda artifact: (artifact.record.sequence, artifact.path))
+        self.chain = self.unmixed(readable)
+        known = {artifact.place for artifact in artifacts if not artifact.aside}
+        last = self.chain[-1].record if self.chain else None
+        ended = last.sequence if last and last.authority_state in FINAL else None
+        for artifact in artifacts:
+            if not artifact.aside:
+                continue
+            place = artifact.place
+            if place is not None and (place in known or ended is not None and place > ended):
+                self.find("N_UNAUTH", self.place_of(artifact), "what nobody trusted vouches for was ignored")
+            else:
+                self.find(artifact.aside[0], self.place_of(artifact), artifact.aside[1])
+        self.stands_behind = [a for a in artifacts if a.record is None and self.is_behind(a, last, known, ended)]
+        claimed = {artifact.place for artifact in artifacts if artifact.place is not None}
+        self.find_gaps(claimed, last.sequence if last else max(known - {None}, default=0))
+        self.check_links()
+
+    @staticmethod
+    def is_behind(artifact, last, known, ended):
+        if artifact.aside and (artifact.place in known or ended is not None):
+            return False
+        return artifact.place is None or last is None or artifact.place > last.sequence
+
+    def unmixed(self, readable):
+        """V12."""
+        kept = []
+        for artifact in readable:
+            record, place = artifact.record, self.place_of(artifact)
+            first = kept[0].record if kept else record
+            if record.instance_id != self.listing.instance or record.tenant_id != first.tenant_id:
+                self.find("E_MIXED", place, "of another execution or tenant")
+                continue
+            if (record.log_origin, record.workflow) != (first.log_origin, first.workflow):
+                self.find("E_MIXED", place, "of another log or workflow version")
+                self.unlinked.add(record.sequence)
+            kept.append(artifact)
+        return kept
+
+    def find_gaps(self, claimed, last):
+        """V14."""
+        first = min(claimed, default=0)
+        if first > 0:
+            self.find("E_NO_GENESIS", "artifact 0", "the beginning of the chain is missing")
+        if any(place not in claimed for place in range(first, min(last, EVENTS_MAX) + 1)) or last > EVENTS_MAX:
+            verdict = INVALID if self.scope == "complete" else INCONCLUSIVE
+            self.find("E_GAP", "chain", "artifacts are missing in the middle", verdict)
+
+    def check_links(self):
+        """V13, V15."""
+        self.places = {}
+        for artifact in self.chain:
+            record = artifact.record
+            there = self.places.setdefault(record.sequence, [])
+            if any(other.hash == record.hash for other in there):
+                self.find("N_DUP", self.place_of(artifact), "the artifact is there twice")
+                continue
+            if there:
+                self.find("E_FORK", self.place_of(artifact), "two signed artifacts claim this place")
+            there.append(record)
+            if (record.sequence == 0) != (record.prev_artifact_hash is None):
+                self.find("E_GENESIS", self.place_of(artifact), "a first one with, or a later one without predecessor")
+                self.unlinked.add(record.sequence)
+        for sequence, records in self.places.items():
+            before = {record.hash for record in self.places.get(sequence - 1, ())}
+            for record in records:
+                if before and record.prev_artifact_hash is not None and record.prev_artifact_hash not in before:
+                    self.find("E_CHAIN", f"artifact {sequence}", "does not follow the one before it")
+                    self.unlinked.add(sequence)
+
+    # The rules and the end: §5, §6.
+
+    def judge(self):
+        """V16 to V18."""
+        whole = False
+        for sequence in range(len(self.places)):
+            records = self.places.get(sequence, ())
+            if len(records) != 1 or sequence in self.unlinked:
+                break
+            record = records[0]
+            if record.semantics_digest != self.chain[0].record.semantics_digest:
+                self.find("E_MIXED", f"artifact {sequence}", "under other rules than the chain began with")
+                break
+            if record.semantics_digest != SEMANTICS:
+                self.find("E_UNSUPPORTED", f"artifact {sequence}", "made by rules that this verifier does not know")
+                break
+            broken = self.fold.judge(record)
+            for code, what in broken:
+                self.find(code, f"artifact {sequence}", what)
+            if broken:
+                break
+            self.folded.append(record)
+            whole = sequence == self.chain[-1].record.sequence
+        self.ended = self.fold.state in FINAL
+        if not whole or self.stands_behind:
+            return
+        if not self.ended:
+            code = "E_OPEN" if self.scope == "complete" else "N_PREFIX"
+            self.find(code, "chain", "the chain has not ended")
+        elif self.fold.state == "COMPLETED" and not self.fold.asked:
+            self.find("N_UNGATED", "chain", "it completed and never asked for anything")
+
+    # Disclosures, inputs and people: §7, §8.
+
+    def open_disclosures(self):
+        """V20, C8 to C10."""
+        committed = {}
+        for artifact in self.chain:
+            for label, value in commitments_of(artifact.record):
+                if value is not None:
+                    committed.setdefault(value, label)
+        for path, content in sorted(self.files.items()):
+            if not path.startswith("disclosures/"):
+                continue
+            match = DISCLOSURE_PATH.fullmatch(path)
+            named = match.group(1) if match else None
+            label, salt, plaintext = read_disclosure(content)
+            if label is None or commitment(label, salt, plaintext) != named or committed.get(named, label) != label:
+                self.find("E_DISCLOSURE", f"{committed.get(named, 'file')} {path}", "not what was committed to")
+                continue
+            labels = ("input", "context") if label in ("input", "context") else (label,)  # C6
+            opens = [name for name in (commitment(each, salt, plaintext) for each in labels) if name in committed]
+            self.opened.update((name, plaintext) for name in opens)
+            if not opens:
+                self.find("N_UNAUTH", path, "it opens no commitment of the chain")
+        self.withheld = {label for value, label in committed.items() if value not in self.opened} - {"person"}
+        for label in sorted(self.withheld):
+            self.find("N_WITHHELD", label, "not everything behind commitments was disclosed")
+
+    def check_inputs(self):
+        """V19."""
+        asked = set()
+        for artifact in self.chain:
+            record = artifact.record
+            detail = record.detail.__dict__
+            if record.event in ("human_required", "allowed", "observed"):
+                asked.add(record.actor.id)
+            judged = detail.get("policy")
+            if judged and judged.input_commitment in self.opened:
+                action = detail.get("action_commitment") or (detail["gate"].action_commitment if "gate" in detail else None)
+                what = differs(self.opened[judged.input_commitment], record, asked, self.opened.get(action))
+                if what:
+                    self.find("E_INPUT_BINDING", f"artifact {record.sequence}", f"policy evaluated another {what}")
+
+    def check_people(self):
+        """V21, V22."""
+        for record in self.folded:
+            place, detail = f"artifact {record.sequence}", record.detail
+            if getattr(detail, "parent", None):
+                self.find("E_REQUESTER", place, "the execution on whose behalf this one ran is not proved")
+            ballot = getattr(detail, "decision", None)
+            if ballot is None:
+                continue
+            self.check_evidence(place, ballot)
+            if ballot.directory_entry is not None:
+                self.check_file("directory", ballot.directory_entry, place, "E_DIRECTORY")
+            if ballot.acts_for is not None or ballot.delegation_hash is not None:
+                self.find("E_GUARD", place, "a delegation is not proved", INCONCLUSIVE)
+
+    def check_evidence(self, place, ballot):
+        """V21."""
+        strong = ballot.evidence_type in ("oidc", "webauthn")
+        if ballot.evidence_digest is None and not strong:
+            return
+        if ballot.evidence_digest is None:
+            self.find("E_EVIDENCE_WITHHELD", place, "the decision refers to no evidence")
+        elif self.check_file("human", ballot.evidence_digest, place, "E_EVIDENCE_WITHHELD"):
+            demanded = self.fold.gate.rule.required_evidence if self.fold.gate else None
+            if demanded in ("oidc", "webauthn"):
+                self.find("E_UNSUPPORTED", place, "evidence that this verifier cannot check")
+
+    def check_file(self, folder, named, place, code):
+        """Says whether a file that a decision refers to is there and whole."""
+        found = [path for path in self.files if re.fullmatch(rf"{folder}/{named}(\..*)?", path)]
+        if not found:
+            self.find(code, place, f"`{folder}/{named}` is not there", INCONCLUSIVE)
+            return False
+        whole = all(sha256(self.files[path]) == named for path in found)
+        if not whole:
+            self.find("E_CONTAINER", found[0], "the file is not what it is named after")
+        return whole
+
+    # What is required: §9.
+
+    def check_requirements(self):
+        """V23."""
+        records, require = self.folded, self.trust.require
+        if not records:
+            return
+        consumed = [record.detail.executor.kind for record in records if record.event == "consumed"]
+        shadow = any(record.mode == "SHADOW" for record in records)
+        mode = "shadow" if shadow else "self" if "self" in consumed else "enforced"
+        ballots = [record.detail.decision for record in records if getattr(record.detail, "decision", None)]
+        evidence = [min((ballot.evidence_type, "operator"), key=EVIDENCE.index) for ballot in ballots]
+        weakest = min(evidence, key=EVIDENCE.index, default=None)
+        self.assurance = {
+            "ended": self.ended,
+            "human_evidence": weakest,
+            "logged": False,
+            "mode": mode,
+            "signed_by": sorted({key.id for artifact in self.chain for key in artifact.keys}),
+            "witnesses": 0,
+        }
+        if require is None:
+            return
+        for holds, code, what in (
+            (require.scope == "prefix" or self.ended, "E_REQUIRE", "the chain has not ended"),
+            (not require.enforced or mode == "enforced", "E_REQUIRE", "not everything was enforced"),
+            (not require.logged, "E_UNLOGGED", "it is not proved to be in the log"),
+            (require.witnessed == 0, "E_REQUIRE", "too few witnesses have cosigned"),
+            (not require.complete, "E_COMPLETENESS_UNPROVED", "it is not proved that nothing was left out"),
+            (not (require.snapshots and self.withheld & {"action", "context", "input"}), "E_REQUIRE", "not disclosed"),
+        ):
+            if not holds:
+                self.find(code, "trust file", what)
+        demanded = require.human_evidence
+        if demanded is not None and not all(satisfies(kind, demanded) for kind in evidence):
+            self.find("E_HUMAN_ASSURANCE", "trust file", "a decision carries weaker evidence than is required")
+
+    # The answer: §1.
+
+    def verdict(self):
+        """V2."""
+        verdicts = {verdict for _, verdict, _, _ in self.findings}
+        return next((verdict for verdict in (INVALID, INCONCLUSIVE) if verdict in verdicts), VALID)
+
+    def codes(self):
+        return sorted({code for code, _, _, _ in self.findings})
+
+
+def claimed_sequence(payload):
+    """V7: the sequence that a payload claims, whoever signed it."""
+    try:
+        value = parse_document(payload)
+    except JsonRefused:
+        return None
+    predicate = value.get("predicate") if isinstance(value, dict) else None
+    sequence = predicate.get("sequence") if isinstance(predicate, dict) else None
+    number = sequence.integer() if isinstance(sequence, Number) else None
+    return number if number is None or number >= 0 else None
+
+
+def read_disclosure(content):
+    """C8: label, salt and plaintext; three times None if it cannot be read."""
+    nothing = (None, None, None)
+    try:
+        value = parse_canonical(content, DISCLOSURE_BYTES)
+    except JsonRefused:
+        return nothing
+    if not has_members(value, "label", "plaintext", "salt") or value["label"] not in LABELS:
+        return nothing
+    plaintext = from_base64(value["plaintext"]) if isinstance(value["plaintext"], str) else None
+    if plaintext is None or len(plaintext) > PLAINTEXT_BYTES or not is_digest(value["salt"]):
+        return nothing
+    return value["label"], bytes.fromhex(value["salt"]), plaintext
+
+
+def differs(plaintext, record, asked, action):
+    """V19: returns what a policy input and its artifact disagree about, or None."""
+    try:
+        value = parse_document(plaintext, INPUT_BYTES)
+        told = parse_document(action) if action is not None else None
+    except JsonRefused:
+        return "thing, which cannot be read"
+
+    def member(*names, of=value):
+        for key in names:
+            of = of.get(key) if isinstance(of, dict) else None
+        return of
+
+    for what, found, sealed in (
+        ("instance", member("instance", "instance_id"), record.instance_id),
+        ("workflow", member("instance", "workflow_id"), record.workflow.id),
+        ("workflow version", member("instance", "workflow_version"), record.workflow.version),
+        ("materiality", member("instance", "materiality"), record.workflow.materiality),
+        ("policy version", member("policy", "policy_version_id"), record.detail.policy.policy_version_id),
+    ):
+        if found != sealed:
+            return what
+    if member("identity", "actor_id") not in asked | {record.actor.id}:
+        return "actor"
+    if told is None:
+        return None
+    same = all(member("action", key) == member(key, of=told) for key in ("name", "target"))
+    visible, parameters = member("action", "parameters"), member("parameters", of=told)
+    same = same and isinstance(visible, dict) and isinstance(parameters, dict)
+    if not same or any(key not in parameters or parameters[key] != shown for key, shown in visible.items()):
+        return "action"
+    return None
+
+
+def verify(files, trust):
+    """Judges the files of a bundle under a trust file, or under none."""
+    return Verifier(files, trust).run()
+
+
+def verify_path(path, trust):
+    """Judges what lies at a path: V1."""
+    try:
+        files = read_bundle(path)
+    except Refused as refused:
+        verifier = Verifier({}, trust)
+        verifier.find(refused.code, "bundle", str(refused))
+        return verifier
+    return verify(files, trust)
+
+
+# -------------------------------------------------------------------------------------------------------------- report
+
+
+def harmless(text):
+    """V24: content can neither move the cursor nor forge a line."""
+    return "".join(c if c.isprintable() and is_clean(c) and ord(c) < 0x590 else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def happened(verifier):
+    """What was verified, one line each."""
+    for record in verifier.folded:
+        at = record.issued_at // 1000
+        clock = f"{EPOCH + datetime.timedelta(seconds=at):%Y-%m-%dT%H:%M:%SZ}"
+        yield f"{record.sequence:6}  {clock}  {record.event:<18} {record.actor.kind} {record.actor.id[:24]}"
+
+
+def report_text(verifier):
+    lines = [verifier.verdict(), "", f"scope: {verifier.scope or 'unknown'}"]
+    lines += [f"{key}: {value}" for key, value in (verifier.assurance or {}).items()]
+    lines += ["", "Findings:"] if verifier.findings else []
+    lines += [f"  {code}  {place}: {what}" for code, _, place, what in verifier.findings]
+    lines += ["", "What happened, as far as it was verified:", *happened(verifier)] if verifier.folded else []
+    lines += ["", "What this does not prove:", f"  {NOT_PROVED}"]
+    return "\n".join(harmless(line) for line in lines) + "\n"
+
+
+def report_json(verifier):
+    findings = [
+        {"code": code, "message": what, "place": place, "verdict": verdict}
+        for code, verdict, place, what in verifier.findings
+    ]
+    report = {
+        "assurance": verifier.assurance,
+        "codes": verifier.codes(),
+        "findings": findings,
+        "not_proved": [NOT_PROVED],
+        "scope": verifier.scope,
+        "verdict": verifier.verdict(),
+    }
+    return json.dumps(report, indent=2, sort_keys=True) + "\n"
+
+
+def read_trust(path):
+    try:
+        with open(path, "rb") as file:
+            return Trust(file.read(TRUST_BYTES + 1))
+    except OSError as error:
+        raise NoVerdict(f"cannot read `{path}`: {error.strerror}") from None
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Judges a Gantral bundle, offline.")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a *.gantral file, or a directory with the same content")
+    parser.add_argument("--trust", metavar="FILE", help="whom you believe and what you require; never from the bundle")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    try:
+        options = parser.parse_args(arguments)
+        trust = read_trust(options.trust) if options.trust else None
+        verifier = verify_path(options.bundle, trust)
+    except SystemExit as ended:
+        return 3 if ended.code else 0
+    except NoVerdict as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    sys.stdout.write(report_json(verifier) if options.json else report_text(verifier))
+    return {VALID: 0, INVALID: 1, INCONCLUSIVE: 2}[verifier.verdict()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
