@@ -7,6 +7,7 @@
 )]
 
 mod container;
+mod delegates;
 mod keys;
 mod log;
 mod mirror;
