@@ -45,6 +45,8 @@ pub struct Task {
     pub lease_until: UnixMillis,
     /// The whole chain, for the runner to verify before it launches anything.
     pub chain: Vec<SealedArtifact>,
+    /// The delegations of the keys that signed it, as envelopes.
+    pub delegations: Vec<Vec<u8>>,
 }
 
 impl Engine {
@@ -120,6 +122,7 @@ impl Engine {
         let lease = self.own_attempt(actor, tenant, id, attempt).await?;
         let facts = self.instance(tenant, id).await?;
         let missing = EngineError::NotFound { what: "a command of the workflow" };
+        let chain = chain(&self.0.store, tenant, id).await?;
         Ok(Task {
             instance: id,
             attempt,
@@ -128,7 +131,8 @@ impl Engine {
             lease_until: lease.until,
             resumed: facts.instance.decided.is_some(),
             context,
-            chain: chain(&self.0.store, tenant, id).await?,
+            delegations: self.delegations_of(&chain)?,
+            chain,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Evidence leaves the building: one instance as a bundle that a stranger verifies without us.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gantral_core::digest::{CommitmentLabel, commit};
@@ -29,11 +30,6 @@ impl Engine {
         let mut bundle = BundleWriter::new(id).map_err(broken)?;
         let mut inputs = Vec::new();
         for artifact in &artifacts {
-            for delegation in self.delegations_of(artifact)? {
-                bundle
-                    .delegation(&delegation.delegation.delegate.id(), delegation.envelope.clone())
-                    .map_err(broken)?;
-            }
             let event = open(artifact)?.entry.event;
             inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
@@ -55,6 +51,10 @@ impl Engine {
                 bundle.policy(version, archive).map_err(broken)?;
             }
         }
+        for delegation in self.kept_delegations(&artifacts)? {
+            let delegate = delegation.delegation.delegate.id();
+            bundle.delegation(&delegate, delegation.envelope.clone()).map_err(broken)?;
+        }
         for key in self.issuer_keys() {
             bundle.key(key).map_err(broken)?;
         }
@@ -66,10 +66,17 @@ impl Engine {
         bundle.finish(scope).map_err(broken)
     }
 
-    /// Returns the delegations of the keys that signed an artifact.
-    fn delegations_of(&self, artifact: &SealedArtifact) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {
+    /// Returns the delegations of the keys that signed a chain, as envelopes.
+    pub(crate) fn delegations_of(&self, chain: &[SealedArtifact]) -> Result<Vec<Vec<u8>>, EngineError> {
+        Ok(self.kept_delegations(chain)?.into_iter().map(|kept| kept.envelope.clone()).collect())
+    }
+
+    fn kept_delegations(&self, chain: &[SealedArtifact]) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {
         let Some(kept) = &self.0.config.delegations else { return Ok(Vec::new()) };
-        let ids = signers(&artifact.envelope)?;
+        let mut ids = BTreeSet::new();
+        for artifact in chain {
+            ids.extend(signers(&artifact.envelope)?);
+        }
         Ok(ids.iter().filter_map(|id| kept.find(id)).collect())
     }
 }

@@ -52,6 +52,10 @@ pub struct Task {
     /// The envelopes of the whole chain so far, in order.
     #[schema(value_type = Vec<Object>)]
     pub chain: Vec<Document>,
+    /// The delegations of keys that signed parts of the chain for an issuer key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub delegations: Vec<Document>,
     /// The grant that the attempt may consume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantView>,

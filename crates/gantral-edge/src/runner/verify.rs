@@ -3,6 +3,7 @@
 //! Everything that a process will be told, and what is launched, is checked here against what was signed: a server, or somebody between it
 //! and the runner, that can send anything but cannot sign gets nothing launched. Pure: no clock, no network.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gantral_api::wire::{Document, GrantView, Task};
@@ -16,10 +17,11 @@ use gantral_core::json::{ParseError, Value};
 use gantral_core::state::{ExecutorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::workflow::Workflow;
+use gantral_evidence::delegation::KeyDelegation;
 use gantral_evidence::dsse::{Envelope, EnvelopeError};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
-use gantral_evidence::trust::{KeyRole, TrustedKey};
+use gantral_evidence::trust::{KeyRole, Trust, TrustedKey};
 
 use super::Pinned;
 
@@ -137,7 +139,8 @@ pub enum Mismatch {
 /// # Errors
 /// The first thing that is wrong; the same for the same bytes.
 pub fn verify(task: &Task, pinned: &Pinned, me: &ActorId) -> Result<Verified, Mismatch> {
-    let Folded { instance, launch } = fold(&task.chain, pinned)?;
+    let keys = Keyring::of(task, &pinned.trust);
+    let Folded { instance, launch } = fold(&task.chain, &keys)?;
     check_identity(task, &instance, pinned)?;
     let claimed = AttemptNo(task.attempt);
     if instance.attempt != claimed {
@@ -185,12 +188,16 @@ struct Folded {
     launch: Launch,
 }
 
-fn fold(chain: &[Document], pinned: &Pinned) -> Result<Folded, Mismatch> {
+fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, Mismatch> {
     let mut folded: Option<Instance> = None;
     let mut newest = None;
     let mut previous = None;
     for (sequence, document) in chain.iter().enumerate() {
-        let (hash, statement) = open(sequence, document, pinned)?;
+        let Opened { hash, statement, by_ended } = open(sequence, document, keys)?;
+        // Whoever signs the newest artifact vouches for all before it. A key that has ended vouches for nothing new.
+        if by_ended && sequence + 1 == chain.len() {
+            return Err(Mismatch::Untrusted { sequence });
+        }
         let link = |what| Mismatch::Link { sequence, what };
         if u64::try_from(sequence) != Ok(statement.sequence) {
             return Err(link("place"));
@@ -225,27 +232,66 @@ fn fold(chain: &[Document], pinned: &Pinned) -> Result<Folded, Mismatch> {
     Ok(Folded { instance, launch: newest.ok_or(Mismatch::NotMine)? })
 }
 
-fn open(sequence: usize, document: &Document, pinned: &Pinned) -> Result<(Digest, Statement), Mismatch> {
+/// The pinned keys, and what they delegated.
+struct Keyring<'a> {
+    trust: &'a Trust,
+    delegations: BTreeMap<KeyId, KeyDelegation>,
+}
+
+/// An artifact whose signature is good.
+struct Opened {
+    hash: Digest,
+    statement: Statement,
+    /// Whether the key has an end in the log.
+    by_ended: bool,
+}
+
+impl<'a> Keyring<'a> {
+    /// Takes the delegations of a task that a pinned key signed; others count for nothing.
+    fn of(task: &Task, trust: &'a Trust) -> Self {
+        let issuer = |id: &KeyId| trust.key(id).filter(|key| is_usable(key)).map(|key| &key.key);
+        let opened = task.delegations.iter().filter_map(|document| {
+            let delegation = KeyDelegation::open(document.as_str().as_bytes(), issuer).ok()?;
+            Some((delegation.delegate.id(), delegation))
+        });
+        Self { trust, delegations: opened.collect() }
+    }
+
+    /// Finds the key that a signature names: the pinned one whose limits hold, and the one that signed for it.
+    fn find(&self, id: &KeyId) -> Option<(&'a TrustedKey, Option<&KeyDelegation>)> {
+        if let Some(key) = self.trust.key(id) {
+            return Some((key, None));
+        }
+        let delegation = self.delegations.get(id)?;
+        Some((self.trust.key(&delegation.delegator)?, Some(delegation)))
+    }
+}
+
+fn open(sequence: usize, document: &Document, keys: &Keyring<'_>) -> Result<Opened, Mismatch> {
     let envelope = Envelope::parse(document.as_str().as_bytes());
     let envelope = envelope.map_err(|error| Mismatch::Envelope { sequence, error })?;
     let message = envelope.signed_bytes();
     let signer = envelope.signatures.iter().find_map(|signature| {
-        let key = pinned.trust.key(&KeyId::parse(&signature.key_id).ok()?)?;
-        let good = is_usable(key) && key.key.verify_strict(&message, &signature.signature).is_ok();
-        good.then_some(key)
+        let (pinned, delegation) = keys.find(&KeyId::parse(&signature.key_id).ok()?)?;
+        let key = delegation.map_or(&pinned.key, |delegation| &delegation.delegate);
+        let good = is_usable(pinned) && key.verify_strict(&message, &signature.signature).is_ok();
+        good.then_some((pinned, delegation))
     });
-    let signer = signer.ok_or(Mismatch::Untrusted { sequence })?;
+    let (pinned, delegation) = signer.ok_or(Mismatch::Untrusted { sequence })?;
     let statement = Statement::decode(&envelope.payload);
     let statement = statement.map_err(|error| Mismatch::Statement { sequence, error })?;
-    if !signer.covers(&statement.identity.tenant, &statement.identity.origin) {
+    let (tenant, origin) = (&statement.identity.tenant, &statement.identity.origin);
+    let permits = |delegation: &KeyDelegation| delegation.permits(tenant, origin, statement.entry.at).is_ok();
+    if !pinned.covers(tenant, origin) || !delegation.is_none_or(permits) {
         return Err(Mismatch::Untrusted { sequence });
     }
-    Ok((artifact_hash(&envelope.payload), statement))
+    let by_ended = pinned.valid_until.is_some();
+    Ok(Opened { hash: artifact_hash(&envelope.payload), statement, by_ended })
 }
 
-/// A key that is compromised, or valid only for a part of the log, proves nothing here: no place in the log is known.
+/// A key that is compromised proves nothing here: no place in the log is known.
 fn is_usable(key: &TrustedKey) -> bool {
-    key.role == KeyRole::Issuer && key.compromised_from.is_none() && !key.has_window()
+    key.role == KeyRole::Issuer && key.compromised_from.is_none()
 }
 
 fn check_identity(task: &Task, instance: &Instance, pinned: &Pinned) -> Result<(), Mismatch> {

@@ -8,8 +8,9 @@ use gantral_core::digest::{Digest, Salt};
 use gantral_core::event::Event;
 use gantral_core::ids::{ActorId, GrantId, InstanceId, TenantId};
 use gantral_core::state::{DecisionKind, State};
-use gantral_core::time::DurationMs;
+use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_edge::runner::{Mismatch, Pinned, RunnerEvent, Verified, verify};
+use gantral_evidence::delegation::KeyDelegation;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::statement::{Statement, artifact_hash};
@@ -127,9 +128,9 @@ async fn a_first_attempt_is_believed_as_it_was_signed() {
     case.refuses("another tenant", |case| case.pinned.tenant = TenantId::parse("another").unwrap());
     case.refuses("not signed by a pinned key", |case| case.pinned.trust = Trust::default());
     for limit in [
-        |key: &mut TrustedKey| key.role = KeyRole::Log,
+        |key: &mut TrustedKey| key.role = KeyRole::Directory,
         |key: &mut TrustedKey| key.compromised_from = Some(1_000),
-        |key: &mut TrustedKey| key.valid_from = Some(0),
+        |key: &mut TrustedKey| key.valid_until = Some(1_000),
         |key: &mut TrustedKey| key.tenants = Some(vec![TenantId::parse("another").unwrap()]),
     ] {
         case.refuses("not signed by a pinned key", |case| {
@@ -287,4 +288,93 @@ async fn a_runner_with_another_key_launches_nothing() {
     assert!(!dir.join("launched").exists());
     // The attempt is left alone: it was never attached.
     assert_eq!(*place.show(id).await.state, State::Created);
+}
+
+/// Who signs which part of a chain.
+struct Keys {
+    old: LocalSigner,
+    new: LocalSigner,
+    delegate: LocalSigner,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let key = || LocalSigner::from_pkcs8(KeyRole::Issuer, &LocalSigner::generate().unwrap()).unwrap();
+        Self { old: key(), new: key(), delegate: key() }
+    }
+
+    /// Delegates from one key to the delegate for a day from an instant on.
+    async fn delegation(&self, by: &LocalSigner, from: UnixMillis) -> Document {
+        let delegation = KeyDelegation {
+            delegator: by.public_key().id(),
+            delegate: self.delegate.public_key().clone(),
+            tenants: None,
+            origins: None,
+            not_before: from,
+            not_after: from.plus(DurationMs::from_secs(24 * 3_600)),
+        };
+        let signature = by.sign(SigningContext::Delegation, &delegation.message()).await.unwrap();
+        Document::from_bytes(&delegation.signed(&signature.bytes)).unwrap()
+    }
+}
+
+/// Signs each artifact of a chain anew.
+async fn resigned<'a>(case: &Case, signer: impl Fn(usize) -> &'a LocalSigner) -> Case {
+    let mut chain = Vec::new();
+    for (sequence, statement) in case.statements().iter().enumerate() {
+        let unsigned = Unsigned::of(statement).unwrap();
+        let signature = signer(sequence).sign(SigningContext::Artifact, &unsigned.message()).await.unwrap();
+        let sealed = unsigned.signed(signature.key_id, &signature.bytes);
+        chain.push(Document::from_bytes(&sealed.envelope).unwrap());
+    }
+    Case { task: Task { chain, ..case.task.clone() }, ..case.clone() }
+}
+
+fn pinned(case: Case, keys: impl IntoIterator<Item = TrustedKey>) -> Case {
+    Case { pinned: Pinned { trust: Trust::new(keys, None).unwrap(), ..case.pinned }, ..case }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delegate_of_a_pinned_key_is_believed_as_far_as_it_was_delegated_to() {
+    let place = Place::open().await;
+    let (case, keys) = (first(&place).await, Keys::new());
+    let begun = case.statements()[0].entry.at;
+    let signed = resigned(&case, |_| &keys.delegate).await;
+    let signed = pinned(signed, [TrustedKey::issuer(keys.new.public_key().clone())]);
+    let with = |delegation: &Document| {
+        let task = Task { delegations: vec![delegation.clone()], ..signed.task.clone() };
+        Case { task, ..signed.clone() }
+    };
+    let good = keys.delegation(&keys.new, begun).await;
+    with(&good).verify().unwrap();
+
+    let refused = "not signed by a pinned key";
+    signed.refuses(refused, |_| {});
+    with(&keys.delegation(&keys.old, begun).await).refuses(refused, |_| {});
+    let later = begun.plus(DurationMs::from_secs(3_600));
+    with(&keys.delegation(&keys.new, later).await).refuses(refused, |_| {});
+    for limit in [
+        |key: &mut TrustedKey| key.compromised_from = Some(1_000),
+        |key: &mut TrustedKey| key.valid_until = Some(1_000),
+        |key: &mut TrustedKey| key.role = KeyRole::Directory,
+        |key: &mut TrustedKey| key.tenants = Some(Vec::new()),
+    ] {
+        let mut key = TrustedKey::issuer(keys.new.public_key().clone());
+        limit(&mut key);
+        pinned(with(&good), [key]).refuses(refused, |_| {});
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chain_of_a_key_that_was_replaced_is_believed_once_the_new_key_continues_it() {
+    let place = Place::open().await;
+    let (case, keys) = (first(&place).await, Keys::new());
+    let old = TrustedKey { valid_until: Some(9), ..TrustedKey::issuer(keys.old.public_key().clone()) };
+    let new = TrustedKey { valid_from: Some(7), ..TrustedKey::issuer(keys.new.public_key().clone()) };
+    let newest = case.task.chain.len() - 1;
+    let continued = resigned(&case, |at| if at == newest { &keys.new } else { &keys.old }).await;
+    let continued = pinned(continued, [old.clone(), new.clone()]);
+    continued.verify().unwrap();
+    let ended = pinned(resigned(&case, |_| &keys.old).await, [old, new]);
+    ended.refuses("not signed by a pinned key", |_| {});
 }

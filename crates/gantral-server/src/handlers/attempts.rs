@@ -72,8 +72,11 @@ pub(crate) async fn claim(
                 }
                 None => None,
             };
+            let unshown = |_| Failure::new(Code::Internal, "a stored artifact cannot be shown");
             let chain: Result<Vec<Document>, _> =
                 task.chain.iter().map(|artifact| Document::from_bytes(&artifact.envelope)).collect();
+            let delegations: Result<Vec<Document>, _> =
+                task.delegations.iter().map(|envelope| Document::from_bytes(envelope)).collect();
             let body = wire::Task {
                 instance_id: task.instance.into(),
                 attempt: task.attempt.0,
@@ -85,8 +88,8 @@ pub(crate) async fn claim(
                 context_commitment: task.context.commitment.into(),
                 context_salt: task.context.salt.into(),
                 lease_expires_at: task.lease_until.into(),
-                chain: chain
-                    .map_err(|_| Failure::new(Code::Internal, "a stored artifact cannot be shown"))?,
+                chain: chain.map_err(unshown)?,
+                delegations: delegations.map_err(unshown)?,
                 grant,
                 secrets: task.run.secrets,
             };
