@@ -33,7 +33,9 @@ pub use finding::{Finding, Place};
 pub use mirror::{Mirror, MirrorError, MirrorReader, OBJECT_BYTES_MAX, Questions};
 pub use places::Seen;
 pub use promises::{Promise, PromiseReader};
-pub use receipts::{RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts};
+pub use receipts::{
+    RECEIPT_BYTES_MAX, RECEIPTS_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts,
+};
 pub use report::{Assurance, CompleteBy, Enforcement, Execution, LogAssurance, Moment, Report, Verdict};
 
 use authenticate::Authentic;

@@ -8,8 +8,7 @@ use gantral_evidence::container::Files;
 use gantral_evidence::log::note::NOTE_BYTES_MAX;
 use gantral_evidence::trust::TrustedLog;
 use gantral_evidence::verify::{
-    Mirror, MirrorReader, OBJECT_BYTES_MAX, Questions, RECEIPT_BYTES_MAX, RECEIPTS_MAX, Receipt,
-    parse_receipts,
+    Mirror, MirrorReader, OBJECT_BYTES_MAX, Questions, RECEIPTS_BYTES_MAX, Receipt, parse_receipts,
 };
 
 use crate::Failure;
@@ -51,7 +50,6 @@ fn first(folder: &Path, names: &[String], bytes: &mut Vec<u8>) -> Result<(), Rea
 
 /// Reads receipts.
 pub fn receipts(path: &Path) -> Result<Vec<Receipt>, Failure> {
-    let limit = RECEIPTS_MAX.saturating_mul(RECEIPT_BYTES_MAX);
-    let text = limited(path, limit).map_err(Failure::Read)?;
+    let text = limited(path, RECEIPTS_BYTES_MAX.saturating_add(1)).map_err(Failure::Read)?;
     parse_receipts(&text).map_err(Failure::Receipts)
 }

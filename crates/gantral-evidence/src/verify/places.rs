@@ -15,7 +15,9 @@ use super::mirror::Mirror;
 use crate::bundle::{PROOFS_DIRECTORY, sequence_of_proof};
 use crate::container::Files;
 use crate::keys::KeyId;
+use crate::log::checkpoint::Checkpoint;
 use crate::log::leaf::Leaf;
+use crate::log::note::{Note, NoteError};
 use crate::log::policy::{VouchError, Vouched};
 use crate::log::proof::{LogProof, ProofFormatError};
 use crate::log::tree::TreeHead;
@@ -213,23 +215,16 @@ impl<'a> LogView<'a> {
     }
 
     fn judge_anew(&mut self, note: &str) -> Standing {
-        let (checkpoint, vouched) = match self.log {
-            Some(log) => {
-                let checkpoint = match crate::log::note::Note::parse(note.as_bytes()) {
-                    Ok(note) => crate::log::checkpoint::Checkpoint::parse(note.text).ok(),
-                    Err(_) => None,
-                };
-                (checkpoint, log.policy().vouched(note.as_bytes()))
-            }
-            None => {
-                let note = crate::log::note::Note::parse(note.as_bytes()).ok();
-                let read = note.and_then(|note| crate::log::checkpoint::Checkpoint::parse(note.text).ok());
-                (read, Err(VouchError::Unknown))
+        let bytes = note.as_bytes();
+        let read = Note::parse(bytes).map(|note| Checkpoint::parse(note.text));
+        let checkpoint = match read {
+            Ok(Ok(checkpoint)) => checkpoint,
+            Err(NoteError::Limit) => return Standing::Not(Code::Limit, "the checkpoint is over its limit"),
+            Ok(Err(_)) | Err(NoteError::Text | NoteError::Shape | NoteError::Signature) => {
+                return Standing::Not(Code::Container, "what should be a checkpoint cannot be read");
             }
         };
-        let Some(checkpoint) = checkpoint else {
-            return Standing::Not(Code::Container, "what should be a checkpoint cannot be read");
-        };
+        let vouched = self.log.map_or(Err(VouchError::Unknown), |log| log.policy().vouched(bytes));
         if Some(&checkpoint.origin) != self.origin.as_ref() {
             return Standing::Not(
                 Code::Inclusion,

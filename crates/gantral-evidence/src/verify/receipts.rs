@@ -23,6 +23,9 @@ pub const RECEIPTS_MAX: usize = 100_000;
 /// The longest line, in bytes: an envelope with the largest payload, and what stands beside it.
 pub const RECEIPT_BYTES_MAX: usize = 128 << 10;
 
+/// The most bytes of receipts: 256 MiB.
+pub const RECEIPTS_BYTES_MAX: usize = 256 << 20;
+
 /// One line of receipts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -45,8 +48,8 @@ impl Receipt {
 /// Why text is no receipts. Whoever kept them is at fault; nothing was verified with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptsError {
-    /// More than [`RECEIPTS_MAX`] lines.
-    #[error("there are more than {RECEIPTS_MAX} receipts")]
+    /// More than [`RECEIPTS_MAX`], or more bytes than [`RECEIPTS_BYTES_MAX`].
+    #[error("there are more than {RECEIPTS_MAX} receipts, or more than {} MiB", RECEIPTS_BYTES_MAX >> 20)]
     Count,
     /// A line that is too long or no JSON.
     #[error("line {line} of the receipts is not acceptable JSON: {error}")]
@@ -75,6 +78,9 @@ pub enum ReceiptsError {
 /// Reads receipts: a JSON object a line, of which the member `envelope` counts (V51).
 pub fn parse_receipts(text: &[u8]) -> Result<Vec<Receipt>, ReceiptsError> {
     let mut receipts = Vec::new();
+    if text.len() > RECEIPTS_BYTES_MAX {
+        return Err(ReceiptsError::Count);
+    }
     for (line, bytes) in (1_u64..).zip(text.split(|byte| *byte == b'\n')) {
         if bytes.is_empty() {
             continue;

@@ -2,7 +2,7 @@
 //!
 //! Source: `spec/verification.md` V29, V35 to V38.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -73,18 +73,12 @@ impl LogView<'_> {
         findings: &mut Findings,
     ) -> BTreeMap<u64, Bridge> {
         let newest = self.newest.map(|tree| tree.size);
-        let needs = |size: u64| {
-            Some(size) != newest
-                && (anchors
-                    .range((size, Digest::from_bytes([0; 32]))..)
-                    .next()
-                    .is_some_and(|(tree, _)| tree.0 == size)
-                    || self.good.iter().any(|seen| seen.tree.size == size))
-        };
+        let sizes = anchors.keys().map(|(size, _)| *size).chain(self.good.iter().map(|seen| seen.tree.size));
+        let needed: BTreeSet<u64> = sizes.filter(|size| Some(*size) != newest).collect();
         let mut bridges = BTreeMap::new();
         for (path, content) in files.within(LOG_DIRECTORY) {
             let place = || Place::File(path.into());
-            let Some(size) = LogConsistency::size_of_path(path).filter(|size| needs(*size)) else {
+            let Some(size) = LogConsistency::size_of_path(path).filter(|size| needed.contains(size)) else {
                 findings.add(Code::Unauth, place(), "ignored: nothing of this chain rests on it");
                 continue;
             };
