@@ -47,7 +47,10 @@ pub async fn log_reach(data: &Path) -> Result<Vec<LogReach>, ReachError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let store = Store::open_sqlite(&ledger)?;
+    reach_of(&Store::open_sqlite(&ledger)?).await
+}
+
+async fn reach_of(store: &Store) -> Result<Vec<LogReach>, ReachError> {
     let mut logs = Vec::new();
     loop {
         let page = store.list_logs(logs.last().map(|(tenant, _)| tenant), PAGE_MAX).await?;
@@ -99,3 +102,6 @@ async fn keep_renewed(signer: Weak<DelegatedSigner>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
