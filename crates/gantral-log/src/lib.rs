@@ -8,6 +8,7 @@
 
 pub mod folder;
 mod http;
+pub mod monitor;
 pub mod objects;
 pub mod proving;
 pub mod published;

@@ -4,10 +4,13 @@ use std::io;
 
 use gantral_core::digest::Digest;
 use gantral_evidence::log::leaf::{LEAF_BYTES, Leaf};
-use gantral_evidence::log::tree::{SIZE_MAX, TreeHead, empty_root, node_hash};
+use gantral_evidence::log::tree::{SIZE_MAX, TreeHead, empty_root, leaf_hash, node_hash};
 
 use crate::objects::{Object, ReadObjects};
 use crate::tile::{HASH_BYTES, LEVELS_MAX, Row, TILE_WIDTH, Tile};
+
+/// How many bytes a leaf takes in a bundle: its length in two bytes, and itself.
+pub(crate) const ENTRY_BYTES: usize = 2 + LEAF_BYTES;
 
 /// The tiles at the right edge of a tree, which are all that may still change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,15 @@ impl Edge {
 
     /// Appends leaves, and returns the objects that the grown tree has and the old one had not.
     pub fn append(&mut self, leaves: &[Leaf]) -> Result<Vec<Object>, LogError> {
+        self.append_encoded(leaves.iter().map(Leaf::encode))
+    }
+
+    /// Appends leaves as they are written, also such that this version does not know.
+    pub(crate) fn append_encoded(
+        &mut self,
+        leaves: impl ExactSizeIterator<Item = [u8; LEAF_BYTES]>,
+    ) -> Result<Vec<Object>, LogError> {
+        let grows = leaves.len() > 0;
         if self.size.saturating_add(leaves.len() as u64) > SIZE_MAX {
             return Err(LogError::Range);
         }
@@ -85,13 +97,13 @@ impl Edge {
         let mut touched = [false; LEVELS_MAX as usize];
         for leaf in leaves {
             self.entries.extend_from_slice(&(LEAF_BYTES as u16).to_be_bytes());
-            self.entries.extend_from_slice(&leaf.encode());
+            self.entries.extend_from_slice(&leaf);
             self.size += 1;
             if self.size.is_multiple_of(TILE_WIDTH) {
                 let tile = Tile { row: Row::Entries, index: self.size / TILE_WIDTH - 1, width: TILE_WIDTH };
                 objects.push(Object { name: tile.to_string(), bytes: std::mem::take(&mut self.entries) });
             }
-            self.push(leaf.tree_hash(), &mut objects, &mut touched);
+            self.push(leaf_hash(&leaf), &mut objects, &mut touched);
         }
         for ((level, hashes), touched) in (0..).zip(&self.levels).zip(touched) {
             let index = (self.size >> (8 * u32::from(level))) / TILE_WIDTH;
@@ -99,12 +111,48 @@ impl Edge {
                 objects.push(Object { name: tile.to_string(), bytes: concat(hashes) });
             }
         }
-        if !leaves.is_empty()
-            && let Some(tile) = Tile::of_tree(Row::Entries, self.size / TILE_WIDTH, self.size)
-        {
+        if grows && let Some(tile) = Tile::of_tree(Row::Entries, self.size / TILE_WIDTH, self.size) {
             objects.push(Object { name: tile.to_string(), bytes: self.entries.clone() });
         }
         Ok(objects)
+    }
+
+    /// Returns the bytes of the partial bundle of leaves.
+    pub(crate) fn entries(&self) -> &[u8] {
+        &self.entries
+    }
+
+    /// Returns the partial tiles of hashes, with their bytes.
+    pub(crate) fn partial_hashes(&self) -> impl Iterator<Item = (Tile, Vec<u8>)> + '_ {
+        (0..).zip(&self.levels).filter_map(|(level, hashes)| {
+            let index = (self.size >> (8 * u32::from(level))) / TILE_WIDTH;
+            Some((Tile::of_tree(Row::Hashes(level), index, self.size)?, concat(hashes)))
+        })
+    }
+
+    /// Writes the edge down, for [`Edge::decode`].
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let hashes = self.levels.iter().flat_map(|hashes| concat(hashes));
+        self.size.to_be_bytes().into_iter().chain(hashes).chain(self.entries.iter().copied()).collect()
+    }
+
+    /// Reads what [`Edge::encode`] wrote; `None` if it is something else. That it is the edge of a certain tree is not checked.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (size, mut rest) = bytes.split_first_chunk::<8>()?;
+        let size = u64::from_be_bytes(*size);
+        if size > SIZE_MAX {
+            return None;
+        }
+        let mut edge = Self { size, ..Self::default() };
+        for (level, hashes) in (0_u32..).zip(&mut edge.levels) {
+            let count = usize::try_from((size >> (8 * level)) % TILE_WIDTH).ok()?;
+            let (tile, after) = rest.split_at_checked(count * HASH_BYTES)?;
+            *hashes = tile.as_chunks().0.iter().map(|hash| Digest::from_bytes(*hash)).collect();
+            rest = after;
+        }
+        let entries = usize::try_from(size % TILE_WIDTH).ok()? * ENTRY_BYTES;
+        edge.entries = rest.to_vec();
+        (rest.len() == entries).then_some(edge)
     }
 
     /// Puts the hash of a leaf into the lowest level, and those of tiles that are full into the levels above.
@@ -156,7 +204,7 @@ fn concat(hashes: &[Digest]) -> Vec<u8> {
 /// Reads a tile, or as much of a wider one of the same place: a partial tile may be gone once the full one is there.
 pub(crate) fn read(objects: &impl ReadObjects, tile: Tile) -> Result<Vec<u8>, LogError> {
     let unit = match tile.row {
-        Row::Entries => 2 + LEAF_BYTES,
+        Row::Entries => ENTRY_BYTES,
         Row::Hashes(_) => HASH_BYTES,
     };
     let name = tile.to_string();

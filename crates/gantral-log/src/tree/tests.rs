@@ -90,3 +90,14 @@ proptest! {
         prop_assert!(whole.0.iter().all(|(name, bytes)| objects.0.get(name) == Some(bytes)));
     }
 }
+
+#[test]
+fn an_edge_that_is_written_down_is_read_back() {
+    for size in [0, 1, 255, 256, 257, 511, 65_536, 65_537, 66_000] {
+        let (_, edge) = grown(&[size]);
+        let bytes = edge.encode();
+        assert_eq!(Edge::decode(&bytes).as_ref(), Some(&edge), "{size}");
+        assert_eq!(Edge::decode(bytes.get(1..).unwrap()), None, "{size}");
+        assert_eq!(Edge::decode(&[bytes, vec![0]].concat()), None, "{size}");
+    }
+}
