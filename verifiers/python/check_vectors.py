@@ -19,7 +19,13 @@ def answer(folder):
     """Returns verdict, scope and codes for one bundle."""
     pinned = folder / "trust.json"
     trust = verifier.Trust(pinned.read_bytes()) if pinned.exists() else None
-    judged = verifier.verify_path(str(folder / "bundle"), trust)
+    receipts, mirror = folder / "receipts.jsonl", folder / "mirror"
+    judged = verifier.verify_path(
+        str(folder / "bundle"),
+        trust,
+        str(mirror) if mirror.exists() else None,
+        receipts.read_bytes() if receipts.exists() else b"",
+    )
     return {"codes": judged.codes(), "scope": judged.scope, "verdict": judged.verdict()}
 
 

@@ -8,7 +8,7 @@ Ed25519 does the arithmetic of signatures, after the strict checks that are made
 It reads the bundle, the trust file and, if asked, a mirror. It opens no network connection, reads no environment and no clock.
 Comments name the rule that a line obeys: `V8` is rule 8 of `spec/verification.md`, `S31` rule 31 of `spec/states.md`.
 
-    gantral_verify.py BUNDLE --trust trust.json [--json]
+    gantral_verify.py BUNDLE --trust trust.json [--mirror DIR] [--receipts FILE] [--json]
 
 Exit status: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 no verdict at all.
 """
@@ -661,7 +661,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 class Envelope:
     """E1 to E7: a payload and its signatures, nothing of it checked."""
 
-    def __init__(self, data):
+    def __init__(self, data, payload_type=PAYLOAD_TYPE):
         if len(data) > ENVELOPE_BYTES:
             raise Refused("E_LIMIT", "the envelope is larger than its limit")
         try:
@@ -674,7 +674,7 @@ class Envelope:
         payload = from_base64(value["payload"]) if isinstance(value["payload"], str) else None
         if not isinstance(value["payloadType"], str):
             raise Refused("E_CONTAINER", "the envelope has no payload type")
-        if value["payloadType"] != PAYLOAD_TYPE:
+        if value["payloadType"] != payload_type:
             raise Refused("E_UNSUPPORTED", "the envelope has another payload type")
         if payload is None or not isinstance(value["signatures"], list) or not value["signatures"]:
             raise Refused("E_CONTAINER", "the envelope has no payload or no signatures")
@@ -738,9 +738,15 @@ class TrustedKey:
             raise NoVerdict("the trust file has a key with a wrong index")
         return index
 
-    def speaks_for(self, tenant, origin):
-        """V10."""
-        return (self.tenants is None or tenant in self.tenants) and (self.origins is None or origin in self.origins)
+    def has_limits(self):
+        """Says whether what the key signs needs a place in the log: K12."""
+        return (self.valid_from, self.valid_until, self.compromised_from) != (None, None, None)
+
+
+def speaks_for(limits, record):
+    """V10: says whether tenants and logs cover an artifact."""
+    covered = limits.tenants is None or record.tenant_id in limits.tenants
+    return covered and (limits.origins is None or record.log_origin in limits.origins)
 
 
 class Require:
@@ -777,11 +783,57 @@ class Trust:
         if len(self.keys) != len(keys):
             raise NoVerdict("the trust file has a key twice")
         self.require = None if value["require"] is None else Require(value["require"])
+        self.log = TrustedLog(value["log"])
+        if self.keys.keys() & self.log.key_ids().keys():
+            raise NoVerdict("the trust file has a key in its log policy too")  # V5
 
-    def who_signed(self, claimed, message, signature):
-        """E5: returns the key that a signature names, if the trust file has it and the signature is good."""
-        key = self.keys.get(claimed)
-        return key if key and key.key.verify(message, signature) else None
+
+class Signer:
+    """A key whose signatures are recognised: pinned, delegated by a pinned one, or of the log policy."""
+
+    def __init__(self, key, role, limits=None, delegation=None):
+        self.key, self.id, self.role, self.limits, self.delegation = key, key.id, role, limits, delegation
+
+
+DELEGATION_TYPE = "application/vnd.gantral.delegation+json"
+DELEGATION_PATH = re.compile(r"keys/([0-9a-f]{64})\.delegation\.json")
+DELEGATION_MS = 7 * 86_400_000  # K17
+DELEGATION_MEMBERS = "delegator format key_id not_after not_before origins public_key tenants".split()
+
+
+def keyring(trust, files):
+    """K18, K19: every key that signatures may name, by its id."""
+    ring = {key.id: Signer(key.key, key.role, key) for key in trust.keys.values()}
+    ring |= {key.id: Signer(key, "log") for key in trust.log.key_ids().values()}
+    for path, content in files.items():
+        match = DELEGATION_PATH.fullmatch(path)
+        if match and match.group(1) not in ring:
+            delegate = read_delegation(trust, content, match.group(1))
+            if delegate:
+                ring[delegate.id] = delegate
+    return ring
+
+
+def read_delegation(trust, content, named):
+    """K17, K19: the delegate that a delegation makes, or None if the delegation does not count."""
+    try:
+        envelope = Envelope(content, DELEGATION_TYPE)
+        value = parse_canonical(envelope.payload, ARTIFACT_BYTES)
+        if not has_members(value, *DELEGATION_MEMBERS) or value["format"] != "gantral/delegation/v1":
+            return None
+        key, delegator = public_key(value["public_key"]), trust.keys.get(value["delegator"])
+        after, before = instant(value["not_after"], "not_after"), instant(value["not_before"], "not_before")
+        tenants, origins = TrustedKey.names(value["tenants"]), TrustedKey.names(value["origins"])
+    except (Refused, JsonRefused, Broken, NoVerdict, TypeError):
+        return None
+    if key is None or key.id != value["key_id"] or key.id != named or delegator is None or delegator.id == key.id:
+        return None
+    if delegator.role != "issuer" or not 1 <= after - before <= DELEGATION_MS:
+        return None
+    message = pae(DELEGATION_TYPE, envelope.payload)
+    signed = any(delegator.id == claimed and delegator.key.verify(message, sig) for claimed, sig in envelope.signatures)
+    limits = Record(tenants=tenants, origins=origins, not_before=before, not_after=after)
+    return Signer(key, "issuer", delegator, limits) if signed else None
 
 
 # ----------------------------------------------------------------------------------------------------------- statement
@@ -1699,18 +1751,369 @@ def vote_of(record, ballot):
     return Record(role=ballot.role, persons=persons, action=ballot.approved_action_commitment)
 
 
+# --------------------------------------------------------------------------------------------------------------- the log
+
+NOTE_BYTES, NOTE_SIGNATURES, NAME_BYTES = 32 * KIB, 64, 255  # L15
+PROOF_BYTES, PROOF_HASHES = 40 * KIB, 63  # L16, B12
+POLICY_BYTES, POLICY_ENTRIES = 64 * KIB, 64  # L20
+LEAF_BYTES = 83  # L1
+DECIMAL = re.compile("0|[1-9][0-9]{0,15}")
+
+
+def hash_leaf(leaf):
+    """L6."""
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def hash_node(left, right):
+    """L6."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def root_from_inclusion(index, size, leaf_hash, path):
+    """L7, RFC 9162 §2.1.3.2: the root that a path leads to, or None if the path is too long or too short."""
+    if index >= size:
+        return None
+    node, last = index, size - 1
+    for sibling in path:
+        if last == 0:
+            return None
+        if node & 1 or node == last:
+            leaf_hash = hash_node(sibling, leaf_hash)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            leaf_hash = hash_node(leaf_hash, sibling)
+        node, last = node >> 1, last >> 1
+    return leaf_hash if last == 0 else None
+
+
+def is_beginning(old, new, path):
+    """L8, RFC 9162 §2.1.4.2: says whether a path leads from one tree (size and root) to a later one."""
+    (size, root), (whole, newest) = old, new
+    if size > whole:
+        return False
+    if size in (0, whole):
+        return not path and (root == newest if size else root == EMPTY_ROOT)
+    path = ([root] if size & (size - 1) == 0 else []) + list(path)
+    if not path:
+        return False
+    node, last = size - 1, whole - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            first, second = hash_node(sibling, first), hash_node(sibling, second)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            second = hash_node(second, sibling)
+        node, last = node >> 1, last >> 1
+    return first == root and second == newest and last == 0
+
+
+class Roots:
+    """A tree that grows leaf by leaf and keeps one hash for each bit of its size."""
+
+    def __init__(self):
+        self.size, self.peaks = 0, []
+
+    def add(self, leaf):
+        node, size = hash_leaf(leaf), self.size
+        while size & 1:
+            node, size = hash_node(self.peaks.pop(), node), size >> 1
+        self.peaks.append(node)
+        self.size += 1
+
+    def root(self):
+        if not self.peaks:
+            return EMPTY_ROOT
+        root = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            root = hash_node(peak, root)
+        return root
+
+
+class NoteKey:
+    """A key of a log or a witness, as a policy writes it: name, `+`, hash, `+`, type and key."""
+
+    def __init__(self, text, kind):
+        name, _, rest = text.partition("+")
+        claimed, _, encoded = rest.partition("+")
+        data = from_base64(encoded)
+        if data is None or len(data) != 33 or data[0] != kind or not is_key_name(name):
+            raise NoVerdict("the log policy has a key that is none of ours")
+        try:
+            self.key = PublicKey(data[1:])
+        except ValueError:
+            raise NoVerdict("the log policy has a key that is no public key") from None
+        self.name, self.kind = name, kind
+        self.hash = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]  # L12
+        if claimed != self.hash.hex():
+            raise NoVerdict("the log policy has a key whose hash is not its own")
+
+
+def is_key_name(name):
+    return 0 < len(name.encode()) <= NAME_BYTES and "+" not in name and not any(c.isspace() or c < " " for c in name)
+
+
+class Note:
+    """A signed note whose text is a checkpoint: L9, L11, L15."""
+
+    def __init__(self, data):
+        if len(data) > NOTE_BYTES:
+            raise Refused("E_LIMIT", "a note is larger than its limit")
+        try:
+            note = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Refused("E_CONTAINER", "a note is not UTF-8") from None
+        text, gap, lines = note.rpartition("\n\n")
+        if not gap or any(c < " " and c != "\n" for c in note) or not lines.endswith("\n"):
+            raise Refused("E_CONTAINER", "no signed note")
+        self.text, self.signatures = text + "\n", []
+        for line in lines[:-1].split("\n"):
+            mark, _, rest = line.partition(" ")
+            name, _, encoded = rest.partition(" ")
+            signature = from_base64(encoded)
+            if mark != "\u2014" or signature is None or len(signature) < 5 or not name or "+" in name:
+                raise Refused("E_CONTAINER", "a note with a malformed signature")
+            if len(name.encode()) > NAME_BYTES:
+                raise Refused("E_LIMIT", "a note with a name that is too long")
+            self.signatures.append((name, signature[:4], signature[4:]))
+        if len(self.signatures) > NOTE_SIGNATURES:
+            raise Refused("E_LIMIT", "a note with more signatures than its limit")
+        self.origin, self.tree = read_checkpoint(self.text)
+
+    def lines_of(self, key):
+        return [signature for name, hint, signature in self.signatures if (name, hint) == (key.name, key.hash)]
+
+
+def read_checkpoint(text):
+    """L9: origin, and tree as size and root."""
+    lines = text.split("\n")
+    root = from_base64(lines[2]) if len(lines) > 3 else None
+    size = int(lines[1]) if len(lines) > 3 and DECIMAL.fullmatch(lines[1]) else None
+    if root is None or len(root) != 32 or size is None or size > SAFE_INTEGER or not TENANT.fullmatch(lines[0]):
+        raise Refused("E_CONTAINER", "a note that is no checkpoint")
+    return lines[0], (size, root)
+
+
+class TrustedLog:
+    """V26, L18 to L20: the member `log` of a trust file."""
+
+    def __init__(self, value=None):
+        self.logs, self.witnesses, self.groups, self.quorum, self.judged = [], {}, {}, None, {}
+        self.delay = self.skew = 0
+        if value is None:
+            return
+        if not has_members(value, "delay_ms", "policy", "skew_ms") or not isinstance(value["policy"], str):
+            raise NoVerdict("`log` of the trust file has other members")
+        times = [value[key].integer() if isinstance(value[key], Number) else None for key in ("delay_ms", "skew_ms")]
+        if any(time is None or time < 0 for time in times) or len(value["policy"].encode()) > POLICY_BYTES:
+            raise NoVerdict("`log` of the trust file has a wrong number, or a policy that is too large")
+        self.delay, self.skew = times
+        for line in value["policy"].split("\n"):
+            words = line.split()
+            if words and not line.lstrip().startswith("#"):
+                self.read_line(words)
+        if self.quorum is None or not self.logs:
+            raise NoVerdict("the log policy names no log or no quorum")
+        if max(len(self.logs), len(self.witnesses), len(self.groups)) > POLICY_ENTRIES:
+            raise NoVerdict("the log policy has more entries than its limit")
+        keys = [key.key.id for key in [*self.logs, *self.witnesses.values()]]
+        if len(set(keys)) != len(keys):
+            raise NoVerdict("the log policy has a key twice")  # L19
+
+    def read_line(self, words):
+        if self.quorum is not None and words[0] == "quorum":
+            raise NoVerdict("the log policy has two quorums")
+        if words[0] == "log" and len(words) in (2, 3):
+            self.logs.append(NoteKey(words[1], 1))
+        elif words[0] == "witness" and len(words) in (3, 4) and self.is_new(words[1]):
+            self.witnesses[words[1]] = NoteKey(words[2], 4)
+        elif words[0] == "group" and len(words) > 3 and self.is_new(words[1]):
+            members = words[3:]
+            taken = {member for _, others in self.groups.values() for member in others}
+            least = {"any": "1", "all": str(len(members))}.get(words[2], words[2])
+            known = all(member in self.witnesses or member in self.groups for member in members)
+            apart = len(set(members)) == len(members) and not taken & set(members)
+            if not known or not apart or not DECIMAL.fullmatch(least) or not 1 <= int(least) <= len(members):
+                raise NoVerdict("the log policy has a wrong group")
+            self.groups[words[1]] = (int(least), members)
+        elif words[0] == "quorum" and len(words) == 2:
+            if words[1] != "none" and words[1] not in self.witnesses and words[1] not in self.groups:
+                raise NoVerdict("the log policy has a quorum of nobody")
+            self.quorum = words[1]
+        else:
+            raise NoVerdict("the log policy has a line that is none of its own")
+
+    def is_new(self, name):
+        return name not in self.witnesses and name not in self.groups and name != "none"
+
+    def key_ids(self):
+        return {key.key.id: key.key for key in [*self.logs, *self.witnesses.values()]}
+
+    def met(self, name, cosigned):
+        if name in self.groups:
+            least, members = self.groups[name]
+            return sum(self.met(member, cosigned) for member in members) >= least
+        return name == "none" or name in cosigned
+
+    def judge(self, data, note):
+        """V28: what a note is, and the times of its witnesses: `good`, or the code of V31."""
+        if data not in self.judged:
+            self.judged[data] = self.judge_anew(note)
+        return self.judged[data]
+
+    def judge_anew(self, note):
+        logs = [(key, note.lines_of(key)) for key in self.logs if key.name == note.origin]
+        claimed = [(key, lines) for key, lines in logs if lines]
+        if not claimed:
+            return "E_LOG_UNKNOWN", {}
+        text = note.text.encode()
+        if not any(key.key.verify(text, line) for key, lines in claimed for line in lines):
+            return "E_CHECKPOINT", {}
+        cosigned = {}
+        for name, key in self.witnesses.items():
+            for line in note.lines_of(key):
+                time = int.from_bytes(line[:8], "big")
+                if name not in cosigned and key.key.verify(b"cosignature/v1\ntime %d\n" % time + text, line[8:]):
+                    cosigned[name] = time
+        return ("good" if self.met(self.quorum, cosigned) else "E_QUORUM"), cosigned
+
+
+def early_time(cosigned):
+    """V41; None without cosignatures."""
+    times = sorted(cosigned.values())
+    return times[(len(times) + 1) // 2 - 1] * 1000 if times else None
+
+
+def late_time(cosigned):
+    """V41."""
+    times = sorted(cosigned.values())
+    return times[len(times) // 2] * 1000 + 999 if times else None
+
+
+class LogProof:
+    """L16: a `tlog-proof`."""
+
+    def __init__(self, data):
+        if len(data) > PROOF_BYTES:
+            raise Refused("E_LIMIT", "a proof is larger than its limit")
+        head, gap, self.note_bytes = data.partition(b"\n\n")
+        try:
+            lines = head.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise Refused("E_CONTAINER", "a proof is not UTF-8") from None
+        extra = lines[1].removeprefix("extra ") if len(lines) > 1 and lines[1].startswith("extra ") else None
+        if extra is not None:
+            del lines[1]
+        index = re.fullmatch(f"index ({DECIMAL.pattern})", lines[1]) if len(lines) > 1 else None
+        if not gap or lines[0] != "c2sp.org/tlog-proof@v1" or not index or extra is not None and from_base64(extra) is None:
+            raise Refused("E_CONTAINER", "no proof")
+        self.index, self.hashes = int(index.group(1)), read_hashes(lines[2:])
+        if self.index > SAFE_INTEGER:
+            raise Refused("E_CONTAINER", "a proof with an index that no log has")
+        self.note = Note(self.note_bytes)
+
+    def leads(self, leaf):
+        size, root = self.note.tree
+        return root_from_inclusion(self.index, size, hash_leaf(leaf), self.hashes) == root
+
+
+def read_hashes(lines):
+    hashes = [from_base64(line) for line in lines]
+    if any(each is None or len(each) != 32 for each in hashes):
+        raise Refused("E_CONTAINER", "a line that is no hash")
+    if len(hashes) > PROOF_HASHES:
+        raise Refused("E_LIMIT", "more hashes than a proof may have")
+    return hashes
+
+
+def leaf_of(record, issuer):
+    """L1, L3: the leaf that follows from an artifact."""
+    flags = (record.sequence == 0) | (record.authority_state in FINAL) << 1
+    head = b"GL1\1" + bytes([flags]) + record.sequence.to_bytes(6, "big")
+    return head + bytes.fromhex(record.instance_tag + record.hash + issuer[:16])
+
+
+class Mirror:
+    """V44, V45: a checkpoint and the leaves below it, read once from the first to the last."""
+
+    def __init__(self, root, log, sizes, indexes, tag):
+        data = read_part(root, "checkpoint", NOTE_BYTES)
+        try:
+            self.note = Note(data)
+        except Refused as refused:
+            raise NoVerdict(f"the mirror's checkpoint cannot be read: {refused}") from None
+        judged, self.cosigned = log.judge(data, self.note)
+        if judged != "good":
+            raise NoVerdict("the mirror's checkpoint is not one that the trust file believes")
+        self.size, self.roots, self.at, self.leaves = self.note.tree[0], {}, {}, []
+        tree = Roots()
+        for number, leaf in enumerate(read_leaves(root, self.size)):
+            if number in sizes:
+                self.roots[number] = tree.root()
+            tree.add(leaf)
+            if number in indexes:
+                self.at[number] = leaf
+            if len(leaf) == LEAF_BYTES and leaf[:4] == b"GL1\1" and leaf[11:43] == tag:
+                self.leaves.append((number, leaf))
+        self.roots[self.size] = tree.root()
+        if (tree.size, tree.root()) != self.note.tree:
+            raise NoVerdict("the mirror's leaves do not lead to its checkpoint")
+
+
+def read_part(root, path, most):
+    try:
+        with open(os.path.join(root, *path.split("/")), "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise NoVerdict(f"cannot read `{path}` of the mirror: {error.strerror}") from None
+    if len(data) > most:
+        raise NoVerdict(f"`{path}` of the mirror is larger than its limit")
+    return data
+
+
+def read_leaves(root, size):
+    """L21: the leaves of `tile/entries/`, each after its length; a partial bundle may be the beginning of a full one."""
+    for number in range((size + 255) // 256):
+        groups = [f"{number // 1000**power % 1000:03}" for power in range(6) if power == 0 or number >= 1000**power]
+        path = "tile/entries/" + "/".join([f"x{group}" for group in groups[:0:-1]] + [groups[0]])
+        width = min(256, size - 256 * number)
+        partial = f"{path}.p/{width}"
+        if width < 256 and os.path.exists(os.path.join(root, *partial.split("/"))):
+            path = partial
+        data, at = read_part(root, path, 256 * (2 + 65_535)), 0
+        for _ in range(width):
+            length = int.from_bytes(data[at : at + 2], "big")
+            leaf = data[at + 2 : at + 2 + length]
+            if len(data) < at + 2 or len(leaf) != length:
+                raise NoVerdict(f"`{path}` of the mirror is cut off")
+            at += 2 + length
+            yield leaf
+
+
 # -------------------------------------------------------------------------------------------------------- verification
 
 CODES = {  # §11: the verdict of each code where no rule says otherwise
     INVALID: """E_ACTION_BINDING E_AFTER_TERMINAL E_ATTEMPT E_CHAIN E_CONTAINER E_DEADLINE E_DECISION E_DISCLOSURE
         E_ESCALATION E_EXTENSION E_FAIL_OPEN E_FORK E_GENESIS E_GRANT E_GUARD E_HUMAN_EVIDENCE E_INPUT_BINDING
+        E_ANCHOR E_CHECKPOINT E_INCLUSION E_KEY_WINDOW E_LOG_ORDER E_RECEIPT E_SPLIT_VIEW E_TIME_WINDOW E_TRUNCATED
         E_KEY_ROLE E_MATRIX E_MIXED E_MODE E_NONCANONICAL E_NO_POLICY E_OUTCOME_OPEN E_OVERRIDE_SCOPE
         E_POLICY_CONTRADICTION E_POLICY_VERSION E_QUORUM_HUMAN E_ROLE E_SCHEMA E_SELF_APPROVAL E_SIG E_STATE
         E_TIME_BACK E_UNAUTHORIZED_OUTCOME E_UNICODE""",
     INCONCLUSIVE: """E_COMPLETENESS_UNPROVED E_CRIT E_DIRECTORY E_EMPTY E_EVIDENCE_WITHHELD E_GAP E_HUMAN_ASSURANCE
-        E_KEY_COMPROMISED E_KEY_UNKNOWN E_LIMIT E_NO_GENESIS E_NO_REQUIRE E_NO_TRUST E_OPEN E_REQUESTER E_REQUIRE
+        E_KEY_COMPROMISED E_KEY_UNKNOWN E_LIMIT E_LOG_UNKNOWN E_NO_GENESIS E_NO_REQUIRE E_NO_TRUST E_OPEN E_QUORUM E_REQUESTER
+        E_REQUIRE
         E_UNLOGGED E_UNSUPPORTED""",
-    VALID: "N_DUP N_EXT N_EXTRA_SIG N_PREFIX N_TRUST_HINT N_UNAUTH N_UNGATED N_WITHHELD",
+    VALID: "N_DUP N_EXT N_EXTRA_SIG N_KEY_COMPROMISED N_KEY_EXPIRED_LATER N_MORE_EXISTS N_PREFIX N_TRUST_HINT N_UNAUTH N_UNGATED N_WITHHELD",
 }
 VERDICT_OF = {code: verdict for verdict, codes in CODES.items() for code in codes.split()}
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9]{6})\.dsse\.json")
@@ -1722,16 +2125,19 @@ class Artifact:
     """One file under `artifacts/`: what it is, and why it does not count if it does not."""
 
     def __init__(self, path):
-        self.path, self.place, self.record, self.keys, self.aside = path, None, None, [], None
+        self.path, self.place, self.record, self.aside = path, None, None, None
+        self.signers, self.signer = [], None  # V10: good signatures by issuers, and the one that counts
+        self.index, self.refused, self.proved_by = None, None, []  # V33, V31, V43
 
 
 class Verifier:
     """One run over one bundle: the order of §3."""
 
-    def __init__(self, files, trust, scope=None):
-        self.files, self.trust, self.scope, self.findings = files, trust, scope, []
-        self.listing, self.chain, self.folded, self.fold = None, [], [], Fold()
-        self.opened, self.assurance = {}, None
+    def __init__(self, files, trust, mirror=None, receipts=b""):
+        self.files, self.trust, self.mirror_root, self.receipts = files, trust, mirror, receipts
+        self.listing, self.scope, self.mirror, self.findings = None, None, None, []
+        self.artifacts, self.readable, self.chain, self.folded, self.fold = [], [], [], [], Fold()
+        self.opened, self.withheld, self.assurance, self.ended = {}, set(), None, False
         self.unlinked = set()  # sequences at which the fold breaks off
 
     def find(self, code, place, what, verdict=None):
@@ -1756,15 +2162,19 @@ class Verifier:
         if self.trust.require is None:
             self.find("E_NO_REQUIRE", "trust file", "it does not say what is required")  # V6
         self.check_hint()
-        artifacts = [self.authenticate(path) for path in sorted(self.files) if path.startswith("artifacts/")]
-        if not artifacts:
+        self.ring = keyring(self.trust, self.files)
+        self.artifacts = [self.authenticate(path) for path in sorted(self.files) if path.startswith("artifacts/")]
+        self.readable = self.unmixed([artifact for artifact in self.artifacts if artifact.record])
+        Places(self).run()
+        if not self.artifacts:
             self.find("E_EMPTY", "bundle", "it holds no artifacts")
             return self
-        self.link(artifacts)
+        self.link()
         self.judge()
         self.open_disclosures()
         self.check_inputs()
         self.check_people()
+        self.check_receipts()
         self.check_requirements()
         return self
 
@@ -1802,16 +2212,16 @@ class Verifier:
             return artifact
         if artifact.place is None:
             artifact.place = claimed_sequence(envelope.payload)
-        message = pae(PAYLOAD_TYPE, envelope.payload)
-        signers = [(claimed, self.trust.who_signed(claimed, message, sig)) for claimed, sig in envelope.signatures]
-        artifact.keys = [key for _, key in signers if key and key.role == "issuer"]
-        forged = any(key is None and claimed in self.trust.keys for claimed, key in signers)
-        others = any(key.role != "issuer" if key else claimed not in self.trust.keys for claimed, key in signers)
-        if not artifact.keys:
+        signers = [self.who_signed(envelope, *signature) for signature in envelope.signatures]
+        named = [claimed in self.ring for claimed, _ in envelope.signatures]
+        artifact.signers = list({each.id: each for each in signers if each and each.role == "issuer"}.values())
+        forged = any(known and not signer for known, signer in zip(named, signers))
+        others = any(signer.role != "issuer" if signer else not known for known, signer in zip(named, signers))
+        if not artifact.signers:
             artifact.aside = ("E_KEY_UNKNOWN", "signed by no key of the trust file")
             if forged:
                 artifact.aside = ("E_SIG", "a signature does not verify")
-            if any(key for _, key in signers):
+            if any(signers):
                 artifact.aside = ("E_KEY_ROLE", "signed by a key that is not for artifacts")
             return artifact
         place = self.place_of(artifact)
@@ -1828,35 +2238,47 @@ class Verifier:
         artifact.place = artifact.record.sequence
         if artifact.record.ext:
             self.find("N_EXT", place, "an extension was ignored")
-        self.check_key(artifact)
         return artifact
+
+    def who_signed(self, envelope, claimed, signature):
+        """E5: the key that a signature names, if it is one of the ring and the signature is good."""
+        signer = self.ring.get(claimed)
+        good = signer and signer.key.verify(pae(PAYLOAD_TYPE, envelope.payload), signature)
+        return signer if good else None
 
     @staticmethod
     def place_of(artifact):
         return artifact.path if artifact.place is None else f"artifact {artifact.place}"
 
     def check_key(self, artifact):
-        """V10; E6: one key that is good for the artifact is enough."""
-        record, worst = artifact.record, None
-        for key in artifact.keys:
-            if not key.speaks_for(record.tenant_id, record.log_origin):
-                fault = ("E_KEY_ROLE", "its key does not speak for this tenant and log")
-            elif key.compromised_from is not None:
-                fault = ("E_KEY_COMPROMISED", "its key is compromised, and nothing shows that this was before")
-            elif key.valid_from is not None or key.valid_until is not None:
-                fault = ("E_UNLOGGED", "its key has a window, and nothing shows where the artifact stands")
-            else:
+        """V10, V39, V40, K20."""
+        record, limits, index = artifact.record, artifact.signer.limits, artifact.index
+        place, delegation = self.place_of(artifact), artifact.signer.delegation
+        if not speaks_for(limits, record) or delegation and not speaks_for(delegation, record):
+            self.find("E_KEY_ROLE", place, "its key does not speak for this tenant and log")
+        if delegation and not delegation.not_before <= record.issued_at < delegation.not_after:
+            self.find("E_KEY_WINDOW", place, "its key was not delegated at that instant")
+        if limits.compromised_from is not None:
+            below = index is not None and index < limits.compromised_from
+            code = "N_KEY_COMPROMISED" if below else "E_KEY_COMPROMISED"
+            self.find(code, place, "its key was compromised" + (" later" if below else ", and nothing shows that later"))
+            if index is None:
                 return
-            worst = worst or fault
-        self.find(worst[0], self.place_of(artifact), worst[1])
+        if limits.valid_from is None and limits.valid_until is None:
+            return
+        if index is None:
+            self.find("E_UNLOGGED", place, "its key has a window, and nothing shows where the artifact stands")
+        elif index < (limits.valid_from or 0) or limits.valid_until is not None and index >= limits.valid_until:
+            self.find("E_KEY_WINDOW", place, "its key was not valid at that place in the log")
+        elif limits.valid_until is not None:
+            self.find("N_KEY_EXPIRED_LATER", place, "its key is valid no longer")
 
     # The chain: §4.
 
-    def link(self, artifacts):
+    def link(self):
         """V8, V12 to V15."""
-        readable = [artifact for artifact in artifacts if artifact.record]
-        readable.sort(key=lambda artifact: (artifact.record.sequence, artifact.path))
-        self.chain = self.unmixed(readable)
+        artifacts = self.artifacts
+        self.choose()
         known = {artifact.place for artifact in artifacts if not artifact.aside}
         last = self.chain[-1].record if self.chain else None
         ended = last.sequence if last and last.authority_state in FINAL else None
@@ -1873,6 +2295,29 @@ class Verifier:
         self.find_gaps(claimed, last.sequence if last else max(known - {None}, default=0))
         self.check_links()
 
+    def choose(self):
+        """V13: one artifact for each sequence."""
+        places = {}
+        for artifact in self.readable:
+            places.setdefault(artifact.record.sequence, []).append(artifact)
+        for sequence in sorted(places):
+            there = places[sequence]
+            if any(artifact.index is not None for artifact in there):
+                for artifact in there:
+                    if artifact.index is None and artifact.signer.limits.compromised_from is not None:
+                        artifact.aside = ("E_KEY_COMPROMISED", "signed by a key that was compromised")
+                there = [artifact for artifact in there if not artifact.aside]
+            there.sort(key=lambda artifact: (artifact.index is None, artifact.record.hash, artifact.path))
+            hashes = {artifact.record.hash for artifact in there}
+            if len(hashes) > 1:
+                self.find("E_FORK", f"artifact {sequence}", "two signed artifacts claim this place")
+                self.unlinked.add(sequence)
+            if len(hashes) < len(there):
+                self.find("N_DUP", f"artifact {sequence}", "the artifact is there twice")
+            for artifact in there:
+                self.check_key(artifact)
+            self.chain.append(there[0])
+
     @staticmethod
     def is_behind(artifact, last, known, ended):
         if artifact.aside and (artifact.place in known or ended is not None):
@@ -1882,7 +2327,7 @@ class Verifier:
     def unmixed(self, readable):
         """V12."""
         kept = []
-        for artifact in readable:
+        for artifact in sorted(readable, key=lambda artifact: (artifact.record.sequence, artifact.path)):
             record, place = artifact.record, self.place_of(artifact)
             first = kept[0].record if kept else record
             if record.instance_id != self.listing.instance or record.tenant_id != first.tenant_id:
@@ -1904,37 +2349,28 @@ class Verifier:
             self.find("E_GAP", "chain", "artifacts are missing in the middle", verdict)
 
     def check_links(self):
-        """V13, V15."""
-        self.places = {}
+        """V15."""
+        before = None
         for artifact in self.chain:
-            record = artifact.record
-            there = self.places.setdefault(record.sequence, [])
-            if any(other.hash == record.hash for other in there):
-                self.find("N_DUP", self.place_of(artifact), "the artifact is there twice")
-                continue
-            if there:
-                self.find("E_FORK", self.place_of(artifact), "two signed artifacts claim this place")
-            there.append(record)
+            record, place = artifact.record, self.place_of(artifact)
+            follows = before is not None and before.sequence == record.sequence - 1
             if (record.sequence == 0) != (record.prev_artifact_hash is None):
-                self.find("E_GENESIS", self.place_of(artifact), "a first one with, or a later one without predecessor")
+                self.find("E_GENESIS", place, "a first one with, or a later one without predecessor")
                 self.unlinked.add(record.sequence)
-        for sequence, records in self.places.items():
-            before = {record.hash for record in self.places.get(sequence - 1, ())}
-            for record in records:
-                if before and record.prev_artifact_hash is not None and record.prev_artifact_hash not in before:
-                    self.find("E_CHAIN", f"artifact {sequence}", "does not follow the one before it")
-                    self.unlinked.add(sequence)
+            elif follows and record.prev_artifact_hash != before.hash:
+                self.find("E_CHAIN", place, "does not follow the one before it")
+                self.unlinked.add(record.sequence)
+            before = record
 
     # The rules and the end: §5, §6.
 
     def judge(self):
         """V16 to V18."""
         whole = False
-        for sequence in range(len(self.places)):
-            records = self.places.get(sequence, ())
-            if len(records) != 1 or sequence in self.unlinked:
+        for sequence, artifact in enumerate(self.chain):
+            record = artifact.record
+            if record.sequence != sequence or sequence in self.unlinked:
                 break
-            record = records[0]
             if record.semantics_digest != self.chain[0].record.semantics_digest:
                 self.find("E_MIXED", f"artifact {sequence}", "under other rules than the chain began with")
                 break
@@ -2050,22 +2486,29 @@ class Verifier:
         ballots = [record.detail.decision for record in records if getattr(record.detail, "decision", None)]
         evidence = [min((ballot.evidence_type, "operator"), key=EVIDENCE.index) for ballot in ballots]
         weakest = min(evidence, key=EVIDENCE.index, default=None)
+        logged = [artifact for artifact in self.chain if artifact.index is not None]
+        by = [max((len(cosigned) for cosigned in artifact.proved_by), default=0) for artifact in self.chain]
+        witnesses = min(by) if len(logged) == len(self.chain) else 0  # V43
+        complete = self.is_complete()
         self.assurance = {
+            "complete": complete,
             "ended": self.ended,
             "human_evidence": weakest,
-            "logged": False,
+            "logged": len(logged) == len(self.chain),
             "mode": mode,
-            "signed_by": sorted({key.id for artifact in self.chain for key in artifact.keys}),
-            "witnesses": 0,
+            "places": [artifact.index for artifact in self.chain],
+            "signed_by": sorted({artifact.signer.id for artifact in self.chain}),
+            "witnesses": witnesses,
         }
         if require is None:
             return
+        explained = all(artifact.index is not None or artifact.refused for artifact in self.chain)
         for holds, code, what in (
             (require.scope == "prefix" or self.ended, "E_REQUIRE", "the chain has not ended"),
             (not require.enforced or mode == "enforced", "E_REQUIRE", "not everything was enforced"),
-            (not require.logged, "E_UNLOGGED", "it is not proved to be in the log"),
-            (require.witnessed == 0, "E_REQUIRE", "too few witnesses have cosigned"),
-            (not require.complete, "E_COMPLETENESS_UNPROVED", "it is not proved that nothing was left out"),
+            (not require.logged or explained, "E_UNLOGGED", "it is not proved to be in the log"),
+            (witnesses >= require.witnessed, "E_REQUIRE", "too few witnesses have cosigned"),
+            (not require.complete or complete, "E_COMPLETENESS_UNPROVED", "it is not proved that nothing was left out"),
             (not (require.snapshots and self.withheld & {"action", "context", "input"}), "E_REQUIRE", "not disclosed"),
         ):
             if not holds:
@@ -2073,6 +2516,70 @@ class Verifier:
         demanded = require.human_evidence
         if demanded is not None and not all(satisfies(kind, demanded) for kind in evidence):
             self.find("E_HUMAN_ASSURANCE", "trust file", "a decision carries weaker evidence than is required")
+
+    def is_complete(self):
+        """V49."""
+        if not self.mirror or not self.ended or len(self.folded) != len(self.chain):
+            return False
+        mirrored = all(artifact.mirrored for artifact in self.chain)
+        return mirrored and max(self.first_leaves) == self.chain[-1].record.sequence and self.ends_in_the_mirror
+
+    # Receipts: §14.
+
+    def check_receipts(self):
+        """V51 to V54."""
+        for number, envelope in enumerate(read_receipts(self.receipts), 1):
+            record, signer = self.read_receipt(envelope)
+            place = f"receipt {number}"
+            if record is None:
+                self.find("N_UNAUTH", place, "what nobody trusted vouches for was ignored")
+                continue
+            first = self.chain[0].record if self.chain else None
+            if not first or (record.instance_id, record.tenant_id) != (first.instance_id, first.tenant_id):
+                continue
+            there = [each.record for each in self.chain if each.record.sequence == record.sequence]
+            if there and there[0].hash != record.hash:
+                self.find("E_FORK", place, "it is of another artifact with the same sequence")
+            if record.sequence > self.chain[-1].record.sequence:
+                self.more_exists(place)
+            if self.mirror:
+                self.compare_receipt(place, record, signer.limits)
+
+    def more_exists(self, place):
+        """V48, V53."""
+        code = "E_TRUNCATED" if self.scope == "complete" else "N_MORE_EXISTS"
+        self.find(code, place, "there is more of the chain than the bundle holds")
+
+    def read_receipt(self, envelope):
+        """V52: the artifact of a receipt and its key, or twice None."""
+        signers = [self.who_signed(envelope, *signature) for signature in envelope.signatures]
+        signers = [signer for signer in signers if signer and signer.role == "issuer"]
+        try:
+            record = read_statement(envelope.payload)
+        except Broken:
+            return None, None
+        for signer in signers:
+            within = not signer.delegation or (
+                speaks_for(signer.delegation, record)
+                and signer.delegation.not_before <= record.issued_at < signer.delegation.not_after
+            )
+            if speaks_for(signer.limits, record) and within and signer.limits.compromised_from is None:
+                return record, signer
+        return None, None
+
+    def compare_receipt(self, place, record, limits):
+        """V54."""
+        leaf = self.first_leaves.get(record.sequence)
+        if leaf is not None:
+            if leaf[1][43:75].hex() != record.hash:
+                self.find("E_RECEIPT", place, "the log holds something else in its place")
+            return
+        early = early_time(self.mirror.cosigned)
+        windowed = limits.valid_from is not None or limits.valid_until is not None
+        if early is None or windowed:
+            self.find("E_RECEIPT", place, "the log does not hold it, and nothing shows since when it should", INCONCLUSIVE)
+        elif record.issued_at + self.trust.log.delay + self.trust.log.skew < early:
+            self.find("E_RECEIPT", place, "the log does not hold what it promised")
 
     # The answer: §1.
 
@@ -2083,6 +2590,290 @@ class Verifier:
 
     def codes(self):
         return sorted({code for code, _, _, _ in self.findings})
+
+
+class Places:
+    """§12 and §13: where the artifacts stand in the log, and what shows it."""
+
+    def __init__(self, verifier):
+        self.of, self.find, self.files = verifier, verifier.find, verifier.files
+        self.log, self.readable = verifier.trust.log, verifier.readable
+        self.proofs, self.extensions, self.newest = {}, {}, None
+
+    def run(self):
+        """Gives every artifact its place and its key."""
+        for artifact in self.readable:
+            free = [signer for signer in artifact.signers if not signer.limits.has_limits()]
+            artifact.signer, artifact.mirrored = (free or artifact.signers)[0], False
+        self.of.first_leaves, self.of.ends_in_the_mirror = {}, False
+        first = self.readable[0].record if self.readable else None
+        self.origin = first.log_origin if first else None
+        self.needed = self.is_needed()
+        if self.log.logs or self.needed:
+            self.read_proofs()
+            self.read_extensions()
+        self.read_mirror(first)
+        self.place()
+        self.check_anchors()
+        if self.log.logs or self.needed:
+            self.check_trees()
+        self.check_order()
+        self.check_times()
+
+    def is_needed(self):
+        """V27."""
+        require = self.of.trust.require
+        asked = require and (require.logged or require.complete or require.witnessed)
+        return bool(asked) or any(artifact.signer.limits.has_limits() for artifact in self.readable)
+
+    def good(self, note_bytes, note):
+        """V28: says whether a note is a good checkpoint of the chain's log."""
+        return note.origin == self.origin and self.log.judge(note_bytes, note)[0] == "good"
+
+    def read_proofs(self):
+        """V30, V31: reads every proof as far as it goes without the artifacts."""
+        sequences = {artifact.record.sequence for artifact in self.readable}
+        for path in sorted(self.files):
+            if not path.startswith("proofs/"):
+                continue
+            match = re.fullmatch(r"proofs/([0-9]{6})\.tlog-proof", path)
+            if not match or int(match.group(1)) not in sequences:
+                self.find("N_UNAUTH", path, "the proof of no artifact of the chain")
+                continue
+            proof, code, cosigned = None, None, {}
+            try:
+                proof = LogProof(self.files[path])
+                code = "E_INCLUSION" if proof.note.origin != self.origin else None
+                if not code:
+                    judged, cosigned = self.log.judge(proof.note_bytes, proof.note)
+                    code = None if judged == "good" else judged
+            except Refused as refused:
+                code = refused.code
+            self.proofs[int(match.group(1))] = Record(proof=proof, code=code, cosigned=cosigned)
+        trees = [each.proof.note.tree for each in self.proofs.values() if not each.code]
+        self.newest = min(trees, key=lambda tree: (-tree[0], tree[1]), default=None)  # V29
+
+    def read_extensions(self):
+        """V37: reads the consistency files of trees that must be shown."""
+        sizes = {each.proof.note.tree[0] for each in self.proofs.values() if not each.code}
+        sizes |= {artifact.record.anchor.size for artifact in self.readable if artifact.record.anchor} - {0}
+        for path in sorted(self.files):
+            if not path.startswith("log/"):
+                continue
+            match = re.fullmatch(rf"log/({DECIMAL.pattern})\.tlog-consistency", path)
+            size = int(match.group(1)) if match else 0
+            if size not in sizes or self.newest and size == self.newest[0]:
+                self.find("N_UNAUTH", path, "it leads from no tree of the chain")
+                continue
+            self.extensions[size] = self.read_extension(path, size)
+
+    def read_extension(self, path, size):
+        """B12."""
+        data, note, code, hashes = self.files[path], None, None, []
+        head, gap, rest = (b"", b"\n", data[1:]) if data.startswith(b"\n") else data.partition(b"\n\n")
+        try:
+            if len(data) > PROOF_BYTES:
+                raise Refused("E_LIMIT", "a consistency file is larger than its limit")
+            if not gap:
+                raise Refused("E_CONTAINER", "no consistency file")
+            hashes = read_hashes(head.decode("utf-8").split("\n") if head else [])
+        except (Refused, UnicodeDecodeError) as refused:
+            code = getattr(refused, "code", "E_CONTAINER")
+        try:
+            note = Note(rest) if rest and not code else None
+        except Refused:
+            note = None
+        good = note is not None and note.tree[0] == size and self.good(rest, note)
+        return Record(path=path, hashes=hashes, code=code, rest=rest, note=note if good else None)
+
+    def read_mirror(self, first):
+        """V44, V45."""
+        verifier = self.of
+        if verifier.mirror_root is None:
+            return
+        if not self.log.logs:
+            raise NoVerdict("a mirror was given, and the trust file believes no log")
+        sizes = {each.proof.note.tree[0] for each in self.proofs.values() if each.proof} | set(self.extensions)
+        sizes |= {artifact.record.anchor.size for artifact in self.readable if artifact.record.anchor}
+        indexes = {each.proof.index for each in self.proofs.values() if each.proof}
+        tag = bytes.fromhex(first.instance_tag) if first else b""
+        mirror = Mirror(verifier.mirror_root, self.log, sizes, indexes, tag)
+        if self.origin is None or mirror.note.origin != self.origin:
+            if self.origin is not None:
+                self.find("E_LOG_UNKNOWN", "mirror", "it is of another log than the chain")
+            return
+        verifier.mirror = mirror
+        terminal = False
+        for number, leaf in mirror.leaves:
+            sequence, seen = int.from_bytes(leaf[5:11], "big"), verifier.first_leaves
+            if sequence in seen:
+                fork = leaf[43:75] != seen[sequence][1][43:75]
+                self.find("E_FORK" if fork else "E_LOG_ORDER", f"leaf {number}", "a second leaf for one place")
+            if terminal or sequence not in seen and sequence != len(seen):
+                self.find("E_LOG_ORDER", f"leaf {number}", "the log leaves one out, or goes on after the end")
+            seen.setdefault(sequence, (number, leaf))
+            terminal = bool(leaf[4] & 2)
+        verifier.ends_in_the_mirror = terminal
+        self.compare_mirror(mirror)
+
+    def compare_mirror(self, mirror):
+        """V46, V48."""
+        seen = self.of.first_leaves
+        for artifact in self.readable:
+            if artifact.record.sequence not in seen:
+                continue
+            number, leaf = seen[artifact.record.sequence]
+            signer = next((each for each in artifact.signers if leaf_of(artifact.record, each.id) == leaf), None)
+            if signer:
+                artifact.index, artifact.signer, artifact.mirrored = number, signer, True
+                artifact.proved_by.append(mirror.cosigned)
+            else:
+                same = leaf[43:75].hex() == artifact.record.hash
+                code = "E_INCLUSION" if same else "E_FORK"
+                self.find(code, self.of.place_of(artifact), "the log holds something else in its place")
+        if seen and self.readable and max(seen) > max(artifact.record.sequence for artifact in self.readable):
+            self.of.more_exists("mirror")
+
+    def place(self):
+        """V31 to V33, V47."""
+        for sequence, each in self.proofs.items():
+            there = [artifact for artifact in self.readable if artifact.record.sequence == sequence]
+            reached = False if each.code else self.reach(each, there)
+            if reached:
+                continue
+            code = each.code or "E_INCLUSION"
+            mild = code in ("E_LOG_UNKNOWN", "E_QUORUM") and not self.needed
+            if mild or any(artifact.mirrored for artifact in there):
+                code = "N_UNAUTH"
+            for artifact in there:
+                artifact.refused = None if code == "N_UNAUTH" else code
+            self.find(code, f"artifact {sequence}", "its proof does not show that it is in the log")
+
+    def reach(self, each, there):
+        """V32, V33: says whether a proof leads from one of the artifacts to its checkpoint, and places that one."""
+        reached = False
+        for artifact in there:
+            for signer in artifact.signers:
+                leaf = leaf_of(artifact.record, signer.id)
+                if not each.proof.leads(leaf):
+                    continue
+                if artifact.index not in (None, each.proof.index):
+                    self.find("E_LOG_ORDER", self.of.place_of(artifact), "proof and mirror place it differently")
+                artifact.index, artifact.signer, reached = each.proof.index, signer, True
+                artifact.proved_by.append(each.cosigned)
+                mirror = self.of.mirror
+                if mirror and each.proof.index < mirror.size and mirror.at[each.proof.index] != leaf:
+                    self.find("E_SPLIT_VIEW", self.of.place_of(artifact), "the mirror holds another leaf there")  # V47
+                break
+        return reached
+
+    def check_anchors(self):
+        """V38: what the signed artifacts say by themselves."""
+        before = (0, EMPTY_ROOT)
+        for artifact in self.readable:
+            anchor = artifact.record.anchor
+            if anchor is None:
+                continue
+            tree = (anchor.size, bytes.fromhex(anchor.root))
+            wrong = tree[0] < before[0] or tree[0] == before[0] and tree[1] != before[1]
+            if wrong or artifact.index is not None and anchor.size > artifact.index:
+                self.find("E_ANCHOR", self.of.place_of(artifact), "an anchor that cannot be")
+            before = max(before, tree, key=lambda each: each[0])
+
+    def check_trees(self):
+        """V29, V35 to V37."""
+        mirror, newest = self.of.mirror, self.newest
+        for size, extension in list(self.extensions.items()):
+            if extension.code:
+                covered = mirror and mirror.size >= size
+                self.find("N_UNAUTH" if covered else extension.code, extension.path, "it cannot be read")
+                if covered:
+                    del self.extensions[size]
+        notes = [(each.proof.note.tree, each.cosigned) for each in self.proofs.values() if not each.code]
+        kept = [extension for extension in self.extensions.values() if extension.note]
+        roots = {}
+        for tree in [tree for tree, _ in notes] + [extension.note.tree for extension in kept]:
+            roots.setdefault(tree[0], set()).add(tree[1])
+        for size, found in roots.items():
+            told = mirror.roots[size] if mirror and mirror.size >= size else None
+            if len(found) > 1 or told is not None and found != {told}:
+                self.find("E_SPLIT_VIEW", f"checkpoint of {size}", "the log has signed two histories")
+        anchors = {(a.record.anchor.size, bytes.fromhex(a.record.anchor.root)) for a in self.readable if a.record.anchor}
+        older = {tree for tree, _ in notes if newest and tree[0] < newest[0]}
+        shown = {tree for tree in sorted(anchors | older) if tree[0] and self.check_tree(tree, tree in anchors)}
+        self.seen = [(tree[0], cosigned) for tree, cosigned in notes if tree == newest or tree in shown]
+        for extension in self.extensions.values():
+            if extension.note and extension.note.tree in shown:
+                judged = self.log.judge(extension.rest, extension.note)
+                self.seen.append((extension.note.tree[0], judged[1]))
+            elif extension.rest and not extension.code:
+                self.find("N_UNAUTH", extension.path, "its checkpoint shows nothing")
+
+    def check_tree(self, tree, is_anchor):
+        """V36: says whether a tree is shown to be a beginning of the log, and finds what shows that it is none."""
+        mirror, newest, what = self.of.mirror, self.newest, f"tree of {tree[0]}"
+        if mirror and mirror.size >= tree[0]:
+            if mirror.roots[tree[0]] != tree[1] and is_anchor:
+                self.find("E_ANCHOR", what, "it is no beginning of the log")
+            return mirror.roots[tree[0]] == tree[1]
+        if newest is None:
+            return False
+        if tree[0] == newest[0]:
+            if tree != newest and is_anchor:
+                self.find("E_ANCHOR", what, "it is no beginning of the log")
+            return tree == newest
+        extension = self.extensions.get(tree[0])
+        if extension is None or extension.code or tree[0] > newest[0]:
+            if self.of.trust.require and self.of.trust.require.logged:
+                self.find("E_ANCHOR", what, "nothing shows that it is a beginning of the log", INCONCLUSIVE)
+            return False
+        leads = is_beginning(tree, newest, extension.hashes)
+        if not leads:
+            self.find("E_ANCHOR", what, "it is no beginning of the log")
+        return leads
+
+    def check_order(self):
+        """V34."""
+        highest = -1
+        for artifact in self.readable:
+            if artifact.index is not None:
+                if artifact.index <= highest:
+                    self.find("E_LOG_ORDER", self.of.place_of(artifact), "it stands before its predecessor in the log")
+                highest = artifact.index
+
+    def check_times(self):
+        """V42, V50."""
+        skew, delay, mirror = self.log.skew, self.log.delay, self.of.mirror
+        seen = getattr(self, "seen", []) + ([(mirror.size, mirror.cosigned)] if mirror else [])
+        for artifact in self.readable:
+            at, place = artifact.record.issued_at, self.of.place_of(artifact)
+            if artifact.index is None:
+                early = early_time(mirror.cosigned) if mirror else None
+                if early is not None and at + delay + skew < early:
+                    self.find("E_UNLOGGED", place, "the log had promised to hold it")  # V50
+                continue
+            late = [late_time(cosigned) for cosigned in artifact.proved_by if cosigned]
+            before = [early_time(cosigned) for size, cosigned in seen if cosigned and size <= artifact.index]
+            if any(at > time + skew for time in late) or any(at + delay + skew < time for time in before):
+                self.find("E_TIME_WINDOW", place, "the witnesses of the log contradict its time")
+
+
+RECEIPTS_MAX, RECEIPT_BYTES = 100_000, 128 * KIB  # V51
+RECEIPTS_BYTES = 256 * MIB
+
+
+def read_receipts(data):
+    """V51: the envelopes of receipts."""
+    lines = data.split(b"\n")
+    if len(lines) > RECEIPTS_MAX + 1 or any(len(line) > RECEIPT_BYTES for line in lines):
+        raise NoVerdict("more receipts, or a longer one, than the limit")
+    for line in filter(None, lines):
+        try:
+            value = parse_document(line)
+            envelope = value.get("envelope") if isinstance(value, dict) else None
+            yield Envelope(canonical(envelope))
+        except (JsonRefused, Refused, KeyError, TypeError) as error:
+            raise NoVerdict(f"a line of the receipts is none: {error}") from None
 
 
 def claimed_sequence(payload):
@@ -2146,20 +2937,15 @@ def differs(plaintext, record, asked, action):
     return None
 
 
-def verify(files, trust):
-    """Judges the files of a bundle under a trust file, or under none."""
-    return Verifier(files, trust).run()
-
-
-def verify_path(path, trust):
-    """Judges what lies at a path: V1."""
+def verify_path(path, trust, mirror=None, receipts=b""):
+    """Judges what lies at a path, with what stands beside it: V1."""
     try:
         files = read_bundle(path)
     except Refused as refused:
         verifier = Verifier({}, trust)
         verifier.find(refused.code, "bundle", str(refused))
         return verifier
-    return verify(files, trust)
+    return Verifier(files, trust, mirror, receipts).run()
 
 
 # -------------------------------------------------------------------------------------------------------------- report
@@ -2207,23 +2993,29 @@ def report_json(verifier):
     return json.dumps(report, indent=2, sort_keys=True) + "\n"
 
 
-def read_trust(path):
+def read_file(path, most):
     try:
         with open(path, "rb") as file:
-            return Trust(file.read(TRUST_BYTES + 1))
+            data = file.read(most + 1)
     except OSError as error:
         raise NoVerdict(f"cannot read `{path}`: {error.strerror}") from None
+    if len(data) > most:
+        raise NoVerdict(f"`{path}` is larger than its limit")
+    return data
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Judges a Gantral bundle, offline.")
     parser.add_argument("bundle", metavar="BUNDLE", help="a *.gantral file, or a directory with the same content")
     parser.add_argument("--trust", metavar="FILE", help="whom you believe and what you require; never from the bundle")
+    parser.add_argument("--mirror", metavar="DIR", help="the whole log: `checkpoint` and `tile/entries`")
+    parser.add_argument("--receipts", metavar="FILE", help="answers that you kept, one a line")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     try:
         options = parser.parse_args(arguments)
-        trust = read_trust(options.trust) if options.trust else None
-        verifier = verify_path(options.bundle, trust)
+        trust = Trust(read_file(options.trust, TRUST_BYTES)) if options.trust else None
+        receipts = read_file(options.receipts, RECEIPTS_BYTES) if options.receipts else b""
+        verifier = verify_path(options.bundle, trust, options.mirror, receipts)
     except SystemExit as ended:
         return 3 if ended.code else 0
     except NoVerdict as error:

@@ -1,11 +1,15 @@
 //! Every bundle, as it lies in the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use gantral_core::json::{self, Profile, Value};
-use gantral_evidence::container::{ContainerError, Files, Scope};
+use gantral_evidence::container::{Files, Scope};
 use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Report, refuse, verify};
+use gantral_evidence::verify::{
+    Beside, Mirror, MirrorReader, Questions, Report, parse_receipts, refuse, verify_beside,
+};
 use gantral_vectors::case::FileMap;
 use gantral_vectors::tree;
 
@@ -40,13 +44,28 @@ fn folders() -> BTreeMap<String, FileMap> {
     folders
 }
 
+/// Reads the mirror of a case as it lies there.
+fn mirror(folder: &FileMap, trust: Option<&Trust>, files: &Files<'_>) -> Option<Mirror> {
+    let checkpoint = folder.get("mirror/checkpoint")?;
+    let mut reader = MirrorReader::new(checkpoint, trust?.log()?, Questions::of(files)).unwrap();
+    while let Some(objects) = reader.next_objects() {
+        let bundle = objects.iter().find_map(|object| folder.get(&format!("mirror/{object}"))).unwrap();
+        reader.entries(bundle).unwrap();
+    }
+    Some(reader.finish().unwrap())
+}
+
 fn judged(folder: &FileMap) -> Report {
     let trust = folder.get("trust.json").map(|bytes| Trust::parse(bytes).unwrap());
+    let receipts =
+        folder.get("receipts.jsonl").map(|bytes| parse_receipts(bytes).unwrap()).unwrap_or_default();
     let files =
         folder.iter().filter_map(|(path, content)| Some((path.strip_prefix("bundle/")?, content.as_slice())));
-    let files: Result<Files<'_>, ContainerError> = Files::from_list(files);
-    match files {
-        Ok(files) => verify(&files, trust.as_ref()),
+    match Files::from_list(files) {
+        Ok(files) => {
+            let mirror = mirror(folder, trust.as_ref(), &files);
+            verify_beside(&files, trust.as_ref(), Beside { mirror: mirror.as_ref(), receipts: &receipts })
+        }
         Err(error) => refuse(&error),
     }
 }
@@ -89,4 +108,23 @@ fn every_invalid_bundle_has_a_valid_twin() {
             assert_eq!(Expected::read(&folders[&twin]).verdict, "VALID", "{name}");
         }
     }
+}
+
+/// The codes of the table of `spec/verification.md` §11, with their verdicts.
+fn codes_of_the_specification() -> BTreeMap<String, String> {
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/verification.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `E_") || line.starts_with("| `N_"));
+    let cells = rows.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    cells.map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())).collect()
+}
+
+#[test]
+fn every_code_of_the_specification_has_a_bundle() {
+    let folders = folders();
+    let mut missing: BTreeSet<String> = codes_of_the_specification().into_keys().collect();
+    for folder in folders.values() {
+        Expected::read(folder).codes.iter().for_each(|code| _ = missing.remove(code));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
