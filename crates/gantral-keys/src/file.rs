@@ -38,7 +38,7 @@ pub enum FileError {
         path: PathBuf,
     },
     /// It holds something else.
-    #[error("`{path}` holds no key: {why}", path = path.display())]
+    #[error("`{path}` cannot be used: {why}", path = path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -52,6 +52,11 @@ pub enum FileError {
 /// # Errors
 /// `Read`, `Mode`, and `Content` for a file that is larger than any secret.
 pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_private_up_to(path, SECRET_BYTES_MAX)
+}
+
+/// As [`read_private`], with another limit.
+pub(crate) fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
     let unreadable = |source| FileError::Read { path: path.to_owned(), source };
     // The mode is that of the file that is read, whatever stands under the name later.
     let file = File::open(path).map_err(unreadable)?;
@@ -60,11 +65,11 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
         return Err(FileError::Mode { path: path.to_owned() });
     }
     let mut bytes = Vec::new();
-    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= SECRET_BYTES_MAX) {
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         return Ok(bytes);
     }
-    Err(FileError::Content { path: path.to_owned(), why: format!("larger than {SECRET_BYTES_MAX} bytes") })
+    Err(FileError::Content { path: path.to_owned(), why: format!("larger than {bytes_max} bytes") })
 }
 
 /// Writes a new file with mode 0600. It is whole and durable when this returns, and never takes the place of one that exists;

@@ -304,7 +304,12 @@ impl KeyFolder {
     }
 
     fn write(&self) -> Result<(), KeysError> {
-        replace_private(&self.path.join(STATE_FILE), &entry::encode(&self.entries)).map_err(KeysError::from)
+        let bytes = entry::encode(&self.entries);
+        // What could not be read again is not written.
+        if !u64::try_from(bytes.len()).is_ok_and(|length| length <= entry::STATE_BYTES_MAX) {
+            return Err(self.wrong(format!("would be larger than {} bytes", entry::STATE_BYTES_MAX)));
+        }
+        Ok(replace_private(&self.path.join(STATE_FILE), &bytes)?)
     }
 
     fn wrong(&self, why: String) -> KeysError {

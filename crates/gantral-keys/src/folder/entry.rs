@@ -8,11 +8,13 @@ use gantral_evidence::trust::KeyRole;
 use serde::{Deserialize, Serialize};
 
 use super::{HELD_ROLES, KeysError};
-use crate::file::{FileError, read_private};
+use crate::file::{FileError, read_private_up_to};
 use crate::openbao::{OPENBAO_TIMEOUT_DEFAULT, OpenBaoConfig};
 
 /// The only format.
 const FORMAT: &str = "gantral/keys/v1";
+/// The largest file, in bytes: a hundred rotations with a thousand logs each.
+pub(super) const STATE_BYTES_MAX: u64 = 32 << 20;
 
 /// A place in one log, or in every log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +121,7 @@ struct OpenBaoFile {
 
 /// Reads the file; `None` when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<KeyEntry>>, KeysError> {
-    let bytes = match read_private(path) {
+    let bytes = match read_private_up_to(path, STATE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(FileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             return Ok(None);

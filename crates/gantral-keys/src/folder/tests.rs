@@ -208,3 +208,17 @@ async fn folder_without_keys_is_neither_shown_nor_changed() {
     assert!(matches!(KeyFolder::change(data.path()), Err(KeysError::Missing { .. })));
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn many_rotations_of_many_logs_are_read_back() {
+    let data = tempfile::tempdir().unwrap();
+    let mut folder = KeyFolder::init(data.path(), NewKey::File).await.unwrap();
+    let reached: Vec<LogReach> =
+        (0..1_000).map(|tenant| reach(&format!("tenant-{tenant}/log"), 1 << 40, 1 << 41)).collect();
+    for _ in 0..3 {
+        folder.rotate(KeyRole::Issuer, &NewKey::File, &reached).await.unwrap();
+    }
+    let entries = folder.entries().to_vec();
+    drop(folder);
+    assert_eq!(KeyFolder::look(data.path()).unwrap(), entries);
+}
