@@ -8,4 +8,5 @@
 )]
 
 mod bao;
+mod folder;
 mod openbao;

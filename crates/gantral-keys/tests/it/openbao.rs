@@ -19,7 +19,8 @@ use serde_json::json;
 
 use crate::bao::Bao;
 
-fn artifact() -> Vec<u8> {
+/// The bytes of an artifact of tenant `acme`, on the second of January 2026.
+pub fn artifact() -> Vec<u8> {
     let predicate = r#"{"issued_at":"2026-01-02T03:04:05.000Z","log_origin":"acme/log","tenant_id":"acme"}"#;
     pae(PAYLOAD_TYPE, format!(r#"{{"predicate":{predicate}}}"#).as_bytes())
 }
