@@ -29,7 +29,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Exit status: 0 done, 1 failed, 2 wrong usage.
 `ask` and `consume` add 3, waits for a human, and 4, denied.
-`verify` has its own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified.
+`verify` has its own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified; `log monitor` 0 clean, 1 found, 3 not read.
 
 Standard output is data, standard error is talk. Start with `gantral demo`.";
 
@@ -94,6 +94,12 @@ pub enum Command {
     Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server
     Verify(commands::verify::VerifyArgs),
+    /// Reads a transparency log, for whoever does not take its word
+    #[command(subcommand)]
+    Log(commands::log::LogCommand),
+    /// Watches the logs of others, and cosigns what only grows
+    #[command(subcommand)]
+    Witness(commands::witness::WitnessCommand),
     /// Looks for what is wrong with this machine, the server and the token
     Doctor(commands::doctor::DoctorArgs),
     /// Prints the completions of a shell
