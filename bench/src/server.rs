@@ -83,6 +83,7 @@ pub fn run(data: PathBuf) -> Result<()> {
             development: true,
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,
+            public_logs: false,
         };
         let app = setup.app().await?;
         let (stop, stopped) = watch::channel(false);

@@ -4,5 +4,6 @@
 //! secrets are resolved here and nowhere else; what a process writes stays here. Source: `spec/runner.md`.
 
 pub mod child;
+pub mod journal;
 pub mod runner;
 pub mod script;

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_api::client::{Client, ClientError};
-use gantral_api::wire::{Claim, Me, Task};
+use gantral_api::problem::Code;
+use gantral_api::wire::{Claim, Me, PresentJournal, Task};
 use gantral_core::ids::{ActorId, Name};
 use gantral_core::state::ActorKind;
 use gantral_core::time::DurationMs;
@@ -31,6 +32,7 @@ pub use files::FilesError;
 pub use secrets::{SECRET_BYTES_MAX, SecretError};
 pub use verify::{Mismatch, Verified, verify};
 
+use crate::journal::{Journal, JournalError};
 use files::WorkDir;
 
 /// How long one claim of a runner with a single queue is held open by the server.
@@ -65,6 +67,12 @@ pub enum RunnerError {
     /// The work or log directory cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The server does not hold what this runner's journal holds.
+    #[error("the server has forgotten what it told this runner: {0}")]
+    Forgotten(ClientError),
     /// The server refuses the runner itself.
     #[error("the server refuses this runner: {0}")]
     Refused(ClientError),
@@ -82,6 +90,7 @@ struct Shared {
     client: Client,
     config: RunnerConfig,
     work: WorkDir,
+    journal: Journal,
 }
 
 /// How far a runner has been asked to stop.
@@ -105,7 +114,10 @@ impl Runner {
             return Err(RunnerError::NoQueue);
         }
         let work = WorkDir::take(&config.work_dir, &config.log_dir)?;
-        Ok(Self { shared: Arc::new(Shared { client, config, work }) })
+        // As with the work directory: what a command is told must not depend on its own working directory.
+        let journal = std::path::absolute(config.journal.path());
+        let journal = Journal::new(journal.unwrap_or_else(|_| config.journal.path().to_owned()));
+        Ok(Self { shared: Arc::new(Shared { client, config, work, journal }) })
     }
 
     /// Works until `shutdown` is ready: then claims nothing more, lets what runs come to its end for the configured
@@ -144,6 +156,7 @@ impl Runner {
         attempts: &mut JoinSet<()>,
     ) -> Result<(), RunnerError> {
         let me = self.introduce().await?;
+        self.present_journal().await?;
         let places = Arc::new(Semaphore::new(self.shared.config.concurrency.get()));
         let mut pause = PAUSE_FIRST;
         loop {
@@ -184,6 +197,38 @@ impl Runner {
         loop {
             match self.shared.client.me().await {
                 Ok(me) => return self.accept(me),
+                Err(error @ ClientError::Problem(_)) if !is_passing(&error) => {
+                    return Err(RunnerError::Refused(error));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the server does not answer yet");
+                    wait(&mut pause).await;
+                }
+            }
+        }
+    }
+
+    /// Shows the server the newest receipts, until it answers. One that lacks any of them was set back to an old state:
+    /// nothing is claimed from it.
+    async fn present_journal(&self) -> Result<(), RunnerError> {
+        let journal = self.shared.journal.clone();
+        // A panic there would be a defect; then nothing is claimed either.
+        let envelopes = tokio::task::spawn_blocking(move || journal.newest()).await;
+        let envelopes = envelopes.map_err(|error| JournalError {
+            path: self.shared.journal.path().to_owned(),
+            error: std::io::Error::other(error),
+        })??;
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        let shown = PresentJournal { envelopes };
+        let mut pause = PAUSE_FIRST;
+        loop {
+            match self.shared.client.present_journal(&shown).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.problem().is_some_and(|problem| problem.code() == Code::ReadOnly) => {
+                    return Err(RunnerError::Forgotten(error));
+                }
                 Err(error @ ClientError::Problem(_)) if !is_passing(&error) => {
                     return Err(RunnerError::Refused(error));
                 }

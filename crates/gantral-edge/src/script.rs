@@ -7,11 +7,13 @@ use std::path::PathBuf;
 
 use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
 use gantral_api::wire::{
-    Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, IdempotencyKey, Moved, ReportOutcome,
+    Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, IdempotencyKey, Moved, Receipt, ReportOutcome,
 };
 use gantral_core::digest::Hasher;
 use gantral_core::ids::{GrantId, InstanceId};
 use gantral_core::json::{self, Profile, Value};
+
+use crate::journal::{Journal, JournalError};
 
 /// The largest context that is read, in bytes: a document, with room for the grant around it.
 pub const CONTEXT_BYTES_MAX: usize = 4 << 20;
@@ -50,6 +52,9 @@ pub enum ScriptError {
     /// The call did not succeed.
     #[error(transparent)]
     Call(#[from] ClientError),
+    /// The receipt could not be kept. What it says may be so; nothing may be done on its ground.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// The attempt that this process is.
@@ -59,6 +64,7 @@ pub struct Script {
     instance: InstanceId,
     context: PathBuf,
     grant: Option<GrantId>,
+    journal: Option<Journal>,
 }
 
 impl Script {
@@ -85,6 +91,7 @@ impl Script {
             instance,
             context: needed("GANTRAL_CONTEXT")?.into(),
             grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,
+            journal: variable("GANTRAL_JOURNAL").map(Journal::new),
         })
     }
 
@@ -129,7 +136,18 @@ impl Script {
     /// # Errors
     /// Without an answer nothing is authorised: never act on an error.
     pub async fn ask(&self, ask: &Ask) -> Result<AuthorityAnswer, ScriptError> {
-        Ok(self.client.ask(self.instance.into(), ask).await?)
+        let answer = self.client.ask(self.instance.into(), ask).await?;
+        self.keep(match &answer {
+            AuthorityAnswer::Allow(allowed) => &allowed.artifacts,
+            AuthorityAnswer::RequireHuman(waiting) => &waiting.artifacts,
+            AuthorityAnswer::Deny(denied) => &denied.artifacts,
+        })?;
+        Ok(answer)
+    }
+
+    /// Writes the receipts of an answer into the journal, before anybody acts on it.
+    fn keep(&self, receipts: &[Receipt]) -> Result<(), JournalError> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.append(receipts))
     }
 
     /// Uses a grant up, just before the action starts: with the approved action of the context when none is given, and
@@ -151,6 +169,11 @@ impl Script {
         // Never under a key that follows from the call: whoever consumes a second time must be refused, because the
         // first time may have acted.
         let answer = self.client.consume(self.instance.into(), grant.into(), &body).await?;
+        self.keep(match &answer {
+            ConsumeAnswer::Allow(consumed) => &consumed.artifacts,
+            ConsumeAnswer::RequireHuman(waiting) => &waiting.artifacts,
+            ConsumeAnswer::Deny(denied) => &denied.artifacts,
+        })?;
         Ok((grant, answer))
     }
 
@@ -170,7 +193,9 @@ impl Script {
         let digest = Hasher::new("gantral/script/v1").bytes(grant.as_bytes()).bytes(&body).finish();
         let key = IdempotencyKey::parse(&digest.to_hex()).map_err(|error| unsendable(error.to_string()))?;
         let client = self.client.with_key(key);
-        Ok(client.report_outcome(self.instance.into(), grant.into(), report).await?)
+        let moved = client.report_outcome(self.instance.into(), grant.into(), report).await?;
+        self.keep(&moved.artifacts)?;
+        Ok(moved)
     }
 }
 

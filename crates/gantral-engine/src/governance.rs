@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::event::Actor;
-use gantral_core::ids::{InstanceId, TenantId, WorkflowId};
+use gantral_core::ids::{ActorId, InstanceId, TenantId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_evidence::dsse::Envelope;
@@ -61,8 +61,25 @@ pub struct GovernanceReceipt {
     pub hash: Digest,
     /// What happened.
     pub event: GovernanceKind,
+    /// Who did it.
+    pub actor: ActorId,
     /// When.
     pub at: UnixMillis,
+    /// The signed envelope.
+    pub envelope: Vec<u8>,
+}
+
+impl GovernanceReceipt {
+    fn of(statement: &GovernanceStatement, artifact: &SealedArtifact) -> Self {
+        Self {
+            sequence: artifact.sequence,
+            hash: artifact.hash,
+            event: statement.detail.kind(),
+            actor: statement.actor.id.clone(),
+            at: statement.at,
+            envelope: artifact.envelope.clone(),
+        }
+    }
 }
 
 impl Engine {
@@ -95,7 +112,7 @@ impl Engine {
                 sequence,
                 previous: governed.head.map(|head| head.hash),
                 actor: actor.clone(),
-                detail: act.detail.clone(),
+                detail: act.detail,
                 justification: None,
                 at,
                 anchor: self.0.checkpoints.newest(tenant, 0),
@@ -110,6 +127,7 @@ impl Engine {
             let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
             let envelope = unsigned.signed(signature.key_id, &signature.bytes).envelope;
             let sealed = SealedArtifact { sequence, hash, envelope };
+            let receipt = GovernanceReceipt::of(&statement, &sealed);
             let append = GovernanceAppend {
                 tenant: tenant.clone(),
                 expected: governed.head,
@@ -123,13 +141,34 @@ impl Engine {
                     governed.last_at = at;
                     *slot = Some(governed);
                     self.0.registry.forget_governance(tenant);
-                    return Ok(Some(GovernanceReceipt { sequence, hash, event: act.detail.kind(), at }));
+                    return Ok(Some(receipt));
                 }
                 GovernanceOutcome::Moved(_) => {}
                 GovernanceOutcome::Refused(effect) => return Err(refused(&effect)),
             }
         }
         Err(EngineError::Conflict)
+    }
+
+    /// Returns up to `limit` artifacts of a tenant's governance chain, from sequence `from`.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub async fn governance(
+        &self,
+        tenant: &TenantId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<GovernanceReceipt>, EngineError> {
+        let artifacts = self.0.store.governance_chain(tenant, from, limit).await?;
+        let read = |artifact: &SealedArtifact| {
+            let damaged = |what: String| EngineError::Damaged { what };
+            let envelope = Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
+            let statement = GovernanceStatement::decode(&envelope.payload);
+            let statement = statement.map_err(|error| damaged(error.to_string()))?;
+            Ok(GovernanceReceipt::of(&statement, artifact))
+        };
+        artifacts.iter().map(read).collect()
     }
 
     /// Folds the stored chain. As with instances, the ledger is not trusted.

@@ -13,6 +13,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gantral_core::ids::LogOrigin;
 use gantral_evidence::keys::{KeyId, PublicKey};
@@ -32,6 +33,10 @@ pub use trust::{ExportError, TrustTerms, export_trust};
 const STATE_FILE: &str = "keys.json";
 /// The file that whoever uses or changes the keys holds.
 const LOCK_FILE: &str = "keys.lock";
+/// How long a lock is waited for: a process that is just being started holds a copy of every file of the one that starts it, locks
+/// included, until it has become its own program.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// The folder of delegations.
 const DELEGATIONS: &str = "delegations";
 /// The roles whose keys a server holds, and the files that their first keys are in.
@@ -327,10 +332,14 @@ fn lock(path: &Path, how: fn(&File) -> Result<(), TryLockError>) -> Result<File,
     let mut options = OpenOptions::new();
     let opened =
         options.write(true).create(true).truncate(false).mode(0o600).open(&file).map_err(unusable)?;
-    match how(&opened) {
-        Ok(()) => Ok(opened),
-        Err(TryLockError::WouldBlock) => Err(KeysError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source).into()),
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match how(&opened) {
+            Ok(()) => return Ok(opened),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(KeysError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(unusable(source).into()),
+        }
     }
 }
 

@@ -1,14 +1,20 @@
 //! What every handler shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use gantral_api::problem::Code;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, Verifier};
+use gantral_log::folder::Folders;
+use gantral_log::sequencer::Sequencer;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::clock::Clock;
 use crate::limits::{Capacity, Limits};
+use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::problems::{Answer, Failure};
+use crate::standing::Standing;
 
 /// The parts that a server is made of.
 pub struct AppParts {
@@ -26,6 +32,14 @@ pub struct AppParts {
     pub worker: WorkerCommand,
     /// The URL under which people and agents reach this server, without a slash at the end.
     pub public_url: String,
+    /// Whether the server may write.
+    pub standing: Standing,
+    /// The transparency logs; without them nothing is anchored.
+    pub logs: Option<Logs>,
+    /// What lets the logs grow while the server serves.
+    pub sequencer: Option<Sequencer<Folders>>,
+    /// Whether the logs are read without a token.
+    pub public_logs: bool,
 }
 
 /// The state of the router. Cheap to clone.
@@ -40,6 +54,11 @@ pub(crate) struct Shared {
     pub policy: Arc<RegoPolicyPoint>,
     pub worker: WorkerCommand,
     pub public_url: String,
+    pub standing: Standing,
+    pub logs: Option<Logs>,
+    pub public_logs: bool,
+    /// Taken by whoever serves.
+    sequencer: Mutex<Option<Sequencer<Folders>>>,
     pub metrics: Metrics,
     pub limits: Limits,
 }
@@ -60,9 +79,26 @@ impl App {
             policy: parts.policy,
             worker: parts.worker,
             public_url: parts.public_url,
+            standing: parts.standing,
+            logs: parts.logs,
+            public_logs: parts.public_logs,
+            sequencer: Mutex::new(parts.sequencer),
             metrics: Metrics::default(),
             limits: Limits::from(capacity),
         }))
+    }
+
+    /// Hands out what lets the logs grow, once.
+    pub(crate) fn take_sequencer(&self) -> Option<Sequencer<Folders>> {
+        self.0.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Refuses while the ledger is behind.
+    pub(crate) fn may_write(&self) -> Answer<()> {
+        match self.0.standing.behind() {
+            None => Ok(()),
+            Some(why) => Err(Failure::new(Code::ReadOnly, why)),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {

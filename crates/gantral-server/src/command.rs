@@ -56,6 +56,7 @@ impl RawWrite {
     ) -> Answer<Self> {
         let (mut parts, body) = request.into_parts();
         let Caller(principal) = Caller::from_request_parts(&mut parts, app).await?;
+        app.may_write()?;
         let key = idempotency_key(&parts.headers)?;
         media_type_is(&parts.headers, media_type)?;
         let body = bounded(body, bytes_max).await?;

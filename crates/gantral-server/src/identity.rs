@@ -31,6 +31,20 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// Whoever is asking, where nobody needs to say who: a token that is sent must be good all the same.
+pub(crate) struct MaybeCaller(pub Option<Principal>);
+
+impl FromRequestParts<App> for MaybeCaller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        Caller::from_request_parts(parts, app).await.map(|caller| Self(Some(caller.0)))
+    }
+}
+
 fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer<Principal> {
     let missing = || Failure::new(Code::Unauthenticated, "a bearer token is required");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();

@@ -5,14 +5,18 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 
 use crate::app::App;
-use crate::handlers::{attempts, authority, evidence, gates, instances, operations, policies, workflows};
+use crate::handlers::{
+    attempts, authority, evidence, gates, governance, instances, logs, operations, policies, workflows,
+};
 use crate::limits::bounded;
 use crate::observe::observed;
 use crate::parameters::known_only;
 
 /// Builds the router. A test compares it with `gantral_api::routes::ROUTES`.
 pub fn router(app: App) -> Router {
-    let limited = v1().layer(from_fn_with_state(app.clone(), bounded));
+    let limited = v1()
+        .route("/log/{tenant}/{*object}", get(logs::object))
+        .layer(from_fn_with_state(app.clone(), bounded));
     let watched = Router::new()
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::ready))
@@ -36,6 +40,10 @@ fn v1() -> Router<App> {
         .route("/v1/policies/{version}", get(policies::download))
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
+        .route("/v1/governance", get(governance::list))
+        .route("/v1/freeze", post(governance::freeze))
+        .route("/v1/erasures", post(governance::erase))
+        .route("/v1/journal", post(governance::journal))
         .route("/v1/instances", post(instances::create).get(instances::list))
         .route("/v1/instances/{id}", get(instances::show))
         .route("/v1/instances/{id}/attempts", post(attempts::attach))

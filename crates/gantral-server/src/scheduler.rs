@@ -19,6 +19,9 @@ pub async fn run_scheduler(app: App, mut shutdown: watch::Receiver<bool>) {
             _ = interval.tick() => {}
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
+        if app.0.standing.behind().is_some() {
+            continue;
+        }
         let Ok(seed) = seed() else {
             tracing::error!("no randomness: the scheduler waits");
             continue;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
-use gantral_engine::checkpoints::NoCheckpoints;
-use gantral_engine::{Engine, EngineConfig, EngineError, Ports};
+use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
+use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
@@ -16,10 +16,12 @@ use gantral_store::{OpenError, Store};
 use serde::Deserialize;
 
 use crate::app::{App, AppParts};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::keys::issuer;
 use crate::listen::TlsFiles;
+use crate::logs::{LogParts, Logs, LogsError};
 use crate::policy::StoredBundles;
+use crate::standing::Standing;
 
 /// The file of `gantral serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,18 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Who vouches for callers.
     pub identity: IdentityConfig,
+    /// The transparency logs.
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+/// The transparency logs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// Whether checkpoints and tiles are read without a token: how much each tenant does is then known to everybody.
+    #[serde(default)]
+    pub public: bool,
 }
 
 /// Certificate and key.
@@ -79,6 +93,12 @@ pub enum SetupError {
     /// The signing keys cannot be used.
     #[error(transparent)]
     SigningKeys(#[from] KeysError),
+    /// The logs cannot be kept.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// The system gives no randomness.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
     /// The issuer key delegates nothing.
     #[error(transparent)]
     Delegation(#[from] RenewError),
@@ -135,6 +155,8 @@ pub struct Setup<'a> {
     pub public_url: String,
     /// How a policy worker is started.
     pub worker: WorkerCommand,
+    /// Whether the logs are read without a token.
+    pub public_logs: bool,
 }
 
 impl Setup<'_> {
@@ -146,22 +168,35 @@ impl Setup<'_> {
         self.check_tenants()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
-        let issuer = issuer(&KeyFolder::serve(self.data).await?).await?;
+        let keys = KeyFolder::serve(self.data).await?;
+        let issuer = issuer(&keys).await?;
+        let config = EngineConfig {
+            earlier_keys: issuer.earlier,
+            delegations: Some(issuer.delegations),
+            ..EngineConfig::default()
+        };
+        let standing = Standing::default();
+        let parts = LogParts {
+            store: store.clone(),
+            data: self.data,
+            tenants: self.tenants,
+            signer: keys.log().await?,
+            earlier: keys.earlier(KeyRole::Log),
+            suffix: config.log_suffix.clone(),
+        };
+        let (logs, sequencer) = Logs::open(parts, &standing).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
-        let engine = Engine::new(
-            Ports {
-                store,
-                signer: issuer.signer,
-                policy: policy.clone(),
-                checkpoints: Arc::new(NoCheckpoints),
-            },
-            EngineConfig {
-                earlier_keys: issuer.earlier,
-                delegations: Some(issuer.delegations),
-                ..EngineConfig::default()
-            },
-        )?;
+        let checkpoints = Arc::new(logs.clone());
+        let ports = Ports { store, signer: issuer.signer, policy: policy.clone(), checkpoints };
+        let engine = Engine::new(ports, config)?;
+        if standing.behind().is_none() {
+            let keys = [(engine.public_key().clone(), KeyRole::Issuer), (logs.key().clone(), KeyRole::Log)];
+            for tenant in self.tenants {
+                let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
+                engine.declare_keys(call, tenant, &keys).await?;
+            }
+        }
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
         let mut attempts = AttemptTokens::new(key, &self.public_url)?;
         if self.development {
@@ -177,6 +212,10 @@ impl Setup<'_> {
             policy,
             worker: self.worker,
             public_url: self.public_url,
+            standing,
+            logs: Some(logs),
+            sequencer,
+            public_logs: self.public_logs,
         }))
     }
 }

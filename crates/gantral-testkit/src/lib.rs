@@ -12,6 +12,7 @@
 
 mod clock;
 mod evidence;
+mod ledger;
 mod people;
 pub mod policy;
 mod signer;
@@ -19,6 +20,7 @@ pub mod workflows;
 mod world;
 
 pub use clock::Clock;
+pub use ledger::copy_ledger;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
 pub use signer::{FaultySigner, SignerFaults};
 pub use world::{World, WorldOptions};

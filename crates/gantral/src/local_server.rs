@@ -42,6 +42,7 @@ impl LocalServer {
             development: true,
             public_url: url.clone(),
             worker,
+            public_logs: false,
         };
         let app = setup.app().await.map_err(|error| failed(&error).hint("`gantral doctor` looks further"))?;
         let (stop, stopped) = watch::channel(false);

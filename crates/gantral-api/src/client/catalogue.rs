@@ -3,8 +3,8 @@
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    AppliedWorkflow, ApplyWorkflow, Health, Keys, Me, PageQuery, PolicyPage, PublishedPolicy, WorkflowPage,
-    WorkflowView, text,
+    AppliedWorkflow, ApplyWorkflow, Erase, GovernancePage, Governed, Health, Keys, Me, PageQuery, PolicyPage,
+    PublishedPolicy, SetFreeze, WorkflowPage, WorkflowView, text,
 };
 
 /// # Errors
@@ -62,6 +62,21 @@ impl Client {
         body: &ApplyWorkflow,
     ) -> Result<AppliedWorkflow, ClientError> {
         self.write(Method::Put, &["v1", "workflows", id.as_str()], body).await
+    }
+
+    /// Lists the governance chain from its beginning.
+    pub async fn governance(&self, query: &PageQuery) -> Result<GovernancePage, ClientError> {
+        self.list(&["v1", "governance"], query).await
+    }
+
+    /// Freezes the tenant, or lifts its freeze, as an administrator.
+    pub async fn set_freeze(&self, body: &SetFreeze) -> Result<Governed, ClientError> {
+        self.post(&["v1", "freeze"], body).await
+    }
+
+    /// Erases content, or who a person is, as an administrator.
+    pub async fn erase(&self, body: &Erase) -> Result<Governed, ClientError> {
+        self.post(&["v1", "erasures"], body).await
     }
 
     /// Lists workflows by name.

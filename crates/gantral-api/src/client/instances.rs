@@ -7,7 +7,7 @@ use super::{Client, ClientError, WAIT_SLACK};
 use crate::routes::Method;
 use crate::wire::{
     Attach, Attached, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer, InstanceList,
-    InstancePage, InstanceView, Moved, ShowInstance, Task, WaitQuery, text,
+    InstancePage, InstanceView, JournalHeld, Moved, PresentJournal, ShowInstance, Task, WaitQuery, text,
 };
 
 /// # Errors
@@ -66,6 +66,11 @@ impl Client {
         let call = call.query(&WaitQuery { wait: Some(wait) })?.json(body)?;
         let settled = self.send(holding(call, Some(wait))).await?;
         if settled.status.as_u16() == 204 { Ok(None) } else { settled.read().map(Some) }
+    }
+
+    /// Shows the server receipts that it gave.
+    pub async fn present_journal(&self, body: &PresentJournal) -> Result<JournalHeld, ClientError> {
+        self.post(&["v1", "journal"], body).await
     }
 
     /// Attaches an attempt: its process is about to start.

@@ -13,6 +13,7 @@ mod body;
 mod definition;
 mod document;
 mod gate;
+mod governance;
 mod grant;
 mod instance;
 mod key;
@@ -41,6 +42,7 @@ pub use gate::{
     Decide, Decided, Extend, Extended, GateFilter, GateList, GatePage, GateState, GateSummary, GateView,
     VoteView,
 };
+pub use governance::{Erase, GovernanceEvent, GovernancePage, Governed, SetFreeze};
 pub use grant::{Action, GrantView, OutcomeView};
 pub use instance::{
     CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView, ParentRef,
@@ -48,7 +50,7 @@ pub use instance::{
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
-pub use runner::{Claim, Task, WaitQuery};
+pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me};
 pub use text::Text;
 pub use workflow::{

@@ -15,6 +15,25 @@ pub struct Claim {
     pub queue: text::Name,
 }
 
+/// Body of `POST /v1/journal`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PresentJournal {
+    /// Envelopes of receipts that the caller was given, at most 100: the newest of each chain say it all.
+    #[schema(value_type = Vec<Object>, max_items = 100)]
+    pub envelopes: Vec<Document>,
+}
+
+/// What the server holds of a journal: all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JournalHeld {
+    /// How many of the receipts are of this server's making; the others were ignored.
+    pub held: u32,
+}
+
+/// The most receipts that are presented at once.
+pub const JOURNAL_ITEMS_MAX: usize = 100;
+
 /// Query of a request that may be held open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -211,6 +211,7 @@ impl Attempt<'_> {
             ("GANTRAL_URL".into(), self.shared.client.base().into()),
             ("GANTRAL_TOKEN_FILE".into(), dir.token().into()),
             ("GANTRAL_CONTEXT".into(), dir.context().into()),
+            ("GANTRAL_JOURNAL".into(), self.shared.journal.path().into()),
         ]);
         if let Some(grant) = grant {
             variables.insert("GANTRAL_GRANT".into(), grant.to_string().into());

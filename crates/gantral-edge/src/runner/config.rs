@@ -9,6 +9,7 @@ use gantral_evidence::trust::Trust;
 
 use super::event::Observer;
 use crate::child::Launcher;
+use crate::journal::Journal;
 
 /// The bytes that are kept of what one attempt writes, when the configuration does not say: 16 MiB.
 const LOG_BYTES_MAX: u64 = 16 << 20;
@@ -37,6 +38,9 @@ pub struct RunnerConfig {
     pub work_dir: PathBuf,
     /// The directory for what attempts write.
     pub log_dir: PathBuf,
+    /// The file in which attempts keep the receipts that they are given; the server is shown the newest when the runner
+    /// starts.
+    pub journal: Journal,
     /// The working directory of commands; the runner's own when absent.
     pub command_dir: Option<PathBuf>,
     /// How many attempts run at the same time.
@@ -57,12 +61,13 @@ pub struct RunnerConfig {
 
 impl RunnerConfig {
     /// Returns a configuration with one attempt at a time and the default limits. `work_dir` also holds the logs, in
-    /// `logs`.
+    /// `logs`, and the journal, `journal.jsonl`.
     pub fn new(queues: Vec<Name>, pinned: Pinned, work_dir: PathBuf, launcher: Launcher) -> Self {
         Self {
             queues,
             pinned,
             log_dir: work_dir.join("logs"),
+            journal: Journal::new(work_dir.join("journal.jsonl")),
             work_dir,
             command_dir: None,
             concurrency: NonZeroUsize::MIN,

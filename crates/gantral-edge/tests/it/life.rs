@@ -93,6 +93,7 @@ async fn a_process_is_told_what_it_needs_and_nothing_else() {
         "GANTRAL_ATTEMPT",
         "GANTRAL_CONTEXT",
         "GANTRAL_INSTANCE_ID",
+        "GANTRAL_JOURNAL",
         "GANTRAL_TOKEN_FILE",
         "GANTRAL_URL",
         "PATH",

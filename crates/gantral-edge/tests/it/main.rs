@@ -11,6 +11,7 @@
 )]
 
 mod chain;
+mod journal;
 mod life;
 mod lost;
 mod place;

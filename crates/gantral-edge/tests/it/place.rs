@@ -17,7 +17,7 @@ use gantral_evidence::trust::Trust;
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::settings::Setup;
 use gantral_server::{Listening, serve};
-use gantral_testkit::policy;
+use gantral_testkit::{copy_ledger, policy};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -46,27 +46,27 @@ impl Place {
     pub async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
-        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listening = Listening::bind(address, None, true).await.unwrap();
-        let url = listening.url();
-        let setup = Setup {
-            data: &folder.path().join("server"),
-            tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
-            identity: &IdentityConfig { issuers: vec![issuer.config()] },
-            development: true,
-            public_url: url.clone(),
-            worker: policy::worker_command(),
-        };
-        let app = setup.app().await.unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let served = Some(tokio::spawn(serve(app, listening, stopped)));
-        Self { folder, url, issuer, stop, served }
+        let (url, stop, served) = start(&folder, &issuer).await;
+        Self { folder, url, issuer, stop, served: Some(served) }
     }
 
     /// Stops the server; nothing answers any more.
     pub async fn close(&mut self) {
         self.stop.send_replace(true);
         self.served.take().unwrap().await.unwrap().unwrap();
+    }
+
+    /// Stops the server, keeps a copy of its ledger or puts the copy back, and starts another one.
+    pub async fn restart_from_a_copy(&mut self, back: bool) {
+        self.close().await;
+        let (data, copy) = (self.folder.path().join("server"), self.folder.path().join("copy"));
+        if back {
+            copy_ledger(&copy, &data);
+        } else {
+            copy_ledger(&data, &copy);
+        }
+        let (url, stop, served) = start(&self.folder, &self.issuer).await;
+        (self.url, self.stop, self.served) = (url, stop, Some(served));
     }
 
     pub fn token(&self, client: &str) -> String {
@@ -184,6 +184,29 @@ impl Place {
         }));
         Running { events, stop, task }
     }
+}
+
+/// Serves the ledger of a folder.
+async fn start(
+    folder: &TempDir,
+    issuer: &DevIssuer,
+) -> (String, watch::Sender<bool>, JoinHandle<std::io::Result<()>>) {
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let listening = Listening::bind(address, None, true).await.unwrap();
+    let url = listening.url();
+    let setup = Setup {
+        data: &folder.path().join("server"),
+        tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
+        identity: &IdentityConfig { issuers: vec![issuer.config()] },
+        development: true,
+        public_url: url.clone(),
+        worker: policy::worker_command(),
+        public_logs: false,
+    };
+    let app = setup.app().await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let served = tokio::spawn(serve(app, listening, stopped));
+    (url, stop, served)
 }
 
 /// A runner in this process.

@@ -13,6 +13,7 @@ use gantral_evidence::trust::{Require, Trust, TrustedKey};
 use crate::app::App;
 use crate::command::call;
 use crate::identity::Caller;
+use crate::logs::Logs;
 use crate::problems::{Answer, Failure};
 
 /// GET /healthz: the process answers.
@@ -29,13 +30,21 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
     let ledger =
         app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
     let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
-    if ledger && policy {
-        return Ok(Json(status("ready")));
-    }
+    let behind = app.0.standing.behind();
+    let stopped = app.0.logs.as_ref().and_then(Logs::stopped);
     let word = |good: bool| if good { "ok" } else { "failed" };
-    let checks = serde_json::json!({ "ledger": word(ledger), "policy": word(policy) });
-    let detail = if ledger { "no policy worker runs" } else { "the ledger does not accept writes" };
-    Err(Failure(Problem::new(Code::NotReady, detail).with("checks", checks)))
+    let checks = serde_json::json!({
+        "ledger": word(ledger), "policy": word(policy), "history": behind.unwrap_or("ok"),
+        "log": word(stopped.is_none())
+    });
+    let (code, detail) = match (behind, ledger, policy, stopped) {
+        (Some(why), ..) => (Code::ReadOnly, why.to_owned()),
+        (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
+        (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
+        (None, true, true, Some(why)) => (Code::NotReady, format!("the logs have stopped growing: {why}")),
+        (None, true, true, None) => return Ok(Json(status("ready"))),
+    };
+    Err(Failure(Problem::new(code, detail).with("checks", checks)))
 }
 
 /// GET /metrics

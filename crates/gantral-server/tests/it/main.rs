@@ -9,6 +9,7 @@
 
 mod decisions;
 mod faults;
+mod governance;
 mod isolation;
 mod limits;
 mod logging;

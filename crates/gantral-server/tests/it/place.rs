@@ -25,7 +25,7 @@ use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::{
-    App, AppParts, Capacity, Clock as ServerClock, Listening, StoredBundles, router, serve,
+    App, AppParts, Capacity, Clock as ServerClock, Listening, Standing, StoredBundles, router, serve,
 };
 use gantral_store::{OpenError, Store};
 use gantral_testkit::policy::{example, worker_command};
@@ -97,6 +97,11 @@ impl Place {
     /// Stops the server and starts another one on the same folder.
     pub async fn restart(&mut self) {
         self.stop().await;
+        self.restart_stopped().await;
+    }
+
+    /// Starts another server on the folder of the one that was stopped.
+    pub async fn restart_stopped(&mut self) {
         let (app, policy) = app(&self.folder, &self.clock, &self.issuer, self.capacity);
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
@@ -318,6 +323,10 @@ fn app(
         policy: Arc::clone(&policy),
         worker: worker_command(),
         public_url: PUBLIC_URL.to_owned(),
+        standing: Standing::default(),
+        logs: None,
+        sequencer: None,
+        public_logs: false,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
 }

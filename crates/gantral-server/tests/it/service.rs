@@ -76,7 +76,10 @@ async fn a_server_without_a_worker_is_not_ready_and_says_when_to_come_back() {
     assert_eq!(response.headers()["retry-after"], "1");
     let problem = refused(request).await;
     assert_eq!(problem.code(), Code::NotReady);
-    assert_eq!(problem.member("checks").unwrap(), &json!({"ledger": "ok", "policy": "failed"}));
+    assert_eq!(
+        problem.member("checks").unwrap(),
+        &json!({"ledger": "ok", "policy": "failed", "history": "ok", "log": "ok"})
+    );
     stop.send(true).unwrap();
     task.await.unwrap().unwrap();
 }
@@ -114,6 +117,7 @@ async fn setup(
         development,
         public_url: "https://gantral.invalid".to_owned(),
         worker,
+        public_logs: false,
     };
     setup.app().await
 }

@@ -236,6 +236,9 @@ impl From<ScriptError> for Failure {
             error @ (ScriptError::Unusable { .. } | ScriptError::Context { .. }) => {
                 Self::new(error.to_string()).code("not_an_attempt")
             }
+            error @ ScriptError::Journal(_) => Self::new(error.to_string())
+                .code("journal_unusable")
+                .hint("do not act; make room, or let the runner's user write there, and let a fresh attempt ask again"),
             error @ ScriptError::NoGrant => Self::new(error.to_string()).code("no_grant"),
         }
     }

@@ -6,7 +6,8 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt, Extend,
-    GateList, InstanceList, PageQuery, Reconcile, ReportOutcome, ShowInstance, text,
+    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, SetFreeze, ShowInstance,
+    text,
 };
 
 use super::server::Server;
@@ -43,6 +44,12 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.apply_workflow(&parsed("w"), &apply).await.err(),
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),
         client.workflow(&parsed("w")).await.err(),
+        client.governance(&PageQuery::default()).await.err(),
+        client.set_freeze(&SetFreeze { frozen: true }).await.err(),
+        client
+            .erase(&body(r#"{"what":"person","issuer":"https://issuer.example","subject":"alice"}"#))
+            .await
+            .err(),
     ]
 }
 
@@ -59,6 +66,7 @@ async fn call_instances(client: &Client) -> Vec<Option<ClientError>> {
         client.fail(id()).await.err(),
         client.evidence(id()).await.err(),
         client.claim(&Claim { queue: parsed("q") }, parsed("1s")).await.err(),
+        client.present_journal(&PresentJournal { envelopes: Vec::new() }).await.err(),
         client.attach(id(), Attach::SelfRun).await.err(),
         client.heartbeat(id(), 1).await.err(),
         client.end_attempt(id(), 1, EndAttempt { exit_status: -9 }).await.err(),

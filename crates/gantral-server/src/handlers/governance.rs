@@ -1,0 +1,106 @@
+//! The governance chain, and what changes the rules for everybody.
+
+use axum::Json;
+use axum::extract::State;
+use gantral_api::wire::{self, Document};
+use gantral_engine::{EngineError, GovernanceReceipt, Remembered};
+use gantral_identity::{HumanSubject, PrincipalKind};
+
+use super::{Query, limit_of};
+use crate::app::App;
+use crate::command::Write;
+use crate::identity::Caller;
+use crate::problems::{Answer, Failure};
+
+/// GET /v1/governance
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Query(query): Query<wire::PageQuery>,
+) -> Answer<Json<wire::GovernancePage>> {
+    let limit = limit_of(query.limit)?;
+    let from = query.cursor.as_deref().map(str::parse::<u64>).transpose();
+    let from = from.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?.unwrap_or(0);
+    let page = app.engine().governance(principal.tenant(), from, limit).await?;
+    let next =
+        if page.len() == limit { page.last().map(|last| (last.sequence + 1).to_string()) } else { None };
+    Ok(Json(wire::GovernancePage { items: page.iter().map(event).collect::<Answer<_>>()?, next }))
+}
+
+/// POST /v1/freeze
+pub(crate) async fn freeze(
+    State(app): State<App>,
+    mut write: Write<wire::SetFreeze>,
+) -> Answer<Json<wire::Governed>> {
+    let administrator = write.principal.administrator()?;
+    let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
+    let tenant = write.principal.tenant();
+    let sealed = app.engine().set_frozen(write.call, tenant, &actor, write.body.frozen).await?;
+    governed(sealed.as_slice())
+}
+
+/// POST /v1/erasures
+pub(crate) async fn erase(
+    State(app): State<App>,
+    mut write: Write<wire::Erase>,
+) -> Answer<Json<wire::Governed>> {
+    let administrator = write.principal.administrator()?;
+    let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
+    let (engine, tenant) = (app.engine(), write.principal.tenant());
+    let sealed = match write.body {
+        wire::Erase::Snapshot { instance_id, commitment } => {
+            let (id, commitment) = (instance_id.into_inner(), commitment.into_inner());
+            engine.erase_snapshot(write.call, tenant, &actor, id, commitment).await?
+        }
+        wire::Erase::Person { issuer, subject } => {
+            let human = HumanSubject::new(&issuer, &subject)
+                .map_err(|_| Failure::member("subject", "`issuer` or `subject` is not one of a token"))?;
+            engine.erase_person(write.call, tenant, &actor, &human).await?
+        }
+    };
+    governed(&[sealed])
+}
+
+/// POST /v1/journal
+pub(crate) async fn journal(
+    State(app): State<App>,
+    write: Write<wire::PresentJournal>,
+) -> Answer<Json<wire::JournalHeld>> {
+    if write.principal.kind() == PrincipalKind::Human {
+        write.principal.runner()?;
+    }
+    if write.body.envelopes.len() > wire::JOURNAL_ITEMS_MAX {
+        return Err(Failure::member("envelopes", "`envelopes` has more than 100 items"));
+    }
+    let mut held = 0;
+    for envelope in &write.body.envelopes {
+        match app.engine().remembers(write.principal.tenant(), envelope.as_str().as_bytes()).await? {
+            Remembered::Held => held += 1,
+            Remembered::Foreign => {}
+            Remembered::Forgotten { instance, sequence } => {
+                let why = format!(
+                    "an executor holds artifact {sequence} of instance {instance}, and the ledger does not"
+                );
+                app.0.standing.fall_behind(why);
+                return Err(app.may_write().err().unwrap_or_else(|| EngineError::Conflict.into()));
+            }
+        }
+    }
+    Ok(Json(wire::JournalHeld { held }))
+}
+
+fn governed(sealed: &[GovernanceReceipt]) -> Answer<Json<wire::Governed>> {
+    Ok(Json(wire::Governed { sealed: sealed.iter().map(event).collect::<Answer<_>>()? }))
+}
+
+fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
+    Ok(wire::GovernanceEvent {
+        sequence: receipt.sequence,
+        event: receipt.event.as_str().to_owned(),
+        actor: receipt.actor.clone().into(),
+        at: receipt.at.into(),
+        hash: receipt.hash.into(),
+        envelope: Document::from_bytes(&receipt.envelope)
+            .map_err(|error| Failure::new(gantral_api::problem::Code::Internal, error.to_string()))?,
+    })
+}

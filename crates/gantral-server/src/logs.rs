@@ -1,0 +1,224 @@
+//! The transparency logs of the tenants, as this server keeps them: what is published, who has cosigned it, and whether the ledger
+//! still holds all of it.
+
+mod behind;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gantral_core::ids::{IdError, InstanceId, TenantId};
+use gantral_core::workflow::WITNESSES_MAX;
+use gantral_engine::checkpoints::Checkpoints;
+use gantral_engine::policy_point::BoxFuture;
+use gantral_evidence::keys::PublicKey;
+use gantral_evidence::log::tree::TreeHead;
+use gantral_keys::Signer;
+use gantral_log::folder::{Folder, Folders};
+use gantral_log::objects::Shelf as _;
+use gantral_log::published::{Published, SequencerState};
+use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerError};
+use gantral_store::{ChainId, Store, StoreError};
+use tokio::sync::watch;
+
+use crate::keys::log_of;
+use crate::standing::Standing;
+
+/// Where in the data folder the logs are.
+const FOLDER: &str = "log";
+
+/// Why the logs cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// The sequencer does not start.
+    #[error("the logs: {0}")]
+    Sequencer(#[from] SequencerError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The files of a log cannot be read.
+    #[error("the log of `{tenant}` cannot be read: {source}")]
+    Files {
+        /// Whose log.
+        tenant: TenantId,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What is published is not a checkpoint that a key of this server signed.
+    #[error(
+        "the published checkpoint of `{tenant}` was not signed by a key of this server: it is the log of another"
+    )]
+    Foreign {
+        /// Whose log.
+        tenant: TenantId,
+    },
+    /// A tenant whose log has no name.
+    #[error(transparent)]
+    Origin(#[from] IdError),
+}
+
+/// What a log is kept with.
+pub(crate) struct LogParts<'a> {
+    pub store: Store,
+    /// The data folder.
+    pub data: &'a Path,
+    pub tenants: &'a [TenantId],
+    /// The current key of the logs.
+    pub signer: Arc<dyn Signer>,
+    /// Keys of the logs before it.
+    pub earlier: Vec<PublicKey>,
+    /// What follows the tenant in the name of a log.
+    pub suffix: String,
+}
+
+/// The logs of a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Logs(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    folders: Folders,
+    key: PublicKey,
+    published: Published,
+    witnessed: Witnessed,
+}
+
+/// For each tenant the newest tree that so many witnesses have cosigned, at the place of their number less one.
+#[derive(Default)]
+struct Witnessed(Mutex<BTreeMap<TenantId, watch::Sender<Vec<TreeHead>>>>);
+
+impl Witnessed {
+    fn log<R>(&self, tenant: &TenantId, run: impl FnOnce(&watch::Sender<Vec<TreeHead>>) -> R) -> R {
+        // The map is plain data: a panic elsewhere leaves it whole.
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        run(logs.entry(tenant.clone()).or_default())
+    }
+}
+
+impl Logs {
+    /// Reads how far the logs have come, and takes over letting them grow. When the ledger is behind what was published, `standing`
+    /// says so and nothing grows.
+    pub(crate) async fn open(
+        parts: LogParts<'_>,
+        standing: &Standing,
+    ) -> Result<(Self, Option<Sequencer<Folders>>), LogsError> {
+        let folders = Folders::new(&parts.data.join(FOLDER));
+        let key = parts.signer.public_key().clone();
+        let keys: Vec<PublicKey> = std::iter::once(key.clone()).chain(parts.earlier).collect();
+        for tenant in parts.tenants {
+            let objects = folders.log(&log_of(tenant)?);
+            if let Some(why) = behind::published(&parts.store, tenant, objects, &keys).await? {
+                standing.fall_behind(why);
+            }
+        }
+        let sequencer = match standing.behind() {
+            Some(_) => None,
+            None => {
+                let config = SequencerConfig { suffix: parts.suffix };
+                Some(Sequencer::start(parts.store.clone(), folders.clone(), parts.signer, config).await?)
+            }
+        };
+        let published = sequencer.as_ref().map_or_else(Published::new, Sequencer::published);
+        let witnessed = Witnessed::default();
+        let inner = Inner { store: parts.store, folders, key, published, witnessed };
+        Ok((Self(Arc::new(inner)), sequencer))
+    }
+
+    /// Returns the key that signs checkpoints.
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.0.key
+    }
+
+    /// Returns the objects of a tenant's log.
+    pub(crate) fn objects(&self, tenant: &TenantId) -> Result<Folder, IdError> {
+        Ok(self.0.folders.log(&log_of(tenant)?))
+    }
+
+    /// Returns what is published.
+    pub(crate) fn published(&self) -> &Published {
+        &self.0.published
+    }
+
+    /// Tells why no log will grow before somebody has looked; `None` while they do, or may again by themselves.
+    pub(crate) fn stopped(&self) -> Option<String> {
+        match self.0.published.state() {
+            SequencerState::Working | SequencerState::Failing(_) => None,
+            SequencerState::Stopped(why) => Some(why),
+        }
+    }
+
+    /// Notes that so many witnesses have cosigned a tree, and that their lines are published.
+    pub(crate) fn cosigned(&self, tenant: &TenantId, tree: TreeHead, witnesses: usize) {
+        self.0.witnessed.log(tenant, |log| {
+            log.send_if_modified(|trees| {
+                let before = trees.clone();
+                if trees.len() < witnesses.min(usize::from(WITNESSES_MAX)) {
+                    trees.resize(witnesses.min(usize::from(WITNESSES_MAX)), TreeHead::empty());
+                }
+                for known in trees.iter_mut().take(witnesses) {
+                    if known.size < tree.size {
+                        *known = tree;
+                    }
+                }
+                *trees != before
+            });
+        });
+    }
+
+    /// Returns the newest tree that counts and covers an artifact, if there is one now.
+    async fn covers(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        sequence: u64,
+        witnesses: u8,
+    ) -> Option<TreeHead> {
+        let newest = self.newest(tenant, witnesses)?;
+        // A failure to read is no release: whoever asks again finds out.
+        let places =
+            self.0.store.log_positions(tenant, ChainId::Instance(instance), sequence, 1).await.ok()?;
+        places.first().filter(|place| **place < newest.size).map(|_| newest)
+    }
+}
+
+impl Checkpoints for Logs {
+    fn newest(&self, tenant: &TenantId, witnesses: u8) -> Option<TreeHead> {
+        match usize::from(witnesses).checked_sub(1) {
+            None => self.0.published.newest(tenant).map(|checkpoint| checkpoint.tree),
+            Some(place) => self.0.witnessed.log(tenant, |log| log.borrow().get(place).copied()),
+        }
+    }
+
+    fn covering<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        instance: InstanceId,
+        sequence: u64,
+        witnesses: u8,
+        limit: Duration,
+    ) -> BoxFuture<'a, Option<TreeHead>> {
+        Box::pin(async move {
+            let mut published = self.0.published.subscribe(tenant);
+            let mut witnessed = self.0.witnessed.log(tenant, watch::Sender::subscribe);
+            let until = tokio::time::Instant::now() + limit;
+            loop {
+                let found = self.covers(tenant, instance, sequence, witnesses).await;
+                if found.is_some() {
+                    return found;
+                }
+                let changed = async {
+                    tokio::select! {
+                        changed = published.changed() => changed,
+                        changed = witnessed.changed() => changed,
+                    }
+                };
+                match tokio::time::timeout_at(until, changed).await {
+                    Ok(Ok(())) => {}
+                    // The time is over, or nothing is published any more.
+                    Ok(Err(_)) | Err(_) => return None,
+                }
+            }
+        })
+    }
+}
