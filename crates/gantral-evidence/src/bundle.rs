@@ -26,6 +26,7 @@ pub struct BundleWriter {
     instance: InstanceId,
     files: OwnedFiles,
     artifacts: usize,
+    governance: usize,
     /// Content-addressed files that are there: adding one again changes nothing.
     addressed: BTreeSet<String>,
 }
@@ -36,8 +37,13 @@ impl BundleWriter {
     /// # Errors
     /// None in practice: those of the container.
     pub fn new(instance: InstanceId) -> Result<Self, ContainerError> {
-        let mut writer =
-            Self { instance, files: OwnedFiles::new(), artifacts: 0, addressed: BTreeSet::new() };
+        let mut writer = Self {
+            instance,
+            files: OwnedFiles::new(),
+            artifacts: 0,
+            governance: 0,
+            addressed: BTreeSet::new(),
+        };
         let path = alloc::format!("semantics/{}.txt", semantics_digest());
         writer.addressed(path, || published().into_bytes())?;
         Ok(writer)
@@ -142,6 +148,33 @@ impl BundleWriter {
         Ok(self)
     }
 
+    /// Adds the next artifact of the tenant's governance chain: call it in the order of the chain, from the first, at least up to the
+    /// newest head that a consumption of the instance's chain names.
+    ///
+    /// # Errors
+    /// More of them than a verifier reads, or a limit of the container; nothing was added.
+    pub fn governance(&mut self, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        if self.governance >= GOVERNANCE_MAX {
+            return Err(ContainerError::Limit("governance artifacts"));
+        }
+        self.files.insert(&governance_path(self.governance), envelope)?;
+        self.governance = self.governance.saturating_add(1);
+        Ok(self)
+    }
+
+    /// Adds the proof that the governance artifact with this sequence is in the log. It should be to the checkpoint of the other proofs.
+    ///
+    /// # Errors
+    /// A second one for the sequence, or a limit of the container; nothing was added.
+    pub fn governance_proof(
+        &mut self,
+        sequence: usize,
+        proof: &LogProof,
+    ) -> Result<&mut Self, ContainerError> {
+        self.files.insert(&governance_proof_path(sequence), proof.encode().into_bytes())?;
+        Ok(self)
+    }
+
     fn addressed(
         &mut self,
         path: String,
@@ -195,6 +228,23 @@ pub(crate) fn sequence_of_proof(path: &str) -> Option<u64> {
 /// Returns the sequence that the path of an artifact names; `None` if the path is not of that form.
 pub(crate) fn sequence_of_artifact(path: &str) -> Option<u64> {
     sequence_of(path.strip_prefix(ARTIFACTS_DIRECTORY)?.strip_suffix(".dsse.json")?)
+}
+
+/// Where the artifacts of the governance chain are; their proofs are in a directory below.
+pub const GOVERNANCE_DIRECTORY: &str = "governance/";
+/// Where the proofs of governance artifacts are.
+pub const GOVERNANCE_PROOFS_DIRECTORY: &str = "governance/proofs/";
+/// The most governance artifacts that a bundle holds: as many as artifacts of an instance.
+pub const GOVERNANCE_MAX: usize = ARTIFACTS_MAX;
+
+/// Returns the path of a governance artifact: `governance/000007.dsse.json`.
+pub fn governance_path(sequence: usize) -> String {
+    alloc::format!("{GOVERNANCE_DIRECTORY}{sequence:06}.dsse.json")
+}
+
+/// Returns the path of the proof of a governance artifact: `governance/proofs/000007.tlog-proof`.
+pub fn governance_proof_path(sequence: usize) -> String {
+    alloc::format!("{GOVERNANCE_PROOFS_DIRECTORY}{sequence:06}.tlog-proof")
 }
 
 /// Reads six digits.
