@@ -152,7 +152,6 @@ class Parser:
         if self.text.startswith("\ufeff"):
             raise JsonRefused("spelling", "begins with a byte order mark")
         self.at, self.deepest, self.artifact = 0, deepest, artifact
-        self.unclean = False
 
     def document(self):
         """Returns the one value of the text."""
@@ -185,6 +184,8 @@ class Parser:
         if not match:
             raise JsonRefused("syntax", "an unexpected byte or end")
         self.at = match.end()
+        if match.group(0) in ("0", "-0") and self.peek().isdigit():
+            raise JsonRefused("syntax", "a number with a leading zero")
         return self.number(match)
 
     def number(self, match):
@@ -212,7 +213,7 @@ class Parser:
             if name in members:
                 raise JsonRefused("spelling", "a member stands twice")
             if self.artifact and not name.isascii():
-                self.unclean = True
+                raise JsonRefused("text", "a member name outside ASCII")
             self.expect(":")
             members[name] = self.value(depth)
             if self.more("}"):
@@ -264,7 +265,7 @@ class Parser:
             parts.append(self.escape())
         text = "".join(parts)
         if self.artifact and not is_clean(text):
-            self.unclean = True
+            raise JsonRefused("text", "text that may not be signed")
         return text
 
     def escape(self):
@@ -301,8 +302,6 @@ def parse_artifact(data):
     value = parser.document()
     if canonical(value) != data:
         raise JsonRefused("spelling", "not the canonical form")
-    if parser.unclean:
-        raise JsonRefused("text", "text that may not be signed")
     return value
 
 
@@ -1104,7 +1103,7 @@ commitment_record = closed(
     attempt=integer(0, 2**32 - 1),
     authority_state=word(*STATES),
     blind=digest,
-    crit=list_of(name, 64),
+    crit=list_of(name, 0),
     detail=keep,
     event=word(*MATRIX),
     ext=keep,
@@ -1152,6 +1151,9 @@ def read_statement(payload):
     if not has_members(value, "_type", "predicate", "predicateType", "subject"):
         raise wrong("the statement")
     predicate = value["predicate"]
+    crit = predicate.get("crit") if isinstance(predicate, dict) else None
+    if isinstance(crit, list) and crit and all(isinstance(name, str) for name in crit):
+        raise Broken("an extension must be understood that this verifier does not know", "E_CRIT")
     record = commitment_record(predicate, "predicate")
     expected = (STATEMENT_TYPE, PREDICATE_TYPE, "1.0")
     if (value["_type"], value["predicateType"], record.artifact_version) != expected:
@@ -1164,8 +1166,6 @@ def read_statement(payload):
     if not isinstance(record.ext, dict):
         raise wrong("ext")
     record.detail = read_detail(record.event, record.detail)
-    if record.crit:
-        raise Broken("an extension must be understood that this verifier does not know", "E_CRIT")
     record.hash = artifact_hash(payload)
     return record
 
@@ -2286,7 +2286,8 @@ class Verifier:
             if not artifact.aside:
                 continue
             place = artifact.place
-            if place is not None and (place in known or ended is not None and place > ended):
+            ignored = place is not None and (place in known or ended is not None and place > ended)
+            if ignored and artifact.aside[0] != "E_CONTAINER":
                 self.find("N_UNAUTH", self.place_of(artifact), "what nobody trusted vouches for was ignored")
             else:
                 self.find(artifact.aside[0], self.place_of(artifact), artifact.aside[1])
@@ -2320,9 +2321,11 @@ class Verifier:
 
     @staticmethod
     def is_behind(artifact, last, known, ended):
-        if artifact.aside and (artifact.place in known or ended is not None):
+        if artifact.place is None or artifact.place in known and artifact.aside:
             return False
-        return artifact.place is None or last is None or artifact.place > last.sequence
+        if artifact.aside and artifact.aside[0] != "E_CONTAINER" and ended is not None:
+            return False
+        return last is None or artifact.place > last.sequence
 
     def unmixed(self, readable):
         """V12."""
@@ -2406,7 +2409,10 @@ class Verifier:
             if not path.startswith("disclosures/"):
                 continue
             match = DISCLOSURE_PATH.fullmatch(path)
-            named = match.group(1) if match else None
+            if not match:
+                self.find("N_UNAUTH", path, "it is not named after a commitment")
+                continue
+            named = match.group(1)
             label, salt, plaintext = read_disclosure(content)
             if label is None or commitment(label, salt, plaintext) != named or committed.get(named, label) != label:
                 self.find("E_DISCLOSURE", f"{committed.get(named, 'file')} {path}", "not what was committed to")
@@ -2877,15 +2883,11 @@ def read_receipts(data):
 
 
 def claimed_sequence(payload):
-    """V7: the sequence that a payload claims, whoever signed it."""
+    """V7: the sequence that a payload claims, whoever signed it, if it reads as an artifact."""
     try:
-        value = parse_document(payload)
-    except JsonRefused:
+        return read_statement(payload).sequence
+    except Broken:
         return None
-    predicate = value.get("predicate") if isinstance(value, dict) else None
-    sequence = predicate.get("sequence") if isinstance(predicate, dict) else None
-    number = sequence.integer() if isinstance(sequence, Number) else None
-    return number if number is None or number >= 0 else None
 
 
 def read_disclosure(content):

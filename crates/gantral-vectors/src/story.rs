@@ -410,7 +410,12 @@ impl Story {
 
     /// Returns the sequence of the first event of a kind.
     pub fn position(&self, kind: EventKind) -> usize {
-        self.statements.iter().position(|statement| statement.entry.event.kind() == kind).unwrap()
+        self.position_of(kind).unwrap()
+    }
+
+    /// Returns the sequence of the first event of a kind, if there is one.
+    pub fn position_of(&self, kind: EventKind) -> Option<usize> {
+        self.statements.iter().position(|statement| statement.entry.event.kind() == kind)
     }
 
     /// Returns the sequence of the first statement that `other` tells otherwise.

@@ -8,7 +8,7 @@ use crate::case::FileMap;
 use crate::cases;
 
 /// What is generated below the folder. The rest of it is written by hand.
-pub const GENERATED: &[&str] = &["bundles"];
+pub const GENERATED: &[&str] = &["bundles", "cross"];
 
 /// Returns the folder in this repository.
 pub fn folder() -> PathBuf {
@@ -22,6 +22,12 @@ pub fn generated() -> FileMap {
         let name = case.name();
         files.extend(
             case.files().into_iter().map(|(path, content)| (format!("bundles/{name}/{path}"), content)),
+        );
+    }
+    for cross in cases::cross::all() {
+        let name = cross.name();
+        files.extend(
+            cross.files().into_iter().map(|(path, content)| (format!("cross/{name}/{path}"), content)),
         );
     }
     files

@@ -2,6 +2,7 @@
 
 mod chain;
 mod copies;
+pub mod cross;
 mod form;
 mod keys;
 mod log;

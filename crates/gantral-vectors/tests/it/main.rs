@@ -7,3 +7,5 @@
 )]
 
 mod bundles;
+mod primitives;
+mod python;
