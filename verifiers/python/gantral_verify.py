@@ -1896,9 +1896,9 @@ class Note:
 
 def read_checkpoint(text):
     """L9: origin, and tree as size and root."""
-    lines = text.split("\n")
-    root = from_base64(lines[2]) if len(lines) > 3 else None
-    size = int(lines[1]) if len(lines) > 3 and DECIMAL.fullmatch(lines[1]) else None
+    lines = text.removesuffix("\n").split("\n")
+    root = from_base64(lines[2]) if len(lines) > 2 and all(lines) else None
+    size = int(lines[1]) if len(lines) > 2 and DECIMAL.fullmatch(lines[1]) else None
     if root is None or len(root) != 32 or size is None or size > SAFE_INTEGER or not TENANT.fullmatch(lines[0]):
         raise Refused("E_CONTAINER", "a note that is no checkpoint")
     return lines[0], (size, root)
@@ -1917,6 +1917,8 @@ class TrustedLog:
         times = [value[key].integer() if isinstance(value[key], Number) else None for key in ("delay_ms", "skew_ms")]
         if any(time is None or time < 0 for time in times) or len(value["policy"].encode()) > POLICY_BYTES:
             raise NoVerdict("`log` of the trust file has a wrong number, or a policy that is too large")
+        if not value["policy"].endswith("\n") or re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value["policy"]):
+            raise NoVerdict("the log policy is not made of whole lines")
         self.delay, self.skew = times
         for line in value["policy"].split("\n"):
             words = line.split()
@@ -2527,8 +2529,8 @@ class Verifier:
         """V49."""
         if not self.mirror or not self.ended or len(self.folded) != len(self.chain):
             return False
-        mirrored = all(artifact.mirrored for artifact in self.chain)
-        return mirrored and max(self.first_leaves) == self.chain[-1].record.sequence and self.ends_in_the_mirror
+        mirrored = all(artifact.mirrored is not None for artifact in self.chain)
+        return mirrored and self.mirror.leaves[-1][0] == self.chain[-1].mirrored and self.ends_in_the_mirror
 
     # Receipts: §14.
 
@@ -2610,13 +2612,14 @@ class Places:
         """Gives every artifact its place and its key."""
         for artifact in self.readable:
             free = [signer for signer in artifact.signers if not signer.limits.has_limits()]
-            artifact.signer, artifact.mirrored = (free or artifact.signers)[0], False
+            artifact.signer, artifact.mirrored = (free or artifact.signers)[0], None
         self.of.first_leaves, self.of.ends_in_the_mirror = {}, False
         first = self.readable[0].record if self.readable else None
         self.origin = first.log_origin if first else None
         self.needed = self.is_needed()
         if self.log.logs or self.needed:
             self.read_proofs()
+        if self.log.logs:
             self.read_extensions()
         self.read_mirror(first)
         self.place()
@@ -2680,6 +2683,7 @@ class Places:
         try:
             if len(data) > PROOF_BYTES:
                 raise Refused("E_LIMIT", "a consistency file is larger than its limit")
+            data.decode("utf-8")
             if not gap:
                 raise Refused("E_CONTAINER", "no consistency file")
             hashes = read_hashes(head.decode("utf-8").split("\n") if head else [])
@@ -2731,7 +2735,8 @@ class Places:
             number, leaf = seen[artifact.record.sequence]
             signer = next((each for each in artifact.signers if leaf_of(artifact.record, each.id) == leaf), None)
             if signer:
-                artifact.index, artifact.signer, artifact.mirrored = number, signer, True
+                artifact.index = artifact.mirrored = number
+                artifact.signer = signer
                 artifact.proved_by.append(mirror.cosigned)
             else:
                 same = leaf[43:75].hex() == artifact.record.hash
@@ -2749,7 +2754,7 @@ class Places:
                 continue
             code = each.code or "E_INCLUSION"
             mild = code in ("E_LOG_UNKNOWN", "E_QUORUM") and not self.needed
-            if mild or any(artifact.mirrored for artifact in there):
+            if mild or any(artifact.mirrored is not None for artifact in there):
                 code = "N_UNAUTH"
             for artifact in there:
                 artifact.refused = None if code == "N_UNAUTH" else code
