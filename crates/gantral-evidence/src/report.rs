@@ -2,6 +2,7 @@
 
 pub(crate) mod narrate;
 mod proofs;
+mod sections;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -12,9 +13,9 @@ use gantral_core::json::{Object, Value};
 use gantral_core::state::HumanEvidence;
 
 use crate::container::Scope;
-use crate::verify::{
-    Assurance, Code, CompleteBy, Enforcement, Execution, Finding, Place, Report, Verdict, Weight,
-};
+use crate::verify::{Assurance, Code, CompleteBy, Execution, Finding, Place, Report, Verdict, Weight};
+
+pub use sections::{Line, Section, meaning, sections};
 
 /// The most places that one line names.
 const PLACES_SHOWN_MAX: usize = 8;
@@ -31,12 +32,11 @@ pub fn to_text(report: &Report) -> String {
 
 fn write_text(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "{}", report.verdict.as_str())?;
-    writeln!(out, "  {}", explained(report))?;
-    if let (Some(execution), Some(assurance)) = (&report.execution, &report.assurance) {
-        write_execution(out, execution, report.scope)?;
-        // What is contradicted gives no assurance, whatever of it was lawful.
-        if report.verdict != Verdict::Invalid {
-            write_assurance(out, assurance)?;
+    writeln!(out, "  {}", meaning(report))?;
+    for section in sections(report) {
+        writeln!(out, "\n{}", section.title)?;
+        for line in section.lines {
+            writeln!(out, "  {:<13}{}", line.label, line.text)?;
         }
     }
     let groups: [(Weight, &str); 3] = [
@@ -59,67 +59,6 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
     }
     writeln!(out, "\nWhat this does not prove")?;
     report.not_proved.iter().try_for_each(|text| writeln!(out, "  - {text}"))
-}
-
-/// Returns the verdict in a sentence.
-fn explained(report: &Report) -> &'static str {
-    match report.verdict {
-        Verdict::Valid if is_whole(report) => {
-            "Signed by a key that you trust, lawful by the published rules, and the whole story by the log."
-        }
-        Verdict::Valid => "Signed by a key that you trust, unbroken, and lawful by the published rules.",
-        Verdict::Invalid => "This evidence is damaged, or contradicts itself. Do not rely on it.",
-        Verdict::Inconclusive => "Nothing is proved wrong, and not everything that is needed is proved.",
-    }
-}
-
-/// Tells whether it is proved that nothing was left out.
-fn is_whole(report: &Report) -> bool {
-    report.assurance.as_ref().is_some_and(|assurance| assurance.complete.is_some())
-}
-
-fn write_execution(out: &mut String, execution: &Execution, scope: Option<Scope>) -> fmt::Result {
-    let identity = &execution.identity;
-    let workflow = &identity.workflow;
-    writeln!(out, "\nAbout")?;
-    writeln!(out, "  execution    {} of tenant {}", identity.instance, identity.tenant)?;
-    writeln!(
-        out,
-        "  workflow     {} version {}, materiality {}",
-        workflow.id,
-        workflow.version,
-        workflow.materiality.as_str()
-    )?;
-    let scope = match scope {
-        Some(Scope::Complete) => "claims to be the complete chain",
-        Some(Scope::Prefix) => "claims to be the chain up to some moment",
-        None => "unknown",
-    };
-    let (artifacts, state) = (execution.artifacts, execution.state);
-    writeln!(out, "  scope        {scope}; {artifacts} artifacts verified, up to state {state}")?;
-    writeln!(out, "  head         {}", execution.head)
-}
-
-fn write_assurance(out: &mut String, assurance: &Assurance) -> fmt::Result {
-    let enforcement = match assurance.enforcement {
-        Enforcement::Enforced => "actions were held until authority was granted",
-        Enforcement::SelfExecuted => "not enforced: the agent executed actions itself",
-        Enforcement::Shadow => "not enforced: actions were only observed",
-    };
-    writeln!(out, "\nHow far this can be relied upon")?;
-    writeln!(out, "  enforcement  {enforcement}")?;
-    for key in &assurance.signed_by {
-        writeln!(out, "  signed by    {key}")?;
-    }
-    proofs::write_log(out, assurance)?;
-    let human = match assurance.human_evidence {
-        None => "no human decided",
-        Some(HumanEvidence::Development) => "development identities: good for trying out only",
-        Some(HumanEvidence::Operator) => "the server vouches for who decided",
-        Some(HumanEvidence::Oidc) => "the identity provider's token is bound to the decision",
-        Some(HumanEvidence::Webauthn) => "the approver's own device signed the decision",
-    };
-    writeln!(out, "  humans       {human}")
 }
 
 /// Writes one line for each code and sentence, with the places at which it was found.

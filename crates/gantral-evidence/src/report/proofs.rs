@@ -2,74 +2,78 @@
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
+use alloc::{format, vec};
 
 use gantral_core::json::{Object, Value};
 use gantral_core::time::UnixMillis;
 
+use super::Line;
 use crate::verify::{Assurance, LogAssurance, Seen};
 
 /// The most checkpoints that the text form shows; the JSON form has all.
 const CHECKPOINTS_SHOWN_MAX: usize = 8;
 
-/// Writes what the log proves, in words.
-pub(super) fn write_log(out: &mut String, assurance: &Assurance) -> fmt::Result {
+/// Returns what the log proves, in words.
+pub(super) fn log_lines(assurance: &Assurance) -> Vec<Line> {
     let Some(log) = &assurance.log else {
-        writeln!(out, "  log          not proved: asserted by the issuer")?;
-        return writeln!(out, "  complete     not proved");
+        return vec![
+            Line::new("log", "not proved: asserted by the issuer"),
+            Line::new("complete", "not proved"),
+        ];
     };
+    let mut lines = vec![
+        Line::new("log", in_the_log(log, assurance.logged)),
+        Line::new("witnesses", format!("{} for the artifact with the fewest", assurance.witnessed)),
+    ];
+    lines.extend(log.checkpoints.iter().take(CHECKPOINTS_SHOWN_MAX).map(|seen| Line::new("", seen_by(seen))));
+    let more = log.checkpoints.len().saturating_sub(CHECKPOINTS_SHOWN_MAX);
+    if more > 0 {
+        lines.push(Line::new("", format!("… and {more} more")));
+    }
+    let complete = match (assurance.complete, log.instances) {
+        (Some(_), Some(instances)) => format!(
+            "by the mirror of the log: this is the only chain of the execution, to its end, and one of {instances} in the log"
+        ),
+        (_, Some(instances)) => {
+            format!("not proved by the mirror of the log, which holds {instances} executions")
+        }
+        (_, None) => "not proved: no mirror of the log was given".to_string(),
+    };
+    lines.push(Line::new("complete", complete));
+    lines
+}
+
+/// Returns which artifacts are in the log.
+fn in_the_log(log: &LogAssurance, logged: bool) -> String {
     let placed: Vec<u64> = log.indexes.iter().flatten().copied().collect();
     let origin = &log.origin;
     match (placed.first(), placed.last()) {
-        (Some(first), Some(last)) if assurance.logged => {
-            writeln!(out, "  log          every artifact is in {origin}, at places {first} to {last}")?;
+        (Some(first), Some(last)) if logged => {
+            format!("every artifact is in {origin}, at places {first} to {last}")
         }
         (Some(_), Some(_)) => {
             let (some, all) = (placed.len(), log.indexes.len());
-            writeln!(
-                out,
-                "  log          {some} of {all} artifacts are in {origin}; the others are asserted by the issuer"
-            )?;
+            format!("{some} of {all} artifacts are in {origin}; the others are asserted by the issuer")
         }
-        _ => writeln!(out, "  log          not proved: asserted by the issuer; no artifact is in {origin}")?,
-    }
-    writeln!(out, "  witnesses    {} for the artifact with the fewest", assurance.witnessed)?;
-    for seen in log.checkpoints.iter().take(CHECKPOINTS_SHOWN_MAX) {
-        write_seen(out, seen)?;
-    }
-    let more = log.checkpoints.len().saturating_sub(CHECKPOINTS_SHOWN_MAX);
-    if more > 0 {
-        writeln!(out, "               … and {more} more")?;
-    }
-    match (assurance.complete, log.instances) {
-        (Some(_), Some(instances)) => writeln!(
-            out,
-            "  complete     by the mirror of the log: this is the only chain of the execution, to its end, and one of {instances} in the log"
-        ),
-        (_, Some(instances)) => {
-            writeln!(
-                out,
-                "  complete     not proved by the mirror of the log, which holds {instances} executions"
-            )
-        }
-        (_, None) => writeln!(out, "  complete     not proved: no mirror of the log was given"),
+        _ => format!("not proved: asserted by the issuer; no artifact is in {origin}"),
     }
 }
 
-fn write_seen(out: &mut String, seen: &Seen) -> fmt::Result {
-    write!(out, "               the log with {} artifacts, ", seen.tree.size)?;
+/// Returns who has seen a state of the log.
+fn seen_by(seen: &Seen) -> String {
+    let size = seen.tree.size;
     if seen.witnesses.is_empty() {
-        return writeln!(out, "which nobody else has seen");
+        return format!("the log with {size} artifacts, which nobody else has seen");
     }
     let witnesses: Vec<String> =
-        seen.witnesses.iter().map(|(name, time)| alloc::format!("{name} at {}", instant(*time))).collect();
-    writeln!(out, "seen by {}", witnesses.join(", "))
+        seen.witnesses.iter().map(|(name, time)| format!("{name} at {}", instant(*time))).collect();
+    format!("the log with {size} artifacts, seen by {}", witnesses.join(", "))
 }
 
 /// Returns the time of a cosignature as people read it, or as it is if it lies outside what can be written so.
 fn instant(seconds: u64) -> String {
     let millis = seconds.checked_mul(1_000).and_then(|millis| UnixMillis::new(millis).ok());
-    millis.map_or_else(|| alloc::format!("second {seconds}"), |at| at.to_text().to_string())
+    millis.map_or_else(|| format!("second {seconds}"), |at| at.to_text().to_string())
 }
 
 /// Returns what the log proves, for programs.
