@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use gantral_core::digest::Digest;
 use gantral_core::ids::LogOrigin;
 use gantral_evidence::container::{ARTIFACTS_DIRECTORY, ContainerError, Files, Manifest, OwnedFiles, Scope};
-use gantral_evidence::delegation::DELEGATION_SUFFIX;
+use gantral_evidence::delegation::{DELEGATION_SUFFIX, DelegationError, KeyDelegation};
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::trust::Trust;
+use gantral_evidence::keys::KeyId;
+use gantral_evidence::trust::{KeyRole, Trust};
 use gantral_evidence::verify::{Promise, PromiseReader, Receipt};
 
 use super::finding::{Finding, Findings, MonitorCode};
@@ -21,7 +22,8 @@ const KEYS_DIRECTORY: &str = "keys/";
 #[derive(Debug, Default)]
 pub struct HandedOver {
     bundles: Vec<Bundle>,
-    receipts: Vec<(u64, Result<Promise, String>)>,
+    /// Each with what it is called.
+    receipts: Vec<(String, Result<Promise, String>)>,
     checkpoints: Vec<(String, Vec<u8>)>,
     damaged: Vec<(String, String)>,
     has_receipts: bool,
@@ -41,7 +43,7 @@ struct Bundle {
 pub struct Reception<'a> {
     trust: &'a Trust,
     delegations: OwnedFiles,
-    receipts: Vec<Receipt>,
+    receipts: Vec<(String, Receipt)>,
     handed: HandedOver,
 }
 
@@ -84,9 +86,23 @@ impl<'a> Reception<'a> {
         self.handed.bundles.push(bundle);
     }
 
-    /// Takes receipts.
-    pub fn receipts(&mut self, receipts: Vec<Receipt>) {
-        self.receipts.extend(receipts);
+    /// Takes a delegation to a key that has signed receipts: without it, and without a bundle that brings it, they count for nothing.
+    ///
+    /// # Errors
+    /// `DelegationError`; nothing was taken.
+    pub fn delegation(&mut self, bytes: &[u8]) -> Result<(), DelegationError> {
+        let issuer = |id: &KeyId| self.trust.key(id).filter(|key| key.role == KeyRole::Issuer);
+        let delegation = KeyDelegation::open(bytes, |id| issuer(id).map(|key| &key.key))?;
+        let path = format!("{KEYS_DIRECTORY}{}{DELEGATION_SUFFIX}", delegation.delegate.id());
+        // One that is there already says the same of the key.
+        let _ = self.delegations.insert(&path, bytes.to_vec());
+        Ok(())
+    }
+
+    /// Takes receipts. `name` is for people.
+    pub fn receipts(&mut self, name: &str, receipts: Vec<Receipt>) {
+        let named = |receipt: Receipt| (format!("receipt {name}:{}", receipt.line()), receipt);
+        self.receipts.extend(receipts.into_iter().map(named));
     }
 
     /// Takes a checkpoint that somebody else was shown. `name` is for people.
@@ -103,7 +119,7 @@ impl<'a> Reception<'a> {
             let reader = PromiseReader::new(self.trust, &files);
             let receipts = self.receipts.iter();
             self.handed.receipts =
-                receipts.map(|receipt| (receipt.line(), reader.read(receipt.envelope()))).collect();
+                receipts.map(|(place, receipt)| (place.clone(), reader.read(receipt.envelope()))).collect();
         }
         self.handed.has_receipts = !self.receipts.is_empty();
         self.handed
@@ -168,8 +184,8 @@ impl HandedOver {
         for bundle in &self.bundles {
             pending += bundle.compare(origin, walk, due, findings);
         }
-        for (line, receipt) in &self.receipts {
-            let place = format!("receipt {line}");
+        for (place, receipt) in &self.receipts {
+            let place = place.clone();
             match receipt {
                 Err(why) => findings.add(Finding::new(MonitorCode::Unauth, place, format!("ignored: {why}"))),
                 Ok(promise) if promise.origin != *origin => {

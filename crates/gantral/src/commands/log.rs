@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::show::monitor::{document, text};
-use crate::signals::stop_requested;
+use crate::signals::stop_signals;
 
 /// Subcommands of `log`.
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,9 @@ pub struct MonitorArgs {
     /// Answers that were kept, a JSON object with an `envelope` in each line: what they promise must be in the log
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "trust")]
     receipts: Vec<PathBuf>,
+    /// Delegations to keys that have signed receipts, where no bundle brings them
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "trust")]
+    delegation: Vec<PathBuf>,
     /// Checkpoints that others were shown: they must be of the same history
     #[arg(long, value_name = "FILE", num_args = 1..)]
     checkpoint: Vec<PathBuf>,
@@ -146,8 +149,12 @@ fn monitor(args: &MonitorArgs, out: Out) -> Result<Exit, Failure> {
 /// Returns what turns true when the process is asked to end. A pass that is under way comes to its end.
 fn stopped(runtime: &Runtime) -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
+    let signals = {
+        let _within = runtime.enter();
+        stop_signals()
+    };
     runtime.spawn(async move {
-        stop_requested().await;
+        signals.await;
         // Nobody listens once the last pass is over.
         let _ = stop.send(true);
     });
@@ -229,9 +236,14 @@ fn handed_over(args: &MonitorArgs, trust: Option<&Trust>) -> Result<HandedOver, 
             Stored::Directory(Ok(files)) => reception.bundle(&name, files.as_files()),
         }
     }
+    for path in &args.delegation {
+        let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+        reception.delegation(&bytes).map_err(|error| Failure::file("use", path, &error))?;
+    }
     for path in &args.receipts {
         let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
-        reception.receipts(parse_receipts(&bytes).map_err(|error| Failure::file("use", path, &error))?);
+        let receipts = parse_receipts(&bytes).map_err(|error| Failure::file("use", path, &error))?;
+        reception.receipts(&path.display().to_string(), receipts);
     }
     for path in &args.checkpoint {
         let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;

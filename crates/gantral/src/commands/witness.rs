@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::out::{GOOD, Out, styled};
-use crate::signals::stop_requested;
+use crate::signals::stop_signals;
 
 /// Subcommands of `witness`.
 #[derive(Debug, Subcommand)]
@@ -91,6 +91,14 @@ async fn watch_logs(args: &RunArgs, out: Out) -> Result<Exit, Failure> {
     let count = logs.len();
     let witness = WitnessServer::new(folder, logs).map_err(said)?;
     let listening = Listening::bind(args.listen, tls.as_ref()).await.map_err(said)?;
+    let (stop, stopped) = watch::channel(false);
+    // Whoever reads the address may stop it at once.
+    let signals = stop_signals();
+    let stopper = tokio::spawn(async move {
+        signals.await;
+        // The witness may have ended before.
+        let _ = stop.send(true);
+    });
     let announced = serde_json::json!({ "url": listening.url(), "name": key.name(), "vkey": key.to_string(), "logs": count });
     out.show(&announced, |_| {
         format!(
@@ -100,12 +108,6 @@ async fn watch_logs(args: &RunArgs, out: Out) -> Result<Exit, Failure> {
             listening.url()
         )
     })?;
-    let (stop, stopped) = watch::channel(false);
-    let stopper = tokio::spawn(async move {
-        stop_requested().await;
-        // The witness may have ended before.
-        let _ = stop.send(true);
-    });
     let served = serve(witness, listening, stopped).await;
     stopper.abort();
     served.map(|()| Exit::DONE).map_err(said)

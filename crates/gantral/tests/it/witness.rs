@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use gantral_core::digest::Digest;
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
+use gantral_evidence::log::note::NoteKey;
 use gantral_evidence::log::policy::LogPolicy;
+use gantral_log::folder::Folder;
+use gantral_log::push::{CosignError, WitnessClient, WitnessConfig};
 use gantral_log::witness::Request;
 use gantral_vectors::log::{Log, policy};
 
-use crate::support::{Killed, gantral, run, start, wait_until};
+use crate::support::{Killed, PATIENCE, gantral, run, start, wait_until};
 
 /// How often a witness is killed.
 const ROUNDS: u64 = 24;
@@ -172,4 +176,40 @@ fn a_witness_that_is_killed_at_any_moment_cosigns_one_history() {
     }
     assert!(answered > 0, "the last round answers before it is killed");
     assert_eq!(cosigned.len() as u64 + lost, ROUNDS);
+}
+
+#[test]
+fn a_witness_with_a_certificate_cosigns_beyond_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = init(folder.path(), "w");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"]);
+    let made = openssl.current_dir(folder.path()).output().expect("this test needs the openssl command");
+    assert!(made.status.success(), "{made:?}");
+    std::fs::write(folder.path().join("logs"), policy(0, 0)).unwrap();
+    let mut command = gantral(folder.path());
+    command.args(["witness", "run", "--dir", "w", "--listen", "0.0.0.0:0", "--logs", "logs", "--json"]);
+    command.args(["--tls-certificate", "cert.pem", "--tls-key", "key.pem"]);
+    let (_witness, url) = start(command, &folder.path().join("w.log"));
+    let config = |ca_file| WitnessConfig {
+        url: url.replace("0.0.0.0", "127.0.0.1"),
+        key: NoteKey::parse(line.rsplit(' ').next().unwrap()).unwrap(),
+        ca_file,
+        timeout: PATIENCE,
+    };
+    assert!(config(None).url.starts_with("https://"), "{url}");
+    let log = of_size(3);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ask = |ca_file| {
+        let mut client = WitnessClient::new(&config(ca_file)).unwrap();
+        // From nothing to three leaves no tile is needed.
+        let objects = Folder::new(folder.path());
+        runtime.block_on(client.cosign(&objects, &log.checkpoint(3, &[])))
+    };
+    assert!(ask(Some(folder.path().join("cert.pem"))).is_ok());
+    // The twin: an authority that is not pinned is not believed.
+    let refused = ask(None).unwrap_err();
+    assert!(matches!(refused, CosignError::Unreachable(_)), "{refused}");
 }

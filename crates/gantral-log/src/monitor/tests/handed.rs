@@ -1,5 +1,8 @@
 //! What others were given, compared with a log.
 
+use gantral_core::time::UnixMillis;
+use gantral_evidence::container::OwnedFiles;
+use gantral_evidence::delegation::KeyDelegation;
 use gantral_evidence::statement::Statement;
 
 use super::*;
@@ -56,7 +59,7 @@ fn receipts(stories: &[&Story], signer: &SigningKey) -> String {
 fn with_receipts(log: &Log, text: &str, now_ms: u64) -> Report {
     let trust = trust();
     let mut reception = Reception::new(&trust);
-    reception.receipts(parse_receipts(text.as_bytes()).unwrap());
+    reception.receipts("kept", parse_receipts(text.as_bytes()).unwrap());
     ask(log, reception.finish(), None, now_ms)
 }
 
@@ -204,7 +207,8 @@ fn a_mirror_is_as_old_as_its_witnesses_say() {
     let trust = trust();
     let pass = |is_live| {
         let mut reception = Reception::new(&trust);
-        reception.receipts(parse_receipts(receipts(&[&absent], &issuer()).as_bytes()).unwrap());
+        let kept = receipts(&[&absent], &issuer());
+        reception.receipts("kept", parse_receipts(kept.as_bytes()).unwrap());
         let handed_over = reception.finish();
         let questions = Questions { handed_over, patience_ms: 60_000, ..Questions::default() };
         monitor().pass(&log.objects, &questions, Occasion { now_ms: last + 600_000, is_live }).unwrap()
@@ -250,4 +254,45 @@ fn a_split_view_that_another_auditor_showed_is_remembered() {
     found(&monitor.pass(&log.objects, &questions, LIVE).unwrap(), &["E_SPLIT_VIEW"]);
     let mut monitor = Monitor::resume(policy("quorum none"), &monitor.state().unwrap()).unwrap();
     found(&pass(&mut monitor, &log), &["E_SPLIT_VIEW"]);
+}
+
+#[test]
+fn receipts_of_a_delegate_count_once_its_delegation_is_known() {
+    let (log, _, _) = world();
+    let absent = execution(3);
+    let (from, to) = (absent.statements.first().unwrap(), absent.statements.last().unwrap());
+    let after = |at: UnixMillis| UnixMillis::new(at.get() + 1).unwrap();
+    let delegation = KeyDelegation {
+        delegator: public(&issuer()).id(),
+        delegate: public(&stranger()),
+        tenants: None,
+        origins: None,
+        not_before: from.entry.at,
+        not_after: after(to.entry.at),
+    };
+    let envelope = |by: &SigningKey| delegation.signed(&by.sign(&delegation.message()).to_bytes());
+    let trust = trust();
+    let pass = |delegations: &[Vec<u8>], bundle: Option<&OwnedFiles>| {
+        let mut reception = Reception::new(&trust);
+        let kept = receipts(&[&absent], &stranger());
+        reception.receipts("kept", parse_receipts(kept.as_bytes()).unwrap());
+        for delegation in delegations {
+            reception.delegation(delegation).unwrap();
+        }
+        if let Some(bundle) = bundle {
+            reception.bundle("one", bundle.as_files());
+        }
+        ask(&log, reception.finish(), None, LATER)
+    };
+    found(&pass(&[], None), &["N_UNAUTH"]);
+    let report = pass(&[envelope(&issuer()), envelope(&issuer())], None);
+    found(&report, &["E_RECEIPT"]);
+    assert_eq!(report.findings.len(), absent.statements.len());
+    assert!(report.findings.iter().any(|finding| finding.place == "receipt kept:1"), "{report:#?}");
+    assert!(Reception::new(&trust).delegation(&envelope(&stranger())).is_err());
+    // Any bundle that brings it will do.
+    let one = execution(1);
+    let mut files = one.files();
+    files.insert(format!("keys/{}.delegation.json", public(&stranger()).id()), envelope(&issuer()));
+    found(&pass(&[], Some(&one.bundle(Scope::Complete, files))), &["E_RECEIPT"]);
 }
