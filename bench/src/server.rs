@@ -84,6 +84,7 @@ pub fn run(data: PathBuf) -> Result<()> {
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,
             public_logs: false,
+            witnesses: &[],
         };
         let app = setup.app().await?;
         let (stop, stopped) = watch::channel(false);

@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gantral_api::problem::Code;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, Verifier};
-use gantral_log::folder::Folders;
-use gantral_log::sequencer::Sequencer;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::clock::Clock;
 use crate::limits::{Capacity, Limits};
-use crate::logs::Logs;
+use crate::logs::{Keeping, Logs};
 use crate::metrics::Metrics;
 use crate::problems::{Answer, Failure};
 use crate::standing::Standing;
@@ -37,7 +35,7 @@ pub struct AppParts {
     /// The transparency logs; without them nothing is anchored.
     pub logs: Option<Logs>,
     /// What lets the logs grow while the server serves.
-    pub sequencer: Option<Sequencer<Folders>>,
+    pub keeping: Option<Keeping>,
     /// Whether the logs are read without a token.
     pub public_logs: bool,
 }
@@ -58,7 +56,7 @@ pub(crate) struct Shared {
     pub logs: Option<Logs>,
     pub public_logs: bool,
     /// Taken by whoever serves.
-    sequencer: Mutex<Option<Sequencer<Folders>>>,
+    keeping: Mutex<Option<Keeping>>,
     pub metrics: Metrics,
     pub limits: Limits,
 }
@@ -82,15 +80,15 @@ impl App {
             standing: parts.standing,
             logs: parts.logs,
             public_logs: parts.public_logs,
-            sequencer: Mutex::new(parts.sequencer),
+            keeping: Mutex::new(parts.keeping),
             metrics: Metrics::default(),
             limits: Limits::from(capacity),
         }))
     }
 
     /// Hands out what lets the logs grow, once.
-    pub(crate) fn take_sequencer(&self) -> Option<Sequencer<Folders>> {
-        self.0.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take_keeping(&self) -> Option<Keeping> {
+        self.0.keeping.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Refuses while the ledger is behind.

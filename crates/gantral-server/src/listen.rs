@@ -7,11 +7,10 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use gantral_identity::development_allowed;
-use gantral_log::folder::Folders;
-use gantral_log::sequencer::Sequencer;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::logs::Keeping;
 use crate::router::router;
 use crate::scheduler::run_scheduler;
 
@@ -122,7 +121,7 @@ impl Listening {
 pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
     let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
-    let sequencer = app.take_sequencer().map(|sequencer| tokio::spawn(sequence(sequencer, shutdown.clone())));
+    let keeping = app.take_keeping().map(|keeping| tokio::spawn(keep(keeping, shutdown.clone())));
     let scheduler = tokio::spawn(run_scheduler(app, shutdown.clone()));
     let stopper = tokio::spawn(stop_when(shutdown, handle.clone()));
     let served = match listening.tls {
@@ -141,20 +140,19 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     scheduler.abort();
     // Whoever opens the ledger next must not find the scheduler still at it.
     let _ = scheduler.await;
-    if let Some(mut sequencer) = sequencer {
+    if let Some(mut keeping) = keeping {
         // A round that has begun is ended, unless the disk hangs.
-        if tokio::time::timeout(DRAIN, &mut sequencer).await.is_err() {
-            sequencer.abort();
+        if tokio::time::timeout(DRAIN, &mut keeping).await.is_err() {
+            keeping.abort();
         }
     }
     served
 }
 
 /// Lets the logs grow until `shutdown` turns true.
-async fn sequence(sequencer: Sequencer<Folders>, mut shutdown: watch::Receiver<bool>) {
-    // A dropped sender means that whoever started the server is gone; an error was said where it happened.
-    let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
-    let _ = sequencer.run(stop).await;
+async fn keep(keeping: Keeping, mut shutdown: watch::Receiver<bool>) {
+    // A dropped sender means that whoever started the server is gone.
+    keeping.run(async { _ = shutdown.wait_for(|stop| *stop).await }).await;
 }
 
 fn bounded(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {

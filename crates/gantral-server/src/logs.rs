@@ -2,8 +2,10 @@
 //! still holds all of it.
 
 mod behind;
+mod witnesses;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,12 +20,16 @@ use gantral_keys::Signer;
 use gantral_log::folder::{Folder, Folders};
 use gantral_log::objects::Shelf as _;
 use gantral_log::published::{Published, SequencerState};
+use gantral_log::push::AddressError;
 use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerError};
 use gantral_store::{ChainId, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::keys::log_of;
 use crate::standing::Standing;
+
+pub use witnesses::WitnessSettings;
+use witnesses::Witnesses;
 
 /// Where in the data folder the logs are.
 const FOLDER: &str = "log";
@@ -56,6 +62,29 @@ pub enum LogsError {
     /// A tenant whose log has no name.
     #[error(transparent)]
     Origin(#[from] IdError),
+    /// The address of a witness cannot be used.
+    #[error(transparent)]
+    Witness(#[from] AddressError),
+}
+
+/// What lets the logs grow and carries them to witnesses, for whoever serves.
+pub struct Keeping {
+    sequencer: Sequencer<Folders>,
+    witnesses: Vec<Witnesses>,
+}
+
+impl Keeping {
+    /// Works until `stop` is ready; a round of the sequencer that has begun is ended first.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let mut carrying = tokio::task::JoinSet::new();
+        for witnesses in self.witnesses {
+            carrying.spawn(witnesses.run());
+        }
+        // An error was said where it happened.
+        let _ = self.sequencer.run(stop).await;
+        // Whoever opens the ledger next must not find them still at it.
+        carrying.shutdown().await;
+    }
 }
 
 /// What a log is kept with.
@@ -70,6 +99,8 @@ pub(crate) struct LogParts<'a> {
     pub earlier: Vec<PublicKey>,
     /// What follows the tenant in the name of a log.
     pub suffix: String,
+    /// Who is asked to cosign.
+    pub witnesses: &'a [WitnessSettings],
 }
 
 /// The logs of a server. Cheap to clone.
@@ -98,11 +129,11 @@ impl Witnessed {
 
 impl Logs {
     /// Reads how far the logs have come, and takes over letting them grow. When the ledger is behind what was published, `standing`
-    /// says so and nothing grows.
+    /// says so and nothing grows. The witnesses are asked once before this returns, because they may know better.
     pub(crate) async fn open(
         parts: LogParts<'_>,
         standing: &Standing,
-    ) -> Result<(Self, Option<Sequencer<Folders>>), LogsError> {
+    ) -> Result<(Self, Option<Keeping>), LogsError> {
         let folders = Folders::new(&parts.data.join(FOLDER));
         let key = parts.signer.public_key().clone();
         let keys: Vec<PublicKey> = std::iter::once(key.clone()).chain(parts.earlier).collect();
@@ -121,8 +152,39 @@ impl Logs {
         };
         let published = sequencer.as_ref().map_or_else(Published::new, Sequencer::published);
         let witnessed = Witnessed::default();
-        let inner = Inner { store: parts.store, folders, key, published, witnessed };
-        Ok((Self(Arc::new(inner)), sequencer))
+        let logs = Self(Arc::new(Inner { store: parts.store, folders, key, published, witnessed }));
+        let Some(sequencer) = sequencer else { return Ok((logs, None)) };
+        let mut keeping = Keeping { sequencer, witnesses: Vec::new() };
+        if !parts.witnesses.is_empty() {
+            let signatures = keeping.sequencer.signatures();
+            for tenant in parts.tenants {
+                logs.remember(tenant, parts.witnesses.len()).await?;
+                let (objects, signatures) = (logs.objects(tenant)?, signatures.clone());
+                let mut asked =
+                    Witnesses::new(tenant, parts.witnesses, &logs, objects, signatures, standing)?;
+                if let Some(newest) = logs.published().newest(tenant) {
+                    asked.ask(&newest).await;
+                }
+                keeping.witnesses.push(asked);
+            }
+        }
+        let keeping = if standing.behind().is_none() { Some(keeping) } else { None };
+        Ok((logs, keeping))
+    }
+
+    /// Reads which trees witnesses had cosigned before.
+    async fn remember(&self, tenant: &TenantId, witnesses: usize) -> Result<(), StoreError> {
+        for count in 1..=u8::try_from(witnesses).unwrap_or(WITNESSES_MAX).min(WITNESSES_MAX) {
+            if let Some(row) = self.0.store.cosigned(tenant, count).await? {
+                self.cosigned(tenant, TreeHead { size: row.size, root: row.root }, usize::from(count));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the ledger.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
     }
 
     /// Returns the key that signs checkpoints.

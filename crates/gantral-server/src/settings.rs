@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
+use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
@@ -19,7 +20,7 @@ use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::keys::issuer;
 use crate::listen::TlsFiles;
-use crate::logs::{LogParts, Logs, LogsError};
+use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
 use crate::standing::Standing;
 
@@ -53,6 +54,22 @@ pub struct LogSettings {
     /// Whether checkpoints and tiles are read without a token: how much each tenant does is then known to everybody.
     #[serde(default)]
     pub public: bool,
+    /// Who is asked to cosign checkpoints.
+    #[serde(default)]
+    pub witnesses: Vec<WitnessEntry>,
+}
+
+/// One witness.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessEntry {
+    /// Its submission prefix: the address above `add-checkpoint`; plain `http` is for loopback.
+    pub url: String,
+    /// Its key, as `gantral witness init` prints it.
+    pub key: String,
+    /// The authorities to trust for it, PEM; those of the system when absent.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Certificate and key.
@@ -96,6 +113,12 @@ pub enum SetupError {
     /// The logs cannot be kept.
     #[error(transparent)]
     Logs(#[from] LogsError),
+    /// The key of a witness is none.
+    #[error("`log.witnesses` has the key `{key}`, which is not one that `gantral witness init` prints")]
+    Witness {
+        /// As it was written.
+        key: String,
+    },
     /// The system gives no randomness.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -134,6 +157,22 @@ impl Settings {
             .map_err(|error| SetupError::Parse { path: path.to_owned(), reason: error.to_string() })
     }
 
+    /// Returns the witnesses.
+    ///
+    /// # Errors
+    /// `SetupError`, naming the key that is none.
+    pub fn witnesses(&self) -> Result<Vec<WitnessSettings>, SetupError> {
+        let read = |entry: &WitnessEntry| {
+            let wrong = || SetupError::Witness { key: entry.key.clone() };
+            let key = NoteKey::parse(&entry.key).map_err(|_| wrong())?;
+            if key.kind() != NoteKeyKind::Cosignature {
+                return Err(wrong());
+            }
+            Ok(WitnessSettings { url: entry.url.clone(), key, ca_file: entry.ca_file.clone() })
+        };
+        self.log.witnesses.iter().map(read).collect()
+    }
+
     /// Returns the files of the certificate.
     pub fn tls_files(&self) -> Option<TlsFiles> {
         let tls = self.tls.as_ref()?;
@@ -157,6 +196,8 @@ pub struct Setup<'a> {
     pub worker: WorkerCommand,
     /// Whether the logs are read without a token.
     pub public_logs: bool,
+    /// Who is asked to cosign checkpoints.
+    pub witnesses: &'a [WitnessSettings],
 }
 
 impl Setup<'_> {
@@ -183,8 +224,9 @@ impl Setup<'_> {
             signer: keys.log().await?,
             earlier: keys.earlier(KeyRole::Log),
             suffix: config.log_suffix.clone(),
+            witnesses: self.witnesses,
         };
-        let (logs, sequencer) = Logs::open(parts, &standing).await?;
+        let (logs, keeping) = Logs::open(parts, &standing).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
         let checkpoints = Arc::new(logs.clone());
@@ -214,7 +256,7 @@ impl Setup<'_> {
             public_url: self.public_url,
             standing,
             logs: Some(logs),
-            sequencer,
+            keeping,
             public_logs: self.public_logs,
         }))
     }

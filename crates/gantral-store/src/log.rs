@@ -239,9 +239,8 @@ impl Store {
         }
     }
 
-    /// Keeps a checkpoint that `witnesses` have cosigned as the newest that so many, and that fewer, have cosigned. A newer one that is
-    /// kept stays; one of the same tree gets the lines that it has not yet. The log may have grown since. Returns whether
-    /// anything changed. The caller has checked the signatures.
+    /// Keeps a checkpoint that `witnesses` have cosigned. One of the same tree that is kept gets the lines that it has not yet. The log
+    /// may have grown since. Returns whether anything changed. The caller has checked the signatures.
     ///
     /// # Errors
     /// See [`StoreError`]; `Contradiction` when another tree of this size is kept. May be asked again, since doing it twice does
@@ -259,6 +258,16 @@ impl Store {
     pub async fn cosigned(&self, tenant: &TenantId, witnesses: u8) -> Result<Option<LogRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.cosigned(tenant.clone(), witnesses).await,
+        }
+    }
+
+    /// Returns the checkpoint of so many leaves that witnesses have cosigned, if they have.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn cosigned_at(&self, tenant: &TenantId, size: u64) -> Result<Option<LogRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.cosigned_at(tenant.clone(), size).await,
         }
     }
 

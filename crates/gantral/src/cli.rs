@@ -90,6 +90,8 @@ pub enum Command {
     Policy(commands::policy::PolicyCommand),
     /// Makes, replaces and revokes the signing keys of a server
     Keys(commands::keys::KeysArgs),
+    /// Shows who changed the rules; freezes, lifts and erases
+    Governance(Online<commands::governance::GovernanceCommand>),
     /// Exports evidence
     Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server

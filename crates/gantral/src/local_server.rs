@@ -43,6 +43,7 @@ impl LocalServer {
             public_url: url.clone(),
             worker,
             public_logs: false,
+            witnesses: &[],
         };
         let app = setup.app().await.map_err(|error| failed(&error).hint("`gantral doctor` looks further"))?;
         let (stop, stopped) = watch::channel(false);

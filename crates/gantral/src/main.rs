@@ -66,6 +66,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Outcome(args) => commands::script::outcome(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(command) => commands::policy::run(command, out),
+        Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),
         Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
         Command::Keys(args) => commands::keys::run(args, out),
         Command::Verify(args) => commands::verify::run(args, out),

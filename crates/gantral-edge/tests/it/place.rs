@@ -202,6 +202,7 @@ async fn start(
         public_url: url.clone(),
         worker: policy::worker_command(),
         public_logs: false,
+        witnesses: &[],
     };
     let app = setup.app().await.unwrap();
     let (stop, stopped) = watch::channel(false);

@@ -13,6 +13,7 @@ mod governance;
 mod isolation;
 mod limits;
 mod logging;
+mod logs;
 mod place;
 mod repeats;
 mod routes;

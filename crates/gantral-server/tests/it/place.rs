@@ -325,7 +325,7 @@ fn app(
         public_url: PUBLIC_URL.to_owned(),
         standing: Standing::default(),
         logs: None,
-        sequencer: None,
+        keeping: None,
         public_logs: false,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))

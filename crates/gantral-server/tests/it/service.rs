@@ -118,6 +118,7 @@ async fn setup(
         public_url: "https://gantral.invalid".to_owned(),
         worker,
         public_logs: false,
+        witnesses: &[],
     };
     setup.app().await
 }

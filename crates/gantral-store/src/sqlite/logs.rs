@@ -98,6 +98,15 @@ impl SqliteStore {
         self.write(move |connection, _| keep_cosigned(connection, witnesses, &row)).await
     }
 
+    pub(crate) async fn cosigned_at(
+        &self,
+        tenant: TenantId,
+        size: u64,
+    ) -> Result<Option<LogRow>, StoreError> {
+        self.read(move |connection| Ok(cosigned_at(connection, &tenant, int(size))?.map(|(row, _)| row)))
+            .await
+    }
+
     pub(crate) async fn cosigned(
         &self,
         tenant: TenantId,
@@ -199,48 +208,66 @@ fn add_lines<'a>(note: &mut String, lines: impl Iterator<Item = &'a str>) {
     }
 }
 
+/// The most witnesses of one checkpoint: those of a policy.
+const WITNESSES_MAX: u8 = 64;
+
 fn cosigned(connection: &Connection, tenant: &TenantId, witnesses: u8) -> rusqlite::Result<Option<LogRow>> {
+    let mut newest: Option<i64> = None;
+    for number in witnesses..=WITNESSES_MAX {
+        let size: Option<i64> = connection
+            .prepare_cached("SELECT max(size) FROM log_cosigned WHERE tenant = ?1 AND witnesses = ?2")?
+            .query_row(params![tenant.as_str(), number], |row| row.get(0))?;
+        newest = newest.max(size);
+    }
+    match newest {
+        Some(size) => Ok(cosigned_at(connection, tenant, size)?.map(|(row, _)| row)),
+        None => Ok(None),
+    }
+}
+
+/// Returns the cosigned checkpoint of one size, and how many have cosigned it.
+fn cosigned_at(
+    connection: &Connection,
+    tenant: &TenantId,
+    size: i64,
+) -> rusqlite::Result<Option<(LogRow, u8)>> {
     connection
-        .prepare_cached(&format!("SELECT {LOG} FROM log_cosigned WHERE tenant = ?1 AND witnesses = ?2"))?
-        .query_row(params![tenant.as_str(), witnesses], log_row)
+        .prepare_cached(&format!(
+            "SELECT {LOG}, witnesses FROM log_cosigned WHERE tenant = ?1 AND size = ?2"
+        ))?
+        .query_row(params![tenant.as_str(), size], |row| Ok((log_row(row)?, row.get("witnesses")?)))
         .optional()
 }
 
 fn keep_cosigned(connection: &Connection, witnesses: u8, row: &LogRow) -> Result<bool, Fail> {
-    let mut changed = Vec::new();
-    for number in 1..=witnesses {
-        let next = match cosigned(connection, &row.tenant, number)? {
-            Some(kept) if kept.size > row.size => continue,
-            Some(kept) if kept.size == row.size && kept.root != row.root => {
-                return Err(Fail::Contradiction("another tree of this size was cosigned"));
-            }
-            Some(kept) if kept.size == row.size => {
-                let mut next = kept.clone();
-                add_lines(&mut next.checkpoint, row.checkpoint.lines());
-                if next == kept {
-                    continue;
-                }
-                next
-            }
-            Some(_) | None => row.clone(),
-        };
-        changed.push((number, next));
+    let before = cosigned_at(connection, &row.tenant, int(row.size))?;
+    let (next, count) = match &before {
+        Some((kept, _)) if kept.root != row.root => {
+            return Err(Fail::Contradiction("another tree of this size was cosigned"));
+        }
+        Some((kept, count)) => {
+            let mut next = kept.clone();
+            add_lines(&mut next.checkpoint, row.checkpoint.lines());
+            (next, witnesses.max(*count))
+        }
+        None => (row.clone(), witnesses),
+    };
+    if before.is_some_and(|before| before == (next.clone(), count)) {
+        return Ok(false);
     }
-    for (number, next) in &changed {
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO log_cosigned(tenant, witnesses, size, root, checkpoint)
-                 VALUES(?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                next.tenant.as_str(),
-                number,
-                int(next.size),
-                next.root.as_bytes(),
-                next.checkpoint
-            ])?;
-    }
-    Ok(!changed.is_empty())
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO log_cosigned(tenant, size, root, checkpoint, witnesses)
+             VALUES(?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            next.tenant.as_str(),
+            int(next.size),
+            next.root.as_bytes(),
+            next.checkpoint,
+            count
+        ])?;
+    Ok(true)
 }
 
 /// Runs one swap inside the writer's transaction: all is checked before anything is written.

@@ -7,6 +7,7 @@ pub mod demo_agent;
 pub mod dev;
 pub mod doctor;
 pub mod evidence;
+pub mod governance;
 pub mod instances;
 pub mod keys;
 pub mod log;

@@ -49,6 +49,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,
         public_logs: settings.log.public,
+        witnesses: &settings.witnesses().map_err(|error| said(&error))?,
     };
     let app = setup.app().await.map_err(|error| said(&error))?;
     let (stop, stopped) = watch::channel(false);

@@ -27,16 +27,17 @@ CREATE TABLE log(
   checkpoint TEXT NOT NULL -- the signed note
 ) STRICT, WITHOUT ROWID;
 
--- The newest checkpoint of a log that at least so many witnesses have cosigned. The log may have grown since: witnesses take longer than
--- a round.
+-- Checkpoints that witnesses have cosigned. The log may have grown since: witnesses take longer than a round. All are kept: they are
+-- the clock that is not ours.
 CREATE TABLE log_cosigned(
   tenant TEXT NOT NULL,
-  witnesses INTEGER NOT NULL,
   size INTEGER NOT NULL,
   root BLOB NOT NULL,
   checkpoint TEXT NOT NULL, -- the signed note, with their lines
-  PRIMARY KEY(tenant, witnesses)
+  witnesses INTEGER NOT NULL, -- how many
+  PRIMARY KEY(tenant, size)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX log_cosigned_by ON log_cosigned(tenant, witnesses, size);
 
 -- Which artifacts a log took in one round, and from which position on. One row for a round and tenant: a row for each
 -- artifact would cost the writer more than all else of a round.

@@ -1,0 +1,336 @@
+//! The transparency logs of a server: served, anchored at, waited for, cosigned, and ahead of an old ledger.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gantral_api::client::{Client, ClientConfig, TokenSource};
+use gantral_api::problem::Code;
+use gantral_api::wire::{
+    ApplyWorkflow, Attach, AuthorityAnswer, ConsumeAnswer, CreateInstance, Document, PageQuery, text,
+};
+use gantral_core::event::Event;
+use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_evidence::dsse::Envelope;
+use gantral_evidence::log::checkpoint::Checkpoint;
+use gantral_evidence::log::note::{Note, NoteKey, NoteKeyKind};
+use gantral_evidence::statement::Statement;
+use gantral_evidence::trust::KeyRole;
+use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
+use gantral_keys::KeyFolder;
+use gantral_log::folder::Folders;
+use gantral_log::objects::Shelf as _;
+use gantral_log::tree::Edge;
+use gantral_server::logs::WitnessSettings;
+use gantral_server::settings::Setup;
+use gantral_server::{Clock as _, Listening, SystemClock, serve};
+use gantral_testkit::policy::{example, worker_command};
+use gantral_testkit::{copy_ledger, workflows};
+use gantral_witness::{WitnessFolder, WitnessServer};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::place::{action, code, problem, to};
+
+/// A server as the binary sets it up, with logs.
+struct Site {
+    folder: TempDir,
+    issuer: DevIssuer,
+    witnesses: Vec<WitnessSettings>,
+    public: bool,
+    url: String,
+    running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
+}
+
+impl Site {
+    async fn start(witnesses: Vec<WitnessSettings>, public: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let mut site = Self { folder, issuer, witnesses, public, url: String::new(), running: None };
+        site.run().await;
+        site
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    async fn run(&mut self) {
+        let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
+        self.url = listening.url();
+        let setup = Setup {
+            data: &self.data(),
+            tenants: &[TenantId::parse("dev").unwrap()],
+            identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
+            development: true,
+            public_url: self.url.clone(),
+            worker: worker_command(),
+            public_logs: self.public,
+            witnesses: &self.witnesses,
+        };
+        let app = setup.app().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        self.running = Some((stop, tokio::spawn(serve(app, listening, stopped))));
+    }
+
+    async fn stop(&mut self) {
+        let (stop, task) = self.running.take().unwrap();
+        stop.send(true).unwrap();
+        task.await.unwrap().unwrap();
+    }
+
+    fn client(&self, token: String) -> Client {
+        let config = ClientConfig { tries: 1, ..ClientConfig::new(&*self.url, TokenSource::Fixed(token)) };
+        Client::new(config).unwrap()
+    }
+
+    fn token(&self, name: &str) -> String {
+        self.issuer.human_token(name, SystemClock.now()).unwrap().expose().to_owned()
+    }
+
+    fn human(&self, name: &str) -> Client {
+        self.client(self.token(name))
+    }
+
+    fn agent(&self) -> Client {
+        let token = self.issuer.client_token("refund-agent", SystemClock.now()).unwrap();
+        self.client(token.expose().to_owned())
+    }
+
+    /// Applies the workflow of refunds with this release.
+    async fn apply(&self, release: &str) {
+        let bob = self.human("bob");
+        let published = bob.publish_policy(example("refunds").to_archive().unwrap()).await.unwrap();
+        let mut definition: Value = serde_json::from_str(workflows::REFUND).unwrap();
+        definition["release"] = json!(release);
+        definition["floors"]["required_evidence"] = json!("development");
+        let body: ApplyWorkflow =
+            to(json!({"definition": definition, "policy_version_id": published.policy_version_id}));
+        bob.apply_workflow(&"refund".parse().unwrap(), &body).await.unwrap();
+    }
+
+    /// Begins an instance; returns its attempt.
+    async fn begin(&self) -> (text::InstanceId, Client) {
+        let body: CreateInstance = to(json!({"workflow": "refund"}));
+        let id = self.agent().create_instance(&body).await.unwrap().instance.instance_id;
+        let attached = self.agent().attach(id, Attach::SelfRun).await.unwrap();
+        (id, self.client(attached.token))
+    }
+
+    async fn get(&self, path: &str, token: Option<&str>) -> reqwest::Response {
+        let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+        let request = http.get(format!("{}{path}", self.url));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    /// The newest checkpoint, once it has at least so many leaves.
+    async fn checkpoint(&self, size: u64) -> Checkpoint {
+        for _ in 0..200 {
+            let answer = self.get("/log/dev/checkpoint", Some(&self.token("bob"))).await;
+            if answer.status() == 200 {
+                let bytes = answer.bytes().await.unwrap();
+                let note = Note::parse(&bytes).unwrap();
+                let checkpoint = Checkpoint::parse(note.text).unwrap();
+                if checkpoint.tree.size >= size {
+                    return checkpoint;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the log does not grow to {size} leaves");
+    }
+}
+
+fn statement(envelope: &Document) -> Statement {
+    let envelope = Envelope::parse(envelope.as_str().as_bytes()).unwrap();
+    Statement::decode(&envelope.payload).unwrap()
+}
+
+fn small() -> gantral_api::wire::Ask {
+    to(json!({"action": action(480)}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_by_its_tenant_and_by_everybody_only_when_that_is_configured() {
+    let site = Site::start(Vec::new(), false).await;
+    site.apply("committed").await;
+    let checkpoint = site.checkpoint(3).await;
+    assert_eq!(checkpoint.origin.as_str(), "dev/log");
+    let bob = site.token("bob");
+    for tile in ["/log/dev/tile/0/000.p/3", "/log/dev/tile/entries/000.p/3"] {
+        assert_eq!(site.get(tile, Some(&bob)).await.status(), 200, "{tile}");
+        assert_eq!(site.get(tile, None).await.status(), 401, "{tile}");
+    }
+    for nothing in [
+        "/log/other/checkpoint",
+        "/log/dev/tile/0/001",
+        "/log/dev/../ledger.db",
+        "/log/dev/tile/..%2F..%2Fledger.db",
+        "/log/dev/keys.json",
+    ] {
+        assert_eq!(site.get(nothing, Some(&bob)).await.status(), 404, "{nothing}");
+    }
+    let open = Site::start(Vec::new(), true).await;
+    open.apply("committed").await;
+    open.checkpoint(3).await;
+    assert_eq!(open.get("/log/dev/checkpoint", None).await.status(), 200);
+    assert_eq!(open.get("/log/dev/checkpoint", Some("rubbish")).await.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_used_when_the_log_covers_it_and_the_consumption_names_that_tree() {
+    let site = Site::start(Vec::new(), false).await;
+    site.apply("sequenced").await;
+    let (id, attempt) = site.begin().await;
+    let at_once = to(json!({"action": action(480), "consume": true}));
+    assert_eq!(code(attempt.ask(id, &at_once).await), Code::ReleaseNotImmediate);
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let consume = to(json!({"action": action(480)}));
+    let answer = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    let ConsumeAnswer::Allow(consumed) = answer else { panic!() };
+    let statement = statement(&consumed.artifacts.last().unwrap().envelope);
+    assert!(matches!(statement.entry.event, Event::Consumed(_)));
+    let anchor = statement.anchor.expect("a consumption that waited for the log is anchored");
+    // Two key events, the activation, created, attempt_assigned, started and allowed are covered.
+    assert!(anchor.size >= 7, "{anchor:?}");
+    assert!(site.checkpoint(anchor.size).await.tree.size >= anchor.size);
+}
+
+/// A witness in this process, as an auditor runs it.
+struct Auditor {
+    folder: TempDir,
+    address: std::net::SocketAddr,
+    settings: WitnessSettings,
+    log: NoteKey,
+    running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
+}
+
+impl Auditor {
+    /// Makes a witness of the log of a data folder; it does not run yet.
+    async fn of(data: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let witness = WitnessFolder::init(&folder.path().join("w"), "witness.example/w").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let key = KeyFolder::serve(data).await.unwrap().log().await.unwrap().public_key().clone();
+        let log = NoteKey::new("dev/log", NoteKeyKind::Text, key).unwrap();
+        let url = format!("http://{address}");
+        let settings = WitnessSettings { url, key: witness.key().clone(), ca_file: None };
+        Self { folder, address, settings, log, running: None }
+    }
+
+    async fn run(&mut self) {
+        let witness = WitnessFolder::open(&self.folder.path().join("w")).unwrap();
+        let server = WitnessServer::new(witness, vec![self.log.clone()]).unwrap();
+        let listening = gantral_witness::Listening::bind(self.address, None).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        self.running = Some((stop, tokio::spawn(gantral_witness::serve(server, listening, stopped))));
+    }
+}
+
+/// Starts a server whose log a witness knows.
+async fn watched() -> (Site, Auditor) {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut data.metadata().unwrap().permissions(), 0o700);
+    let auditor = Auditor::of(&data).await;
+    let witnesses = vec![auditor.settings.clone()];
+    let mut site = Site { folder, issuer, witnesses, public: false, url: String::new(), running: None };
+    site.run().await;
+    (site, auditor)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_waits_for_its_witness_and_is_released_when_it_has_cosigned() {
+    let (site, mut auditor) = watched().await;
+    site.apply("witnessed(1)").await;
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let (grant, consume) = (allowed.grant_id.unwrap(), to(json!({"action": action(480)})));
+    let waiting = problem(attempt.consume(id, grant, &consume).await);
+    assert_eq!(waiting.code(), Code::GrantNotReleased);
+    auditor.run().await;
+    let mut answer = attempt.consume(id, grant, &consume).await;
+    while answer.as_ref().is_err_and(|error| error.code() == Some(Code::GrantNotReleased)) {
+        answer = attempt.consume(id, grant, &consume).await;
+    }
+    let ConsumeAnswer::Allow(consumed) = answer.unwrap() else { panic!() };
+    let anchor = statement(&consumed.artifacts.last().unwrap().envelope).anchor.unwrap();
+    assert!(anchor.size >= 7, "{anchor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_behind_its_own_log_only_reads() {
+    let mut site = Site::start(Vec::new(), false).await;
+    site.stop().await;
+    copy_ledger(&site.data(), &site.folder.path().join("copy"));
+    site.run().await;
+    site.apply("committed").await;
+    let published = site.checkpoint(3).await;
+    site.stop().await;
+    copy_ledger(&site.folder.path().join("copy"), &site.data());
+    site.run().await;
+    let create: CreateInstance = to(json!({"workflow": "refund"}));
+    assert_eq!(code(site.agent().create_instance(&create).await), Code::ReadOnly);
+    site.human("bob").workflows(&PageQuery::default()).await.expect("it still reads");
+    assert_eq!(site.checkpoint(3).await, published, "what was published is not taken back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_behind_its_witness_only_reads() {
+    let (mut site, mut auditor) = watched().await;
+    auditor.run().await;
+    site.stop().await;
+    let copy = site.folder.path().join("copy");
+    copy_ledger(&site.data(), &copy);
+    copy_folder(&site.data().join("log"), &copy.join("log"));
+    site.run().await;
+    site.apply("witnessed(1)").await;
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let consume = to(json!({"action": action(480)}));
+    attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    site.stop().await;
+    // Whoever takes the whole folder back takes the published log back with it; the witness remembers.
+    copy_ledger(&copy, &site.data());
+    std::fs::remove_dir_all(site.data().join("log")).unwrap();
+    copy_folder(&copy.join("log"), &site.data().join("log"));
+    site.run().await;
+    let create: CreateInstance = to(json!({"workflow": "refund"}));
+    let refused = problem(site.agent().create_instance(&create).await);
+    assert_eq!(refused.code(), Code::ReadOnly);
+    assert!(refused.detail().contains("witness"), "{refused}");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_governance_chain_begins_with_the_keys_and_stands_in_the_log() {
+    let site = Site::start(Vec::new(), false).await;
+    let page = site.human("bob").governance(&PageQuery::default()).await.unwrap();
+    let events: Vec<&str> = page.items.iter().map(|event| event.event.as_str()).collect();
+    assert_eq!(events, ["key_added", "key_added"]);
+    let checkpoint = site.checkpoint(2).await;
+    let objects = Folders::new(&site.data().join("log")).log(&LogOrigin::parse("dev/log").unwrap());
+    assert_eq!(Edge::load(&objects, &checkpoint.tree).unwrap().size(), 2);
+    let issuer = KeyFolder::look(&site.data()).unwrap();
+    assert!(issuer.iter().any(|entry| entry.role == KeyRole::Log));
+}

@@ -1,0 +1,129 @@
+//! `gantral governance`: what changes the rules for everybody, and who changed it.
+
+use clap::{Args, Subcommand};
+use gantral_api::wire::{Erase, GovernanceEvent, Governed, PageQuery, SetFreeze, text};
+
+use crate::cli::Server;
+use crate::connection::run as converse;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::inert::inert;
+use crate::out::{GOOD, LOOK, Out, styled};
+use crate::table::table;
+
+/// Who governs in development.
+const USUAL: &str = "dave";
+
+/// Subcommands of `governance`.
+#[derive(Debug, Subcommand)]
+pub enum GovernanceCommand {
+    /// Lists what was changed, from the oldest: policies, freezes, erasures, keys
+    Ls(LsArgs),
+    /// Freezes the tenant: nothing is assigned, resumed or consumed until it is lifted
+    Freeze,
+    /// Lifts the freeze
+    Lift,
+    /// Erases content, or who a person is; every chain still verifies
+    #[command(subcommand)]
+    Erase(EraseCommand),
+}
+
+/// Arguments of `governance ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// The cursor of an earlier page
+    #[arg(long)]
+    cursor: Option<String>,
+    /// The most items, 1 to 200
+    #[arg(long)]
+    limit: Option<u32>,
+}
+
+/// Subcommands of `governance erase`.
+#[derive(Debug, Subcommand)]
+pub enum EraseCommand {
+    /// Erases the content behind one commitment of an instance; the commitment stays
+    Snapshot {
+        /// The instance
+        #[arg(long)]
+        instance: text::InstanceId,
+        /// The commitment, as artifacts carry it
+        #[arg(long)]
+        commitment: text::Digest,
+    },
+    /// Makes a person anonymous for ever: their `person_id` is nobody's from then on
+    Person {
+        /// The issuer of the person's tokens
+        #[arg(long)]
+        issuer: String,
+        /// The subject in them
+        #[arg(long)]
+        subject: String,
+    },
+}
+
+/// Runs a subcommand.
+pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL)?;
+    match command {
+        GovernanceCommand::Ls(args) => {
+            let query = PageQuery { cursor: args.cursor.clone(), limit: args.limit };
+            let page = converse(async { Ok(client.governance(&query).await?) })?;
+            out.show(&page, |page| listed(&page.items))?;
+            if let Some(next) = &page.next {
+                out.hint(format_args!("gantral governance ls --cursor {next}"));
+            }
+        }
+        GovernanceCommand::Freeze => {
+            let governed = converse(async { Ok(client.set_freeze(&SetFreeze { frozen: true }).await?) })?;
+            say(&governed, "the tenant is frozen", out)?;
+            out.hint("gantral governance lift");
+        }
+        GovernanceCommand::Lift => {
+            let governed = converse(async { Ok(client.set_freeze(&SetFreeze { frozen: false }).await?) })?;
+            say(&governed, "nothing is frozen", out)?;
+        }
+        GovernanceCommand::Erase(what) => {
+            let body = match what {
+                EraseCommand::Snapshot { instance, commitment } => {
+                    Erase::Snapshot { instance_id: *instance, commitment: *commitment }
+                }
+                EraseCommand::Person { issuer, subject } => {
+                    Erase::Person { issuer: issuer.clone(), subject: subject.clone() }
+                }
+            };
+            let governed = converse(async { Ok(client.erase(&body).await?) })?;
+            say(&governed, "it is erased here", out)?;
+            out.talk(format_args!(
+                "{} copies that left this server (bundles, backups) are not reached from here",
+                styled(LOOK, "note:")
+            ));
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+fn say(governed: &Governed, done: &str, out: Out) -> Result<(), Failure> {
+    out.show(governed, |governed| {
+        let sealed: Vec<String> =
+            governed.sealed.iter().map(|event| format!("{} #{}", event.event, event.sequence)).collect();
+        let sealed =
+            if sealed.is_empty() { "nothing new: it was so already".to_owned() } else { sealed.join(", ") };
+        format!("{}: {sealed}", styled(GOOD, done))
+    })
+}
+
+fn listed(events: &[GovernanceEvent]) -> String {
+    let mut rows = vec![["#", "WHEN", "EVENT", "BY", "HASH"].map(str::to_owned).to_vec()];
+    for event in events {
+        let shortened = |text: String| text.chars().take(16).collect::<String>();
+        rows.push(vec![
+            event.sequence.to_string(),
+            event.at.to_string(),
+            inert(&event.event),
+            shortened(event.actor.to_string()),
+            shortened(event.hash.to_string()),
+        ]);
+    }
+    table(&rows)
+}
