@@ -106,7 +106,7 @@ codes! {
     Checkpoint = "E_CHECKPOINT", Invalid, Copy, "The checkpoint is not one that the log signed";
     Quorum = "E_QUORUM", Inconclusive, Copy, "Fewer witnesses have cosigned the checkpoint than the log policy needs";
     SplitView = "E_SPLIT_VIEW", Invalid, Log, "The log has signed two histories";
-    Anchor = "E_ANCHOR", Invalid, Issuer, "A tree that the chain rests on is not shown to be a beginning of the log";
+    Anchor = "E_ANCHOR", Invalid, Issuer, "A tree that the chain rests on is not shown to be a beginning of the log, or does not hold what it must";
     LogOrder = "E_LOG_ORDER", Invalid, Log, "The log does not hold the chain in its order";
     TimeWindow = "E_TIME_WINDOW", Invalid, Issuer, "It claims an instant that the witnesses of the log contradict";
     Truncated = "E_TRUNCATED", Invalid, Copy, "The chain claims to be complete, and there is more of it";
@@ -137,7 +137,9 @@ codes! {
     NoPolicy = "E_NO_POLICY", Invalid, Issuer, "A decision of the engine without a record of the policy behind it";
     PolicyContradiction = "E_POLICY_CONTRADICTION", Invalid, Issuer, "The recorded verdict of policy contradicts what was done";
     InputBinding = "E_INPUT_BINDING", Invalid, Issuer, "What policy evaluated is about something else than the artifact";
-    PolicyVersion = "E_POLICY_VERSION", Invalid, Issuer, "An event names another policy version than the evaluation that led to it";
+    PolicyVersion = "E_POLICY_VERSION", Invalid, Issuer, "An event names another policy version than the evaluation that led to it, or one that was never in force";
+    ReplayMismatch = "E_REPLAY_MISMATCH", Invalid, Issuer, "The policy, evaluated again, does not give the recorded answer";
+    ReplayUnavailable = "E_REPLAY_UNAVAILABLE", Inconclusive, Copy, "The policy cannot be evaluated again as it was";
     FailOpen = "E_FAIL_OPEN", Invalid, Issuer, "An evaluator failure was let pass where it must close";
     ActionBinding = "E_ACTION_BINDING", Invalid, Issuer, "What was asked, approved, granted and consumed is not one action";
     OverrideScope = "E_OVERRIDE_SCOPE", Invalid, Issuer, "A changed action ran beyond what its approvers may grant";

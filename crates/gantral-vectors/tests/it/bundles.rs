@@ -125,10 +125,14 @@ fn codes_of_the_specification() -> BTreeMap<String, String> {
     cells.map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())).collect()
 }
 
+/// What evaluating a policy again shows, which a verifier without its engine is not asked (`spec/verification.md` §18).
+const OF_ENGINES: [&str; 2] = ["E_REPLAY_MISMATCH", "E_REPLAY_UNAVAILABLE"];
+
 #[test]
 fn every_code_of_the_specification_has_a_bundle() {
     let folders = folders();
     let mut missing: BTreeSet<String> = codes_of_the_specification().into_keys().collect();
+    missing.retain(|code| !OF_ENGINES.contains(&code.as_str()));
     for folder in folders.values() {
         Expected::read(folder).codes.iter().for_each(|code| _ = missing.remove(code));
     }
