@@ -297,14 +297,20 @@ impl<O: ReadObjects> Pass<'_, O> {
         let (known, tree) = (monitor.known(), self.vouched.checkpoint.tree);
         let all =
             self.questions.again || self.questions.window.is_some() || !self.questions.handed_over.is_empty();
-        if let Some(state) = monitor.state.as_ref().filter(|_| !all) {
-            let (edge, chains) = (state.edge.clone(), state.chains.clone());
-            let mut walk = Walk::new(self.source, tree, edge, chains, Asked::default());
+        if let Some(state) = monitor.state.as_mut().filter(|_| !all) {
+            let mut chains = std::mem::take(&mut state.chains);
+            chains.begin();
+            let mut walk = Walk::new(self.source, tree, state.edge.clone(), chains, Asked::default());
             report.read_from = known.size;
-            if walk.run()? {
+            let outcome = walk.run();
+            if matches!(outcome, Ok(true)) {
                 findings.extend(std::mem::take(&mut walk.damage));
+                walk.chains.keep();
                 return Ok(Some(walk));
             }
+            walk.chains.take_back();
+            state.chains = walk.chains;
+            outcome?;
         }
         // Only all leaves tell whether what is remembered is still there.
         report.read_from = 0;

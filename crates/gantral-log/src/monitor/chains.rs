@@ -1,4 +1,4 @@
-//! How far each chain of a log has come. All that is kept of a chain is its tag and one number: 40 bytes on disk, and about 60
+//! How far each chain of a log has come. All that is kept of a chain is its tag and one number: 40 bytes on disk, and about 70
 //! in memory, however long it is.
 
 use std::collections::BTreeMap;
@@ -33,6 +33,15 @@ impl Chain {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Chains {
     chains: BTreeMap<Digest, Chain>,
+    counts: Counts,
+    /// What has changed since [`Chains::begin`], to take it back: copying all chains would cost more than reading what is new.
+    undo: Vec<(Digest, Option<Chain>)>,
+    /// The counts at [`Chains::begin`]; `None` while nothing is taken back.
+    begun: Option<Counts>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
     instances: u64,
     ended: u64,
 }
@@ -55,7 +64,10 @@ impl Chains {
     pub fn take(&mut self, leaf: &Leaf, in_window: bool) -> Result<(), Disorder> {
         let governance = leaf.kind == LeafKind::Governance;
         let kind = if governance { GOVERNANCE } else { 0 };
-        let instances = &mut self.instances;
+        if self.begun.is_some() {
+            self.undo.push((leaf.tag, self.chains.get(&leaf.tag).copied()));
+        }
+        let instances = &mut self.counts.instances;
         let chain = self.chains.entry(leaf.tag).or_insert_with(|| {
             *instances += u64::from(!governance);
             Chain(kind)
@@ -69,7 +81,7 @@ impl Chains {
             return Err(Disorder::Past);
         }
         let terminal = if leaf.terminal { TERMINAL } else { before.0 & TERMINAL };
-        self.ended += u64::from(leaf.terminal && !before.has(TERMINAL));
+        self.counts.ended += u64::from(leaf.terminal && !before.has(TERMINAL));
         *chain = Chain((leaf.sequence + 1) << NEXT | terminal | kind | (chain.0 & IN_WINDOW));
         if before.has(TERMINAL) {
             Err(Disorder::AfterTerminal)
@@ -80,14 +92,38 @@ impl Chains {
         }
     }
 
+    /// Begins what can be taken back.
+    pub fn begin(&mut self) {
+        self.undo.clear();
+        self.begun = Some(self.counts);
+    }
+
+    /// Keeps what was taken since [`Chains::begin`].
+    pub fn keep(&mut self) {
+        self.undo = Vec::new();
+        self.begun = None;
+    }
+
+    /// Takes back everything since [`Chains::begin`].
+    pub fn take_back(&mut self) {
+        let Some(counts) = self.begun.take() else { return };
+        self.counts = counts;
+        for (tag, chain) in std::mem::take(&mut self.undo).into_iter().rev() {
+            match chain {
+                Some(chain) => self.chains.insert(tag, chain),
+                None => self.chains.remove(&tag),
+            };
+        }
+    }
+
     /// Returns how many executions there are.
     pub const fn instances(&self) -> u64 {
-        self.instances
+        self.counts.instances
     }
 
     /// Returns how many executions have ended.
     pub const fn ended(&self) -> u64 {
-        self.ended
+        self.counts.ended
     }
 
     /// Iterates over the executions that have a leaf in the window.
@@ -115,8 +151,8 @@ impl Chains {
         let chains = records.iter().map(|record| {
             let (tag, number) = record.split_first_chunk::<32>()?;
             let chain = Chain(u64::from_be_bytes(number.try_into().ok()?));
-            read.instances += u64::from(!chain.has(GOVERNANCE));
-            read.ended += u64::from(chain.has(TERMINAL));
+            read.counts.instances += u64::from(!chain.has(GOVERNANCE));
+            read.counts.ended += u64::from(chain.has(TERMINAL));
             Some((Digest::from_bytes(*tag), chain))
         });
         read.chains = chains.collect::<Option<_>>()?;

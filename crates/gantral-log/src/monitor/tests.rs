@@ -341,6 +341,43 @@ fn what_cannot_be_read_is_no_finding_and_is_not_remembered() {
 }
 
 #[test]
+fn what_a_pass_read_and_could_not_finish_is_not_remembered() {
+    let (mut monitor, log) = (monitor(), Log::of(&chains(0, 100)));
+    let half = log.grown(&[leaf(900, 0), leaf(900, 1), leaf(901, 0)]);
+    found(&pass(&mut monitor, &half), &[]);
+    let state = monitor.state();
+    let mut rest: Vec<Leaf> = vec![leaf(900, 2), leaf(902, 0), leaf(902, 1), leaf(900, 3)];
+    rest.extend(chains(100, 300));
+    let grown = half.grown(&rest);
+    // The last leaves are damaged, so that everything before them was read in vain; or cannot be had at all.
+    let mut damaged = grown.clone();
+    let last =
+        damaged.objects.0.keys().filter(|name| name.starts_with("tile/entries/")).max().unwrap().clone();
+    damaged.object(&last)[1] ^= 1;
+    found(&pass(&mut monitor, &damaged), &["E_TILE"]);
+    assert_eq!(monitor.state(), state);
+    struct Without<'a>(&'a Memory, &'a str);
+    impl ReadObjects for Without<'_> {
+        fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+            if name == self.1 { Err(io::Error::other("gone")) } else { self.0.read(name) }
+        }
+    }
+    assert!(monitor.pass(&Without(&grown.objects, &last), &Questions::default(), LIVE).is_err());
+    assert_eq!(monitor.state(), state);
+    let report = pass(&mut monitor, &grown);
+    found(&report, &[]);
+    assert_eq!((report.read_from, report.instances), (size_of(&state), 303));
+    let mut anew = tests::monitor();
+    found(&pass(&mut anew, &grown), &[]);
+    assert_eq!(anew.state(), monitor.state());
+}
+
+/// Returns how many leaves a state remembers.
+fn size_of(state: &Option<Vec<u8>>) -> u64 {
+    State::decode(state.as_ref().unwrap()).unwrap().checkpoint.tree.size
+}
+
+#[test]
 fn what_is_remembered_is_of_one_log_and_undamaged() {
     let (mut monitor, log) = (monitor(), Log::of(&chains(0, 100)));
     found(&pass(&mut monitor, &log), &[]);

@@ -1,6 +1,7 @@
 use gantral_evidence::log::note::{Note, Signed};
 use gantral_log::witness::{REFUSED, REQUEST_BYTES_MAX};
 use gantral_witness::{Listening, TlsFiles, WitnessFolder};
+use tokio::io::AsyncReadExt as _;
 
 use crate::world::{Log, Serving, now};
 
@@ -98,4 +99,36 @@ async fn plain_http_does_not_leave_the_machine() {
     assert!(error.to_string().contains("is not loopback"), "{error}");
     let missing = TlsFiles { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into() };
     assert!(Listening::bind(everywhere, Some(&missing)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_are_closed_and_others_go_on() {
+    provider();
+    let (dir, log) = (tempfile::tempdir().unwrap(), Log::new(3, 1, 0));
+    let witness = Serving::init(dir.path(), "w.example/1").await;
+    let address = witness.url.strip_prefix("http://").unwrap().to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    let mut one_more = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let mut nothing = Vec::new();
+    // Closed without a word, also as a reset.
+    let _ = one_more.read_to_end(&mut nothing).await;
+    assert!(nothing.is_empty());
+    drop(idle);
+    let request = log.request(0, 3).encode();
+    for _ in 0..200 {
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let asked = http.post(format!("{}/add-checkpoint", witness.url)).body(request.clone()).send().await;
+        match asked {
+            Ok(answer) => {
+                assert_eq!(answer.status().as_u16(), 200);
+                return witness.stop().await;
+            }
+            // The places are free once the witness has noticed.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+    panic!("the places of closed connections are never free again");
 }
