@@ -1,4 +1,5 @@
-//! The transparency log: what an append costs in a log that is large, against one that is all but empty, and what a proof costs.
+//! The transparency log: what an append costs in a log that is large, against one that is all but empty, what a proof costs, and
+//! what a monitor takes to read all of it.
 //!
 //! Both logs are folders on the same disk, and append in the same rounds. An append is a batch of 256 leaves, each object
 //! durable before the batch counts.
@@ -7,11 +8,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use gantral_core::digest::Digest;
+use gantral_core::ids::LogOrigin;
+use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
+use gantral_evidence::log::note::{NoteKey, NoteKeyKind, signature_line};
+use gantral_evidence::log::policy::LogPolicy;
 use gantral_evidence::log::tree::check_inclusion;
+use gantral_evidence::trust::KeyRole;
+use gantral_keys::{LocalSigner, Signer as _, SigningContext};
 use gantral_log::folder::Folder;
+use gantral_log::monitor::{Monitor, Occasion, Questions};
 use gantral_log::objects::{Object, WriteObjects as _};
 use gantral_log::proving::Prover;
 use gantral_log::tree::Edge;
@@ -58,7 +66,41 @@ pub fn run() -> Result<()> {
         "proofs of inclusion from files: p50 {:.2} ms, p99 {:.2} ms\n",
         at(0.5).as_secs_f64() * 1e3,
         at(0.99).as_secs_f64() * 1e3
-    ))
+    ))?;
+    monitor(&mut large)
+}
+
+/// Has a monitor read the whole log, and then what one batch adds. Each leaf is a chain of its own: the worst case for its memory.
+fn monitor(log: &mut Log) -> Result<()> {
+    let signer = LocalSigner::from_pkcs8(KeyRole::Log, &LocalSigner::generate()?)?;
+    let key = NoteKey::new("log.example/acme", NoteKeyKind::Text, signer.public_key().clone())?;
+    let policy = LogPolicy::parse(format!("log {key}\nquorum none\n").as_bytes())?;
+    let mut monitor = Monitor::new(policy);
+    for what in ["all", "a batch more"] {
+        log.publish(&signer, &key)?;
+        let (began, before) = (Instant::now(), resident()?);
+        let occasion = Occasion { now_ms: 0, is_live: true };
+        let report = monitor.pass(&log.folder, &Questions::default(), occasion)?;
+        ensure!(report.is_clean(), "the monitor found {:?}", report.findings);
+        let (taken, kept) = (began.elapsed().as_secs_f64(), resident()?.saturating_sub(before));
+        let state = monitor.state().context("a clean pass is remembered")?.len();
+        print(&format!(
+            "monitor, {what}: {taken:.3} s, {:.0} leaves a second, {:.0} MiB more of memory, {:.0} MiB of state\n",
+            (log.edge.size() - report.known) as f64 / taken,
+            kept as f64 / 1_048_576.0,
+            state as f64 / 1_048_576.0
+        ))?;
+        log.append(1)?;
+    }
+    Ok(())
+}
+
+/// Returns how many bytes of memory this process has.
+fn resident() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1_024)
 }
 
 /// One log, and what stands at its edge.
@@ -102,6 +144,16 @@ impl Log {
             self.folder.write(&objects)?;
         }
         Ok((batches * BATCH) as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// Signs and publishes the checkpoint.
+    fn publish(&self, signer: &LocalSigner, key: &NoteKey) -> Result<()> {
+        let origin = LogOrigin::parse(key.name())?;
+        let text = Checkpoint { origin, tree: self.edge.head() }.text();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let signature = runtime.block_on(signer.sign(SigningContext::Checkpoint, text.as_bytes()))?;
+        let bytes = format!("{text}\n{}", signature_line(key, &signature.bytes)).into_bytes();
+        Ok(self.folder.write(&[Object { name: "checkpoint".to_owned(), bytes }])?)
     }
 
     /// Makes one proof of a leaf somewhere, from the files alone, and returns how long that took.
