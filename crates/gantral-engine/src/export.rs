@@ -1,36 +1,70 @@
 //! Evidence leaves the building: one instance as a bundle that a stranger verifies without us.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gantral_core::digest::{CommitmentLabel, commit};
+use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::event::Event;
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_evidence::bundle::BundleWriter;
 use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
 use gantral_evidence::disclosure::Disclosure;
-use gantral_evidence::trust::{Require, Trust, TrustedKey};
+use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::KeptDelegation;
-use gantral_store::{SealedArtifact, SnapshotContent};
+use gantral_store::{CHAIN_PAGE_MAX, SealedArtifact, SnapshotContent};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::loaded::{open, signers};
 
+/// An instance on its way out: what the ledger holds of it. Proofs of the log are added by whoever keeps the log.
+pub struct Export {
+    /// The files so far.
+    pub bundle: BundleWriter,
+    /// Whether the chain has ended.
+    pub scope: Scope,
+    /// How many artifacts the chain has.
+    pub artifacts: usize,
+    /// How many artifacts of the governance chain are in the bundle.
+    pub governance: usize,
+    /// The trees that artifacts of the chain name, by rising size.
+    pub anchors: Vec<TreeHead>,
+}
+
+impl Export {
+    /// Writes the list of files and returns them all.
+    ///
+    /// # Errors
+    /// `Damaged`: the whole is over a limit of a bundle.
+    pub fn finish(self) -> Result<OwnedFiles, EngineError> {
+        self.bundle.finish(self.scope).map_err(broken)
+    }
+}
+
+fn broken(error: ContainerError) -> EngineError {
+    EngineError::Damaged { what: error.to_string() }
+}
+
 impl Engine {
     /// Returns an instance as the files of a bundle: its chain, what is not erased of its disclosures, the definition
-    /// of its workflow, its policy bundles, the issuer's keys and their delegations.
+    /// of its workflow, its policy bundles, the issuer's keys and their delegations, and as much of the governance chain as its
+    /// consumptions rest on, or as tells what was erased of it.
     ///
     /// # Errors
     /// `NotFound`; `Damaged`; the store's.
-    pub async fn export(&self, tenant: &TenantId, id: InstanceId) -> Result<OwnedFiles, EngineError> {
+    pub async fn export(&self, tenant: &TenantId, id: InstanceId) -> Result<Export, EngineError> {
         let facts = self.instance(tenant, id).await?;
         let artifacts = self.chain(tenant, id).await?;
-        let broken = |error: ContainerError| EngineError::Damaged { what: error.to_string() };
         let mut bundle = BundleWriter::new(id).map_err(broken)?;
         let mut inputs = Vec::new();
+        let (mut heads, mut anchors) = (Vec::new(), BTreeMap::new());
         for artifact in &artifacts {
-            let event = open(artifact)?.entry.event;
+            let statement = open(artifact)?;
+            anchors.extend(statement.anchor.map(|anchor| (anchor.size, anchor)));
+            let event = statement.entry.event;
+            if let Event::Consumed(detail) = &event {
+                heads.extend(detail.guard.governance_head);
+            }
             inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
         }
@@ -58,12 +92,40 @@ impl Engine {
         for key in self.issuer_keys() {
             bundle.key(key).map_err(broken)?;
         }
-        let trusted = self.issuer_keys().map(|key| TrustedKey::issuer(key.clone()));
-        if let Ok(hint) = Trust::new(trusted, Some(Require::signed())) {
-            bundle.trust_hint(&hint).map_err(broken)?;
-        }
         let scope = if facts.instance.state().is_final() { Scope::Complete } else { Scope::Prefix };
-        bundle.finish(scope).map_err(broken)
+        let governance = self.add_governance(tenant, id, &heads, &mut bundle).await?;
+        let anchors = anchors.into_values().collect();
+        Ok(Export { bundle, scope, artifacts: artifacts.len(), governance, anchors })
+    }
+
+    /// Adds the governance chain up to the newest of these heads, or to the last erasure of something of the instance; returns how
+    /// many artifacts that are.
+    async fn add_governance(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        heads: &[Digest],
+        bundle: &mut BundleWriter,
+    ) -> Result<usize, EngineError> {
+        let (mut chain, mut needed) = (Vec::new(), 0);
+        loop {
+            let from = u64::try_from(chain.len()).unwrap_or(u64::MAX);
+            let page = self.governance(tenant, from, CHAIN_PAGE_MAX).await?;
+            let last = page.len() < CHAIN_PAGE_MAX;
+            for receipt in page {
+                chain.push(receipt.envelope);
+                if heads.contains(&receipt.hash) || receipt.erased_of == Some(id) {
+                    needed = chain.len();
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        for envelope in chain.into_iter().take(needed) {
+            bundle.governance(envelope).map_err(broken)?;
+        }
+        Ok(needed)
     }
 
     /// Returns the delegations of the keys that signed a chain, as envelopes.

@@ -67,6 +67,8 @@ pub struct GovernanceReceipt {
     pub at: UnixMillis,
     /// The signed envelope.
     pub envelope: Vec<u8>,
+    /// Of which instance something was erased, if that is what happened.
+    pub erased_of: Option<InstanceId>,
 }
 
 impl GovernanceReceipt {
@@ -78,6 +80,10 @@ impl GovernanceReceipt {
             actor: statement.actor.id.clone(),
             at: statement.at,
             envelope: artifact.envelope.clone(),
+            erased_of: match statement.detail {
+                Detail::Erased { instance, .. } => instance,
+                _ => None,
+            },
         }
     }
 }

@@ -37,6 +37,7 @@ pub use create::NewInstance;
 pub use decisions::{DecisionRequest, JUSTIFICATION_BYTES_MAX, Reconciliation, display_digest};
 pub use engine::{Call, Engine, EngineConfig, Ports, RequestKey, state_code, state_of};
 pub use error::EngineError;
+pub use export::Export;
 pub use fresh::Fresh;
 pub use governance::GovernanceReceipt;
 pub use handover::Handed;

@@ -2,6 +2,8 @@
 //! still holds all of it.
 
 mod behind;
+mod export;
+mod trust;
 mod witnesses;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 use crate::keys::log_of;
 use crate::standing::Standing;
 
+pub(crate) use trust::hint;
 pub use witnesses::WitnessSettings;
 use witnesses::Witnesses;
 
@@ -112,6 +115,7 @@ struct Inner {
     folders: Folders,
     key: PublicKey,
     published: Published,
+    witnesses: Vec<WitnessSettings>,
     witnessed: Witnessed,
 }
 
@@ -152,7 +156,9 @@ impl Logs {
         };
         let published = sequencer.as_ref().map_or_else(Published::new, Sequencer::published);
         let witnessed = Witnessed::default();
-        let logs = Self(Arc::new(Inner { store: parts.store, folders, key, published, witnessed }));
+        let witnesses = parts.witnesses.to_vec();
+        let inner = Inner { store: parts.store, folders, key, published, witnesses, witnessed };
+        let logs = Self(Arc::new(inner));
         let Some(sequencer) = sequencer else { return Ok((logs, None)) };
         let mut keeping = Keeping { sequencer, witnesses: Vec::new() };
         if !parts.witnesses.is_empty() {
@@ -180,6 +186,11 @@ impl Logs {
             }
         }
         Ok(())
+    }
+
+    /// Returns how many witnesses are asked, at most as many as a workflow can wait for.
+    pub(crate) fn witnesses(&self) -> u8 {
+        u8::try_from(self.0.witnesses.len()).unwrap_or(WITNESSES_MAX).min(WITNESSES_MAX)
     }
 
     /// Returns the ledger.

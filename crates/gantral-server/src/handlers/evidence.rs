@@ -11,6 +11,7 @@ use super::instances::visible;
 use super::{Path, Query};
 use crate::app::App;
 use crate::identity::Caller;
+use crate::logs::hint;
 use crate::problems::{Answer, Failure};
 
 /// Query of the export.
@@ -33,7 +34,15 @@ pub(crate) async fn export(
     }
     let id = id.into_inner();
     visible(&app, &principal, id).await?;
-    let files = app.engine().export(principal.tenant(), id).await?;
+    let tenant = principal.tenant();
+    let mut export = app.engine().export(tenant, id).await?;
+    let logs = app.0.logs.as_ref();
+    if let Some(logs) = logs {
+        logs.prove(tenant, id, &mut export).await?;
+    }
+    let hint = hint(app.engine().issuer_keys(), logs, tenant)?;
+    export.bundle.trust_hint(&hint).map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
+    let files = export.finish()?;
     let files = files.as_files().map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
     let name = format!("attachment; filename=\"{id}.gantral\"");
     let headers =

@@ -8,12 +8,11 @@ use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
 use gantral_evidence::keys::PublicKey;
-use gantral_evidence::trust::{Require, Trust, TrustedKey};
 
 use crate::app::App;
 use crate::command::call;
 use crate::identity::Caller;
-use crate::logs::Logs;
+use crate::logs::{Logs, hint};
 use crate::problems::{Answer, Failure};
 
 /// GET /healthz: the process answers.
@@ -68,16 +67,14 @@ pub(crate) async fn openapi() -> Answer<Response> {
 }
 
 /// GET /v1/keys
-pub(crate) async fn keys(State(app): State<App>, Caller(_): Caller) -> Answer<Json<wire::Keys>> {
+pub(crate) async fn keys(State(app): State<App>, Caller(principal): Caller) -> Answer<Json<wire::Keys>> {
     let issuer = |key: &PublicKey| wire::IssuerKey {
         key_id: key.id().to_string(),
         algorithm: "ed25519".to_owned(),
         public_key: key.to_hex(),
     };
     let keys = app.engine().issuer_keys().map(issuer).collect();
-    let broken = |_| Failure::new(Code::Internal, "the trust hint cannot be written");
-    let trusted = app.engine().issuer_keys().map(|key| TrustedKey::issuer(key.clone()));
-    let hint = Trust::new(trusted, Some(Require::signed())).map_err(broken)?;
+    let hint = hint(app.engine().issuer_keys(), app.0.logs.as_ref(), principal.tenant())?;
     let trust = Document::from_bytes(&hint.encode())
         .map_err(|_| Failure::new(Code::Internal, "the trust hint cannot be written"))?;
     Ok(Json(wire::Keys { keys, trust_hint: trust }))

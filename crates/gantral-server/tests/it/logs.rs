@@ -10,11 +10,13 @@ use gantral_api::wire::{
 };
 use gantral_core::event::Event;
 use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_evidence::container::read_tar;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{Note, NoteKey, NoteKeyKind};
 use gantral_evidence::statement::Statement;
-use gantral_evidence::trust::KeyRole;
+use gantral_evidence::trust::{KeyRole, Require, Trust};
+use gantral_evidence::verify::{Beside, MirrorReader, Questions, Verdict, verify_beside, verify_tar};
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_keys::KeyFolder;
 use gantral_log::folder::Folders;
@@ -333,4 +335,82 @@ async fn the_governance_chain_begins_with_the_keys_and_stands_in_the_log() {
     assert_eq!(Edge::load(&objects, &checkpoint.tree).unwrap().size(), 2);
     let issuer = KeyFolder::look(&site.data()).unwrap();
     assert!(issuer.iter().any(|entry| entry.role == KeyRole::Log));
+}
+
+/// Plays one refund to its end.
+async fn play(site: &Site) -> text::InstanceId {
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let grant = allowed.grant_id.unwrap();
+    attempt.consume(id, grant, &to(json!({"action": action(480)}))).await.unwrap();
+    attempt.report_outcome(id, grant, &to(json!({"status": "SUCCEEDED"}))).await.unwrap();
+    attempt.complete(id).await.unwrap();
+    id
+}
+
+/// What a relying party pins: as the server says it, for a test.
+async fn trust(site: &Site) -> Trust {
+    let hint = site.human("bob").keys().await.unwrap().trust_hint;
+    Trust::parse(hint.as_str().as_bytes()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_proves_its_places_in_the_log_and_what_its_consumption_rests_on() {
+    let site = Site::start(Vec::new(), false).await;
+    site.apply("sequenced").await;
+    let id = play(&site).await;
+    let bundle = site.human("bob").evidence(id).await.unwrap();
+    let trust = trust(&site).await;
+    assert!(trust.require.unwrap().logged);
+    let report = verify_tar(&bundle, Some(&trust));
+    assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
+    let files = read_tar(&bundle).unwrap();
+    let count = |prefix: &str| files.within(prefix).count();
+    assert_eq!(count("artifacts/"), count("proofs/"), "each artifact has its proof");
+    assert_eq!(count("governance/"), 2 * 3, "both keys and the activation, each with its proof");
+    assert!(count("log/") > 0, "anchors are shown to be beginnings of the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witnessed_bundle_names_its_witness() {
+    let (site, mut auditor) = watched().await;
+    auditor.run().await;
+    site.apply("witnessed(1)").await;
+    let id = play(&site).await;
+    let bundle = site.human("bob").evidence(id).await.unwrap();
+    let mut trust = trust(&site).await;
+    trust.require = trust.require.map(|require| Require { witnessed: 1, ..require });
+    let report = verify_tar(&bundle, Some(&trust));
+    assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
+    assert!(gantral_evidence::report::to_text(&report).contains("witness.example/w"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_a_plain_downloader_made_proves_that_nothing_was_left_out() {
+    let site = Site::start(Vec::new(), false).await;
+    site.apply("committed").await;
+    let id = play(&site).await;
+    let bundle = site.human("bob").evidence(id).await.unwrap();
+    let mut trust = trust(&site).await;
+    trust.require = trust.require.map(|require| Require { complete: true, ..require });
+    let without = verify_tar(&bundle, Some(&trust));
+    assert_eq!(
+        without.verdict,
+        Verdict::Inconclusive,
+        "a bundle alone cannot show that nothing was left out"
+    );
+    let files = read_tar(&bundle).unwrap();
+    let checkpoint = site.checkpoint(10).await;
+    let note = site.get("/log/dev/checkpoint", Some(&site.token("bob"))).await.bytes().await.unwrap();
+    let size = Checkpoint::parse(Note::parse(&note).unwrap().text).unwrap().tree.size;
+    assert!(size >= checkpoint.tree.size && size < 256);
+    let tile = format!("/log/dev/tile/entries/000.p/{size}");
+    let entries = site.get(&tile, Some(&site.token("bob"))).await.bytes().await.unwrap();
+    let log = trust.log().unwrap();
+    let mut mirror = MirrorReader::new(&note, log, Questions::of(&files)).unwrap();
+    mirror.entries(&entries).unwrap();
+    let mirror = mirror.finish().unwrap();
+    let beside = Beside { mirror: Some(&mirror), ..Beside::default() };
+    let report = verify_beside(&files, Some(&trust), beside);
+    assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
 }
