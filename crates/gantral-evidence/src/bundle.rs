@@ -152,11 +152,8 @@ impl BundleWriter {
     /// newest head that a consumption of the instance's chain names.
     ///
     /// # Errors
-    /// More of them than a verifier reads, or a limit of the container; nothing was added.
+    /// A limit of the container; nothing was added.
     pub fn governance(&mut self, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
-        if self.governance >= GOVERNANCE_MAX {
-            return Err(ContainerError::Limit("governance artifacts"));
-        }
         self.files.insert(&governance_path(self.governance), envelope)?;
         self.governance = self.governance.saturating_add(1);
         Ok(self)
@@ -221,21 +218,27 @@ pub fn proof_path(sequence: usize) -> String {
 }
 
 /// Returns the sequence that the path of a proof names; `None` if the path is not of that form.
-pub(crate) fn sequence_of_proof(path: &str) -> Option<u64> {
-    sequence_of(path.strip_prefix(PROOFS_DIRECTORY)?.strip_suffix(".tlog-proof")?)
+pub(crate) fn sequence_of_proof(directory: &str, path: &str) -> Option<u64> {
+    sequence_of(path.strip_prefix(directory)?.strip_suffix(".tlog-proof")?)
 }
 
 /// Returns the sequence that the path of an artifact names; `None` if the path is not of that form.
 pub(crate) fn sequence_of_artifact(path: &str) -> Option<u64> {
-    sequence_of(path.strip_prefix(ARTIFACTS_DIRECTORY)?.strip_suffix(".dsse.json")?)
+    sequence_of_envelope(ARTIFACTS_DIRECTORY, path)
+}
+
+/// Returns the sequence that the path of an envelope in this directory names; `None` if the path is not of that form.
+pub(crate) fn sequence_of_envelope(directory: &str, path: &str) -> Option<u64> {
+    sequence_of(path.strip_prefix(directory)?.strip_suffix(".dsse.json")?)
 }
 
 /// Where the artifacts of the governance chain are; their proofs are in a directory below.
 pub const GOVERNANCE_DIRECTORY: &str = "governance/";
 /// Where the proofs of governance artifacts are.
 pub const GOVERNANCE_PROOFS_DIRECTORY: &str = "governance/proofs/";
-/// The most governance artifacts that a bundle holds: as many as artifacts of an instance.
-pub const GOVERNANCE_MAX: usize = ARTIFACTS_MAX;
+
+/// Where the chains of parents are, each under its instance.
+pub const PARENTS_DIRECTORY: &str = "parents/";
 
 /// Returns the path of a governance artifact: `governance/000007.dsse.json`.
 pub fn governance_path(sequence: usize) -> String {

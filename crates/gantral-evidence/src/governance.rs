@@ -7,6 +7,7 @@ mod encode;
 mod event;
 mod fold;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use gantral_core::digest::Digest;
@@ -63,6 +64,14 @@ impl GovernanceStatement {
     /// # Errors
     /// The first thing that is wrong, versions first.
     pub fn decode(payload: &[u8]) -> Result<Self, StatementError> {
+        Self::decode_extended(payload).map(|(statement, _)| statement)
+    }
+
+    /// Reads a payload, and names the extensions that were ignored.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, versions first.
+    pub fn decode_extended(payload: &[u8]) -> Result<(Self, Vec<String>), StatementError> {
         decode::statement(payload)
     }
 }

@@ -1,5 +1,6 @@
 //! The report as people and programs read it: one rendering for every program that verifies.
 
+mod governance;
 pub(crate) mod narrate;
 mod proofs;
 mod sections;
@@ -166,6 +167,7 @@ fn assurance_value(assurance: &Assurance) -> Value {
         .with("complete", assurance.complete.map(CompleteBy::as_str))
         .with("ended", assurance.ended)
         .with("enforcement", assurance.enforcement.as_str())
+        .with("governance", governance::governance_value(&assurance.governance))
         .with("human_evidence", assurance.human_evidence.map(HumanEvidence::as_str))
         .with("log", assurance.log.as_ref().map(proofs::log_value))
         .with("logged", assurance.logged)

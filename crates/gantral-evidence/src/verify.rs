@@ -7,26 +7,36 @@
 mod authenticate;
 mod chain;
 mod code;
+mod definition;
+mod delegated;
 mod disclosed;
 mod finding;
+mod governed;
+mod guards;
 mod input;
 mod keyring;
 mod mirror;
 mod mirrored;
+mod parents;
 mod people;
 mod places;
 mod promises;
 mod receipts;
+mod release;
 mod report;
 mod require;
+mod sealed;
 mod timing;
 mod trees;
 
 use alloc::string::ToString as _;
 
+use gantral_core::digest::Hasher;
+
 use crate::container::{ContainerError, Files, Manifest, read_tar};
 use crate::trust::Trust;
 
+pub(crate) use authenticate::code_of;
 pub use code::{Code, Party, Weight, published};
 pub use disclosed::Opened;
 pub use finding::{Finding, Place};
@@ -36,13 +46,18 @@ pub use promises::{Promise, PromiseReader};
 pub use receipts::{
     RECEIPT_BYTES_MAX, RECEIPTS_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts,
 };
-pub use report::{Assurance, CompleteBy, Enforcement, Execution, LogAssurance, Moment, Report, Verdict};
+pub use report::{
+    Assurance, CompleteBy, Enforcement, Execution, GovernanceAssurance, LogAssurance, Moment, Report, Verdict,
+};
 
 use authenticate::Authentic;
 use chain::Chain;
+use definition::{Definition, WORKFLOW_LABEL};
 use finding::Findings;
+use governed::Governed;
 use keyring::Keyring;
 use places::LogView;
+use report::Basis;
 
 /// Where a bundle may carry a trust file of its own.
 pub const TRUST_HINT_PATH: &str = "keys/trust.json";
@@ -97,25 +112,37 @@ pub fn verify_beside(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_
     let Authentic { artifacts, rejected, unreadable } =
         authenticate::authenticate(files, &keys, &mut findings);
     let mut artifacts = chain::arrange(artifacts, &manifest, &mut findings);
-    let mut view = LogView::gather(files, trust, beside.mirror, &mut artifacts, &mut findings);
+    let mut governed = Governed::read(files, &keys, artifacts.first(), &mut findings);
+    let mut view =
+        LogView::gather(files, trust, beside.mirror, &mut artifacts, &mut governed.artifacts, &mut findings);
     let chain = Chain::of(artifacts, rejected, unreadable, manifest.scope, &mut findings);
     view.check_trees(files, &chain, &mut findings);
     view.check_places(&chain, &mut findings);
     view.check_mirror(&chain, manifest.scope, &mut findings);
-    let opened = disclosed::open(files, &chain, &mut findings);
+    governed.check(&view, chain.artifacts.first(), &mut findings);
+    let opened = disclosed::open(files, &chain, &governed, &mut findings);
     input::check(&chain, &opened, &mut findings);
-    let human_evidence = people::check(files, &chain, &mut findings);
-    receipts::check(beside.receipts, &keys, &view, &chain, manifest.scope, &mut findings);
+    let human_evidence = people::check(files, &chain, &governed, &mut findings);
+    let definition = Definition::of(files, &chain);
     let require = trust.and_then(|trust| trust.require.as_ref());
-    Report::new(&manifest, &chain, &view, &opened, human_evidence, require, findings)
+    let wants_all = require.is_some_and(|require| require.complete);
+    let compared =
+        guards::check(&chain, &governed, definition.team.as_ref(), &view, wants_all, &mut findings);
+    let witnesses = require.map_or(0, |require| require.witnessed);
+    release::check(&chain, definition.release, &view, witnesses, &mut findings);
+    parents::check(files, &keys, &mut view, &chain, &mut findings);
+    receipts::check(beside.receipts, &keys, &view, &chain, manifest.scope, &mut findings);
+    let governance = GovernanceAssurance::of(&governed, compared, &chain, &opened);
+    let basis = Basis { chain: &chain, view: &view, opened: &opened, human_evidence, governance };
+    Report::new(&manifest, &basis, require, findings)
 }
 
 /// Definitions are named by their digest; one that is another is damaged.
 fn check_definitions(files: &Files<'_>, findings: &mut Findings) {
-    for (directory, label) in [("workflow/", "gantral/workflow/v1"), ("semantics/", "gantral/semantics/v1")] {
+    for (directory, label) in [("workflow/", WORKFLOW_LABEL), ("semantics/", "gantral/semantics/v1")] {
         for (path, content) in files.within(directory) {
             let name = path.get(directory.len()..).and_then(|name| name.split('.').next());
-            let found = gantral_core::digest::Hasher::new(label).bytes(content).finish();
+            let found = Hasher::new(label).bytes(content).finish();
             if name != Some(found.to_hex().as_str()) {
                 let message = alloc::format!("`{path}` is not the definition that it is named after");
                 findings.add(Code::Container, Place::File(path.into()), message);

@@ -10,6 +10,7 @@
 pub mod case;
 pub mod cases;
 pub mod cast;
+pub mod governance;
 pub mod log;
 pub mod story;
 pub mod tales;

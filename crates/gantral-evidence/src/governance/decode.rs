@@ -61,14 +61,14 @@ impl Scalar for PublicKey {
     }
 }
 
-pub(super) fn statement(payload: &[u8]) -> Result<GovernanceStatement, StatementError> {
+pub(super) fn statement(payload: &[u8]) -> Result<(GovernanceStatement, Vec<String>), StatementError> {
     let read = |predicate: &Fields<'_>, subject: &Value| {
         let statement = read_predicate(predicate)?;
         check_repeated(&statement.tenant, predicate, subject)?;
         Ok(statement)
     };
-    let Extended { statement, .. } = read_extended(payload, PREDICATE_TYPE, &PREDICATE, read)?;
-    Ok(statement)
+    let Extended { statement, extensions } = read_extended(payload, PREDICATE_TYPE, &PREDICATE, read)?;
+    Ok((statement, extensions))
 }
 
 fn read_predicate(fields: &Fields<'_>) -> Result<GovernanceStatement, StatementError> {

@@ -162,10 +162,14 @@ impl InForce {
         scopes(workflow, team).find_map(|scope| self.modes.get(&scope).copied()).unwrap_or(Mode::Enforce)
     }
 
-    /// Tells whether a scope of some team decides anything, so that the team of a workflow matters (G12).
+    /// Tells whether some team is frozen or has a policy, so that the team of a workflow matters (G12).
     pub fn depends_on_team(&self) -> bool {
-        let team = |scope: &Scope| matches!(scope, Scope::Team(_));
-        self.frozen.iter().chain(self.policies.keys()).chain(self.modes.keys()).any(team)
+        self.team_has_policy() || self.frozen.iter().any(|scope| matches!(scope, Scope::Team(_)))
+    }
+
+    /// Tells whether a policy is in force for some team.
+    pub fn team_has_policy(&self) -> bool {
+        self.policies.keys().any(|scope| matches!(scope, Scope::Team(_)))
     }
 
     /// Returns what the chain says of a key.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use gantral_core::state::HumanEvidence;
 
-use super::proofs;
+use super::{governance, proofs};
 use crate::container::Scope;
 use crate::verify::{Assurance, Enforcement, Execution, Report, Verdict};
 
@@ -99,6 +99,7 @@ fn reliance(assurance: &Assurance) -> Vec<Line> {
     let mut lines = Vec::from([Line::new("enforcement", enforcement)]);
     lines.extend(assurance.signed_by.iter().map(|key| Line::new("signed by", format!("{key}"))));
     lines.extend(proofs::log_lines(assurance));
+    lines.extend(governance::governance_lines(&assurance.governance));
     lines.push(Line::new("humans", human));
     lines
 }

@@ -6,33 +6,18 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use gantral_core::digest::Digest;
 use gantral_core::json::ParseClass;
 
 use super::code::{Code, Weight};
 use super::finding::{Findings, Place};
-use super::keyring::{Keyring, Known, Signer};
-use super::places::Placed;
+use super::keyring::{Keyring, Known};
+use super::sealed::{Artifact, code_of_envelope};
 use crate::bundle::sequence_of_artifact;
 use crate::container::{ARTIFACTS_DIRECTORY, Files};
 use crate::dsse::{Envelope, EnvelopeError, PAYLOAD_TYPE, pae};
 use crate::fields::FieldError;
-use crate::keys::KeyId;
-use crate::statement::{Decoded, Statement, StatementError, artifact_hash};
+use crate::statement::{Decoded, Statement, StatementError};
 use crate::trust::KeyRole;
-
-/// An artifact that a trusted issuer signed.
-#[derive(Debug, Clone)]
-pub(super) struct Artifact {
-    pub(super) hash: Digest,
-    pub(super) statement: Statement,
-    /// Who it counts as signed by.
-    pub(super) signer: Signer,
-    /// Who else signed it, with a key that could stand in its leaf.
-    pub(super) cosigners: Vec<Signer>,
-    /// Where it is in the log, once that is known.
-    pub(super) placed: Option<Placed>,
-}
 
 /// A file that is no authentic artifact, with what to say about it if its place is empty.
 #[derive(Debug, Clone)]
@@ -59,7 +44,7 @@ pub(super) fn authenticate(files: &Files<'_>, keys: &Keyring<'_>, findings: &mut
     for (path, content) in files.within(ARTIFACTS_DIRECTORY) {
         match Envelope::parse(content) {
             Ok(envelope) => authentic.read(path, &envelope, keys, findings),
-            Err(error) => authentic.unreadable_file(path, error, findings),
+            Err(error) => authentic.unreadable_file(path, &error, findings),
         }
     }
     if files.within(ARTIFACTS_DIRECTORY).next().is_none() {
@@ -126,35 +111,18 @@ impl Authentic {
         for name in extensions {
             findings.add(Code::Ext, place(), alloc::format!("extension `{name}` was ignored"));
         }
-        let hash = artifact_hash(&envelope.payload);
-        let signer = key.signer_of(&statement);
-        let cosigners = others.iter().map(|key| key.signer_of(&statement)).collect();
-        self.artifacts.push(Artifact { hash, statement, signer, cosigners, placed: None });
+        self.artifacts.push(Artifact::signed(&envelope.payload, statement, key, others));
     }
 
-    fn unreadable_file(&mut self, path: &str, error: EnvelopeError, findings: &mut Findings) {
-        let code = match error {
-            EnvelopeError::PayloadType(_) => Code::Unsupported,
-            EnvelopeError::Limit(_) => Code::Limit,
-            EnvelopeError::Json(error) if error.kind.class() == ParseClass::Limit => Code::Limit,
-            EnvelopeError::Json(_)
-            | EnvelopeError::Member(_)
-            | EnvelopeError::UnknownMember
-            | EnvelopeError::Base64(_) => {
-                let place =
-                    sequence_of_artifact(path).map_or_else(|| Place::File(path.into()), Place::Artifact);
-                findings.add(Code::Container, place, error.to_string());
-                self.unreadable.extend(sequence_of_artifact(path));
-                return;
-            }
-        };
-        let rejected = Rejected {
-            path: path.into(),
-            position: sequence_of_artifact(path),
-            code,
-            message: error.to_string(),
-        };
-        self.rejected.push(rejected);
+    fn unreadable_file(&mut self, path: &str, error: &EnvelopeError, findings: &mut Findings) {
+        let (code, position) = (code_of_envelope(error), sequence_of_artifact(path));
+        if code == Code::Container {
+            let place = position.map_or_else(|| Place::File(path.into()), Place::Artifact);
+            findings.add(code, place, error.to_string());
+            self.unreadable.extend(position);
+            return;
+        }
+        self.rejected.push(Rejected { path: path.into(), position, code, message: error.to_string() });
     }
 }
 
@@ -228,7 +196,7 @@ fn claimed_position(payload: &[u8]) -> Option<u64> {
 }
 
 /// Returns the row of the verdict table for signed bytes that are no statement.
-fn code_of(error: &StatementError) -> Code {
+pub(crate) fn code_of(error: &StatementError) -> Code {
     match error {
         StatementError::Unsupported { .. } => Code::Unsupported,
         StatementError::Critical(_) => Code::Crit,
@@ -241,20 +209,6 @@ fn code_of(error: &StatementError) -> Code {
         StatementError::Field(_) | StatementError::Disagrees(_) => Code::Schema,
         StatementError::Matrix { member: "policy", present: false, .. } => Code::NoPolicy,
         StatementError::Matrix { .. } => Code::Matrix,
-    }
-}
-
-impl Artifact {
-    /// Tells whether nothing but a key that a thief has vouches for the artifact.
-    pub(super) const fn may_be_a_thiefs(&self) -> bool {
-        self.signer.window.compromised_from.is_some() && self.placed.is_none()
-    }
-
-    /// Takes as the signer whoever has this key.
-    pub(super) fn attribute(&mut self, id: KeyId) {
-        if let Some(other) = self.cosigners.iter_mut().find(|other| other.id == id) {
-            core::mem::swap(&mut self.signer, other);
-        }
     }
 }
 

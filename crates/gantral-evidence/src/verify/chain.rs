@@ -12,9 +12,10 @@ use gantral_core::instance::Instance;
 use gantral_core::state::State;
 use gantral_core::table::semantics_digest;
 
-use super::authenticate::{Artifact, Rejected};
+use super::authenticate::Rejected;
 use super::code::{Code, Weight};
 use super::finding::{Findings, Place};
+use super::sealed::Artifact;
 use crate::container::{Manifest, Scope};
 
 /// The authentic artifacts of the bundle's instance, in order, one for each place.
@@ -227,7 +228,7 @@ pub(super) fn arrange(
 }
 
 /// Folds one artifact in, and compares the states that it claims with those that follow; returns what it breaks.
-fn step(instance: &mut Option<Instance>, artifact: &Artifact) -> Vec<Code> {
+pub(super) fn step(instance: &mut Option<Instance>, artifact: &Artifact) -> Vec<Code> {
     let statement = &artifact.statement;
     let entry = &statement.entry;
     let before = instance.as_ref().map(Instance::state);

@@ -10,6 +10,7 @@ use gantral_core::json::ParseClass;
 use super::chain::Chain;
 use super::code::Code;
 use super::finding::{Findings, Place};
+use super::governed::Governed;
 use crate::commitments::commitments;
 use crate::container::Files;
 use crate::disclosure::{Disclosure, DisclosureError};
@@ -23,6 +24,7 @@ pub struct Opened {
     disclosures: Vec<Disclosure>,
     by_commitment: BTreeMap<(CommitmentLabel, Digest), usize>,
     withheld: BTreeMap<CommitmentLabel, usize>,
+    erased: BTreeMap<CommitmentLabel, usize>,
 }
 
 impl Opened {
@@ -32,7 +34,12 @@ impl Opened {
         self.disclosures.get(*at).map(|disclosure| disclosure.plaintext.as_slice())
     }
 
-    /// Returns how many commitments of a label were not disclosed.
+    /// Returns how many commitments of a label were erased by right, as the governance chain says: nobody can disclose them.
+    pub fn erased(&self, label: CommitmentLabel) -> usize {
+        self.erased.get(&label).copied().unwrap_or(0)
+    }
+
+    /// Returns how many commitments of a label were not disclosed, though they could be.
     pub fn withheld(&self, label: CommitmentLabel) -> usize {
         self.withheld.get(&label).copied().unwrap_or(0)
     }
@@ -42,7 +49,7 @@ impl Opened {
 type Index = BTreeMap<Digest, BTreeMap<CommitmentLabel, u64>>;
 
 /// Opens what the bundle discloses.
-pub(super) fn open(files: &Files<'_>, chain: &Chain, findings: &mut Findings) -> Opened {
+pub(super) fn open(files: &Files<'_>, chain: &Chain, governed: &Governed, findings: &mut Findings) -> Opened {
     let mut index = Index::new();
     for artifact in &chain.artifacts {
         for (label, commitment) in commitments(&artifact.statement.entry) {
@@ -54,7 +61,9 @@ pub(super) fn open(files: &Files<'_>, chain: &Chain, findings: &mut Findings) ->
     for (path, content) in files.within(DIRECTORY) {
         opened.read(path, content, &index, findings);
     }
-    opened.count_withheld(&index, findings);
+    let first = chain.artifacts.first().map(|first| first.statement.identity.instance);
+    let erased = first.map(|instance| governed.erased(instance)).unwrap_or_default();
+    opened.count_withheld(&index, &erased, findings);
     opened
 }
 
@@ -99,14 +108,25 @@ impl Opened {
         self.disclosures.push(disclosure);
     }
 
-    fn count_withheld(&mut self, index: &Index, findings: &mut Findings) {
+    fn count_withheld(
+        &mut self,
+        index: &Index,
+        erased: &BTreeSet<(CommitmentLabel, Digest)>,
+        findings: &mut Findings,
+    ) {
         let all: BTreeSet<(CommitmentLabel, Digest)> = index
             .iter()
             .flat_map(|(commitment, places)| places.keys().map(|label| (*label, *commitment)))
             .collect();
         for label in CommitmentLabel::ALL {
             let of_label: Vec<_> = all.iter().filter(|(other, _)| *other == label).collect();
-            let closed = of_label.iter().filter(|name| !self.by_commitment.contains_key(name)).count();
+            let closed = of_label.iter().filter(|name| !self.by_commitment.contains_key(name));
+            let closed: Vec<_> = closed.collect();
+            let gone = closed.iter().filter(|name| erased.contains(**name)).count();
+            if gone > 0 {
+                self.erased.insert(label, gone);
+            }
+            let closed = closed.len().saturating_sub(gone);
             if closed == 0 {
                 continue;
             }

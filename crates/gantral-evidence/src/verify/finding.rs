@@ -19,6 +19,8 @@ pub enum Place {
     Bundle,
     /// In an artifact, by its place in the chain.
     Artifact(u64),
+    /// In an artifact of the governance chain, by its place there.
+    Governance(u64),
     /// In what was committed to under a label by an artifact; without one, anywhere in the chain.
     Label(CommitmentLabel, Option<u64>),
     /// In a file.
@@ -34,6 +36,7 @@ impl fmt::Display for Place {
         match self {
             Self::Bundle => f.write_str("bundle"),
             Self::Artifact(sequence) => write!(f, "artifact {sequence}"),
+            Self::Governance(sequence) => write!(f, "governance {sequence}"),
             Self::Label(label, Some(sequence)) => write!(f, "{} of artifact {sequence}", label.as_str()),
             Self::Label(label, None) => f.write_str(label.as_str()),
             Self::File(path) => f.write_str(path),

@@ -8,11 +8,11 @@ use gantral_core::event::{Event, Identity, PolicyRecord};
 use gantral_core::ids::ActorId;
 use gantral_core::json::{self, Profile, Value};
 
-use super::authenticate::Artifact;
 use super::chain::Chain;
 use super::code::Code;
 use super::disclosed::Opened;
 use super::finding::{Findings, Place};
+use super::sealed::Artifact;
 use crate::commitments::{evaluated_action, policy};
 
 /// Compares every disclosed policy input with the artifact that commits to it.

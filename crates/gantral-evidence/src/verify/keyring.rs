@@ -5,10 +5,12 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
+use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_core::time::UnixMillis;
+
 use crate::container::Files;
 use crate::delegation::{DELEGATION_SUFFIX, KeyDelegation, NotDelegated};
 use crate::keys::{KeyId, PublicKey};
-use crate::statement::Statement;
 use crate::trust::{KeyRole, Trust, TrustedKey};
 
 use super::code::Code;
@@ -93,6 +95,13 @@ impl Window {
         self.compromised_from.is_none() && !self.is_bounded()
     }
 
+    /// Tells whether the key is good at this index of the log.
+    pub(super) fn covers(&self, index: u64) -> bool {
+        self.from.is_none_or(|from| index >= from)
+            && self.until.is_none_or(|until| index < until)
+            && self.compromised_from.is_none_or(|from| index < from)
+    }
+
     /// Tells whether the key is good in a part of the log only.
     pub(super) const fn is_bounded(&self) -> bool {
         self.from.is_some() || self.until.is_some()
@@ -107,17 +116,16 @@ impl Known<'_> {
     }
 
     /// Returns what the key is to an artifact that it signed.
-    pub(super) fn signer_of(&self, statement: &Statement) -> Signer {
-        Signer { id: self.key.id(), window: self.window(), unfit: self.unfit(statement) }
+    pub(super) fn signer_of(&self, tenant: &TenantId, origin: &LogOrigin, at: UnixMillis) -> Signer {
+        Signer { id: self.key.id(), window: self.window(), unfit: self.unfit(tenant, origin, at) }
     }
 
-    fn unfit(&self, statement: &Statement) -> Option<(Code, String)> {
-        let (tenant, origin) = (&statement.identity.tenant, &statement.identity.origin);
+    fn unfit(&self, tenant: &TenantId, origin: &LogOrigin, at: UnixMillis) -> Option<(Code, String)> {
         if !self.pinned.covers(tenant, origin) {
             let message = alloc::format!("the key does not speak for tenant `{tenant}` and log `{origin}`");
             return Some((Code::KeyRole, message));
         }
-        let error = self.delegation?.permits(tenant, origin, statement.entry.at).err()?;
+        let error = self.delegation?.permits(tenant, origin, at).err()?;
         let code = match error {
             NotDelegated::Scope => Code::KeyRole,
             NotDelegated::Time => Code::KeyWindow,

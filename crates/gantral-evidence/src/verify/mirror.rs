@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::LogOrigin;
+use gantral_core::ids::{LogOrigin, TenantId, governance_tag, instance_tag};
 
 use super::places::Seen;
-use crate::bundle::PROOFS_DIRECTORY;
+use crate::bundle::{GOVERNANCE_PROOFS_DIRECTORY, PARENTS_DIRECTORY, PROOFS_DIRECTORY};
 use crate::container::{ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, Files};
 use crate::dsse::Envelope;
 use crate::log::checkpoint::Checkpoint;
@@ -29,22 +29,28 @@ use crate::trust::TrustedLog;
 /// How many leaves a full bundle of a mirror has.
 const BUNDLE_LEAVES: u64 = 256;
 
+/// The most leaves of a governance chain that are looked at, but for one.
+const GOVERNANCE_LEAVES_MAX: usize = 100_000;
+
 /// The largest object of a mirror, in bytes: a full bundle of the longest leaves that it can hold.
 pub const OBJECT_BYTES_MAX: usize = 256 * (2 + 65_535);
 
 /// What a mirror is asked while it is read, because afterwards it has forgotten it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Questions {
-    tags: BTreeSet<Digest>,
+    chains: BTreeSet<ChainName>,
     sizes: BTreeSet<u64>,
 }
+
+/// A chain as its leaves name it.
+type ChainName = (LeafKind, Digest);
 
 /// What a mirror holds of the chains that it was asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
     origin: LogOrigin,
     seen: Seen,
-    chains: BTreeMap<Digest, LoggedChain>,
+    chains: BTreeMap<ChainName, LoggedChain>,
     roots: BTreeMap<u64, Digest>,
     instances: u64,
 }
@@ -99,14 +105,17 @@ impl Questions {
     /// Returns what judging this bundle needs to know. Nothing of the bundle is believed for it.
     pub fn of(files: &Files<'_>) -> Self {
         let mut questions = Self::default();
-        for (_, content) in files.within(ARTIFACTS_DIRECTORY) {
+        for (_, content) in files.within(ARTIFACTS_DIRECTORY).chain(files.within(PARENTS_DIRECTORY)) {
             let payload = Envelope::parse(content).map(|envelope| envelope.payload);
             let Ok(Ok(statement)) = payload.map(|payload| Statement::decode(&payload)) else { continue };
             let identity = &statement.identity;
-            questions.tags.insert(gantral_core::ids::instance_tag(&identity.tenant, &identity.instance));
+            let tag = instance_tag(&identity.tenant, &identity.instance);
+            questions.chains.insert((LeafKind::Artifact, tag));
+            questions.chains.insert((LeafKind::Governance, governance_tag(&identity.tenant)));
             questions.sizes.extend(statement.anchor.map(|anchor| anchor.size));
         }
-        for (_, content) in files.within(PROOFS_DIRECTORY) {
+        let proofs = [PROOFS_DIRECTORY, GOVERNANCE_PROOFS_DIRECTORY];
+        for (_, content) in proofs.iter().flat_map(|directory| files.within(directory)) {
             let Ok(proof) = LogProof::parse(content) else { continue };
             questions.ask_tree(&proof.checkpoint);
         }
@@ -137,7 +146,7 @@ impl MirrorReader {
         if !vouched.quorum {
             return Err(MirrorError::Quorum);
         }
-        let chains = questions.tags.into_iter().map(|tag| (tag, LoggedChain::default()));
+        let chains = questions.chains.into_iter().map(|chain| (chain, LoggedChain::default()));
         let mirror = Mirror {
             origin: vouched.checkpoint.origin.clone(),
             seen: Seen::of(&vouched),
@@ -162,11 +171,10 @@ impl MirrorReader {
 
     /// Reads the next leaf.
     pub fn leaf(&mut self, bytes: &[u8]) {
-        if let Ok(leaf) = Leaf::parse(bytes)
-            && leaf.kind == LeafKind::Artifact
-        {
-            self.mirror.instances = self.mirror.instances.saturating_add(u64::from(leaf.sequence == 0));
-            if let Some(chain) = self.mirror.chains.get_mut(&leaf.tag) {
+        if let Ok(leaf) = Leaf::parse(bytes) {
+            let begins = leaf.kind == LeafKind::Artifact && leaf.sequence == 0;
+            self.mirror.instances = self.mirror.instances.saturating_add(u64::from(begins));
+            if let Some(chain) = self.mirror.chains.get_mut(&(leaf.kind, leaf.tag)) {
                 chain.push(self.count, leaf);
             }
         }
@@ -266,9 +274,14 @@ impl Mirror {
         self.instances
     }
 
-    /// Returns the leaves of a chain; `None` if the mirror was not asked about it.
-    pub(super) fn chain(&self, tag: &Digest) -> Option<&LoggedChain> {
-        self.chains.get(tag)
+    /// Returns the leaves of the chain of a leaf; `None` if the mirror was not asked about it.
+    pub(super) fn chain(&self, leaf: &Leaf) -> Option<&LoggedChain> {
+        self.chains.get(&(leaf.kind, leaf.tag))
+    }
+
+    /// Returns the leaves of a tenant's governance chain; `None` if the mirror was not asked about it.
+    pub(super) fn governance(&self, tenant: &TenantId) -> Option<&LoggedChain> {
+        self.chains.get(&(LeafKind::Governance, governance_tag(tenant)))
     }
 
     /// Returns the root of the first leaves; `None` if there are fewer, or the mirror was not asked.
@@ -278,10 +291,14 @@ impl Mirror {
 }
 
 impl LoggedChain {
-    /// A chain has at most [`ARTIFACTS_MAX`] artifacts. Among one leaf more there is one above that, or one that is wrong:
-    /// what follows cannot change what is found.
+    /// The chain of an instance has at most [`ARTIFACTS_MAX`] artifacts. Among one leaf more there is one above that, or one that is
+    /// wrong: what follows cannot change what is found. A governance chain has no end, and is read up to its limit.
     fn push(&mut self, index: u64, leaf: Leaf) {
-        if self.leaves.len() <= ARTIFACTS_MAX {
+        let max = match leaf.kind {
+            LeafKind::Artifact => ARTIFACTS_MAX,
+            LeafKind::Governance => GOVERNANCE_LEAVES_MAX,
+        };
+        if self.leaves.len() <= max {
             self.first.entry(leaf.sequence).or_insert(self.leaves.len());
             self.leaves.push((index, leaf));
         }
@@ -295,6 +312,11 @@ impl LoggedChain {
     /// Returns the first leaf of a sequence, and its index.
     pub(super) fn first(&self, sequence: u64) -> Option<(u64, Leaf)> {
         self.leaves.get(*self.first.get(&sequence)?).copied()
+    }
+
+    /// Tells whether leaves of this governance chain may have been left out.
+    pub(super) fn is_cut(&self) -> bool {
+        self.leaves.len() > GOVERNANCE_LEAVES_MAX
     }
 
     /// Returns the highest sequence.

@@ -7,28 +7,40 @@ use super::code::Code;
 use super::finding::{Findings, Place};
 use super::mirror::LoggedChain;
 use super::places::LogView;
+use super::sealed::{Artifact, Body};
 use crate::container::Scope;
 use crate::log::leaf::Leaf;
 
 impl LogView<'_> {
     /// Returns the leaves of the chain in the mirror.
     pub(super) fn logged_chain(&self, chain: &Chain) -> Option<&LoggedChain> {
-        let first = chain.artifacts.first()?;
-        let leaf = Leaf::of_artifact(&first.statement, first.hash, first.signer.id);
-        self.mirror?.chain(&leaf.tag)
+        self.mirror?.chain(&chain.artifacts.first()?.leaf())
     }
 
     /// Compares the chain with the mirror.
     pub(super) fn check_mirror(&self, chain: &Chain, scope: Scope, findings: &mut Findings) {
         let Some(logged) = self.logged_chain(chain) else { return };
-        check_leaves(logged, findings);
-        for artifact in &chain.artifacts {
-            let sequence = artifact.statement.sequence;
-            let place = || Place::Artifact(sequence);
+        self.check_logged(logged, &chain.artifacts, findings);
+        let last = chain.artifacts.last().map(|last| last.statement.sequence);
+        if logged.highest() > last {
+            say_more(scope, last, "the log holds artifacts that follow", findings);
+        }
+    }
+
+    /// Compares artifacts with the leaves of their chain.
+    pub(super) fn check_logged<S: Body>(
+        &self,
+        logged: &LoggedChain,
+        artifacts: &[Artifact<S>],
+        findings: &mut Findings,
+    ) {
+        check_leaves(logged, S::place, findings);
+        for artifact in artifacts {
+            let place = || artifact.place();
             if artifact.placed.is_some_and(|placed| placed.by_mirror) {
                 continue;
             }
-            match logged.first(sequence) {
+            match logged.first(artifact.statement.sequence()) {
                 Some((_, leaf)) if leaf.hash != artifact.hash => {
                     findings.add(
                         Code::Fork,
@@ -39,17 +51,13 @@ impl LogView<'_> {
                 Some(_) => findings.add(Code::Inclusion, place(), "its leaf in the log says something else"),
                 None => {}
             }
-            if artifact.placed.is_none() && self.is_overdue(artifact.statement.entry.at.get()) == Some(true) {
+            if artifact.placed.is_none() && self.is_overdue(artifact.statement.at().get()) == Some(true) {
                 findings.add(
                     Code::Unlogged,
                     place(),
                     "the log promised to hold it by now, and the mirror does not",
                 );
             }
-        }
-        let last = chain.artifacts.last().map(|last| last.statement.sequence);
-        if logged.highest() > last {
-            say_more(scope, last, "the log holds artifacts that follow", findings);
         }
     }
 
@@ -81,12 +89,12 @@ pub(super) fn say_more(scope: Scope, last: Option<u64>, message: &str, findings:
 }
 
 /// Checks that the log holds the chain as it promises to (L5).
-fn check_leaves(logged: &LoggedChain, findings: &mut Findings) {
+fn check_leaves(logged: &LoggedChain, place: fn(u64) -> Place, findings: &mut Findings) {
     let (mut next, mut ended) = (0, false);
     for (index, leaf) in logged.leaves() {
         let mut wrong = |code: Code, what: &str| {
             let message = alloc::format!("leaf {index} of the log {what}");
-            findings.add(code, Place::Artifact(leaf.sequence), message);
+            findings.add(code, place(leaf.sequence), message);
         };
         if leaf.sequence < next {
             match logged.first(leaf.sequence) {

@@ -1,4 +1,4 @@
-//! What stands behind the decisions of humans, and on whose behalf all this happened.
+//! What stands behind the decisions of humans.
 //!
 //! This verifier knows the server's word (`operator`) and the development issuer. Stronger evidence that a gate
 //! demanded and that it cannot check leaves the verdict open; it is never taken for granted.
@@ -8,13 +8,21 @@ use gantral_core::event::{Ballot, Event};
 use gantral_core::state::HumanEvidence;
 
 use super::chain::Chain;
-use super::code::{Code, Weight};
+use super::code::Code;
+use super::delegated::Delegations;
 use super::finding::{Findings, Place};
+use super::governed::Governed;
 use crate::commitments::ballot;
 use crate::container::Files;
 
 /// Checks every decision; returns the weakest evidence that was checked, `None` if no human decided.
-pub(super) fn check(files: &Files<'_>, chain: &Chain, findings: &mut Findings) -> Option<HumanEvidence> {
+pub(super) fn check(
+    files: &Files<'_>,
+    chain: &Chain,
+    governed: &Governed,
+    findings: &mut Findings,
+) -> Option<HumanEvidence> {
+    let delegations = Delegations::of(governed);
     let mut demanded = HumanEvidence::Development;
     let mut weakest = None;
     for artifact in chain.lawful() {
@@ -23,14 +31,9 @@ pub(super) fn check(files: &Files<'_>, chain: &Chain, findings: &mut Findings) -
         if let Event::HumanRequired(detail) = event {
             demanded = detail.rule.required_evidence;
         }
-        if let Event::Created(detail) = event
-            && detail.parent.is_some()
-        {
-            findings.add(Code::Requester, place.clone(), Code::Requester.meaning());
-        }
         let Some(ballot) = ballot(event) else { continue };
         check_files(files, ballot, &place, findings);
-        check_authority(ballot, &place, findings);
+        delegations.check(artifact, ballot, findings);
         let checked = ballot.evidence.min(HumanEvidence::Operator);
         if demanded > checked && ballot.evidence > checked && ballot.evidence_digest.is_some() {
             let message = alloc::format!("evidence `{}` is not checked by this verifier", ballot.evidence);
@@ -76,12 +79,4 @@ fn check_files(files: &Files<'_>, ballot: &Ballot, place: &Place, findings: &mut
 fn file_named(files: &Files<'_>, directory: &str, digest: &Digest) -> Option<bool> {
     let prefix = alloc::format!("{directory}{digest}");
     files.within(&prefix).next().map(|(_, content)| Digest::of(content) == *digest)
-}
-
-/// A delegation is a governance event; without that chain it is a claim.
-fn check_authority(ballot: &Ballot, place: &Place, findings: &mut Findings) {
-    if ballot.acts_for.is_some() {
-        let message = "the delegation is not proved: the governance chain is not part of the bundle";
-        findings.weighed(Code::Guard, Weight::Inconclusive, place.clone(), message);
-    }
 }

@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 
 use gantral_core::ids::LogOrigin;
 
-use super::authenticate::Artifact;
 use super::code::Code;
 use super::finding::{Findings, Place};
 use super::mirror::Mirror;
-use crate::bundle::{PROOFS_DIRECTORY, sequence_of_proof};
+use super::sealed::{Artifact, Body};
+use crate::bundle::{GOVERNANCE_PROOFS_DIRECTORY, PROOFS_DIRECTORY, sequence_of_proof};
 use crate::container::Files;
-use crate::keys::KeyId;
+use crate::governance::GovernanceStatement;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::leaf::Leaf;
 use crate::log::note::{Note, NoteError};
@@ -81,12 +81,13 @@ impl Seen {
 }
 
 impl<'a> LogView<'a> {
-    /// Finds the place of every artifact. They are those of one instance, by sequence.
+    /// Finds the place of every artifact. They are those of one instance and of its tenant's governance chain, by sequence.
     pub(super) fn gather(
         files: &Files<'_>,
         trust: Option<&'a Trust>,
         mirror: Option<&'a Mirror>,
         artifacts: &mut [Artifact],
+        governance: &mut [Artifact<GovernanceStatement>],
         findings: &mut Findings,
     ) -> Self {
         let (Some(trust), Some(first)) = (trust, artifacts.first()) else { return Self::default() };
@@ -96,7 +97,8 @@ impl<'a> LogView<'a> {
             origin: Some(identity.origin.clone()),
             log: trust.log(),
             needed: requires(|require| require.logged || require.complete || require.witnessed > 0)
-                || artifacts.iter().any(|artifact| !artifact.signer.window.is_unlimited()),
+                || artifacts.iter().any(|artifact| !artifact.signer.window.is_unlimited())
+                || governance.iter().any(|artifact| !artifact.signer.window.is_unlimited()),
             is_required: requires(|require| require.logged),
             ..Self::default()
         };
@@ -105,23 +107,24 @@ impl<'a> LogView<'a> {
                 findings.add(Code::LogUnknown, Place::Mirror, "the mirror is one of another log");
             }
             mirror => {
-                let tag = Leaf::of_artifact(&first.statement, first.hash, first.signer.id).tag;
-                view.mirror = mirror.filter(|mirror| mirror.chain(&tag).is_some());
+                view.mirror = mirror.filter(|mirror| mirror.chain(&first.leaf()).is_some());
             }
         }
         artifacts.iter_mut().for_each(|artifact| view.find_in_mirror(artifact));
+        governance.iter_mut().for_each(|artifact| view.find_in_mirror(artifact));
         if view.log.is_some() || view.needed {
-            view.read_proofs(files, artifacts, findings);
+            view.reported = view.read_proofs(files, PROOFS_DIRECTORY, artifacts, findings);
+            view.read_proofs(files, GOVERNANCE_PROOFS_DIRECTORY, governance, findings);
         }
         let trees = view.good.iter().map(|seen| seen.tree);
         view.newest = trees.max_by(|a, b| a.size.cmp(&b.size).then_with(|| b.root.cmp(&a.root)));
         view
     }
 
-    fn find_in_mirror(&self, artifact: &mut Artifact) {
+    pub(super) fn find_in_mirror<S: Body>(&self, artifact: &mut Artifact<S>) {
         let Some(mirror) = self.mirror else { return };
-        let found = candidates(artifact).find_map(|(id, leaf)| {
-            let (index, held) = mirror.chain(&leaf.tag)?.first(leaf.sequence)?;
+        let found = artifact.candidates().find_map(|(id, leaf)| {
+            let (index, held) = mirror.chain(&leaf)?.first(leaf.sequence)?;
             (held == leaf).then_some((id, index))
         });
         if let Some((id, index)) = found {
@@ -130,14 +133,22 @@ impl<'a> LogView<'a> {
         }
     }
 
-    fn read_proofs(&mut self, files: &Files<'_>, artifacts: &mut [Artifact], findings: &mut Findings) {
-        for (path, content) in files.within(PROOFS_DIRECTORY) {
+    /// Reads the proofs of one chain; returns the sequences whose proof counts for nothing, and was reported.
+    fn read_proofs<S: Body>(
+        &mut self,
+        files: &Files<'_>,
+        directory: &str,
+        artifacts: &mut [Artifact<S>],
+        findings: &mut Findings,
+    ) -> BTreeSet<u64> {
+        let mut reported = BTreeSet::new();
+        for (path, content) in files.within(directory) {
             let of = |sequence: u64| {
-                let start = artifacts.partition_point(|artifact| artifact.statement.sequence < sequence);
-                let end = artifacts.partition_point(|artifact| artifact.statement.sequence <= sequence);
-                start..end
+                let before =
+                    |end: u64| artifacts.partition_point(|artifact| artifact.statement.sequence() < end);
+                before(sequence)..before(sequence.saturating_add(1))
             };
-            let sequence = sequence_of_proof(path);
+            let sequence = sequence_of_proof(directory, path);
             let range = sequence.map(of).unwrap_or_default();
             let (Some(sequence), Some(claimants)) =
                 (sequence, artifacts.get_mut(range).filter(|range| !range.is_empty()))
@@ -153,18 +164,19 @@ impl<'a> LogView<'a> {
                     let message = alloc::format!("ignored: {message}");
                     findings.add(Code::Unauth, Place::File(path.into()), message);
                 } else {
-                    self.reported.insert(sequence);
-                    findings.add(code, Place::Artifact(sequence), message);
+                    reported.insert(sequence);
+                    findings.add(code, S::place(sequence), message);
                 }
             }
         }
+        reported
     }
 
     /// Judges one proof against the artifacts with its sequence (V31).
-    fn read_proof(
+    fn read_proof<S: Body>(
         &mut self,
         content: &[u8],
-        claimants: &mut [Artifact],
+        claimants: &mut [Artifact<S>],
         findings: &mut Findings,
     ) -> Result<(), (Code, String)> {
         let proof = LogProof::parse(content).map_err(|error| {
@@ -179,7 +191,7 @@ impl<'a> LogView<'a> {
         let tree = self.good.get(by).map(|seen| seen.tree).ok_or_else(failed)?;
         let mut fits = false;
         for artifact in claimants {
-            let found = candidates(artifact).find(|(_, leaf)| proof.check(leaf, &tree).is_ok());
+            let found = artifact.candidates().find(|(_, leaf)| proof.check(leaf, &tree).is_ok());
             let Some((id, leaf)) = found else { continue };
             fits = true;
             self.place(artifact, &leaf, proof.index, by, findings);
@@ -188,11 +200,18 @@ impl<'a> LogView<'a> {
         if fits { Ok(()) } else { Err(failed()) }
     }
 
-    fn place(&self, artifact: &mut Artifact, leaf: &Leaf, index: u64, by: usize, findings: &mut Findings) {
-        let place = Place::Artifact(leaf.sequence);
+    fn place<S: Body>(
+        &self,
+        artifact: &mut Artifact<S>,
+        leaf: &Leaf,
+        index: u64,
+        by: usize,
+        findings: &mut Findings,
+    ) {
+        let place = artifact.place();
         if let Some(mirror) = self.mirror
             && index < mirror.tree().size
-            && !mirror.chain(&leaf.tag).is_some_and(|chain| chain.holds(index, leaf))
+            && !mirror.chain(leaf).is_some_and(|chain| chain.holds(index, leaf))
         {
             let message = "the mirror has another leaf at the place that the proof shows";
             findings.add(Code::SplitView, place.clone(), message);
@@ -248,10 +267,4 @@ impl<'a> LogView<'a> {
     pub(super) fn was_reported(&self, sequence: u64) -> bool {
         self.reported.contains(&sequence)
     }
-}
-
-/// Returns the leaves that an artifact may have: one for each key that signed it.
-fn candidates(artifact: &Artifact) -> impl Iterator<Item = (KeyId, Leaf)> {
-    let signers = core::iter::once(&artifact.signer).chain(&artifact.cosigners);
-    signers.map(|signer| (signer.id, Leaf::of_artifact(&artifact.statement, artifact.hash, signer.id)))
 }

@@ -14,6 +14,7 @@ use super::finding::{Findings, Place};
 use super::keyring::{Keyring, Signer};
 use super::mirrored::say_more;
 use super::places::LogView;
+use super::sealed::Artifact;
 use crate::container::Scope;
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::statement::{Statement, artifact_hash};
@@ -134,8 +135,8 @@ pub(super) fn authentic(
         return Err("nobody who is believed signed it".into());
     };
     let statement = Statement::decode(&envelope.payload).map_err(|error| alloc::format!("{error}"))?;
-    let signer = known.signer_of(&statement);
-    let others = others.iter().map(|known| known.signer_of(&statement)).collect();
+    let Artifact { statement, signer, cosigners: others, .. } =
+        Artifact::signed(&envelope.payload, statement, &known, &others);
     match &signer.unfit {
         Some((_, why)) => Err(why.clone()),
         None if signer.window.compromised_from.is_some() => Err("its key is compromised".into()),

@@ -15,6 +15,8 @@ use super::chain::Chain;
 use super::code::Weight;
 use super::disclosed::Opened;
 use super::finding::{Finding, Findings};
+use super::governed::Governed;
+use super::guards::Compared;
 use super::places::{LogView, Seen};
 use super::require;
 use crate::container::{Manifest, Scope};
@@ -125,6 +127,23 @@ pub struct LogAssurance {
     pub instances: Option<u64>,
 }
 
+/// What the governance chain of the bundle shows of the rules that were in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GovernanceAssurance {
+    /// How many artifacts of the chain were verified, from its beginning.
+    pub artifacts: usize,
+    /// How many consumptions were compared with it: nothing was frozen, and their policy was in force.
+    pub checked: usize,
+    /// How many consumptions name a head that is not there, or a workflow whose team is not known.
+    pub unchecked: usize,
+    /// How many consumptions say that there was no governance chain.
+    pub unnamed: usize,
+    /// How many commitments the chain says were erased by right.
+    pub erased: usize,
+    /// Keys that signed where the chain, and not the trust file, says that they were retired or compromised; sorted.
+    pub doubted_keys: Vec<KeyId>,
+}
+
 /// How far a verdict can be relied upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assurance {
@@ -138,6 +157,8 @@ pub struct Assurance {
     pub witnessed: u32,
     /// What the log proves; `None` if no artifact is proved to be in it, and there is no mirror.
     pub log: Option<LogAssurance>,
+    /// What the governance chain shows.
+    pub governance: GovernanceAssurance,
     /// What proves that nothing was left out; `None` if nothing does.
     pub complete: Option<CompleteBy>,
     /// The weakest evidence of a human decision that was checked; `None` if no human decided.
@@ -182,6 +203,35 @@ pub struct Report {
     pub not_proved: Vec<String>,
 }
 
+/// What a report rests on.
+pub(super) struct Basis<'b, 'a> {
+    pub(super) chain: &'b Chain,
+    pub(super) view: &'b LogView<'a>,
+    pub(super) opened: &'b Opened,
+    /// The weakest evidence of a human decision that was checked.
+    pub(super) human_evidence: Option<HumanEvidence>,
+    pub(super) governance: GovernanceAssurance,
+}
+
+impl GovernanceAssurance {
+    pub(super) fn of(governed: &Governed, compared: Compared, chain: &Chain, opened: &Opened) -> Self {
+        let Compared { checked, unchecked, unnamed } = compared;
+        Self {
+            artifacts: governed.chain().len(),
+            checked,
+            unchecked,
+            unnamed,
+            erased: CommitmentLabel::ALL.into_iter().map(|label| opened.erased(label)).sum(),
+            doubted_keys: governed.doubted(chain.lawful()),
+        }
+    }
+
+    /// Tells whether it is shown for every consumption that nothing was frozen and its policy was in force.
+    const fn covers_all(&self) -> bool {
+        self.checked > 0 && self.unchecked == 0 && self.unnamed == 0
+    }
+}
+
 impl Report {
     /// Returns the codes that were found, sorted, once each.
     pub fn codes(&self) -> Vec<&'static str> {
@@ -205,26 +255,25 @@ impl Report {
 
     pub(super) fn new(
         manifest: &Manifest,
-        chain: &Chain,
-        view: &LogView<'_>,
-        opened: &Opened,
-        human_evidence: Option<HumanEvidence>,
+        basis: &Basis<'_, '_>,
         require: Option<&Require>,
         mut findings: Findings,
     ) -> Self {
+        let Basis { chain, view, opened, .. } = basis;
         let (Some(instance), Some(last)) = (&chain.instance, chain.lawful().last()) else {
             return Self::without_chain(Some(manifest.scope), findings);
         };
-        let assurance = Assurance::of(instance, chain, view, human_evidence);
+        let assurance = Assurance::of(instance, basis);
         if let Some(require) = require {
-            let is_unlogged = |artifact: &&super::authenticate::Artifact| {
+            let is_unlogged = |artifact: &&super::sealed::Artifact| {
                 artifact.placed.is_none() && !view.was_reported(artifact.statement.sequence)
             };
             let unlogged = chain.artifacts.iter().filter(is_unlogged).count();
-            require::check(require, &assurance, unlogged, |label| opened.withheld(label), &mut findings);
+            let closed = |label| opened.withheld(label).saturating_add(opened.erased(label));
+            require::check(require, &assurance, unlogged, closed, &mut findings);
         }
         let findings = findings.into_sorted();
-        let moment = |artifact: &super::authenticate::Artifact| Moment {
+        let moment = |artifact: &super::sealed::Artifact| Moment {
             sequence: artifact.statement.sequence,
             at: artifact.statement.entry.at,
             event: artifact.statement.entry.event.kind(),
@@ -249,12 +298,8 @@ impl Report {
 }
 
 impl Assurance {
-    fn of(
-        instance: &Instance,
-        chain: &Chain,
-        view: &LogView<'_>,
-        human_evidence: Option<HumanEvidence>,
-    ) -> Self {
+    fn of(instance: &Instance, basis: &Basis<'_, '_>) -> Self {
+        let Basis { chain, view, .. } = basis;
         let mut signed_by = BTreeSet::new();
         let mut claimed_by = BTreeSet::new();
         let mut by_itself = false;
@@ -279,8 +324,9 @@ impl Assurance {
             logged: chain.artifacts.iter().all(|artifact| artifact.placed.is_some()),
             witnessed: view.witnessed(&chain.artifacts),
             log: LogAssurance::of(chain, view),
+            governance: basis.governance.clone(),
             complete: view.is_complete(chain).then_some(CompleteBy::Mirror),
-            human_evidence,
+            human_evidence: basis.human_evidence,
             ended: instance.state().is_final(),
             outcomes_claimed_by: claimed_by.into_iter().collect(),
         }
@@ -334,9 +380,16 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
         say("That the instants are right: they come from the issuer's clock");
     }
     say("That the policy gives the recorded verdicts: it was not evaluated again");
-    say(
-        "That the policy version was the active one and nothing was frozen: the governance chain was not read",
-    );
+    if !assurance.governance.covers_all() {
+        say(
+            "That the policy version was the active one and nothing was frozen: no governance chain in the bundle shows it for every action",
+        );
+    }
+    for key in &assurance.governance.doubted_keys {
+        say(&alloc::format!(
+            "That key {key} was safe: the governance chain says that it was retired or compromised by then, and your trust file does not"
+        ));
+    }
     match assurance.human_evidence {
         None => {}
         Some(HumanEvidence::Development) => {
@@ -357,12 +410,18 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
         let claimants: Vec<&str> = assurance.outcomes_claimed_by.iter().map(|kind| kind.as_str()).collect();
         say(&alloc::format!("That outcomes are as reported: they are claimed by {}", claimants.join(", ")));
     }
-    if opened.withheld(CommitmentLabel::Person) > 0 {
+    if opened.withheld(CommitmentLabel::Person) > 0 || opened.erased(CommitmentLabel::Person) > 0 {
         say("Who the people are behind their ids: that was not disclosed");
     }
     let content = |label: &CommitmentLabel| *label != CommitmentLabel::Person;
     if CommitmentLabel::ALL.into_iter().filter(content).any(|label| opened.withheld(label) > 0) {
         say("What stands behind the commitments that were not disclosed");
+    }
+    if assurance.governance.erased > 0 {
+        let erased = assurance.governance.erased;
+        say(&alloc::format!(
+            "What stood behind {erased} commitments: it was erased, as the governance chain says"
+        ));
     }
     list
 }

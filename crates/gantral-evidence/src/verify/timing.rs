@@ -5,11 +5,11 @@
 
 use alloc::vec::Vec;
 
-use super::authenticate::Artifact;
 use super::chain::Chain;
 use super::code::Code;
 use super::finding::{Findings, Place};
 use super::places::{LogView, Placed, Seen};
+use super::sealed::{Artifact, Body};
 
 impl Seen {
     /// Returns the times of the cosignatures in ascending order, in seconds since 1970.
@@ -36,21 +36,12 @@ impl Seen {
 impl LogView<'_> {
     /// Checks order, keys and instants of the chain.
     pub(super) fn check_places(&self, chain: &Chain, findings: &mut Findings) {
-        let mut above: Option<u64> = None;
+        check_order(&chain.artifacts, findings);
         let history = self.history();
         for artifact in &chain.artifacts {
-            let place = || Place::Artifact(artifact.statement.sequence);
-            if let Some((code, message)) = &artifact.signer.unfit {
-                findings.add(*code, place(), message.clone());
+            if let Some(placed) = artifact.placed {
+                self.check_instant(artifact, &placed, &history, findings);
             }
-            check_key(artifact, findings);
-            let Some(placed) = artifact.placed else { continue };
-            if above.is_some_and(|above| placed.index <= above) {
-                let message = "it does not stand above the artifact before it in the log";
-                findings.add(Code::LogOrder, place(), message);
-            }
-            above = Some(placed.index);
-            self.check_instant(artifact, &placed, &history, findings);
         }
     }
 
@@ -110,12 +101,29 @@ impl LogView<'_> {
     }
 }
 
+/// Checks the keys of a chain, and that it rises in the log (V34).
+pub(super) fn check_order<S: Body>(artifacts: &[Artifact<S>], findings: &mut Findings) {
+    let mut above: Option<u64> = None;
+    for artifact in artifacts {
+        if let Some((code, message)) = &artifact.signer.unfit {
+            findings.add(*code, artifact.place(), message.clone());
+        }
+        check_key(artifact, findings);
+        let Some(index) = artifact.index() else { continue };
+        if above.is_some_and(|above| index <= above) {
+            let message = "it does not stand above the artifact before it in the log";
+            findings.add(Code::LogOrder, artifact.place(), message);
+        }
+        above = Some(index);
+    }
+}
+
 /// Checks that the key was good at the artifact's place in the log (V39, V40).
-fn check_key(artifact: &Artifact, findings: &mut Findings) {
+fn check_key<S: Body>(artifact: &Artifact<S>, findings: &mut Findings) {
     let window = artifact.signer.window;
     let index = artifact.placed.map(|placed| placed.index);
     let mut say = |code: Code, message: &str| {
-        findings.add(code, Place::Artifact(artifact.statement.sequence), message);
+        findings.add(code, artifact.place(), message);
     };
     match (window.compromised_from, index) {
         (Some(from), Some(index)) if index < from => {

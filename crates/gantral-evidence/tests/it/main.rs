@@ -8,10 +8,13 @@
 
 mod container;
 mod delegates;
+mod governance;
 mod keys;
 mod log;
 mod mirror;
+mod parents;
 mod people;
+mod release;
 mod rules;
 mod shape;
 mod story;

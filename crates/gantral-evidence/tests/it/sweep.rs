@@ -1,8 +1,12 @@
 //! Damage: no byte of a valid bundle can change without the verdict or its assurance changing, and nothing panics.
 
+use std::collections::BTreeMap;
+
 use gantral_evidence::container::{Files, write_tar};
-use gantral_evidence::trust::Trust;
+use gantral_evidence::trust::{Trust, TrustedKey};
 use gantral_evidence::verify::{Verdict, verify, verify_tar};
+use gantral_vectors::governance::{Governance, activated, other_policy, own};
+use gantral_vectors::log::{Log, Logged, logged, trust_keyed};
 use proptest::prelude::*;
 
 use crate::story::*;
@@ -54,6 +58,38 @@ fn no_flipped_byte_of_a_file_stays_valid_with_the_same_assurance_though_the_list
             let same = report.verdict == Verdict::Valid && report.assurance == whole.assurance;
             assert!(!same, "byte {at} of {path}: {:?}", report.codes());
         }
+    }
+}
+
+#[test]
+fn no_flipped_byte_of_the_governance_chain_stays_valid_with_the_same_assurance() {
+    let governance = Governance::begin().then(activated(own(), other_policy(), Some(policy_version())));
+    let governance = governance.then(activated(own(), policy_version(), Some(other_policy())));
+    let mut log = Log::default();
+    let places = governance.log(&mut log);
+    let told = Logged::as_told(log, governance.under(Story::allowed()));
+    let mut added = governance.files();
+    added.extend(governance.proofs(&told, &places));
+    // A key with a window: each artifact counts by its place only.
+    let key = TrustedKey { valid_from: Some(0), ..TrustedKey::issuer(public(&issuer())) };
+    let trust = trust_keyed(key, logged());
+    let with =
+        |added: &BTreeMap<String, Vec<u8>>| told.verify_changed(&trust, |files| files.extend(added.clone()));
+    let whole = with(&added);
+    assert_eq!(whole.verdict, Verdict::Valid);
+    for (path, content) in &added {
+        for at in (0..content.len()).step_by(13) {
+            let mut damaged = added.clone();
+            damaged.get_mut(path).unwrap()[at] ^= 1;
+            let report = with(&damaged);
+            let same = report.verdict == Verdict::Valid && report.assurance == whole.assurance;
+            assert!(!same, "byte {at} of {path}: {:?}", report.codes());
+        }
+        let mut without = added.clone();
+        without.remove(path);
+        let report = with(&without);
+        let same = report.verdict == Verdict::Valid && report.assurance == whole.assurance;
+        assert!(!same, "without {path}: {:?}", report.codes());
     }
 }
 
