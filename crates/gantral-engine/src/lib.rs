@@ -28,6 +28,7 @@ mod repeat;
 mod snapshot;
 mod tick;
 mod view;
+mod window;
 
 pub use advice::AskFacts;
 pub use answer::{Answer, Done, Receipt};
@@ -46,3 +47,4 @@ pub use registry::Applied;
 pub use snapshot::Opened;
 pub use tick::Ticked;
 pub use view::{GateFacts, InstanceFacts};
+pub use window::{SignedWindow, WINDOW_INSTANCES_MAX};

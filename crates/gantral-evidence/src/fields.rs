@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::ids::{
     ActorId, ArtifactId, AttemptNo, GateId, GrantId, InstanceId, LogOrigin, Name, PersonId, Role, SessionId,
-    TenantId, WorkflowId,
+    TeamId, TenantId, WorkflowId,
 };
 use gantral_core::json::{Object, Value};
 use gantral_core::policy::{EvalFailure, Materiality, PolicyVersionId, Verdict};
@@ -199,6 +199,7 @@ texts! {
     ArtifactId, "a lower-case UUID of version 7", |text| ArtifactId::parse(text).ok();
     TenantId, "a tenant", |text| TenantId::parse(text).ok();
     LogOrigin, "a log origin", |text| LogOrigin::parse(text).ok();
+    TeamId, "a name", |text| TeamId::parse(text).ok();
     WorkflowId, "a name", |text| WorkflowId::parse(text).ok();
     Role, "a name", |text| Role::parse(text).ok();
     Name, "a name", |text| Name::parse(text).ok();

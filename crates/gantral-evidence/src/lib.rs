@@ -20,3 +20,4 @@ pub mod seal;
 pub mod statement;
 pub mod trust;
 pub mod verify;
+pub mod window;

@@ -15,6 +15,7 @@ use crate::dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE, pae};
 use crate::governance::{Detail, GovernanceStatement};
 use crate::keys::KeyId;
 use crate::statement::{ISSUER_BYTES_MAX, LIST_MAX, Statement, artifact_hash};
+use crate::window::WindowStatement;
 
 /// The length of a signature, in bytes (Ed25519).
 pub const SIGNATURE_BYTES: usize = 64;
@@ -87,6 +88,16 @@ impl Unsigned {
             | Detail::EnrolmentRevoked { .. }
             | Detail::Erased { .. } => {}
         }
+        Self::of_payload(statement.encode())
+    }
+
+    /// Fixes the bytes of the statement of a window.
+    ///
+    /// # Errors
+    /// What a verifier would refuse; the same for the same statement.
+    pub fn of_window(statement: &WindowStatement) -> Result<Self, SealError> {
+        integer("size", statement.anchor.map_or(0, |anchor| anchor.size))?;
+        integer("count", statement.count)?;
         Self::of_payload(statement.encode())
     }
 

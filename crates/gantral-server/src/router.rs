@@ -58,6 +58,7 @@ fn v1() -> Router<App> {
         .route("/v1/instances/{id}/withdraw", post(instances::withdraw))
         .route("/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/v1/instances/{id}/evidence", get(evidence::export))
+        .route("/v1/windows", post(evidence::window))
         .route("/v1/gates", get(gates::list))
         .route("/v1/gates/{gate_id}", get(gates::show))
         .route("/v1/gates/{gate_id}/decisions", post(gates::decide))

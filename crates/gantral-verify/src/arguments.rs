@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 /// How the program is used.
 pub const USAGE: &str = "\
-Verifies the evidence of one governed execution, offline.
+Verifies the evidence of governed executions, offline.
 
 Usage: gantral-verify BUNDLE --trust FILE [--mirror DIR] [--receipts FILE] [--json]
 
-  BUNDLE           a *.gantral file, or a directory with the same content
+  BUNDLE           a *.gantral file, or a directory with the same content; or a window, a directory with
+                   `window.dsse.json`, which is verified on all processors
   --trust FILE     the keys that you believe and what you require, from a source that you trust
                    (never from the bundle); without it the verdict is INCONCLUSIVE
   --mirror DIR     the whole log, as a plain downloader leaves it: `checkpoint` and `tile/entries`;

@@ -1,22 +1,15 @@
-//! The offline verifier for auditors: one bundle, one trust file, one verdict.
-//!
-//! Reads the paths that it is given and nothing else: no network, no configuration, no environment. Everything that
-//! decides is in `gantral-evidence`; this program reads files and prints.
+//! The offline verifier for auditors: evidence, a trust file, a verdict.
 
 mod arguments;
-mod mirror;
-mod read;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use gantral_evidence::container::{Files, read_tar};
 use gantral_evidence::report::{to_json, to_text};
-use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Beside, MirrorError, ReceiptsError, Report, refuse, verify_beside};
+use gantral_verify::window::{self, verify_window};
+use gantral_verify::{BesidePaths, VerifyError, read_trust, verify_path};
 
-use arguments::{Arguments, Request, USAGE};
-use read::{ReadError, Source};
+use arguments::{Arguments, Request, USAGE, UsageError};
 
 /// The exit code when there is no verdict: 0, 1 and 2 are verdicts.
 const FAILURE: u8 = 3;
@@ -33,29 +26,14 @@ fn main() -> ExitCode {
 }
 
 /// Why there is no verdict.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Failure {
-    Usage(arguments::UsageError),
-    Read(ReadError),
-    Trust(gantral_evidence::trust::TrustError),
-    Mirror(MirrorError),
-    NoLog,
-    Receipts(ReceiptsError),
+    #[error("{0}\n\n{USAGE}")]
+    Usage(UsageError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error("cannot print the report: {0}")]
     Write(io::Error),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Usage(error) => write!(f, "{error}\n\n{USAGE}"),
-            Self::Read(error) => write!(f, "{error}"),
-            Self::Trust(error) => write!(f, "{error}"),
-            Self::Mirror(error) => write!(f, "{error}"),
-            Self::NoLog => f.write_str("`--mirror` needs a trust file with a `log`"),
-            Self::Receipts(error) => write!(f, "{error}"),
-            Self::Write(error) => write!(f, "cannot print the report: {error}"),
-        }
-    }
 }
 
 fn run() -> Result<u8, Failure> {
@@ -64,52 +42,31 @@ fn run() -> Result<u8, Failure> {
         Request::Version => {
             print(format!("gantral-verify {}\n", env!("CARGO_PKG_VERSION")).as_bytes()).map(|()| 0)
         }
-        Request::Verify(arguments) => {
-            let report = report(&arguments)?;
-            if arguments.json {
-                let mut json = to_json(&report);
-                json.push(b'\n');
-                print(&json)?;
-            } else {
-                print(to_text(&report).as_bytes())?;
-            }
-            Ok(report.verdict.exit_code())
-        }
+        Request::Verify(arguments) => verify(&arguments),
     }
 }
 
-fn report(arguments: &Arguments) -> Result<Report, Failure> {
-    let trust = match &arguments.trust {
-        Some(path) => {
-            let bytes = read::trust(path).map_err(Failure::Read)?;
-            Some(Trust::parse(&bytes).map_err(Failure::Trust)?)
+fn verify(arguments: &Arguments) -> Result<u8, Failure> {
+    let trust = arguments.trust.as_deref().map(read_trust).transpose()?;
+    let beside = BesidePaths { mirror: arguments.mirror.clone(), receipts: arguments.receipts.clone() };
+    let (code, text, json) = if window::is_window(&arguments.bundle) {
+        if beside != BesidePaths::default() {
+            return Err(VerifyError::WindowBeside.into());
         }
-        None => None,
+        let progress = window::Progress::new(io::stderr().is_terminal());
+        let report = verify_window(&arguments.bundle, trust.as_ref(), &|done, of| progress.tell(done, of))?;
+        progress.end();
+        (report.verdict.exit_code(), window::to_text(&report), window::to_json(&report))
+    } else {
+        let report = verify_path(&arguments.bundle, trust.as_ref(), &beside)?;
+        (report.verdict.exit_code(), to_text(&report), to_json(&report))
     };
-    let trust = trust.as_ref();
-    match read::bundle(&arguments.bundle).map_err(Failure::Read)? {
-        Source::Tar(bytes) => match read_tar(&bytes) {
-            Ok(files) => judge(&files, trust, arguments),
-            Err(error) => Ok(refuse(&error)),
-        },
-        Source::Files(files) => match files.as_files() {
-            Ok(files) => judge(&files, trust, arguments),
-            Err(error) => Ok(refuse(&error)),
-        },
-        Source::NotABundle(error) => Ok(refuse(&error)),
+    if arguments.json {
+        print(&[json.as_slice(), b"\n"].concat())?;
+    } else {
+        print(text.as_bytes())?;
     }
-}
-
-fn judge(files: &Files<'_>, trust: Option<&Trust>, arguments: &Arguments) -> Result<Report, Failure> {
-    let mirror = match &arguments.mirror {
-        Some(folder) => {
-            let log = trust.and_then(Trust::log).ok_or(Failure::NoLog)?;
-            Some(mirror::read(folder, log, files)?)
-        }
-        None => None,
-    };
-    let receipts = arguments.receipts.as_deref().map(mirror::receipts).transpose()?.unwrap_or_default();
-    Ok(verify_beside(files, trust, Beside { mirror: mirror.as_ref(), receipts: &receipts }))
+    Ok(code)
 }
 
 fn print(bytes: &[u8]) -> Result<(), Failure> {

@@ -1,6 +1,5 @@
 //! Reading: a tar or a directory, within the limits of the container, never through a link.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -22,19 +21,17 @@ pub enum Source {
 }
 
 /// Why a file cannot be read: the environment is at fault, and it may be tried again.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{path}`: {error}", path = path.display())]
 pub struct ReadError {
     path: PathBuf,
     error: io::Error,
 }
 
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read `{}`: {}", self.path.display(), self.error)
-    }
-}
-
-/// Reads a bundle.
+/// Reads a bundle, a file or a directory. Nothing is verified.
+///
+/// # Errors
+/// When a file cannot be read.
 pub fn bundle(path: &Path) -> Result<Source, ReadError> {
     let kind = fs::metadata(path).map_err(failed(path))?;
     if !kind.is_dir() {
@@ -49,13 +46,13 @@ pub fn bundle(path: &Path) -> Result<Source, ReadError> {
 }
 
 /// Reads a trust file. One that is too large is refused when it is parsed.
-pub fn trust(path: &Path) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn trust(path: &Path) -> Result<Vec<u8>, ReadError> {
     limited(path, DOCUMENT_BYTES_MAX.saturating_add(1))
 }
 
 impl ReadError {
     /// Names the file that cannot be read.
-    pub fn new(path: &Path, error: io::Error) -> Self {
+    pub(crate) fn new(path: &Path, error: io::Error) -> Self {
         Self { path: path.to_owned(), error }
     }
 }
@@ -65,7 +62,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
 }
 
 /// Reads at most so many bytes of a file.
-pub fn limited(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn limited(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
     let file = File::open(path).map_err(failed(path))?;

@@ -3,8 +3,8 @@
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    AppliedWorkflow, ApplyWorkflow, Erase, GovernancePage, Governed, Health, Keys, Me, PageQuery, PolicyPage,
-    PublishedPolicy, SetFreeze, WorkflowPage, WorkflowView, text,
+    AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me, PageQuery,
+    PolicyPage, PublishedPolicy, SetFreeze, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// # Errors
@@ -77,6 +77,11 @@ impl Client {
     /// Erases content, or who a person is, as an administrator.
     pub async fn erase(&self, body: &Erase) -> Result<Governed, ClientError> {
         self.post(&["v1", "erasures"], body).await
+    }
+
+    /// Asks which executions there were in a span of time, as an administrator.
+    pub async fn window(&self, body: &AskWindow) -> Result<WindowView, ClientError> {
+        self.post(&["v1", "windows"], body).await
     }
 
     /// Lists workflows by name.

@@ -21,6 +21,7 @@ mod policy;
 mod runner;
 mod service;
 pub mod text;
+mod window;
 mod workflow;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,7 @@ pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me};
 pub use text::Text;
+pub use window::{AskWindow, WindowView};
 pub use workflow::{
     AppliedWorkflow, ApplyWorkflow, PageQuery, WorkflowPage, WorkflowRef, WorkflowSummary, WorkflowView,
 };

@@ -1,15 +1,18 @@
 //! Evidence leaves the building: one instance's bundle.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
-use gantral_api::wire::text;
+use gantral_api::wire::{self, Document, text};
 use gantral_evidence::container::write_tar;
+use gantral_evidence::window::WindowFilter;
 
 use super::instances::visible;
 use super::{Path, Query};
 use crate::app::App;
+use crate::command::Write;
 use crate::identity::Caller;
 use crate::logs::hint;
 use crate::problems::{Answer, Failure};
@@ -48,4 +51,24 @@ pub(crate) async fn export(
     let headers =
         [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, write_tar(&files)).into_response())
+}
+
+/// POST /v1/windows
+pub(crate) async fn window(
+    State(app): State<App>,
+    write: Write<wire::AskWindow>,
+) -> Answer<Json<wire::WindowView>> {
+    write.principal.administrator()?;
+    let body = write.body;
+    let filter = WindowFilter {
+        state: body.state.map(text::Text::into_inner),
+        team: body.team.map(text::Text::into_inner),
+        workflow: body.workflow.map(text::Text::into_inner),
+    };
+    let span = (body.from.into_inner(), body.to.into_inner());
+    let window = app.engine().window(write.call, write.principal.tenant(), span, filter).await?;
+    let document = |bytes: &[u8]| {
+        Document::from_bytes(bytes).map_err(|error| Failure::new(Code::Internal, error.to_string()))
+    };
+    Ok(Json(wire::WindowView { statement: document(&window.statement)?, instances: document(&window.list)? }))
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gantral_api::wire::text;
+use gantral_api::wire::{AskWindow, text};
+use gantral_evidence::window::{InstanceList, LIST_PATH, STATEMENT_PATH};
 
 use crate::bundle_files::unpack;
 use crate::cli::Server;
@@ -14,12 +15,39 @@ use crate::out::{GOOD, LOOK, Out, styled};
 
 /// Who exports in development.
 const USUAL: &str = "bob";
+/// Who says in development what there was.
+const USUAL_ADMINISTRATOR: &str = "dave";
 
 /// Subcommands of `evidence`.
 #[derive(Debug, Subcommand)]
 pub enum EvidenceCommand {
     /// Exports the bundle of an instance
     Export(ExportArgs),
+    /// Exports all executions of a span of time, with the issuer's signed word that these are all
+    Window(WindowArgs),
+}
+
+/// Arguments of `evidence window`.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// Created from this instant on, as `2026-01-31T00:00:00.000Z`
+    #[arg(long)]
+    from: text::Time,
+    /// Created before this instant, which must have passed
+    #[arg(long)]
+    to: text::Time,
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<text::State>,
+    /// Only those of this team
+    #[arg(long)]
+    team: Option<text::TeamId>,
+    /// Only those of this workflow
+    #[arg(long)]
+    workflow: Option<text::WorkflowId>,
+    /// The directory to write; must not exist
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
 }
 
 /// How a bundle lies on disk.
@@ -49,7 +77,49 @@ pub struct ExportArgs {
 
 /// Runs a subcommand.
 pub fn run(command: &EvidenceCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
-    let EvidenceCommand::Export(args) = command;
+    match command {
+        EvidenceCommand::Export(args) => export(args, server, out),
+        EvidenceCommand::Window(args) => window(args, server, out),
+    }
+}
+
+/// Asks what was in a window, and fetches the bundle of each.
+fn window(args: &WindowArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL_ADMINISTRATOR)?;
+    let body = AskWindow {
+        from: args.from,
+        to: args.to,
+        state: args.state,
+        team: args.team.clone(),
+        workflow: args.workflow.clone(),
+    };
+    let said = converse(async { Ok(client.window(&body).await?) })?;
+    let list = said.instances.as_str().as_bytes();
+    let instances = InstanceList::parse(list)
+        .map_err(|error| Failure::new(format!("the server's list cannot be used: {error}")))?
+        .instances;
+    std::fs::create_dir(&args.output).map_err(|error| {
+        Failure::file("make", &args.output, &error).hint("a window is written into a directory of its own")
+    })?;
+    let of = instances.len();
+    for (done, head) in instances.into_iter().enumerate() {
+        let tar = converse(async { Ok(client.evidence(head.instance.into()).await?) })?;
+        write_new(&args.output.join(format!("{}.gantral", head.instance)), &tar)?;
+        if (done + 1) % 100 == 0 {
+            out.talk(format_args!("{} of {of} bundles", done + 1));
+        }
+    }
+    // The statement last: a directory without it is no window, and shows that something was cut short.
+    write_new(&args.output.join(LIST_PATH), list)?;
+    write_new(&args.output.join(STATEMENT_PATH), said.statement.as_str().as_bytes())?;
+    let shown = args.output.display();
+    let written = serde_json::json!({ "window": args.output, "instances": of });
+    out.show(&written, |_| format!("{} {shown} ({of} executions)", styled(GOOD, "exported")))?;
+    out.hint(format_args!("gantral verify {shown} --trust TRUST-FILE"));
+    Ok(Exit::DONE)
+}
+
+fn export(args: &ExportArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
     let client = server.client(out, USUAL)?;
     let tar = converse(async { Ok(client.evidence(args.instance).await?) })?;
     match args.format {

@@ -12,14 +12,15 @@ use gantral_evidence::container::{MANIFEST_PATH, read_tar};
 use gantral_evidence::log::policy::LogPolicy;
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::parse_receipts;
+use gantral_evidence::window::{LIST_PATH, STATEMENT_PATH};
 use gantral_log::folder::Folder;
 use gantral_log::monitor::{HandedOver, Monitor, Occasion, Questions, Reception, Report, StateFolder};
 use gantral_log::objects::ReadObjects;
 use gantral_log::remote::{RemoteConfig, RemoteLog};
+use gantral_verify::{Source as Stored, read_bundle};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::bundle_files::{Stored, read};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -230,10 +231,10 @@ fn handed_over(args: &MonitorArgs, trust: Option<&Trust>) -> Result<HandedOver, 
     let mut reception = Reception::new(trust.unwrap_or(&nobody));
     for path in bundles(&args.bundles)? {
         let name = path.display().to_string();
-        match read(&path)? {
+        match read_bundle(&path).map_err(|error| said(&error))? {
             Stored::Tar(bytes) => reception.bundle(&name, read_tar(&bytes)),
-            Stored::Directory(Err(error)) => reception.bundle(&name, Err(error)),
-            Stored::Directory(Ok(files)) => reception.bundle(&name, files.as_files()),
+            Stored::NotABundle(error) => reception.bundle(&name, Err(error)),
+            Stored::Files(files) => reception.bundle(&name, files.as_files()),
         }
     }
     for path in &args.delegation {
@@ -262,7 +263,11 @@ fn bundles(paths: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
         }
         let failed = |error| Failure::file("read", path, &error);
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            bundles.insert(entry.map_err(failed)?.path());
+            let path = entry.map_err(failed)?.path();
+            // What a window has beside its bundles.
+            if !path.ends_with(STATEMENT_PATH) && !path.ends_with(LIST_PATH) {
+                bundles.insert(path);
+            }
         }
     }
     Ok(bundles)

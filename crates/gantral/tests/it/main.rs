@@ -20,4 +20,5 @@ mod offline;
 mod scripts;
 mod serve;
 mod support;
+mod windows;
 mod witness;

@@ -47,6 +47,10 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.governance(&PageQuery::default()).await.err(),
         client.set_freeze(&SetFreeze { frozen: true }).await.err(),
         client
+            .window(&body(r#"{"from":"2026-01-01T00:00:00.000Z","to":"2026-01-02T00:00:00.000Z"}"#))
+            .await
+            .err(),
+        client
             .erase(&body(r#"{"what":"person","issuer":"https://issuer.example","subject":"alice"}"#))
             .await
             .err(),

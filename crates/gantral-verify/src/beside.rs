@@ -11,23 +11,23 @@ use gantral_evidence::verify::{
     Mirror, MirrorReader, OBJECT_BYTES_MAX, Questions, RECEIPTS_BYTES_MAX, Receipt, parse_receipts,
 };
 
-use crate::Failure;
+use crate::error::VerifyError;
 use crate::read::{ReadError, limited};
 
 /// The name of the checkpoint of a mirror.
 const CHECKPOINT: &str = "checkpoint";
 
 /// Reads all leaves of a mirror, and keeps what judging this bundle needs.
-pub fn read(folder: &Path, log: &TrustedLog, files: &Files<'_>) -> Result<Mirror, Failure> {
-    let checkpoint =
-        limited(&folder.join(CHECKPOINT), NOTE_BYTES_MAX.saturating_add(1)).map_err(Failure::Read)?;
-    let mut reader = MirrorReader::new(&checkpoint, log, Questions::of(files)).map_err(Failure::Mirror)?;
+pub(crate) fn mirror(folder: &Path, log: &TrustedLog, files: &Files<'_>) -> Result<Mirror, VerifyError> {
+    let unusable = |error| VerifyError::Mirror { path: folder.to_owned(), error };
+    let checkpoint = limited(&folder.join(CHECKPOINT), NOTE_BYTES_MAX.saturating_add(1))?;
+    let mut reader = MirrorReader::new(&checkpoint, log, Questions::of(files)).map_err(unusable)?;
     let mut bundle = Vec::new();
     while let Some(names) = reader.next_objects() {
-        first(folder, &names, &mut bundle).map_err(Failure::Read)?;
-        reader.entries(&bundle).map_err(Failure::Mirror)?;
+        first(folder, &names, &mut bundle)?;
+        reader.entries(&bundle).map_err(unusable)?;
     }
-    reader.finish().map_err(Failure::Mirror)
+    reader.finish().map_err(unusable)
 }
 
 /// Reads the first of several files that is there. A partial bundle may be gone once the full one is there.
@@ -49,7 +49,7 @@ fn first(folder: &Path, names: &[String], bytes: &mut Vec<u8>) -> Result<(), Rea
 }
 
 /// Reads receipts.
-pub fn receipts(path: &Path) -> Result<Vec<Receipt>, Failure> {
-    let text = limited(path, RECEIPTS_BYTES_MAX.saturating_add(1)).map_err(Failure::Read)?;
-    parse_receipts(&text).map_err(Failure::Receipts)
+pub(crate) fn receipts(path: &Path) -> Result<Vec<Receipt>, VerifyError> {
+    let text = limited(path, RECEIPTS_BYTES_MAX.saturating_add(1))?;
+    parse_receipts(&text).map_err(|error| VerifyError::Receipts { path: path.to_owned(), error })
 }

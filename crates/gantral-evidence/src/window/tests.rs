@@ -1,0 +1,107 @@
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use gantral_core::ids::{InstanceId, LogOrigin, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+
+use super::*;
+use crate::dsse::EnvelopeSignature;
+use crate::keys::PublicKey;
+use crate::trust::{Require, TrustedKey};
+
+fn head(number: u8) -> InstanceHead {
+    let instance = InstanceId::from_random([number; 16]);
+    InstanceHead { instance, sequence: u64::from(number), hash: Digest::of(&[number]) }
+}
+
+fn list() -> InstanceList {
+    InstanceList { instances: vec![head(1), head(2), head(3)] }
+}
+
+fn statement(list: &[u8], count: u64) -> WindowStatement {
+    WindowStatement {
+        tenant: TenantId::parse("acme").unwrap(),
+        origin: LogOrigin::parse("acme/log").unwrap(),
+        from: UnixMillis::new(1_772_355_600_000).unwrap(),
+        to: UnixMillis::new(1_772_359_200_000).unwrap(),
+        filter: WindowFilter {
+            workflow: Some(WorkflowId::parse("refund").unwrap()),
+            ..WindowFilter::default()
+        },
+        count,
+        instances_digest: Digest::of(list),
+        at: UnixMillis::new(1_772_359_200_001).unwrap(),
+        anchor: None,
+        blind: [7; 32],
+    }
+}
+
+fn signed(statement: &WindowStatement, key: &SigningKey) -> Vec<u8> {
+    let payload = statement.encode();
+    let signature = key.sign(&pae(PAYLOAD_TYPE, &payload)).to_bytes().to_vec();
+    let key_id = public(key).id().to_string();
+    Envelope { payload, signatures: vec![EnvelopeSignature { key_id, signature }] }.encode()
+}
+
+fn public(key: &SigningKey) -> PublicKey {
+    PublicKey::from_bytes(key.verifying_key().as_bytes()).unwrap()
+}
+
+fn issuer() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+fn trust(role: KeyRole) -> Trust {
+    let key = TrustedKey { role, ..TrustedKey::issuer(public(&issuer())) };
+    Trust::new([key], Some(Require::signed())).unwrap()
+}
+
+fn code(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Code {
+    Window::open(statement, list, trust).unwrap_err().code
+}
+
+#[test]
+fn a_window_reads_back_as_it_was_signed() {
+    let bytes = list().encode();
+    let said = statement(&bytes, 3);
+    assert_eq!(WindowStatement::decode(&said.encode()), Ok(said.clone()));
+    let window = Window::open(&signed(&said, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))).unwrap();
+    assert_eq!(window, Window { statement: said, list: list() });
+}
+
+#[test]
+fn nobody_but_a_trusted_issuer_vouches_for_a_window() {
+    let bytes = list().encode();
+    let envelope = signed(&statement(&bytes, 3), &issuer());
+    assert_eq!(code(&envelope, &bytes, None), Code::NoTrust);
+    assert_eq!(code(&envelope, &bytes, Some(&trust(KeyRole::Directory))), Code::KeyRole);
+    let strangers = signed(&statement(&bytes, 3), &SigningKey::from_bytes(&[2; 32]));
+    assert_eq!(code(&strangers, &bytes, Some(&trust(KeyRole::Issuer))), Code::KeyUnknown);
+    let mut forged = Envelope::parse(&envelope).unwrap();
+    forged.payload = statement(&bytes, 4).encode();
+    assert_eq!(code(&forged.encode(), &bytes, Some(&trust(KeyRole::Issuer))), Code::Sig);
+}
+
+#[test]
+fn a_list_with_one_instance_less_is_not_the_list_that_was_signed() {
+    let bytes = list().encode();
+    let envelope = signed(&statement(&bytes, 3), &issuer());
+    let shorter = InstanceList { instances: vec![head(1), head(2)] }.encode();
+    assert_eq!(code(&envelope, &shorter, Some(&trust(KeyRole::Issuer))), Code::Container);
+    let miscounted = signed(&statement(&bytes, 2), &issuer());
+    assert_eq!(code(&miscounted, &bytes, Some(&trust(KeyRole::Issuer))), Code::Container);
+}
+
+#[test]
+fn a_list_has_each_instance_once_and_in_one_order_only() {
+    assert_eq!(InstanceList::parse(&list().encode()), Ok(list()));
+    let twice = InstanceList { instances: vec![head(1), head(1)] };
+    assert_eq!(InstanceList::parse(&twice.encode()), Err(ListError::Order));
+    let text = alloc::string::String::from_utf8(list().encode()).unwrap();
+    assert!(matches!(InstanceList::parse(text.replace(',', ", ").as_bytes()), Err(ListError::Json(_))));
+    assert_eq!(
+        InstanceList::parse(text.replace("instances/v1", "instances/v2").as_bytes()),
+        Err(ListError::Format)
+    );
+}

@@ -1,0 +1,46 @@
+//! Why there is no verdict.
+
+use std::path::PathBuf;
+
+use gantral_evidence::trust::TrustError;
+use gantral_evidence::verify::{MirrorError, ReceiptsError};
+
+use crate::read::ReadError;
+
+/// Why there is no verdict. The environment, or what the relying party gave, is at fault; nothing is said about the evidence.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A file cannot be read; may be tried again.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The trust file is none.
+    #[error("cannot use `{path}`: {error}", path = path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: TrustError,
+    },
+    /// The mirror is none, or not authentic.
+    #[error("cannot use `{path}`: {error}", path = path.display())]
+    Mirror {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        error: MirrorError,
+    },
+    /// A mirror, and nobody who vouches for a log.
+    #[error("`--mirror` needs a trust file with a `log`")]
+    NoLog,
+    /// A mirror, and many bundles.
+    #[error("a window is compared with a log by `gantral log monitor --bundles`, which reads the log once")]
+    WindowBeside,
+    /// The receipts are none.
+    #[error("cannot use `{path}`: {error}", path = path.display())]
+    Receipts {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ReceiptsError,
+    },
+}
