@@ -27,7 +27,7 @@ pub use state::{StateError, StateFolder, StateFolderError};
 
 use chains::Chains;
 use finding::Findings;
-use handed::Due;
+use handed::{Due, Sighting};
 use state::State;
 use walk::{Asked, Walk};
 
@@ -218,6 +218,8 @@ struct Shown<'h> {
     name: &'h str,
     note: String,
     tree: TreeHead,
+    /// The instant for which it speaks, in milliseconds since 1970, if enough witnesses of the policy do.
+    seen_at: Option<u64>,
 }
 
 impl<O: ReadObjects> Pass<'_, O> {
@@ -242,6 +244,7 @@ impl<O: ReadObjects> Pass<'_, O> {
         }
         let known = monitor.known();
         let shown = self.shown(&monitor.policy, findings);
+        let remembered = remembered_sighting(monitor);
         if let Some(finding) = self.falls_back(&known, monitor) {
             if finding.code == MonitorCode::SplitView {
                 monitor.convict(finding, findings);
@@ -251,7 +254,7 @@ impl<O: ReadObjects> Pass<'_, O> {
             return Ok(());
         }
         let Some(walk) = self.read(monitor, &shown, report, findings)? else { return Ok(()) };
-        self.answer(&walk, &shown, report, findings);
+        self.answer(&walk, &shown, remembered, report, findings);
         report.verified = true;
         let Walk { edge, chains, faults, .. } = walk;
         let mut kept = monitor.state.take().map(|state| state.faults).unwrap_or_default();
@@ -338,7 +341,14 @@ impl<O: ReadObjects> Pass<'_, O> {
     }
 
     /// Compares a log that was read with what was handed over.
-    fn answer(&self, walk: &Walk<'_, O>, shown: &[Shown<'_>], report: &mut Report, findings: &mut Findings) {
+    fn answer(
+        &self,
+        walk: &Walk<'_, O>,
+        shown: &[Shown<'_>],
+        remembered: Option<Sighting>,
+        report: &mut Report,
+        findings: &mut Findings,
+    ) {
         for shown in shown.iter().filter(|shown| walk.roots.contains_key(&shown.tree.size)) {
             if walk.roots.get(&shown.tree.size) != Some(&shown.tree.root) {
                 let message = format!("it shows another tree of {} leaves", shown.tree.size);
@@ -347,9 +357,12 @@ impl<O: ReadObjects> Pass<'_, O> {
                 findings.add(finding.proved_by([&shown.note, &self.note]));
             }
         }
-        let due = Due { seen_at: self.seen_at(), patience_ms: self.questions.patience_ms };
+        let same = |shown: &&Shown<'_>| walk.roots.get(&shown.tree.size) == Some(&shown.tree.root);
+        let sighting = |shown: &Shown<'_>| Some(Sighting { size: shown.tree.size, at_ms: shown.seen_at? });
+        let sightings = shown.iter().filter(same).filter_map(sighting).chain(remembered).collect();
+        let due = Due { seen_at: self.seen_at(), patience_ms: self.questions.patience_ms, sightings };
         let handed_over = &self.questions.handed_over;
-        report.pending = handed_over.compare(&self.vouched.checkpoint.origin, walk, due, findings);
+        report.pending = handed_over.compare(&self.vouched.checkpoint.origin, walk, &due, findings);
         let instances = handed_over.instances();
         report.handed_over = instances.len() as u64;
         if self.questions.window.is_some() {
@@ -376,20 +389,20 @@ impl<O: ReadObjects> Pass<'_, O> {
                 Ok(other) if other.checkpoint.origin != own.origin => {
                     Err(format!("it is of the log `{}`", other.checkpoint.origin))
                 }
-                Ok(other) => Ok(other.checkpoint.tree),
+                Ok(other) => Ok((other.checkpoint.tree, sighted_ms(&other))),
             };
             let note = String::from_utf8_lossy(bytes).into_owned();
             match tree {
                 Err(why) => {
                     findings.add(Finding::new(MonitorCode::Unauth, place, format!("ignored: {why}")));
                 }
-                Ok(tree) if tree.size > own.tree.size => {
+                Ok((tree, _)) if tree.size > own.tree.size => {
                     let (has, had) = (own.tree.size, tree.size);
                     let message = format!("it has {had} leaves, and the log shows {has}");
                     let finding = Finding::new(MonitorCode::Rollback, place, message);
                     findings.add(finding.proved_by([&note, &self.note]));
                 }
-                Ok(tree) => shown.push(Shown { name, note, tree }),
+                Ok((tree, seen_at)) => shown.push(Shown { name, note, tree, seen_at }),
             }
         }
         shown
@@ -401,16 +414,34 @@ impl<O: ReadObjects> Pass<'_, O> {
     }
 
     /// Returns the instant for which the tree speaks: now, for what is published now; otherwise when half of its witnesses had seen
-    /// it (`spec/verification.md` V41), or now if none has.
+    /// it, or now if none has.
     fn seen_at(&self) -> u64 {
-        let mut times: Vec<u64> = self.vouched.witnesses.iter().map(|(_, time)| *time).collect();
-        times.sort_unstable();
-        let early = times.len().div_ceil(2).checked_sub(1).and_then(|at| times.get(at));
-        match early {
-            Some(early) if !self.occasion.is_live => early.saturating_mul(1_000),
+        match early_ms(&self.vouched) {
+            Some(early) if !self.occasion.is_live => early,
             _ => self.occasion.now_ms,
         }
     }
+}
+
+/// Returns when half of the witnesses of a checkpoint had seen it, in milliseconds since 1970 (`spec/verification.md` V41); `None` if
+/// none has.
+fn early_ms(vouched: &Vouched<'_>) -> Option<u64> {
+    let mut times: Vec<u64> = vouched.witnesses.iter().map(|(_, time)| *time).collect();
+    times.sort_unstable();
+    let early = times.len().div_ceil(2).checked_sub(1).and_then(|at| times.get(at));
+    early.map(|seconds| seconds.saturating_mul(1_000))
+}
+
+/// As [`early_ms`], but only of a checkpoint that enough witnesses have cosigned: one that lies accuses nobody.
+fn sighted_ms(vouched: &Vouched<'_>) -> Option<u64> {
+    early_ms(vouched).filter(|_| vouched.quorum)
+}
+
+/// Returns when the log had as many leaves as are remembered, if witnesses of the policy say so.
+fn remembered_sighting(monitor: &Monitor) -> Option<Sighting> {
+    let state = monitor.state.as_ref()?;
+    let vouched = monitor.policy.vouched(state.note.as_bytes()).ok()?;
+    Some(Sighting { size: vouched.checkpoint.tree.size, at_ms: sighted_ms(&vouched)? })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Edge {
         if let Some(tile) = Tile::of_tree(Row::Entries, tree.size / TILE_WIDTH, tree.size) {
             edge.entries = read(objects, tile)?;
         }
-        if edge.head() == *tree { Ok(edge) } else { Err(LogError::Root) }
+        if edge.head() == *tree && edge.holds_its_leaves() { Ok(edge) } else { Err(LogError::Root) }
     }
 
     /// Returns how many leaves the tree has.
@@ -153,6 +153,20 @@ impl Edge {
         let entries = usize::try_from(size % TILE_WIDTH).ok()? * ENTRY_BYTES;
         edge.entries = rest.to_vec();
         (rest.len() == entries).then_some(edge)
+    }
+
+    /// Tells whether the partial bundle holds the leaves of the lowest partial tile. The root covers hashes only, and what is appended
+    /// is written behind these leaves: a damaged one would be published again, and for good once the bundle is full.
+    fn holds_its_leaves(&self) -> bool {
+        let (entries, rest) = self.entries.as_chunks::<ENTRY_BYTES>();
+        let hashes = self.levels.first().map(Vec::as_slice).unwrap_or_default();
+        let holds = |entry: &[u8; ENTRY_BYTES], hash: &Digest| {
+            let leaf = entry.strip_prefix(&(LEAF_BYTES as u16).to_be_bytes());
+            leaf.is_some_and(|leaf| leaf_hash(leaf) == *hash)
+        };
+        rest.is_empty()
+            && entries.len() == hashes.len()
+            && entries.iter().zip(hashes).all(|(entry, hash)| holds(entry, hash))
     }
 
     /// Puts the hash of a leaf into the lowest level, and those of tiles that are full into the levels above.

@@ -44,6 +44,7 @@ codes! {
     Rollback = "E_ROLLBACK", "The log shows less than it has signed before";
     SplitView = "E_SPLIT_VIEW", "The log has signed two histories";
     Tile = "E_TILE", "What the log serves is not the tree that it signed";
+    TimeWindow = "E_TIME_WINDOW", "An artifact claims an instant at which the log was seen without it, later than its promise allows";
     Truncated = "E_TRUNCATED", "A bundle claims to be complete, and the log holds more of its chain";
     Unlogged = "E_UNLOGGED", "An artifact of a bundle is not in the log, and its time is over";
     MoreExists = "N_MORE_EXISTS", "There is more of the chain than the bundle holds, and it does not claim otherwise";

@@ -126,18 +126,39 @@ impl<'a> Reception<'a> {
     }
 }
 
-/// How the log stands to the promises.
+/// An instant at which the log had so many leaves, by its witnesses.
 #[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting {
+    pub size: u64,
+    /// In milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// How the log stands to the promises.
+#[derive(Debug)]
 pub(super) struct Due {
     /// The instant of the tree, in milliseconds since 1970.
     pub seen_at: u64,
     /// How long an artifact may stay out of the log, in milliseconds.
     pub patience_ms: u64,
+    /// Older trees that are beginnings of this one.
+    pub sightings: Vec<Sighting>,
 }
 
 impl Due {
-    const fn is_overdue(self, promise: &Promise) -> bool {
-        promise.issued_at.saturating_add(self.patience_ms) < self.seen_at
+    fn is_overdue(&self, promise: &Promise) -> bool {
+        self.is_over_at(promise, self.seen_at)
+    }
+
+    /// Returns what to say of an artifact that the log was seen without, when its time was over: it was dated back, or logged too late.
+    fn seen_without(&self, promise: &Promise, index: u64) -> Option<String> {
+        let without = |seen: &&Sighting| seen.size <= index && self.is_over_at(promise, seen.at_ms);
+        let Sighting { size, .. } = self.sightings.iter().find(without)?;
+        Some(format!("it claims an instant at which its log had at most {size} leaves, and is leaf {index}"))
+    }
+
+    const fn is_over_at(&self, promise: &Promise, at_ms: u64) -> bool {
+        promise.issued_at.saturating_add(self.patience_ms) < at_ms
     }
 }
 
@@ -174,7 +195,7 @@ impl HandedOver {
         &self,
         origin: &LogOrigin,
         walk: &Walk<'_, O>,
-        due: Due,
+        due: &Due,
         findings: &mut Findings,
     ) -> u64 {
         for (name, why) in &self.damaged {
@@ -200,10 +221,21 @@ impl HandedOver {
 }
 
 /// Compares a receipt with the log; returns whether its time has not come.
-fn keeps<O>(promise: &Promise, place: String, walk: &Walk<'_, O>, due: Due, findings: &mut Findings) -> bool {
+fn keeps<O>(
+    promise: &Promise,
+    place: String,
+    walk: &Walk<'_, O>,
+    due: &Due,
+    findings: &mut Findings,
+) -> bool {
     let Promise { tag, sequence, hash, .. } = promise;
     let message = match logged(walk, tag).and_then(|chain| chain.get(sequence)) {
-        Some((_, leaf)) if leaf.hash == *hash => return false,
+        Some((index, leaf)) if leaf.hash == *hash => {
+            if let Some(message) = due.seen_without(promise, *index) {
+                findings.add(Finding::new(MonitorCode::TimeWindow, place, message));
+            }
+            return false;
+        }
         Some((index, leaf)) => {
             let found = leaf.hash;
             format!("{hash} was promised as sequence {sequence} of chain {tag}, and leaf {index} is {found}")
@@ -224,7 +256,7 @@ fn logged<'w, O>(walk: &'w Walk<'_, O>, tag: &Digest) -> Option<&'w LoggedChain>
 }
 
 impl Bundle {
-    fn compare<O>(&self, origin: &LogOrigin, walk: &Walk<'_, O>, due: Due, findings: &mut Findings) -> u64 {
+    fn compare<O>(&self, origin: &LogOrigin, walk: &Walk<'_, O>, due: &Due, findings: &mut Findings) -> u64 {
         let place = |sequence: u64| format!("bundle {}: artifact {sequence}", self.name);
         for (path, why) in &self.ignored {
             let place = format!("bundle {}: {path}", self.name);
@@ -242,7 +274,10 @@ impl Bundle {
                 Some((index, leaf)) if leaf.hash != *hash => {
                     (MonitorCode::Fork, format!("it is {hash}, and leaf {index} is {}", leaf.hash))
                 }
-                Some((_, leaf)) if promise.issuers.contains(&leaf.issuer) => continue,
+                Some((index, leaf)) if promise.issuers.contains(&leaf.issuer) => {
+                    let Some(message) = due.seen_without(promise, *index) else { continue };
+                    (MonitorCode::TimeWindow, message)
+                }
                 Some((index, _)) => {
                     (MonitorCode::Inclusion, format!("leaf {index} names a key that did not sign it"))
                 }

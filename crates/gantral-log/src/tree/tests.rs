@@ -37,6 +37,15 @@ fn tiles_of_another_tree_are_refused() {
 }
 
 #[test]
+fn leaves_that_are_not_those_of_the_hashes_are_refused() {
+    for at in [0, 1, 2, 84, 43 * 85 + 84] {
+        let (mut objects, edge) = grown(&[300]);
+        objects.0.get_mut("tile/entries/001.p/44").unwrap()[at] ^= 1;
+        assert!(matches!(Edge::load(&objects, &edge.head()), Err(LogError::Root)), "byte {at}");
+    }
+}
+
+#[test]
 fn a_partial_tile_may_be_gone_once_the_full_one_is_there() {
     let (mut objects, edge) = grown(&[300]);
     let tree = edge.head();

@@ -218,6 +218,63 @@ fn a_mirror_is_as_old_as_its_witnesses_say() {
     found(&pass(true), &["E_RECEIPT"]);
 }
 
+/// Returns the note of a log, cosigned by the witness at an instant in seconds since 1970.
+fn cosigned_at(log: &Log, time: u64) -> String {
+    let (secret, witness) = key(32, "w.example", NoteKeyKind::Cosignature);
+    let note = log.note();
+    let text = note.split("\n\n").next().unwrap().to_owned() + "\n";
+    let signature = secret.sign(cosigned(time, &text).as_bytes()).to_bytes();
+    note + &signature_line(&witness, &cosignature(time, &signature))
+}
+
+#[test]
+fn what_was_dated_back_is_found_by_a_tree_that_was_seen_without_it() {
+    let late = execution(3);
+    let earlier = Log::of(&chains(0, 70));
+    let log = earlier.clone().grown(&leaves(&late));
+    let (first, last) = (late.statements[0].entry.at.get(), late.statements.last().unwrap().entry.at.get());
+    let trust = trust();
+    let pass = |monitor: &mut Monitor, shown: Option<String>, patience_ms| {
+        let mut reception = Reception::new(&trust);
+        reception.bundle("one", late.bundle(Scope::Complete, late.files()).as_files());
+        let kept = receipts(&[&late], &issuer());
+        reception.receipts("kept", parse_receipts(kept.as_bytes()).unwrap());
+        if let Some(note) = shown {
+            reception.checkpoint("of another", note.into_bytes());
+        }
+        let questions = Questions { handed_over: reception.finish(), patience_ms, ..Questions::default() };
+        monitor.pass(&log.objects, &questions, LIVE).unwrap()
+    };
+    let seen_at = last / 1_000 + 60;
+    let patience_ms = seen_at * 1_000 - first;
+    // By a checkpoint that another was shown; of each artifact, as bundle and as receipt.
+    let shown = || Some(cosigned_at(&earlier, seen_at));
+    let report = pass(&mut monitor(), shown(), 0);
+    found(&report, &["E_TIME_WINDOW"]);
+    assert_eq!(report.findings.len(), 2 * late.statements.len());
+    assert_eq!(pass(&mut monitor(), shown(), patience_ms - 1).findings.len(), 2);
+    // The twins: just within its promise, seen with all of it, and seen by no witness.
+    found(&pass(&mut monitor(), shown(), patience_ms), &[]);
+    found(&pass(&mut monitor(), Some(cosigned_at(&log, seen_at)), 0), &[]);
+    found(&pass(&mut monitor(), Some(earlier.note()), 0), &[]);
+    // Too few witnesses accuse nobody.
+    let two = key(33, "v.example", NoteKeyKind::Cosignature).1;
+    let both = format!("witness v {two}\ngroup both all w v\nquorum both");
+    let report = pass(&mut Monitor::new(policy(&both)), shown(), 0);
+    found(&report, &["E_QUORUM"]);
+    // A tree that is not a beginning of this log says nothing of when.
+    let other = Log::of(&chains(100, 170));
+    found(&pass(&mut monitor(), Some(cosigned_at(&other, seen_at)), 0), &["E_SPLIT_VIEW"]);
+    // By what the monitor remembers itself.
+    let mut followed = monitor();
+    let mut seen = earlier.clone();
+    seen.show(&cosigned_at(&earlier, seen_at));
+    found(&super::pass(&mut followed, &seen), &[]);
+    let mut followed = Monitor::resume(policy("quorum none"), &followed.state().unwrap()).unwrap();
+    found(&pass(&mut followed, None, 0), &["E_TIME_WINDOW"]);
+    found(&pass(&mut monitor(), None, 0), &[]);
+}
+
 #[test]
 fn two_auditors_who_compare_their_checkpoints_find_two_histories() {
     let log = Log::of(&chains(0, 100));
