@@ -23,6 +23,7 @@ mod places;
 mod promises;
 mod receipts;
 mod release;
+mod replays;
 mod report;
 mod require;
 mod sealed;
@@ -30,6 +31,7 @@ mod timing;
 mod trees;
 
 use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 use gantral_core::digest::Hasher;
 
@@ -46,6 +48,7 @@ pub use promises::{Promise, PromiseReader};
 pub use receipts::{
     RECEIPT_BYTES_MAX, RECEIPTS_BYTES_MAX, RECEIPTS_MAX, Receipt, ReceiptsError, parse_receipts,
 };
+pub use replays::{Replay, ReplayOutcome, ReplayQuestion};
 pub use report::{
     Assurance, CompleteBy, Enforcement, Execution, GovernanceAssurance, LogAssurance, Moment, Report, Verdict,
 };
@@ -93,6 +96,66 @@ pub fn verify(files: &Files<'_>, trust: Option<&Trust>) -> Report {
 
 /// Verifies the files of a bundle with what stands beside it.
 pub fn verify_beside(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>) -> Report {
+    judge(files, trust, beside, None)
+}
+
+/// Verifies the files of a bundle with what stands beside it, and with what came of evaluating its policies again: every evaluation
+/// that could be done again must have been ([`replay_questions`]).
+pub fn verify_replayed(
+    files: &Files<'_>,
+    trust: Option<&Trust>,
+    beside: Beside<'_>,
+    replays: &[Replay],
+) -> Report {
+    judge(files, trust, beside, Some(replays))
+}
+
+/// Returns which evaluations of a bundle are to be done again: those of the artifacts that a trusted key signed and that are lawful.
+pub fn replay_questions<'f>(
+    files: &Files<'f>,
+    trust: Option<&Trust>,
+    beside: Beside<'_>,
+) -> Vec<ReplayQuestion<'f>> {
+    let mut findings = Findings::new();
+    let Ok(manifest) = Manifest::read(files) else { return Vec::new() };
+    let read = Evidence::read(files, trust, beside, &manifest, &mut findings);
+    let opened = disclosed::open(files, &read.chain, &read.governed, &mut findings);
+    replays::questions(files, &read.chain, &opened)
+}
+
+/// What a bundle holds that somebody trusted has signed, and where it stands in the log.
+struct Evidence<'a> {
+    keys: Keyring<'a>,
+    chain: Chain,
+    view: LogView<'a>,
+    governed: Governed,
+}
+
+impl<'a> Evidence<'a> {
+    fn read(
+        files: &Files<'_>,
+        trust: Option<&'a Trust>,
+        beside: Beside<'a>,
+        manifest: &Manifest,
+        findings: &mut Findings,
+    ) -> Self {
+        let keys = Keyring::of(files, trust);
+        let Authentic { artifacts, rejected, unreadable } =
+            authenticate::authenticate(files, &keys, findings);
+        let mut artifacts = chain::arrange(artifacts, manifest, findings);
+        let mut governed = Governed::read(files, &keys, artifacts.first(), findings);
+        let governance = &mut governed.artifacts;
+        let mut view = LogView::gather(files, trust, beside.mirror, &mut artifacts, governance, findings);
+        let chain = Chain::of(artifacts, rejected, unreadable, manifest.scope, findings);
+        view.check_trees(files, &chain, findings);
+        view.check_places(&chain, findings);
+        view.check_mirror(&chain, manifest.scope, findings);
+        governed.check(&view, chain.artifacts.first(), findings);
+        Self { keys, chain, view, governed }
+    }
+}
+
+fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: Option<&[Replay]>) -> Report {
     let mut findings = Findings::new();
     let manifest = match Manifest::read(files) {
         Ok(manifest) => manifest,
@@ -108,18 +171,8 @@ pub fn verify_beside(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_
         Some(trust) if trust.require.is_none() => findings.bundle(Code::NoRequire),
         Some(_) => {}
     }
-    let keys = Keyring::of(files, trust);
-    let Authentic { artifacts, rejected, unreadable } =
-        authenticate::authenticate(files, &keys, &mut findings);
-    let mut artifacts = chain::arrange(artifacts, &manifest, &mut findings);
-    let mut governed = Governed::read(files, &keys, artifacts.first(), &mut findings);
-    let mut view =
-        LogView::gather(files, trust, beside.mirror, &mut artifacts, &mut governed.artifacts, &mut findings);
-    let chain = Chain::of(artifacts, rejected, unreadable, manifest.scope, &mut findings);
-    view.check_trees(files, &chain, &mut findings);
-    view.check_places(&chain, &mut findings);
-    view.check_mirror(&chain, manifest.scope, &mut findings);
-    governed.check(&view, chain.artifacts.first(), &mut findings);
+    let read = Evidence::read(files, trust, beside, &manifest, &mut findings);
+    let Evidence { keys, chain, mut view, governed } = read;
     let opened = disclosed::open(files, &chain, &governed, &mut findings);
     input::check(&chain, &opened, &mut findings);
     let human_evidence = people::check(files, &chain, &governed, &mut findings);
@@ -132,8 +185,10 @@ pub fn verify_beside(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_
     release::check(&chain, definition.release, &view, witnesses, &mut findings);
     parents::check(files, &keys, &mut view, &chain, &mut findings);
     receipts::check(beside.receipts, &keys, &view, &chain, manifest.scope, &mut findings);
+    let replayed = replays.map(|replays| replays::check(replays, &chain, &opened, &mut findings));
     let governance = GovernanceAssurance::of(&governed, compared, &chain, &opened);
-    let basis = Basis { chain: &chain, view: &view, opened: &opened, human_evidence, governance };
+    let (chain, view, opened) = (&chain, &view, &opened);
+    let basis = Basis { chain, view, opened, human_evidence, governance, replayed };
     Report::new(&manifest, &basis, require, findings)
 }
 

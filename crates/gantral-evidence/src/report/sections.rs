@@ -100,6 +100,10 @@ fn reliance(assurance: &Assurance) -> Vec<Line> {
     lines.extend(assurance.signed_by.iter().map(|key| Line::new("signed by", format!("{key}"))));
     lines.extend(proofs::log_lines(assurance));
     lines.extend(governance::governance_lines(&assurance.governance));
+    if let Some(replayed) = assurance.replayed {
+        lines
+            .push(Line::new("policy", format!("evaluated again, {replayed} times with the recorded answer")));
+    }
     lines.push(Line::new("humans", human));
     lines
 }

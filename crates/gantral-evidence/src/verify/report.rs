@@ -159,6 +159,8 @@ pub struct Assurance {
     pub log: Option<LogAssurance>,
     /// What the governance chain shows.
     pub governance: GovernanceAssurance,
+    /// How many evaluations of policy gave the same when they were done again; `None` if nobody did them again.
+    pub replayed: Option<usize>,
     /// What proves that nothing was left out; `None` if nothing does.
     pub complete: Option<CompleteBy>,
     /// The weakest evidence of a human decision that was checked; `None` if no human decided.
@@ -211,6 +213,8 @@ pub(super) struct Basis<'b, 'a> {
     /// The weakest evidence of a human decision that was checked.
     pub(super) human_evidence: Option<HumanEvidence>,
     pub(super) governance: GovernanceAssurance,
+    /// How many evaluations gave the same again.
+    pub(super) replayed: Option<usize>,
 }
 
 impl GovernanceAssurance {
@@ -325,6 +329,7 @@ impl Assurance {
             witnessed: view.witnessed(&chain.artifacts),
             log: LogAssurance::of(chain, view),
             governance: basis.governance.clone(),
+            replayed: basis.replayed,
             complete: view.is_complete(chain).then_some(CompleteBy::Mirror),
             human_evidence: basis.human_evidence,
             ended: instance.state().is_final(),
@@ -379,7 +384,9 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
     } else {
         say("That the instants are right: they come from the issuer's clock");
     }
-    say("That the policy gives the recorded verdicts: it was not evaluated again");
+    if assurance.replayed.is_none() {
+        say("That the policy gives the recorded verdicts: it was not evaluated again");
+    }
     if !assurance.governance.covers_all() {
         say(
             "That the policy version was the active one and nothing was frozen: no governance chain in the bundle shows it for every action",

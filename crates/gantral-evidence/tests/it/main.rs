@@ -15,6 +15,7 @@ mod mirror;
 mod parents;
 mod people;
 mod release;
+mod replays;
 mod rules;
 mod shape;
 mod story;
