@@ -3,6 +3,7 @@
 //! Everything that CI runs is here, so that a person runs the same with one command.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to its terminal")]
 
+mod page;
 mod parts;
 mod steps;
 mod tidy;
@@ -24,11 +25,14 @@ Tasks:
   test     install the test parts, then run every check and every test, as CI does
   check    format, tidy, clippy, floor 0 without std, licences and bans; no tests
   tidy     only what the repository asks of itself: arrows, sizes, marks, links
+  page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
   parts    only install the pinned test parts into `.parts/`
   help     print this
 
-Nothing is installed outside `.parts/` and `target/`, except the compile target `wasm32v1-none` of the
-toolchain, on which floor 0 is checked. Tests find the parts by the variable GANTRAL_PARTS.
+Nothing is installed outside `.parts/` and `target/`, except two compile targets of the toolchain (`wasm32v1-none`,
+on which floor 0 is checked, and `wasm32-unknown-unknown`, for the page), and a browser where there is none: on
+Debian as root, `chromium`. Tests find the parts by the variable GANTRAL_PARTS, and the browser on the path or by
+GANTRAL_BROWSER.
 ";
 
 fn main() -> ExitCode {
@@ -48,6 +52,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["test"] => test(&root),
         ["check"] => check(&root),
         ["tidy"] => tidy(&root),
+        ["page"] => build_page(&root),
         ["parts"] => Parts::new(&root).install_all(),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
@@ -62,9 +67,15 @@ fn test(root: &Path) -> Result<()> {
     let mut run = Run::new(root, &parts);
     run.step("parts", || parts.install_all())?;
     static_steps(&mut run, &parts, root)?;
+    run.step("page", || page::build(root).map(drop))?;
     run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
     run.print_summary();
     Ok(())
+}
+
+fn build_page(root: &Path) -> Result<()> {
+    Parts::new(root).install_page_target()?;
+    page::build(root).map(drop)
 }
 
 fn check(root: &Path) -> Result<()> {

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::page;
 use crate::steps::{cargo, succeed};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
@@ -17,6 +18,10 @@ const PYTHON_PINS: &str = include_str!("../parts/python.txt");
 const PYTHON_MIN: (u32, u32) = (3, 10);
 /// `core` and `alloc` exist for it, `std` does not.
 const FLOOR_0_TARGET: &str = "wasm32v1-none";
+/// What Debian calls the browser of the tests.
+const BROWSER: &str = "chromium";
+/// Browsers that the tests of the page can drive, as they look for them.
+const BROWSERS: &[&str] = &[BROWSER, "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// The folder of installed parts.
 pub struct Parts {
@@ -46,7 +51,9 @@ impl Parts {
     /// When a part cannot be had; running it again goes on where it failed.
     pub fn install_all(&self) -> Result<()> {
         self.install_tools()?;
+        self.install_page_target()?;
         let _lock = self.lock()?;
+        install_browser()?;
         self.install_python()
     }
 
@@ -56,8 +63,17 @@ impl Parts {
     /// As `install_all`.
     pub fn install_tools(&self) -> Result<()> {
         let _lock = self.lock()?;
-        install_target()?;
+        install_target(FLOOR_0_TARGET)?;
         self.install_cargo_deny()
+    }
+
+    /// Installs the compile target of the page.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_page_target(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        install_target(page::TARGET)
     }
 
     /// Keeps a second run from installing the same part at the same time; released when dropped.
@@ -130,25 +146,44 @@ fn remove(path: &Path, how: impl FnOnce(&Path) -> std::io::Result<()>) -> Result
     }
 }
 
-fn install_target() -> Result<()> {
-    if target_is_installed()? {
+fn install_target(target: &str) -> Result<()> {
+    if target_is_installed(target)? {
         return Ok(());
     }
-    succeed(Command::new("rustup").args(["target", "add", FLOOR_0_TARGET])).with_context(|| {
-        format!(
-            "cannot add the target on which floor 0 is checked\nhint: `rustup target add {FLOOR_0_TARGET}`"
-        )
-    })
+    succeed(Command::new("rustup").args(["target", "add", target]))
+        .with_context(|| format!("cannot add the compile target\nhint: `rustup target add {target}`"))
 }
 
 /// Asks the compiler itself, so that a toolchain without rustup is served too.
-fn target_is_installed() -> Result<bool> {
+fn target_is_installed(target: &str) -> Result<bool> {
     let output = Command::new("rustc")
-        .args(["--print=target-libdir", "--target", FLOOR_0_TARGET])
+        .args(["--print=target-libdir", "--target", target])
         .output()
         .context("cannot start `rustc`")?;
     let folder = String::from_utf8_lossy(&output.stdout);
     Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// A browser is the system's: it is used as it is there, and installed only where there is none.
+fn install_browser() -> Result<()> {
+    if browser_is_installed() {
+        return Ok(());
+    }
+    println!("{BROWSER}: from the packages of the system");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        succeed(command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update"]).and_then(|()| apt(&["install", "--no-install-recommends", "--yes", BROWSER])).context(
+        "the page is tested in a browser, and there is none\n\
+         hint: install Chromium or Chrome, or name one in `GANTRAL_BROWSER`",
+    )
+}
+
+fn browser_is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = |name: &&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    std::env::var_os("GANTRAL_BROWSER").is_some() || BROWSERS.iter().any(on_path)
 }
 
 /// Returns `Python X.Y.Z`; the stamp holds it, because a virtual environment breaks when its Python changes.

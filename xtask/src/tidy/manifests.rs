@@ -13,6 +13,9 @@ use crate::steps::cargo;
 /// The one crate whose folder is a common word at the root.
 const BENCH: &str = "gantral-bench";
 
+/// The one crate with lints of its own: to export a function to JavaScript counts as unsafe code, and `forbid` cannot be lifted.
+const EXPORTING: &str = "crates/gantral-verify-web/Cargo.toml";
+
 /// A crate of the workspace as cargo reads it.
 #[derive(Default)]
 pub struct Package {
@@ -125,13 +128,29 @@ pub fn check_packages(packages: &[Package]) -> Vec<Finding> {
 pub fn check_text(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, manifest) in tree.texts_ending(&["/Cargo.toml"]) {
-        if !manifest.lines().zip(manifest.lines().skip(1)).any(|pair| pair == ("[lints]", "workspace = true"))
-        {
+        let mut pairs = manifest.lines().zip(manifest.lines().skip(1));
+        let takes_lints = if path == EXPORTING {
+            manifest.ends_with(&exporting_lints(tree.text("Cargo.toml").unwrap_or_default()))
+        } else {
+            pairs.any(|pair| pair == ("[lints]", "workspace = true"))
+        };
+        if !takes_lints {
             findings.push(Finding::new(path, 0, "does not take the lints of the workspace"));
         }
         findings.extend(check_versions(path, manifest));
     }
     findings
+}
+
+/// Returns the lints of the workspace as they stand in the one manifest that may lift `unsafe_code` for a module.
+fn exporting_lints(root: &str) -> String {
+    let lints = root.find("[workspace.lints").and_then(|at| root.get(at..)).unwrap_or_default();
+    let end = lints.match_indices("\n[").map(|(at, _)| at).find(|at| {
+        lints.get(at.saturating_add(1)..).is_some_and(|rest| !rest.starts_with("[workspace.lints"))
+    });
+    let lints = lints.get(..end.unwrap_or(lints.len())).unwrap_or_default();
+    let lints = lints.replace("[workspace.lints", "[lints").replace("\"forbid\"", "\"deny\"");
+    format!("{}\n", lints.trim_end())
 }
 
 /// Finds versions in the root manifest that no crate takes: they look like decisions and are leftovers.
@@ -185,6 +204,19 @@ mod tests {
     fn crate_without_the_common_lints_is_found() {
         assert_eq!(found("[package]\nname = \"gantral-x\"\n"), ["does not take the lints of the workspace"]);
         assert!(found("[lints]\nworkspace = true\n").is_empty());
+    }
+
+    #[test]
+    fn exporting_crate_has_the_lints_of_the_workspace_but_for_one() {
+        let root = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nx = \"warn\"\n\n[workspace.lints.clippy]\ny = \"warn\"\n\n[profile.dev]\n";
+        let found = |manifest: &str| {
+            let tree = Tree::of(&[("Cargo.toml", root), (EXPORTING, manifest)]);
+            check_text(&tree).len()
+        };
+        let same = "[lints.rust]\nunsafe_code = \"deny\"\nx = \"warn\"\n\n[lints.clippy]\ny = \"warn\"\n";
+        assert_eq!(found(same), 0);
+        assert_eq!(found(&same.replace("x = \"warn\"\n", "")), 1);
+        assert_eq!(found("[package]\nname = \"x\"\n"), 1);
     }
 
     #[test]

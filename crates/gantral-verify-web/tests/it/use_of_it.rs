@@ -1,0 +1,196 @@
+//! The page as people use it: by drag and drop, by keyboard, on a phone, in the dark, and with files that mean no good.
+
+use std::fs;
+use std::path::Path;
+
+use gantral_core::json::{self, Profile};
+use gantral_evidence::container::{Files, write_tar};
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::page::{answered, codes, give, open, repository, vector, verdict};
+
+/// Writes a bundle of the vectors as one file.
+fn tar(name: &str, to: &Path) {
+    fn read(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                read(&entry.path(), &format!("{path}/"), found);
+            } else {
+                found.push((path, fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    read(&vector(name).join("bundle"), "", &mut found);
+    let list = found.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
+    fs::write(to, write_tar(&Files::from_list(list).unwrap())).unwrap();
+}
+
+#[test]
+fn dropped_file_and_dropped_folder_get_the_same_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("case.gantral");
+    tar("048-snapshots-there", &file);
+    let vector = vector("048-snapshots-there");
+    let (_turn, mut browser) = open();
+    let mut reports = Vec::new();
+    for bundle in [file, vector.join("bundle")] {
+        browser.value("document.querySelector('#again').click()");
+        browser.drop_on("#trust", &[vector.join("trust.json")]);
+        browser.wait("!document.querySelector('#trust .chosen').hidden");
+        browser.drop_on("#bundle", &[bundle]);
+        answered(&mut browser);
+        assert_eq!(verdict(&mut browser), "VALID");
+        let saved = "fetch(document.querySelector('#save-json').href)";
+        let shown = "document.querySelector('#timeline ol').textContent + document.querySelector('#sections').textContent";
+        reports.push(browser.text(shown));
+        assert!(browser.text("document.querySelector('#save-json').href").starts_with("blob:"), "{saved}");
+    }
+    assert!(reports[0].contains("asked for"), "{}", reports[0]);
+    assert_eq!(reports[0], reports[1]);
+    browser.assert_quiet();
+}
+
+#[test]
+fn without_a_trust_file_nothing_is_valid_and_with_it_the_answer_changes() {
+    let (_turn, mut browser) = open();
+    let folder = vector("001-allowed");
+    browser.choose("#bundle .folder", &[folder.join("bundle")]);
+    answered(&mut browser);
+    assert_eq!(verdict(&mut browser), "INCONCLUSIVE");
+    assert!(codes(&mut browser).contains(&"E_NO_TRUST".to_owned()));
+    browser.choose("#trust .files", &[folder.join("trust.json")]);
+    browser.wait("document.querySelector('#verdict-word').textContent === 'VALID'");
+    // A trust file that cannot be read is no verdict at all, and takes the old one away.
+    browser.choose("#trust .files", &[folder.join("expect.json")]);
+    browser.wait("document.querySelector('#verdict-word').textContent === 'No verdict'");
+    assert_eq!(browser.value("document.querySelector('#timeline').hidden"), true);
+    // None is picked out of a folder: what lies beside the bundle is not pinned.
+    browser.drop_on("#trust", &[folder]);
+    browser.wait("document.querySelector('#trust .problem').textContent.includes('none is picked')");
+    browser.assert_quiet();
+}
+
+#[test]
+fn keyboard_alone_leads_to_a_verdict() {
+    let (_turn, mut browser) = open();
+    let folder = vector("001-allowed");
+    let bundle = tempfile::tempdir().unwrap();
+    let file = bundle.path().join("case.gantral");
+    tar("001-allowed", &file);
+    browser.call("Page.setInterceptFileChooserDialog", json!({ "enabled": true }));
+    for (field, path) in [("bundle", file), ("trust", folder.join("trust.json"))] {
+        let reached = format!("document.activeElement.matches('#{field} .files')");
+        for _ in 0..12 {
+            if browser.value(&reached) == true {
+                break;
+            }
+            browser.press("Tab", "");
+        }
+        assert_eq!(browser.value(&reached), true, "no Tab leads to `{field}`");
+        let outline = "getComputedStyle(document.activeElement.closest('.button')).outlineStyle";
+        assert_eq!(browser.text(outline), "solid", "the focus is not seen");
+        browser.press("Enter", "\r");
+        let opened = browser.event("Page.fileChooserOpened");
+        let chosen = json!({ "files": [path], "backendNodeId": opened["backendNodeId"] });
+        browser.call("DOM.setFileInputFiles", chosen);
+        answered(&mut browser);
+    }
+    browser.wait("document.querySelector('#verdict-word').textContent === 'VALID'");
+    assert_eq!(browser.text("document.querySelector('#status').textContent").get(..6), Some("VALID."));
+    browser.assert_quiet();
+}
+
+#[test]
+fn names_and_content_of_a_bundle_stay_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("<img src=x onerror=document.title='taken'>");
+    fs::create_dir(&bundle).unwrap();
+    fs::write(bundle.join("<b>bold"), "<script>document.title='taken'</script>").unwrap();
+    fs::copy(vector("001-allowed").join("bundle/bundle.json"), bundle.join("bundle.json")).unwrap();
+    let (_turn, mut browser) = open();
+    browser.choose("#bundle .folder", &[bundle]);
+    answered(&mut browser);
+    assert_eq!(verdict(&mut browser), "INVALID");
+    assert_eq!(codes(&mut browser), ["E_CONTAINER"]);
+    let shown = browser.text("document.querySelector('main').innerText");
+    assert!(shown.contains("<img src=x onerror=") && shown.contains("<b>bold"), "{shown}");
+    assert_eq!(browser.value("document.querySelectorAll('main img, main b, main script').length"), 0);
+    assert!(!browser.text("document.title").contains("taken"));
+    // Even a script that reached the page could neither run other code nor write markup.
+    for attempt in ["document.body.innerHTML = '<p>'", "fetch('https://example.com')"] {
+        let refused = browser.value(&format!(
+            "(async () => {{ try {{ await ({attempt}); return false }} catch {{ return true }} }})()"
+        ));
+        assert_eq!(refused, true, "{attempt}");
+    }
+}
+
+/// Finds text whose contrast with what is behind it is below 4.5 to 1 (WCAG 2.2, 1.4.3).
+const PALE: &str = r"(() => {
+  const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = numbers(colour).slice(0, 3).map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if ((numbers(colour)[3] ?? 1) === 1) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const written = [...document.querySelectorAll('body *')].filter((element) =>
+    element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return written.map((element) => {
+    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)];
+  }).filter(([contrast]) => contrast < 4.5);
+})()";
+
+fn looks_well(browser: &mut Browser, name: &str) {
+    for (width, scheme) in [(1100, "light"), (1100, "dark"), (360, "light"), (360, "dark")] {
+        browser.screen(width, scheme);
+        let wide = browser.value("document.documentElement.scrollWidth");
+        assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} is {wide} wide on {width}");
+        assert_eq!(browser.value(PALE), json!([]), "{name}, {scheme}");
+        let pictures = repository().join("target/page");
+        browser.picture(&pictures.join(format!("{name}-{scheme}-{width}.png")));
+    }
+}
+
+#[test]
+fn page_fits_a_phone_and_is_legible_in_light_and_dark() {
+    let (_turn, mut browser) = open();
+    looks_well(&mut browser, "empty");
+    for name in ["048-snapshots-there", "800-mirrored", "507-another-action-is-approved", "604-not-ended"] {
+        give(&mut browser, &vector(name));
+        looks_well(&mut browser, name);
+    }
+    browser.assert_quiet();
+}
+
+#[test]
+fn saved_report_is_what_the_verifier_prints() {
+    let (_turn, mut browser) = open();
+    give(&mut browser, &vector("002-overridden"));
+    let downloads = tempfile::tempdir().unwrap();
+    let allowed = json!({ "behavior": "allow", "downloadPath": downloads.path() });
+    browser.call("Browser.setDownloadBehavior", allowed);
+    browser.value("document.querySelector('#save-json').click()");
+    browser.value("document.querySelector('#save-text').click()");
+    let (json, text) = (downloads.path().join("report.json"), downloads.path().join("report.txt"));
+    for path in [&json, &text] {
+        let begun = std::time::Instant::now();
+        while !path.exists() {
+            assert!(begun.elapsed().as_secs() < 60, "{} was not saved", path.display());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    let report = json::parse(fs::read(json).unwrap().trim_ascii_end(), &Profile::DOCUMENT).unwrap();
+    assert_eq!(report.get("verdict").and_then(json::Value::as_str), Some("VALID"));
+    assert!(fs::read_to_string(text).unwrap().starts_with("VALID\n"));
+}
