@@ -8,6 +8,7 @@
     reason = "the lints make an exception for test functions, and this whole binary is one"
 )]
 
+mod attacks;
 mod faults;
 mod kill;
 
