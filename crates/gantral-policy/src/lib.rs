@@ -8,8 +8,10 @@
 //! - [`input`] and [`output`]: the contract between the engine and policies.
 //! - [`RegoPolicyPoint`]: the policy point of the engine, over a pool of workers.
 //! - [`run_worker`]: the whole life of one worker process.
+//! - [`EvaluateAgain`]: policies that somebody brings, evaluated again.
 //! - [`check`]: publish checks, tests and explained evaluations, for policy authors.
 
+mod again;
 pub mod bundle;
 pub mod check;
 mod frame;
@@ -19,6 +21,7 @@ mod process;
 mod rego;
 mod worker;
 
+pub use again::{AgainError, EvaluateAgain};
 pub use frame::Refused;
 pub use gantral_engine::policy_input as input;
 pub use pool::{PoolConfig, WorkerStatus};

@@ -35,6 +35,9 @@ pub enum VerifyError {
     /// A mirror, and many bundles.
     #[error("a window is compared with a log by `gantral log monitor --bundles`, which reads the log once")]
     WindowBeside,
+    /// Evaluating again, and many bundles.
+    #[error("the policies of a window are evaluated again bundle by bundle: give one of its bundles")]
+    WindowReplay,
     /// The receipts are none.
     #[error("cannot use `{path}`: {error}", path = path.display())]
     Receipts {

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use gantral_evidence::container::{Files, read_tar};
 use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Beside, Report, refuse, verify_beside};
+use gantral_evidence::verify::{
+    Beside, Replay, ReplayQuestion, Report, refuse, replay_questions, verify_beside, verify_replayed,
+};
 
 pub use error::VerifyError;
 pub use read::{ReadError, Source, bundle as read_bundle};
@@ -35,25 +37,38 @@ pub fn read_trust(path: &Path) -> Result<Trust, VerifyError> {
     Trust::parse(&read::trust(path)?).map_err(unusable)
 }
 
-/// Verifies one bundle: a file or a directory.
+/// Evaluates policies again; nothing here can.
+pub type Evaluator<'e> = dyn Fn(&[ReplayQuestion<'_>]) -> Vec<Replay> + 'e;
+
+/// Verifies one bundle: a file or a directory. With an evaluator its policies are evaluated again, and must give the same.
 ///
 /// # Errors
 /// When there is no verdict: something cannot be read, or is not what the relying party should have given.
-pub fn verify_path(path: &Path, trust: Option<&Trust>, beside: &BesidePaths) -> Result<Report, VerifyError> {
+pub fn verify_path(
+    path: &Path,
+    trust: Option<&Trust>,
+    beside: &BesidePaths,
+    evaluator: Option<&Evaluator<'_>>,
+) -> Result<Report, VerifyError> {
     match read_bundle(path)? {
         Source::Tar(bytes) => match read_tar(&bytes) {
-            Ok(files) => judge(&files, trust, beside),
+            Ok(files) => judge(&files, trust, beside, evaluator),
             Err(error) => Ok(refuse(&error)),
         },
         Source::Files(files) => match files.as_files() {
-            Ok(files) => judge(&files, trust, beside),
+            Ok(files) => judge(&files, trust, beside, evaluator),
             Err(error) => Ok(refuse(&error)),
         },
         Source::NotABundle(error) => Ok(refuse(&error)),
     }
 }
 
-fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: &BesidePaths) -> Result<Report, VerifyError> {
+fn judge(
+    files: &Files<'_>,
+    trust: Option<&Trust>,
+    beside: &BesidePaths,
+    evaluator: Option<&Evaluator<'_>>,
+) -> Result<Report, VerifyError> {
     let mirror = match &beside.mirror {
         Some(folder) => {
             let log = trust.and_then(Trust::log).ok_or(VerifyError::NoLog)?;
@@ -62,5 +77,12 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: &BesidePaths) -> Resu
         None => None,
     };
     let receipts = beside.receipts.as_deref().map(beside::receipts).transpose()?.unwrap_or_default();
-    Ok(verify_beside(files, trust, Beside { mirror: mirror.as_ref(), receipts: &receipts }))
+    let beside = Beside { mirror: mirror.as_ref(), receipts: &receipts };
+    Ok(match evaluator {
+        None => verify_beside(files, trust, beside),
+        Some(evaluate) => {
+            let replays = evaluate(&replay_questions(files, trust, beside));
+            verify_replayed(files, trust, beside, &replays)
+        }
+    })
 }

@@ -58,7 +58,7 @@ fn verify(arguments: &Arguments) -> Result<u8, Failure> {
         progress.end();
         (report.verdict.exit_code(), window::to_text(&report), window::to_json(&report))
     } else {
-        let report = verify_path(&arguments.bundle, trust.as_ref(), &beside)?;
+        let report = verify_path(&arguments.bundle, trust.as_ref(), &beside, None)?;
         (report.verdict.exit_code(), to_text(&report), to_json(&report))
     };
     if arguments.json {

@@ -15,6 +15,7 @@ mod input;
 mod local_server;
 mod logging;
 mod out;
+mod replay;
 mod show;
 mod signals;
 mod table;

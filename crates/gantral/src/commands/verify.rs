@@ -1,6 +1,7 @@
 //! `gantral verify`: a bundle and a pinned trust file in, a verdict out.
 //!
-//! Reads the paths that it is given and nothing else: no network, no configuration, no environment.
+//! Reads the paths that it is given and nothing else: no network, no configuration, no environment. Only `--replay` starts other
+//! processes: this program again, to evaluate policies in.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -9,11 +10,12 @@ use clap::Args;
 use gantral_evidence::report::{to_json, to_text};
 use gantral_evidence::verify::Verdict;
 use gantral_verify::window::{self, verify_window};
-use gantral_verify::{BesidePaths, VerifyError, read_trust, verify_path};
+use gantral_verify::{BesidePaths, Evaluator, VerifyError, read_trust, verify_path};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::{BAD, GOOD, LOOK, Out, styled};
+use crate::replay::replay;
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -30,6 +32,9 @@ pub struct VerifyArgs {
     /// Answers that you kept, a JSON object with an `envelope` in each line: what they promise must be there
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
+    /// Evaluates the policies again, by the engine and version that the artifacts name: they must give the recorded answers
+    #[arg(long, requires = "trust")]
+    replay: bool,
 }
 
 /// Verifies and prints the report.
@@ -51,8 +56,12 @@ fn judge(args: &VerifyArgs) -> Result<(Verdict, String, Vec<u8>), VerifyError> {
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
     let beside = BesidePaths { mirror: args.mirror.clone(), receipts: args.receipts.clone() };
     if !window::is_window(&args.bundle) {
-        let report = verify_path(&args.bundle, trust.as_ref(), &beside)?;
+        let evaluator: Option<&Evaluator<'_>> = if args.replay { Some(&replay) } else { None };
+        let report = verify_path(&args.bundle, trust.as_ref(), &beside, evaluator)?;
         return Ok((report.verdict, to_text(&report), to_json(&report)));
+    }
+    if args.replay {
+        return Err(VerifyError::WindowReplay);
     }
     if beside != BesidePaths::default() {
         return Err(VerifyError::WindowBeside);

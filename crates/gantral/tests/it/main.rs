@@ -17,6 +17,7 @@ mod keys;
 mod loss;
 mod monitor;
 mod offline;
+mod replay;
 mod scripts;
 mod serve;
 mod support;
