@@ -20,6 +20,8 @@ pub use sections::{Line, Section, meaning, sections};
 
 /// The most places that one line names.
 const PLACES_SHOWN_MAX: usize = 8;
+/// The most characters of what approvers were shown in the text form; the JSON form has more.
+const SHOWN_CHARS_MAX: usize = 240;
 /// The most lines of a timeline in the text form; the JSON form has all.
 const MOMENTS_SHOWN_MAX: usize = 200;
 
@@ -52,6 +54,14 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "\nWhat happened, as far as it was verified")?;
         for moment in report.timeline.iter().take(MOMENTS_SHOWN_MAX) {
             writeln!(out, "  {:>4}  {}  {}: {}", moment.sequence, moment.at, moment.actor, moment.text)?;
+            if let Some(policy) = &moment.policy {
+                writeln!(out, "        under policy {policy}")?;
+            }
+            if let Some(shown) = &moment.shown {
+                let short: String = shown.chars().take(SHOWN_CHARS_MAX).collect();
+                let rest = if short.len() < shown.len() { "…" } else { "" };
+                writeln!(out, "        shown was {short}{rest}")?;
+            }
         }
         let more = report.timeline.len().saturating_sub(MOMENTS_SHOWN_MAX);
         if more > 0 {
@@ -107,7 +117,9 @@ pub fn to_json(report: &Report) -> Vec<u8> {
                 .with("actor", moment.actor.as_str())
                 .with("at", moment.at.to_text())
                 .with("event", moment.event.as_str())
+                .with("policy", moment.policy.as_deref())
                 .with("sequence", moment.sequence)
+                .with("shown", moment.shown.as_deref())
                 .with("text", moment.text.as_str());
             Value::Object(object)
         })

@@ -13,6 +13,8 @@ use crate::verify::Opened;
 
 /// The most characters of disclosed content that one line shows.
 const CONTENT_CHARS_MAX: usize = 240;
+/// The most characters of what approvers were shown.
+const SHOWN_CHARS_MAX: usize = 4_000;
 /// How many characters name a person in a line; the JSON of the artifact has all.
 const PERSON_CHARS: usize = 12;
 
@@ -101,6 +103,18 @@ pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
     }
 }
 
+/// Returns under which policy something happened.
+pub(crate) fn under(policy: &PolicyRecord) -> String {
+    let PolicyRecord { version, evaluator, .. } = policy;
+    alloc::format!("{}, evaluated by {} {}", version.0, evaluator.engine, evaluator.version)
+}
+
+/// Returns what the approvers were shown, if the event asks humans.
+pub(crate) fn shown(event: &Event, opened: &Opened) -> Option<String> {
+    let Event::HumanRequired(detail) = event else { return None };
+    Some(content_up_to(SHOWN_CHARS_MAX, CommitmentLabel::Context, &detail.gate.context, opened))
+}
+
 fn launched(what: &str, launch: &Launch) -> String {
     match (launch.cause, &launch.executor) {
         (Some(cause), _) => alloc::format!("walked on to the end, launching nothing: {cause}"),
@@ -139,22 +153,26 @@ fn decided(ballot: &Ballot, opened: &Opened) -> String {
     text
 }
 
-/// Returns disclosed content with everything escaped that is not harmless, or the beginning of its commitment.
 fn content(label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> String {
+    content_up_to(CONTENT_CHARS_MAX, label, commitment, opened)
+}
+
+/// Returns disclosed content with everything escaped that is not harmless, or the beginning of its commitment.
+fn content_up_to(chars_max: usize, label: CommitmentLabel, commitment: &Digest, opened: &Opened) -> String {
     let Some(bytes) = opened.get(label, commitment) else {
         let short: String = commitment.to_hex().chars().take(PERSON_CHARS).collect();
         return alloc::format!("an undisclosed {} ({short})", label.as_str());
     };
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::new();
-    for c in text.chars().take(CONTENT_CHARS_MAX) {
+    for c in text.chars().take(chars_max) {
         if is_harmless(c) {
             shown.push(c);
         } else {
             shown.extend(c.escape_default());
         }
     }
-    if text.chars().nth(CONTENT_CHARS_MAX).is_some() {
+    if text.chars().nth(chars_max).is_some() {
         shown.push('…');
     }
     shown

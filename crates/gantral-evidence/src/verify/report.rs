@@ -19,9 +19,10 @@ use super::governed::Governed;
 use super::guards::Compared;
 use super::places::{LogView, Seen};
 use super::require;
+use crate::commitments::policy;
 use crate::container::{Manifest, Scope};
 use crate::keys::KeyId;
-use crate::report::narrate::{actor, narrate};
+use crate::report::narrate::{actor, narrate, shown, under};
 use crate::trust::Require;
 
 /// The answer. There is no fourth one.
@@ -184,6 +185,10 @@ pub struct Moment {
     pub actor: String,
     /// In a sentence.
     pub text: String,
+    /// Under which policy, and what evaluated it; `None` where no verdict of policy led to it.
+    pub policy: Option<String>,
+    /// What the approvers were shown, where humans are asked.
+    pub shown: Option<String>,
 }
 
 /// What a verifier found.
@@ -283,6 +288,8 @@ impl Report {
             event: artifact.statement.entry.event.kind(),
             actor: actor(&artifact.statement.entry.actor),
             text: narrate(&artifact.statement.entry.event, opened),
+            policy: policy(&artifact.statement.entry.event).map(under),
+            shown: shown(&artifact.statement.entry.event, opened),
         };
         Self {
             verdict: Verdict::of(&findings),
