@@ -360,7 +360,7 @@
     find("#timeline").append(rest);
   }
 
-  function momentItem({ sequence, at, event, actor, text }, time) {
+  function momentItem({ sequence, at, event, actor, text, policy, shown }, time) {
     const kind = BY_HUMANS.includes(event) ? " human" : DONE.includes(event) ? " done" : "";
     const item = make("li", `moment${kind}`);
     const when = make("div", "when");
@@ -369,7 +369,14 @@
     clock.title = at;
     when.append(clock, make("span", "sequence", `artifact ${sequence}`));
     const what = make("div", "what");
-    what.append(make("span", "who", actor), ` ${text}`, make("span", "event", event));
+    what.append(make("span", "who", actor), ` ${text}`);
+    if (policy !== null) what.append(make("span", "fact", `Under policy ${policy}`));
+    if (shown !== null) {
+      const details = make("details", "fact");
+      details.append(make("summary", "", "What they were shown"), make("p", "code", shown));
+      what.append(details);
+    }
+    what.append(make("span", "event", event));
     item.append(when, what);
     return item;
   }
