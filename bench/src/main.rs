@@ -30,6 +30,9 @@ fn main() -> Result<()> {
         ["gates", connections] => gates::run(&[connections.parse()?]),
         ["log"] => log::run(),
         ["verify"] => verifying::run(),
+        ["verify-window", window, trust, threads] => {
+            verifying::window(window.as_ref(), trust.as_ref(), threads.parse()?)
+        }
         // What the benchmarks start as processes of their own.
         ["serve", data] => server::run(data.into()),
         ["policy-worker"] => Ok(gantral_policy::run_worker()?),

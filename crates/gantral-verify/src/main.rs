@@ -54,7 +54,10 @@ fn verify(arguments: &Arguments) -> Result<u8, Failure> {
             return Err(VerifyError::WindowBeside.into());
         }
         let progress = window::Progress::new(io::stderr().is_terminal());
-        let report = verify_window(&arguments.bundle, trust.as_ref(), &|done, of| progress.tell(done, of))?;
+        let report =
+            verify_window(&arguments.bundle, trust.as_ref(), window::all_processors(), &|done, of| {
+                progress.tell(done, of)
+            })?;
         progress.end();
         (report.verdict.exit_code(), window::to_text(&report), window::to_json(&report))
     } else {

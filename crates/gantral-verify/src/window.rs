@@ -34,13 +34,19 @@ pub fn is_window(path: &Path) -> bool {
     path.join(STATEMENT_PATH).is_file()
 }
 
-/// Verifies a window. `progress` is told after each bundle how many are done, and of how many.
+/// Returns how many threads verify as fast as this machine can.
+pub fn all_processors() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Verifies a window on so many threads. `progress` is told after each bundle how many are done, and of how many.
 ///
 /// # Errors
 /// When there is no verdict: a file that is there cannot be read.
 pub fn verify_window(
     folder: &Path,
     trust: Option<&Trust>,
+    threads: NonZeroUsize,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<WindowReport, VerifyError> {
     let statement = limited(&folder.join(STATEMENT_PATH), STATEMENT_BYTES_MAX.saturating_add(1))?;
@@ -64,9 +70,8 @@ pub fn verify_window(
         }
         Ok(())
     };
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
         // A panic would be a defect of the verifier; it must not look like a verdict.
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(worked) => worked,

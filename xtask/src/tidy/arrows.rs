@@ -107,6 +107,7 @@ const TABLE: &[Row] = &[
             "gantral-policy",
             "gantral-server",
             "gantral-edge",
+            "gantral-verify",
             "gantral-testkit",
         ],
     },

@@ -67,7 +67,9 @@ fn judge(args: &VerifyArgs) -> Result<(Verdict, String, Vec<u8>), VerifyError> {
         return Err(VerifyError::WindowBeside);
     }
     let progress = window::Progress::new(std::io::stderr().is_terminal());
-    let report = verify_window(&args.bundle, trust.as_ref(), &|done, of| progress.tell(done, of));
+    let report = verify_window(&args.bundle, trust.as_ref(), window::all_processors(), &|done, of| {
+        progress.tell(done, of)
+    });
     progress.end();
     let report = report?;
     Ok((report.verdict, window::to_text(&report), window::to_json(&report)))
