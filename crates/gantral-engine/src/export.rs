@@ -85,10 +85,7 @@ impl Engine {
                 bundle.policy(version, archive).map_err(broken)?;
             }
         }
-        for delegation in self.kept_delegations(&artifacts)? {
-            let delegate = delegation.delegation.delegate.id();
-            bundle.delegation(&delegate, delegation.envelope.clone()).map_err(broken)?;
-        }
+        self.add_delegations(artifacts.iter().map(|artifact| artifact.envelope.as_slice()), &mut bundle)?;
         for key in self.issuer_keys() {
             bundle.key(key).map_err(broken)?;
         }
@@ -122,22 +119,40 @@ impl Engine {
                 break;
             }
         }
-        for envelope in chain.into_iter().take(needed) {
+        chain.truncate(needed);
+        self.add_delegations(chain.iter().map(Vec::as_slice), bundle)?;
+        for envelope in chain {
             bundle.governance(envelope).map_err(broken)?;
         }
         Ok(needed)
     }
 
-    /// Returns the delegations of the keys that signed a chain, as envelopes.
-    pub(crate) fn delegations_of(&self, chain: &[SealedArtifact]) -> Result<Vec<Vec<u8>>, EngineError> {
-        Ok(self.kept_delegations(chain)?.into_iter().map(|kept| kept.envelope.clone()).collect())
+    /// Adds the delegations of the keys that signed these envelopes.
+    fn add_delegations<'e>(
+        &self,
+        envelopes: impl Iterator<Item = &'e [u8]>,
+        bundle: &mut BundleWriter,
+    ) -> Result<(), EngineError> {
+        for kept in self.kept_delegations(envelopes)? {
+            bundle.delegation(&kept.delegation.delegate.id(), kept.envelope.clone()).map_err(broken)?;
+        }
+        Ok(())
     }
 
-    fn kept_delegations(&self, chain: &[SealedArtifact]) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {
+    /// Returns the delegations of the keys that signed a chain, as envelopes.
+    pub(crate) fn delegations_of(&self, chain: &[SealedArtifact]) -> Result<Vec<Vec<u8>>, EngineError> {
+        let envelopes = chain.iter().map(|artifact| artifact.envelope.as_slice());
+        Ok(self.kept_delegations(envelopes)?.into_iter().map(|kept| kept.envelope.clone()).collect())
+    }
+
+    fn kept_delegations<'e>(
+        &self,
+        envelopes: impl Iterator<Item = &'e [u8]>,
+    ) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {
         let Some(kept) = &self.0.config.delegations else { return Ok(Vec::new()) };
         let mut ids = BTreeSet::new();
-        for artifact in chain {
-            ids.extend(signers(&artifact.envelope)?);
+        for envelope in envelopes {
+            ids.extend(signers(envelope)?);
         }
         Ok(ids.iter().filter_map(|id| kept.find(id)).collect())
     }
