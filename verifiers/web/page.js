@@ -536,6 +536,7 @@
   find("#print").addEventListener("click", () => window.print());
   find("#again").addEventListener("click", () => {
     Object.keys(given).forEach(drop);
+    find(".more").open = false;
     run();
     document.title = "Gantral: verify evidence";
     window.scrollTo(0, 0);
