@@ -199,6 +199,9 @@ impl Bao {
     }
 }
 
+/// Asks for what the policy allows, and says how that went.
+const SMALL: &str = "gantral ask refund --target order/7 --set amount=50 --consume > said.txt && gantral outcome SUCCEEDED --grant \"$(cat said.txt)\"";
+
 #[test]
 fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     let folder = tempfile::tempdir().unwrap();
@@ -212,7 +215,7 @@ fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     assert!(!data.join("issuer.pk8").exists());
 
     let mut world = World::start_with_data(&data);
-    world.apply("exit 0", "30s");
+    world.apply(SMALL, "30s");
     let first = world.create();
     world.kill_server();
     // Another process, another delegate: the chain of the first is read under the delegation that it kept.
@@ -230,6 +233,9 @@ fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
         let (status, verdict, codes) = judged(&world, name);
         assert_eq!((status, &*verdict), (0, "VALID"), "{codes:?}");
     }
+    // What the second consumed rests on governance artifacts that the first process sealed, under its delegate.
+    let signed = ["verify", "second.gantral", "--trust", "exported.json", "--json"];
+    assert_eq!(run(world.folder(), &signed).json()["assurance"]["governance"]["checked"], 1);
     assert_eq!(std::fs::read_dir(data.join("delegations")).unwrap().count(), 2);
 
     // Without the key a server does not even start: it could not sign.
