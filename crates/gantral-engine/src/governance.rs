@@ -356,6 +356,33 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Sees to it that the chain names the keys that were in other hands, each from an index of the log on. A key that the chain never
+    /// named stays unnamed: nothing rests on it here. Called when a server starts.
+    ///
+    /// # Errors
+    /// As [`Engine::declare_keys`].
+    pub async fn declare_compromised(
+        &self,
+        mut call: Call,
+        tenant: &TenantId,
+        keys: &[(KeyId, u64)],
+    ) -> Result<(), EngineError> {
+        let system = self.system().clone();
+        let missing = |in_force: &InForce| {
+            let unsaid = |(key, index): &&(KeyId, u64)| {
+                in_force
+                    .key(key)
+                    .is_some_and(|declared| declared.compromised_from.is_none_or(|from| from > *index))
+            };
+            let (key, from_index) = *keys.iter().find(unsaid)?;
+            Some(Act { detail: Detail::KeyCompromised { key, from_index }, effects: Vec::new() })
+        };
+        while self.govern(tenant, &mut call, &system, missing).await?.is_some() {}
+        Ok(())
+    }
+}
+
 /// Returns the next key event that is missing; `None` when the chain says what is used.
 fn next_key(in_force: &InForce, keys: &[(PublicKey, KeyRole)]) -> Option<Act> {
     let added = keys.iter().find(|(key, _)| in_force.key(&key.id()).is_none());

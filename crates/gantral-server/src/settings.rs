@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
+use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
@@ -18,7 +19,7 @@ use serde::Deserialize;
 
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
-use crate::keys::issuer;
+use crate::keys::{issuer, log_of};
 use crate::listen::TlsFiles;
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
@@ -226,6 +227,7 @@ impl Setup<'_> {
             suffix: config.log_suffix.clone(),
             witnesses: self.witnesses,
         };
+        let entries = keys.entries().to_vec();
         let (logs, keeping) = Logs::open(parts, &standing).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
@@ -237,6 +239,13 @@ impl Setup<'_> {
             for tenant in self.tenants {
                 let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
                 engine.declare_keys(call, tenant, &keys).await?;
+                let log = log_of(tenant).map_err(LogsError::from)?;
+                let compromised: Vec<(KeyId, u64)> = entries
+                    .iter()
+                    .filter_map(|entry| Some((entry.public_key.id(), entry.compromised_in(&log)?)))
+                    .collect();
+                let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
+                engine.declare_compromised(call, tenant, &compromised).await?;
             }
         }
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;

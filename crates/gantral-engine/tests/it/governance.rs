@@ -139,3 +139,20 @@ async fn tenants_have_chains_of_their_own() {
     assert_eq!(chain(&script).await.len(), 1);
     assert_eq!(world.engine().store().governance_chain(&other, 0, 10).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_key_that_was_in_other_hands_is_named_once_with_its_index() {
+    let script = Script::begin(SELF, 1).await;
+    let (world, tenant) = (&script.world, script.world.tenant());
+    let key = world.signer().public_key().clone();
+    let stranger = gantral_evidence::keys::PublicKey::parse(
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    );
+    world.engine().declare_keys(world.call(), &tenant, &[(key.clone(), KeyRole::Issuer)]).await.unwrap();
+    let compromised = [(key.id(), 40), (stranger.unwrap().id(), 7)];
+    for _ in 0..2 {
+        world.engine().declare_compromised(world.call(), &tenant, &compromised).await.unwrap();
+    }
+    let details: Vec<Detail> = chain(&script).await.into_iter().skip(2).map(|(it, _)| it.detail).collect();
+    assert_eq!(details, [Detail::KeyCompromised { key: key.id(), from_index: 40 }]);
+}

@@ -52,6 +52,11 @@ pub struct KeyEntry {
 }
 
 impl KeyEntry {
+    /// Returns from which index of a log on the key counts as compromised; `None` if it does not.
+    pub fn compromised_in(&self, log: &LogOrigin) -> Option<u64> {
+        of_log(&self.compromised_from, Some(log))
+    }
+
     pub(super) fn current(role: KeyRole, public_key: PublicKey, held: Held) -> Self {
         let none = Vec::new;
         Self {

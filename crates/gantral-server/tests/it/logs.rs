@@ -1,12 +1,13 @@
 //! The transparency logs of a server: served, anchored at, waited for, cosigned, and ahead of an old ledger.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_api::problem::Code;
 use gantral_api::wire::{
-    ApplyWorkflow, Attach, AuthorityAnswer, ConsumeAnswer, CreateInstance, Document, PageQuery, text,
+    ApplyWorkflow, Attach, AuthorityAnswer, Consume, ConsumeAnswer, CreateInstance, Document, PageQuery, text,
 };
 use gantral_core::event::Event;
 use gantral_core::ids::{LogOrigin, TenantId};
@@ -42,6 +43,8 @@ struct Site {
     witnesses: Vec<WitnessSettings>,
     public: bool,
     url: String,
+    /// Kept over restarts, because tokens of attempts name the URL.
+    address: SocketAddr,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
 
@@ -49,7 +52,8 @@ impl Site {
     async fn start(witnesses: Vec<WitnessSettings>, public: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
-        let mut site = Self { folder, issuer, witnesses, public, url: String::new(), running: None };
+        let (url, address) = (String::new(), "127.0.0.1:0".parse().unwrap());
+        let mut site = Self { folder, issuer, witnesses, public, url, address, running: None };
         site.run().await;
         site
     }
@@ -59,8 +63,8 @@ impl Site {
     }
 
     async fn run(&mut self) {
-        let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
-        self.url = listening.url();
+        let listening = Listening::bind(self.address, None, true).await.unwrap();
+        (self.address, self.url) = (listening.address(), listening.url());
         let setup = Setup {
             data: &self.data(),
             tenants: &[TenantId::parse("dev").unwrap()],
@@ -206,7 +210,7 @@ async fn a_grant_is_used_when_the_log_covers_it_and_the_consumption_names_that_t
 /// A witness in this process, as an auditor runs it.
 struct Auditor {
     folder: TempDir,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     settings: WitnessSettings,
     log: NoteKey,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
@@ -244,7 +248,8 @@ async fn watched() -> (Site, Auditor) {
     std::os::unix::fs::PermissionsExt::set_mode(&mut data.metadata().unwrap().permissions(), 0o700);
     let auditor = Auditor::of(&data).await;
     let witnesses = vec![auditor.settings.clone()];
-    let mut site = Site { folder, issuer, witnesses, public: false, url: String::new(), running: None };
+    let (public, url, address) = (false, String::new(), "127.0.0.1:0".parse().unwrap());
+    let mut site = Site { folder, issuer, witnesses, public, url, address, running: None };
     site.run().await;
     (site, auditor)
 }
@@ -413,4 +418,36 @@ async fn a_mirror_that_a_plain_downloader_made_proves_that_nothing_was_left_out(
     let beside = Beside { mirror: Some(&mirror), ..Beside::default() };
     let report = verify_beside(&files, Some(&trust), beside);
     assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_while_a_grant_waits_leaves_it_unused_and_it_is_used_once_afterwards() {
+    let (mut site, mut auditor) = watched().await;
+    site.apply("witnessed(1)").await;
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let grant = allowed.grant_id.unwrap();
+    let consume: Consume = to(json!({"action": action(480)}));
+    let waiting = {
+        let (attempt, consume) = (attempt.clone(), consume.clone());
+        tokio::spawn(async move { attempt.consume(id, grant, &consume).await })
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // The listener and all of its tasks go, whatever is under way.
+    let (stop, task) = site.running.take().unwrap();
+    drop(stop);
+    waiting.abort();
+    task.await.unwrap().unwrap();
+    auditor.run().await;
+    site.run().await;
+    let events = |view: &gantral_api::wire::InstanceView| view.head.sequence;
+    let before = site.human("bob").instance(id, &Default::default()).await.unwrap();
+    let mut answer = attempt.consume(id, grant, &consume).await;
+    while answer.as_ref().is_err_and(|error| error.code() == Some(Code::GrantNotReleased)) {
+        answer = attempt.consume(id, grant, &consume).await;
+    }
+    assert!(matches!(answer.unwrap(), ConsumeAnswer::Allow(_)));
+    let after = site.human("bob").instance(id, &Default::default()).await.unwrap();
+    assert_eq!(events(&after), events(&before) + 1, "one artifact: the consumption");
+    assert_eq!(code(attempt.consume(id, grant, &consume).await), Code::GrantUnusable);
 }
