@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod auditors;
 mod demo;
 mod dev;
 mod examples;
