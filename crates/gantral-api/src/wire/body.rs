@@ -2,6 +2,13 @@
 
 use serde::de::DeserializeOwned;
 
+/// How many containers deep a path leads; what is further inside is not named. No body of ours nests as deep, and the documents in
+/// them may hold a megabyte of brackets.
+const PATH_STEPS_MAX: usize = 32;
+
+/// How much of what the reader said is repeated, in characters: it quotes names and texts of the body, however long they are.
+const WHY_CHARS_MAX: usize = 512;
+
 /// Why a body is not what the route takes. The caller's fault; sending it again is pointless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
@@ -26,7 +33,8 @@ pub fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     let text = error.to_string();
     // serde_json appends where it stopped; the path says it better.
     let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
-    Err(BodyError { path, why: why.to_owned() })
+    let why = why.chars().filter(|c| !c.is_control()).take(WHY_CHARS_MAX).collect();
+    Err(BodyError { path, why })
 }
 
 /// Turns line and column, both counted from 1 and in bytes, into an offset. The column counts what was consumed.
@@ -50,9 +58,13 @@ fn path_at(bytes: &[u8], offset: usize) -> String {
     let mut steps: Vec<Step> = Vec::new();
     let mut rest = bytes.get(..offset).unwrap_or(bytes);
     let mut names = false;
+    // How many containers are open below the last step.
+    let mut deeper = 0_usize;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         match first {
+            b'{' | b'[' if steps.len() >= PATH_STEPS_MAX => deeper = deeper.saturating_add(1),
+            b'}' | b']' | b',' if deeper > 0 => deeper -= usize::from(*first != b','),
             b'{' => {
                 steps.push(Step::Member(String::new()));
                 names = true;
@@ -72,7 +84,7 @@ fn path_at(bytes: &[u8], offset: usize) -> String {
             b'"' => {
                 let (text, after) = string_end(rest);
                 rest = after;
-                if let (true, Some(Step::Member(name))) = (names, steps.last_mut()) {
+                if let (true, 0, Some(Step::Member(name))) = (names, deeper, steps.last_mut()) {
                     *name =
                         String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(64).collect();
                     names = false;

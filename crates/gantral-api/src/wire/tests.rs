@@ -29,6 +29,20 @@ fn numbers_keep_their_digits() {
 }
 
 #[test]
+fn an_error_is_short_however_deep_and_long_the_body_is() {
+    let deep = format!("{{\"workflow\":\"w\",\"input\":{}", "[".repeat(1 << 16));
+    let (path, _) = refused::<CreateInstance>(&deep);
+    assert_eq!(path, format!("input{}", "[0]".repeat(31)));
+    let closed =
+        format!("{{\"workflow\":\"w\",\"input\":{}1,2{},\"trigger\":7}}", "[".repeat(100), "]".repeat(100));
+    assert_eq!(refused::<CreateInstance>(&closed).0, "trigger");
+    let long = format!("{{\"\\u001b{}\":1}}", "a".repeat(1 << 16));
+    let (path, why) = refused::<Decide>(&long);
+    assert!(path.len() < 100 && why.len() < 1_000, "{path}: {why}");
+    assert!(!why.chars().any(char::is_control));
+}
+
+#[test]
 fn duplicate_parameters_reach_the_reader_that_refuses_them() {
     let body = r#"{"name":"refund","target":"o/1","parameters":{"a":1,"a":2}}"#;
     let action: Action = read_body(body.as_bytes()).unwrap();

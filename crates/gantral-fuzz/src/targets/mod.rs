@@ -1,0 +1,53 @@
+//! Every target.
+
+mod artifact;
+mod bundle;
+mod json;
+mod log;
+mod policy;
+mod service;
+
+use crate::target::Target;
+
+/// Every target. A decoder that reads what somebody else wrote has one.
+pub const TARGETS: &[Target] = &[
+    json::DOCUMENT,
+    json::ARTIFACT,
+    json::WORDS,
+    artifact::STATEMENT,
+    artifact::GOVERNANCE,
+    artifact::ENVELOPE,
+    artifact::DELEGATION,
+    artifact::DISCLOSURE,
+    artifact::TRUST,
+    artifact::RECEIPTS,
+    log::LEAF,
+    log::NOTE,
+    log::CHECKPOINT,
+    log::PROOF,
+    log::CONSISTENCY,
+    log::POLICY,
+    log::KEY,
+    log::WITNESS,
+    log::MIRROR,
+    log::TILES,
+    log::MONITOR,
+    bundle::TAR,
+    bundle::MANIFEST,
+    bundle::WHOLE,
+    bundle::FILES,
+    policy::ARCHIVE,
+    policy::UNPACKED,
+    policy::OUTPUT,
+    policy::INPUT,
+    policy::WORKFLOW,
+    service::BODY,
+    service::TOKEN,
+    service::KEY_SET,
+    service::KEY_FOLDER,
+];
+
+/// Finds a target by its name.
+pub fn find(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}

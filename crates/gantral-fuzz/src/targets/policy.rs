@@ -1,0 +1,214 @@
+//! Policy bundles, what policy answers and is asked, and workflow definitions.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gantral_core::ids::Name;
+use gantral_core::json::{self, Object, Profile};
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_engine::policy_input::{ActionInput, patched};
+use gantral_evidence::disclosure::Disclosure;
+use gantral_policy::bundle::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, Bundle, FILE_BYTES_MAX, PATH_BYTES_MAX};
+use gantral_policy::output;
+
+use crate::seeds::Vectors;
+use crate::target::{Answer, Seen, Target, ensure, refused, twice};
+
+const TAR_TOKENS: &[&str] = &[
+    "ustar",
+    "policy.rego",
+    ".manifest",
+    "data.json",
+    "../",
+    "/",
+    "{\"rego_version\":0}",
+    "{\"roots\":[\"\"]}",
+    "77777777777\0",
+    "L",
+    "x",
+    "5",
+];
+
+pub const ARCHIVE: Target = Target {
+    name: "policy_archive",
+    bytes_max: 16 << 10,
+    tokens: TAR_TOKENS,
+    seeds: archives,
+    check: check_archive,
+};
+pub const UNPACKED: Target = Target {
+    name: "policy_tar",
+    bytes_max: 16 << 10,
+    tokens: TAR_TOKENS,
+    seeds: |vectors| archives(vectors).iter().filter_map(|archive| unpacked(archive)).collect(),
+    check: |bytes| packed(bytes).map_or(Ok(Seen::Refused(0)), |archive| check_archive(&archive)),
+};
+pub const OUTPUT: Target = Target {
+    name: "policy_output",
+    bytes_max: output::OUTPUT_BYTES_MAX + 64,
+    tokens: &[
+        "\"decision\":\"ALLOW\"",
+        "\"approver_roles\":[]",
+        "\"timeout\":\"30m\"",
+        "\"required_approvals\":16",
+        "\"reasons\":[\"\"]",
+        "REQUIRE_HUMAN",
+        "DENY",
+    ],
+    seeds: outputs,
+    check: check_output,
+};
+pub const INPUT: Target = Target {
+    name: "policy_input",
+    bytes_max: 64 << 10,
+    tokens: &[
+        "\"instance\":{",
+        "\"identity\":{",
+        "\"action\":{",
+        "\"policy\":{",
+        "\"now\":\"2026-03-01T09:00:00.000Z\"",
+        "\"totals\":",
+    ],
+    seeds: inputs,
+    check: check_input,
+};
+pub const WORKFLOW: Target = Target {
+    name: "workflow",
+    bytes_max: 32 << 10,
+    tokens: &[
+        "\"materiality\":\"critical\"",
+        "\"release\":\"sequenced\"",
+        "\"type\":\"number\"",
+        "\"required\":true",
+        "\"actions\":{",
+        "\"floors\":{",
+        "\"30m\"",
+    ],
+    seeds: |vectors| vectors.matching(|path| path.contains("/bundle/workflow/")),
+    check: check_workflow,
+};
+
+fn archives(_: &Vectors) -> Vec<Vec<u8>> {
+    let rego = "package gantral\n\nimport rego.v1\n\ndefault decision := \"ALLOW\"\n".as_bytes().to_vec();
+    let manifest = br#"{"revision":"1","roots":["gantral"],"rego_version":1}"#.to_vec();
+    let small = vec![("policy.rego", rego.clone())];
+    let whole =
+        vec![("a/policy.rego", rego), ("a/data.json", b"{\"limit\":1}".to_vec()), (".manifest", manifest)];
+    let archive =
+        |files: Vec<(&str, Vec<u8>)>| Bundle::from_files(files).and_then(|bundle| bundle.to_archive()).ok();
+    [small, whole].into_iter().filter_map(archive).collect()
+}
+
+/// Packs what a mutator damaged before it was packed: a damaged stream would be refused by its checksum.
+fn packed(tar: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(tar).ok()?;
+    encoder.finish().ok()
+}
+
+fn unpacked(archive: &[u8]) -> Option<Vec<u8>> {
+    let mut tar = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(archive), &mut tar).ok()?;
+    Some(tar)
+}
+
+fn check_archive(bytes: &[u8]) -> Answer {
+    let bundle = match twice(|| Bundle::from_archive(bytes).map_err(|error| error.to_string()))? {
+        Ok(bundle) => bundle,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let mut total = 0;
+    for (path, content) in bundle.files() {
+        ensure(
+            path.len() <= PATH_BYTES_MAX && content.len() <= FILE_BYTES_MAX,
+            "no file of a bundle is over its limits",
+        )?;
+        let climbs = path.starts_with('/') || path.split('/').any(|part| matches!(part, "" | "." | ".."));
+        ensure(!climbs, "no file stands outside the bundle")?;
+        total += content.len();
+    }
+    ensure(
+        total <= BUNDLE_BYTES_MAX && bundle.files().count() <= BUNDLE_FILES_MAX,
+        "no bundle is over its limits",
+    )?;
+    let archive = bundle.to_archive().map_err(|error| error.to_string());
+    let again = archive.and_then(|archive| Bundle::from_archive(&archive).map_err(|error| error.to_string()));
+    ensure(again.as_ref() == Ok(&bundle), "a bundle is written as one that is read as the same")?;
+    if let Ok(published) = bundle.with_revision() {
+        ensure(published.version() == bundle.version(), "the revision is no part of the version")?;
+    }
+    Ok(Seen::Accepted)
+}
+
+fn outputs(_: &Vectors) -> Vec<Vec<u8>> {
+    let outputs = [
+        r#"{"decision":"ALLOW"}"#,
+        r#"{"decision":"DENY","reasons":["over the limit"],"helper":{"a":[1,2]}}"#,
+        r#"{"approver_roles":["RISK_OFFICER"],"decision":"REQUIRE_HUMAN","escalation_roles":["CFO"],"reasons":[],"required_approvals":2,"timeout":"30m"}"#,
+        r#"{"approver_roles":[],"decision":"REQUIRE_HUMAN"}"#,
+    ];
+    outputs.iter().map(|output| output.as_bytes().to_vec()).collect()
+}
+
+fn check_output(bytes: &[u8]) -> Answer {
+    let advice = match twice(|| output::read(bytes))? {
+        Ok(advice) => advice,
+        Err(error) => return Ok(refused(&error)),
+    };
+    ensure(
+        output::read(&advice.decision).as_ref() == Ok(&advice),
+        "what is kept of an answer is read as the same",
+    )?;
+    Ok(Seen::Accepted)
+}
+
+/// Returns what artifacts of the vectors say that policy was asked: the snapshot and the input are the same bytes.
+fn inputs(vectors: &Vectors) -> Vec<Vec<u8>> {
+    let disclosures = vectors.matching(|path| path.contains("/disclosures/")).into_iter();
+    disclosures.filter_map(|file| Disclosure::parse(&file).ok()).map(|opened| opened.plaintext).collect()
+}
+
+/// An input of earlier is evaluated again with what holds now, and nothing else changed in it.
+fn check_input(bytes: &[u8]) -> Answer {
+    let asked = match twice(|| json::parse(bytes, &Profile::DOCUMENT))? {
+        Ok(asked) => asked,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let version = PolicyVersionId(gantral_core::digest::Digest::of(b"policy"));
+    let (Ok(name), Ok(now)) = (Name::parse("refund"), UnixMillis::new(1_800_000_000_000)) else {
+        return Ok(Seen::Refused(0));
+    };
+    let action = ActionInput { name, target: "target".to_owned(), parameters: Object::new() };
+    let again = match patched(&asked, &action, version, now) {
+        Ok(again) => again,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let Ok(patched_value) = json::parse_canonical(&again, &Profile::DOCUMENT) else {
+        return ensure(false, "what is evaluated is canonical").map(|()| Seen::Accepted);
+    };
+    let same = ["identity", "instance"].iter().all(|member| asked.get(member) == patched_value.get(member));
+    ensure(same, "what is not patched stays as it was asked")?;
+    ensure(
+        patched(&patched_value, &action, version, now).as_ref() == Ok(&again),
+        "patching twice changes nothing more",
+    )?;
+    Ok(Seen::Accepted)
+}
+
+fn check_workflow(bytes: &[u8]) -> Answer {
+    let value = match json::parse(bytes, &Profile::DOCUMENT) {
+        Ok(value) => value,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let workflow = match twice(|| Workflow::read(&value))? {
+        Ok(workflow) => workflow,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let canonical = json::parse(&value.to_canonical(), &Profile::DOCUMENT.with_bytes_max(64 << 20));
+    let again = canonical.ok().and_then(|value| Workflow::read(&value).ok());
+    ensure(again.as_ref() == Some(&workflow), "a definition means the same in every spelling")?;
+    Ok(Seen::Accepted)
+}
