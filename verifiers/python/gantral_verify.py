@@ -373,6 +373,11 @@ def instance_tag(tenant, instance):
     return sha256(b"gantral/instance/v1\0" + tenant.encode() + b"\0" + bytes.fromhex(instance.replace("-", "")))
 
 
+def governance_tag(tenant):
+    """C1: what stands for the governance chain of a tenant in a log."""
+    return sha256(b"gantral/governance/v1\0" + tenant.encode() + b"\0")
+
+
 def key_id(key):
     """K1."""
     return sha256(b"gantral/key/v1\0ed25519\0" + key)
@@ -1121,7 +1126,7 @@ commitment_record = closed(
 )
 
 
-def check_version(payload):
+def check_version(payload, predicate_type):
     """A7, V11: versions and types are compared before anything else is read."""
     try:
         value = parse_document(payload, ARTIFACT_BYTES)
@@ -1133,16 +1138,16 @@ def check_version(payload):
     version = predicate.get("artifact_version") if isinstance(predicate, dict) else None
     for found, known in (
         (value.get("_type"), STATEMENT_TYPE),
-        (value.get("predicateType"), PREDICATE_TYPE),
+        (value.get("predicateType"), predicate_type),
         (version, "1.0"),
     ):
         if isinstance(found, str) and found != known:
             raise Broken("made in a version that this verifier does not know", "E_UNSUPPORTED")
 
 
-def read_statement(payload):
-    """V11: reads a signed payload."""
-    check_version(payload)
+def read_typed(payload, predicate_type, read):
+    """V11: reads a signed payload; returns its predicate, and its subject as it stands there."""
+    check_version(payload, predicate_type)
     try:
         value = parse_artifact(payload)
     except JsonRefused as refused:
@@ -1154,19 +1159,26 @@ def read_statement(payload):
     crit = predicate.get("crit") if isinstance(predicate, dict) else None
     if isinstance(crit, list) and crit and all(isinstance(name, str) for name in crit):
         raise Broken("an extension must be understood that this verifier does not know", "E_CRIT")
-    record = commitment_record(predicate, "predicate")
-    expected = (STATEMENT_TYPE, PREDICATE_TYPE, "1.0")
+    record = read(predicate, "predicate")
+    expected = (STATEMENT_TYPE, predicate_type, "1.0")
     if (value["_type"], value["predicateType"], record.artifact_version) != expected:
         raise wrong("the version or a type")
+    if not isinstance(record.ext, dict):
+        raise wrong("ext")
+    record.hash = artifact_hash(payload)
+    return record, value["subject"]
+
+
+def read_statement(payload):
+    """V11: reads a signed payload as an artifact of an instance."""
+    record, found = read_typed(payload, PREDICATE_TYPE, commitment_record)
     subject = {"digest": {"sha256": record.workflow.digest}, "name": f"urn:gantral:instance:{record.instance_id}"}
-    if value["subject"] != [subject]:
+    if found != [subject]:
         raise Broken("the subject disagrees with the commitment", "E_SCHEMA")  # A8
     if record.instance_tag != instance_tag(record.tenant_id, record.instance_id):
         raise Broken("the instance tag disagrees with the instance", "E_SCHEMA")  # A8
-    if not isinstance(record.ext, dict):
-        raise wrong("ext")
     record.detail = read_detail(record.event, record.detail)
-    record.hash = artifact_hash(payload)
+    record.leaf = (1, record.instance_tag, record.authority_state in FINAL)
     return record
 
 
@@ -1751,6 +1763,121 @@ def vote_of(record, ballot):
     return Record(role=ballot.role, persons=persons, action=ballot.approved_action_commitment)
 
 
+# ---------------------------------------------------------------------------------------------------------- governance
+
+GOVERNANCE_TYPE = "https://gantral.dev/governance/v1"
+LABELS = ("action", "context", "input", "decision", "justification", "outcome", "person")  # C3
+
+
+def scope_of(value, where):
+    """G3: kind and name."""
+    scope = closed(kind=word("tenant", "team", "workflow"), name=null_or(name))(value, where)
+    if (scope.kind == "tenant") != (scope.name is None):
+        raise wrong(where)
+    return scope.kind, scope.name
+
+
+GOVERNANCE_DETAILS = {  # G2
+    "key_added": {"key_id": digest, "public_key": digest, "role": word("issuer", "log", "witness", "directory", "approver")},
+    "key_retired": {"key_id": digest},
+    "key_compromised": {"from_index": integer(0), "key_id": digest},
+    "policy_activated": {"policy_version_id": digest, "previous": null_or(digest), "scope": scope_of},
+    "mode_changed": {"mode": word("ENFORCE", "SHADOW"), "scope": scope_of},
+    "frozen": {"epoch": integer(0), "scope": scope_of},
+    "lifted": {"epoch": integer(0), "scope": scope_of},
+    "delegated": {"from": digest, "not_after": instant, "not_before": instant, "roles": list_of(name, 64, 1), "to": digest},
+    "delegation_revoked": {"delegation_hash": digest},
+    "enrolled": {"entry_digest": digest, "person_id": digest},
+    "enrolment_revoked": {"entry_digest": digest},
+    "erased": {"commitment": digest, "instance_id": null_or(uuid_of(4)), "label": word(*LABELS)},
+}
+governance_record = closed(
+    actor=closed(id=name, issuer=null_or(issuer_name), kind=word("human", "workload", "system"), role=null_or(name)),
+    anchor=null_or(closed(root=digest, size=integer(0))),
+    artifact_id=uuid_of(7),
+    artifact_version=keep,
+    blind=digest,
+    crit=list_of(name, 0),
+    detail=keep,
+    event=word(*GOVERNANCE_DETAILS),
+    ext=keep,
+    governance_tag=digest,
+    issued_at=instant,
+    justification_commitment=null_or(digest),
+    log_origin=tenant_name,
+    prev_artifact_hash=null_or(digest),
+    sequence=integer(0),
+    tenant_id=tenant_name,
+)
+
+
+def read_governance(payload):
+    """G1, V11: reads a signed payload as an artifact of the governance chain."""
+    record, found = read_typed(payload, GOVERNANCE_TYPE, governance_record)
+    tag = governance_tag(record.tenant_id)
+    if found != [{"digest": {"sha256": tag}, "name": f"urn:gantral:tenant:{record.tenant_id}"}]:
+        raise Broken("the subject disagrees with the tenant", "E_SCHEMA")
+    if record.governance_tag != tag:
+        raise Broken("the governance tag disagrees with the tenant", "E_SCHEMA")
+    record.detail = closed(**GOVERNANCE_DETAILS[record.event])(record.detail, "detail")
+    if record.event == "key_added":
+        key = public_key(record.detail.public_key)
+        if key is None or key.id != record.detail.key_id:
+            raise wrong("detail.key_id")
+    record.leaf = (5, tag, False)  # G9
+    return record
+
+
+class InForce:
+    """What is in force after the artifacts of a governance chain that were applied."""
+
+    def __init__(self):
+        self.epoch, self.policies, self.frozen = 0, {}, set()
+        self.keys, self.delegations, self.enrolled, self.revoked = set(), set(), set(), set()
+
+    def contradicts(self, event, detail):
+        """G6, G7: says what an artifact contradicts, or None."""
+        if event in ("frozen", "lifted") and detail.epoch != self.epoch + 1:
+            return "it does not carry the next epoch"
+        holds = {
+            "frozen": lambda: detail.scope not in self.frozen,
+            "lifted": lambda: detail.scope in self.frozen,
+            "policy_activated": lambda: self.policies.get(detail.scope) == detail.previous,
+            "key_added": lambda: detail.key_id not in self.keys,
+            "key_retired": lambda: detail.key_id in self.keys,
+            "key_compromised": lambda: detail.key_id in self.keys,
+            "delegated": lambda: detail.not_before < detail.not_after,
+            "delegation_revoked": lambda: detail.delegation_hash in self.delegations - self.revoked,
+            "enrolment_revoked": lambda: detail.entry_digest in self.enrolled - self.revoked,
+        }
+        return None if holds.get(event, lambda: True)() else f"`{event}` contradicts what was in force before it"
+
+    def apply(self, event, detail, named):
+        if event in ("frozen", "lifted"):
+            self.epoch = detail.epoch
+            (self.frozen.add if event == "frozen" else self.frozen.remove)(detail.scope)
+        elif event == "policy_activated":
+            self.policies[detail.scope] = detail.policy_version_id
+        elif event == "key_added":
+            self.keys.add(detail.key_id)
+        elif event == "delegated":
+            self.delegations.add(named)
+        elif event == "enrolled":
+            self.enrolled.add(detail.entry_digest)
+        elif event == "delegation_revoked":
+            self.revoked.add(detail.delegation_hash)
+        elif event == "enrolment_revoked":
+            self.revoked.add(detail.entry_digest)
+
+    def policy(self, scopes):
+        """G3: the policy that is in force for a workflow, by its scopes, the narrowest first."""
+        return next((self.policies[scope] for scope in scopes if scope in self.policies), None)
+
+    def knows_teams(self):
+        """G12: says whether a team is frozen or has a policy."""
+        return any(kind == "team" for kind, _ in [*self.frozen, *self.policies])
+
+
 # --------------------------------------------------------------------------------------------------------------- the log
 
 NOTE_BYTES, NOTE_SIGNATURES, NAME_BYTES = 32 * KIB, 64, 255  # L15
@@ -2040,15 +2167,44 @@ def read_hashes(lines):
 
 def leaf_of(record, issuer):
     """L1, L3: the leaf that follows from an artifact."""
-    flags = (record.sequence == 0) | (record.authority_state in FINAL) << 1
-    head = b"GL1\1" + bytes([flags]) + record.sequence.to_bytes(6, "big")
-    return head + bytes.fromhex(record.instance_tag + record.hash + issuer[:16])
+    kind, tag, terminal = record.leaf
+    head = b"GL1" + bytes([kind, (record.sequence == 0) | terminal << 1]) + record.sequence.to_bytes(6, "big")
+    return head + bytes.fromhex(tag + record.hash + issuer[:16])
+
+
+CHAIN_LEAVES, GOVERNANCE_LEAVES = 10_001, 100_001  # V45, V57
+
+
+class Leaves:
+    """V45: the leaves of one chain in a mirror, in the order of their indexes."""
+
+    def __init__(self, most):
+        self.most, self.leaves, self.more = most, [], False
+        self.first, self.terminal = {}, False
+
+    def add(self, number, leaf):
+        if len(self.leaves) < self.most:
+            self.leaves.append((number, leaf))
+        else:
+            self.more = True
+
+    def follow(self):
+        """Fills what counts for each sequence; yields what the log may not hold, as code and index."""
+        for number, leaf in self.leaves:
+            sequence = int.from_bytes(leaf[5:11], "big")
+            if sequence in self.first:
+                fork = leaf[43:75] != self.first[sequence][1][43:75]
+                yield ("E_FORK" if fork else "E_LOG_ORDER"), number
+            if self.terminal or sequence not in self.first and sequence != len(self.first):
+                yield "E_LOG_ORDER", number
+            self.first.setdefault(sequence, (number, leaf))
+            self.terminal = bool(leaf[4] & 2)
 
 
 class Mirror:
     """V44, V45: a checkpoint and the leaves below it, read once from the first to the last."""
 
-    def __init__(self, root, log, sizes, indexes, tag):
+    def __init__(self, root, log, sizes, indexes, chains):
         data = read_part(root, "checkpoint", NOTE_BYTES)
         try:
             self.note = Note(data)
@@ -2057,7 +2213,7 @@ class Mirror:
         judged, self.cosigned = log.judge(data, self.note)
         if judged != "good":
             raise NoVerdict("the mirror's checkpoint is not one that the trust file believes")
-        self.size, self.roots, self.at, self.leaves = self.note.tree[0], {}, {}, []
+        self.size, self.roots, self.at = self.note.tree[0], {}, {}
         tree = Roots()
         for number, leaf in enumerate(read_leaves(root, self.size)):
             if number in sizes:
@@ -2065,8 +2221,8 @@ class Mirror:
             tree.add(leaf)
             if number in indexes:
                 self.at[number] = leaf
-            if len(leaf) == LEAF_BYTES and leaf[:4] == b"GL1\1" and leaf[11:43] == tag:
-                self.leaves.append((number, leaf))
+            if len(leaf) == LEAF_BYTES and leaf[:3] == b"GL1" and (leaf[3], leaf[11:43].hex()) in chains:
+                chains[leaf[3], leaf[11:43].hex()].add(number, leaf)
         self.roots[self.size] = tree.root()
         if (tree.size, tree.root()) != self.note.tree:
             raise NoVerdict("the mirror's leaves do not lead to its checkpoint")
@@ -2120,16 +2276,20 @@ CODES = {  # §11: the verdict of each code where no rule says otherwise
 VERDICT_OF = {code: verdict for verdict, codes in CODES.items() for code in codes.split()}
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9]{6})\.dsse\.json")
 DISCLOSURE_PATH = re.compile(r"disclosures/([0-9a-f]{64})\.json")
-LABELS = ("action", "context", "input", "decision", "justification", "outcome", "person")
 
 
 class Artifact:
-    """One file under `artifacts/`: what it is, and why it does not count if it does not."""
+    """One file with an artifact: what it is, and why it does not count if it does not."""
 
-    def __init__(self, path):
-        self.path, self.place, self.record, self.aside = path, None, None, None
+    def __init__(self, path, name=None):
+        self.path, self.name, self.place, self.record, self.aside = path, name, None, None, None
         self.signers, self.signer = [], None  # V10: good signatures by issuers, and the one that counts
-        self.index, self.refused, self.proved_by = None, None, []  # V33, V31, V43
+        self.index, self.mirrored, self.refused, self.proved_by = None, None, None, []  # V33, V46, V31, V43
+
+    def prefer(self):
+        """V10: the signer, as long as nothing shows a leaf."""
+        free = [signer for signer in self.signers if not signer.limits.has_limits()]
+        self.signer = (free or self.signers)[0]
 
 
 class Verifier:
@@ -2137,7 +2297,7 @@ class Verifier:
 
     def __init__(self, files, trust, mirror=None, receipts=b""):
         self.files, self.trust, self.mirror_root, self.receipts = files, trust, mirror, receipts
-        self.listing, self.scope, self.mirror, self.findings = None, None, None, []
+        self.listing, self.scope, self.mirror, self.findings, self.seen = None, None, None, [], []
         self.artifacts, self.readable, self.chain, self.folded, self.fold = [], [], [], [], Fold()
         self.opened, self.withheld, self.assurance, self.ended = {}, set(), None, False
         self.unlinked = set()  # sequences at which the fold breaks off
@@ -2167,15 +2327,21 @@ class Verifier:
         self.ring = keyring(self.trust, self.files)
         self.artifacts = [self.authenticate(path) for path in sorted(self.files) if path.startswith("artifacts/")]
         self.readable = self.unmixed([artifact for artifact in self.artifacts if artifact.record])
-        Places(self).run()
+        self.governance = Governance(self)
+        places = Places(self)
+        places.run()
         if not self.artifacts:
             self.find("E_EMPTY", "bundle", "it holds no artifacts")
             return self
         self.link()
         self.judge()
+        self.governance.follow()
         self.open_disclosures()
         self.check_inputs()
         self.check_people()
+        self.governance.check()
+        Release(self).check()
+        Parents(self, places).check()
         self.check_receipts()
         self.check_requirements()
         return self
@@ -2207,8 +2373,12 @@ class Verifier:
         artifact = Artifact(path)
         match = ARTIFACT_PATH.fullmatch(path)
         artifact.place = int(match.group(1)) if match else None
+        return self.read_signed(artifact, read_statement, self.find)
+
+    def read_signed(self, artifact, read, find):
+        """V7, V9, V11, for artifacts of any chain: what is found is said to `find`, but for what sets aside."""
         try:
-            envelope = Envelope(self.files[path])
+            envelope = Envelope(self.files[artifact.path])
         except Refused as refused:
             artifact.aside = (refused.code, str(refused))
             return artifact
@@ -2228,18 +2398,18 @@ class Verifier:
             return artifact
         place = self.place_of(artifact)
         if others:
-            self.find("N_EXTRA_SIG", place, "another signature was ignored")
+            find("N_EXTRA_SIG", place, "another signature was ignored")
         if forged:
-            self.find("N_UNAUTH", place, "a signature that does not verify was ignored")
+            find("N_UNAUTH", place, "a signature that does not verify was ignored")
         try:
-            artifact.record = read_statement(envelope.payload)
+            artifact.record = read(envelope.payload)
         except Broken as broken:
             for code in broken.codes:
-                self.find(code, place, str(broken))
+                find(code, place, str(broken))
             return artifact
         artifact.place = artifact.record.sequence
         if artifact.record.ext:
-            self.find("N_EXT", place, "an extension was ignored")
+            find("N_EXT", place, "an extension was ignored")
         return artifact
 
     def who_signed(self, envelope, claimed, signature):
@@ -2250,16 +2420,21 @@ class Verifier:
 
     @staticmethod
     def place_of(artifact):
-        return artifact.path if artifact.place is None else f"artifact {artifact.place}"
+        return artifact.name or (artifact.path if artifact.place is None else f"artifact {artifact.place}")
+
+    def check_speaker(self, artifact, find):
+        """V10, K20."""
+        record, signer, place = artifact.record, artifact.signer, self.place_of(artifact)
+        delegation = signer.delegation
+        if not speaks_for(signer.limits, record) or delegation and not speaks_for(delegation, record):
+            find("E_KEY_ROLE", place, "its key does not speak for this tenant and log")
+        if delegation and not delegation.not_before <= record.issued_at < delegation.not_after:
+            find("E_KEY_WINDOW", place, "its key was not delegated at that instant")
 
     def check_key(self, artifact):
         """V10, V39, V40, K20."""
-        record, limits, index = artifact.record, artifact.signer.limits, artifact.index
-        place, delegation = self.place_of(artifact), artifact.signer.delegation
-        if not speaks_for(limits, record) or delegation and not speaks_for(delegation, record):
-            self.find("E_KEY_ROLE", place, "its key does not speak for this tenant and log")
-        if delegation and not delegation.not_before <= record.issued_at < delegation.not_after:
-            self.find("E_KEY_WINDOW", place, "its key was not delegated at that instant")
+        self.check_speaker(artifact, self.find)
+        limits, index, place = artifact.signer.limits, artifact.index, self.place_of(artifact)
         if limits.compromised_from is not None:
             below = index is not None and index < limits.compromised_from
             code = "N_KEY_COMPROMISED" if below else "E_KEY_COMPROMISED"
@@ -2424,8 +2599,11 @@ class Verifier:
             self.opened.update((name, plaintext) for name in opens)
             if not opens:
                 self.find("N_UNAUTH", path, "it opens no commitment of the chain")
-        self.withheld = {label for value, label in committed.items() if value not in self.opened} - {"person"}
-        for label in sorted(self.withheld):
+        closed_ones = {(value, label) for value, label in committed.items() if value not in self.opened}
+        erased = {each for each in closed_ones if each in self.governance.erased}  # V62
+        self.governance.assurance["erased"] = len(erased)
+        self.withheld = {label for _, label in closed_ones} - {"person"}
+        for label in sorted({label for _, label in closed_ones - erased} - {"person"}):
             self.find("N_WITHHELD", label, "not everything behind commitments was disclosed")
 
     def check_inputs(self):
@@ -2446,17 +2624,12 @@ class Verifier:
     def check_people(self):
         """V21, V22."""
         for record in self.folded:
-            place, detail = f"artifact {record.sequence}", record.detail
-            if getattr(detail, "parent", None):
-                self.find("E_REQUESTER", place, "the execution on whose behalf this one ran is not proved")
-            ballot = getattr(detail, "decision", None)
+            place, ballot = f"artifact {record.sequence}", getattr(record.detail, "decision", None)
             if ballot is None:
                 continue
             self.check_evidence(place, ballot)
             if ballot.directory_entry is not None:
                 self.check_file("directory", ballot.directory_entry, place, "E_DIRECTORY")
-            if ballot.acts_for is not None or ballot.delegation_hash is not None:
-                self.find("E_GUARD", place, "a delegation is not proved", INCONCLUSIVE)
 
     def check_evidence(self, place, ballot):
         """V21."""
@@ -2501,6 +2674,7 @@ class Verifier:
         self.assurance = {
             "complete": complete,
             "ended": self.ended,
+            "governance": self.governance.assurance,
             "human_evidence": weakest,
             "logged": len(logged) == len(self.chain),
             "mode": mode,
@@ -2530,7 +2704,8 @@ class Verifier:
         if not self.mirror or not self.ended or len(self.folded) != len(self.chain):
             return False
         mirrored = all(artifact.mirrored is not None for artifact in self.chain)
-        return mirrored and self.mirror.leaves[-1][0] == self.chain[-1].mirrored and self.ends_in_the_mirror
+        leaves = self.mirrored_leaves
+        return mirrored and leaves.leaves[-1][0] == self.chain[-1].mirrored and leaves.terminal
 
     # Receipts: §14.
 
@@ -2577,7 +2752,7 @@ class Verifier:
 
     def compare_receipt(self, place, record, limits):
         """V54."""
-        leaf = self.first_leaves.get(record.sequence)
+        leaf = self.mirrored_leaves.first.get(record.sequence)
         if leaf is not None:
             if leaf[1][43:75].hex() != record.hash:
                 self.find("E_RECEIPT", place, "the log holds something else in its place")
@@ -2606,46 +2781,64 @@ class Places:
     def __init__(self, verifier):
         self.of, self.find, self.files = verifier, verifier.find, verifier.files
         self.log, self.readable = verifier.trust.log, verifier.readable
-        self.proofs, self.extensions, self.newest = {}, {}, None
+        self.governed = verifier.governance.usable
+        self.proofs, self.extensions, self.newest, self.seen = {}, {}, None, []
 
     def run(self):
         """Gives every artifact its place and its key."""
-        for artifact in self.readable:
-            free = [signer for signer in artifact.signers if not signer.limits.has_limits()]
-            artifact.signer, artifact.mirrored = (free or artifact.signers)[0], None
-        self.of.first_leaves, self.of.ends_in_the_mirror = {}, False
+        for artifact in self.readable + self.governed:
+            artifact.prefer()
         first = self.readable[0].record if self.readable else None
         self.origin = first.log_origin if first else None
+        self.chains = self.chains_of(first) if first else {}
+        self.of.mirrored_leaves = self.chains[1, first.instance_tag] if first else None
+        self.of.governance_leaves = self.chains[5, governance_tag(first.tenant_id)] if first else None
         self.needed = self.is_needed()
         if self.log.logs or self.needed:
-            self.read_proofs()
+            self.read_proofs("proofs", self.readable)
+            if first:
+                self.read_proofs("governance/proofs", self.governed)
+        trees = [each.proof.note.tree for each in self.proofs.values() if not each.code]
+        self.newest = min(trees, key=lambda tree: (-tree[0], tree[1]), default=None)  # V29
         if self.log.logs:
             self.read_extensions()
-        self.read_mirror(first)
+        self.read_mirror()
         self.place()
         self.check_anchors()
         if self.log.logs or self.needed:
             self.check_trees()
-        self.check_order()
+        self.check_order(self.readable)
+        self.check_order(self.governed)
         self.check_times()
+        for artifact in self.governed:
+            self.of.check_key(artifact)  # V57
+
+    def chains_of(self, first):
+        """The chains whose leaves a mirror is asked for: this one, the governance chain, and those that may be parents."""
+        instances = {path.split("/")[1] for path in self.files if path.startswith("parents/")}
+        tags = [instance_tag(first.tenant_id, instance) for instance in instances if is_uuid(instance, 4)]
+        chains = {(1, tag): Leaves(CHAIN_LEAVES) for tag in [*tags, first.instance_tag]}
+        return {**chains, (5, governance_tag(first.tenant_id)): Leaves(GOVERNANCE_LEAVES)}
 
     def is_needed(self):
         """V27."""
         require = self.of.trust.require
         asked = require and (require.logged or require.complete or require.witnessed)
-        return bool(asked) or any(artifact.signer.limits.has_limits() for artifact in self.readable)
+        return bool(asked) or any(each.signer.limits.has_limits() for each in self.readable + self.governed)
 
     def good(self, note_bytes, note):
         """V28: says whether a note is a good checkpoint of the chain's log."""
         return note.origin == self.origin and self.log.judge(note_bytes, note)[0] == "good"
 
-    def read_proofs(self):
+    def read_proofs(self, folder, artifacts):
         """V30, V31: reads every proof as far as it goes without the artifacts."""
-        sequences = {artifact.record.sequence for artifact in self.readable}
+        sequences = {}
+        for artifact in artifacts:
+            sequences.setdefault(artifact.record.sequence, []).append(artifact)
         for path in sorted(self.files):
-            if not path.startswith("proofs/"):
+            if not path.startswith(f"{folder}/"):
                 continue
-            match = re.fullmatch(r"proofs/([0-9]{6})\.tlog-proof", path)
+            match = re.fullmatch(rf"{folder}/([0-9]{{6}})\.tlog-proof", path)
             if not match or int(match.group(1)) not in sequences:
                 self.find("N_UNAUTH", path, "the proof of no artifact of the chain")
                 continue
@@ -2658,9 +2851,8 @@ class Places:
                     code = None if judged == "good" else judged
             except Refused as refused:
                 code = refused.code
-            self.proofs[int(match.group(1))] = Record(proof=proof, code=code, cosigned=cosigned)
-        trees = [each.proof.note.tree for each in self.proofs.values() if not each.code]
-        self.newest = min(trees, key=lambda tree: (-tree[0], tree[1]), default=None)  # V29
+            there = sequences[int(match.group(1))]
+            self.proofs[path] = Record(proof=proof, code=code, cosigned=cosigned, there=there)
 
     def read_extensions(self):
         """V37: reads the consistency files of trees that must be shown."""
@@ -2696,7 +2888,7 @@ class Places:
         good = note is not None and note.tree[0] == size and self.good(rest, note)
         return Record(path=path, hashes=hashes, code=code, rest=rest, note=note if good else None)
 
-    def read_mirror(self, first):
+    def read_mirror(self):
         """V44, V45."""
         verifier = self.of
         if verifier.mirror_root is None:
@@ -2706,49 +2898,43 @@ class Places:
         sizes = {each.proof.note.tree[0] for each in self.proofs.values() if each.proof} | set(self.extensions)
         sizes |= {artifact.record.anchor.size for artifact in self.readable if artifact.record.anchor}
         indexes = {each.proof.index for each in self.proofs.values() if each.proof}
-        tag = bytes.fromhex(first.instance_tag) if first else b""
-        mirror = Mirror(verifier.mirror_root, self.log, sizes, indexes, tag)
+        mirror = Mirror(verifier.mirror_root, self.log, sizes, indexes, self.chains)
         if self.origin is None or mirror.note.origin != self.origin:
             if self.origin is not None:
                 self.find("E_LOG_UNKNOWN", "mirror", "it is of another log than the chain")
             return
         verifier.mirror = mirror
-        terminal = False
-        for number, leaf in mirror.leaves:
-            sequence, seen = int.from_bytes(leaf[5:11], "big"), verifier.first_leaves
-            if sequence in seen:
-                fork = leaf[43:75] != seen[sequence][1][43:75]
-                self.find("E_FORK" if fork else "E_LOG_ORDER", f"leaf {number}", "a second leaf for one place")
-            if terminal or sequence not in seen and sequence != len(seen):
-                self.find("E_LOG_ORDER", f"leaf {number}", "the log leaves one out, or goes on after the end")
-            seen.setdefault(sequence, (number, leaf))
-            terminal = bool(leaf[4] & 2)
-        verifier.ends_in_the_mirror = terminal
-        self.compare_mirror(mirror)
+        seen = verifier.mirrored_leaves
+        self.compare_mirror(seen, self.readable, "leaf")
+        self.compare_mirror(verifier.governance_leaves, self.governed, "governance leaf")
+        for chain in self.chains.values():
+            if chain not in (seen, verifier.governance_leaves):
+                list(chain.follow())  # of parents: what counts for each sequence, and nothing is said
+        if seen.first and self.readable and max(seen.first) > max(each.record.sequence for each in self.readable):
+            verifier.more_exists("mirror")
 
-    def compare_mirror(self, mirror):
-        """V46, V48."""
-        seen = self.of.first_leaves
-        for artifact in self.readable:
-            if artifact.record.sequence not in seen:
+    def compare_mirror(self, leaves, artifacts, name):
+        """V45, V46."""
+        for code, number in leaves.follow():
+            self.find(code, f"{name} {number}", "the log holds one twice, leaves one out, or goes on after the end")
+        for artifact in artifacts:
+            if artifact.record.sequence not in leaves.first:
                 continue
-            number, leaf = seen[artifact.record.sequence]
+            number, leaf = leaves.first[artifact.record.sequence]
             signer = next((each for each in artifact.signers if leaf_of(artifact.record, each.id) == leaf), None)
             if signer:
                 artifact.index = artifact.mirrored = number
                 artifact.signer = signer
-                artifact.proved_by.append(mirror.cosigned)
+                artifact.proved_by.append(self.of.mirror.cosigned)
             else:
                 same = leaf[43:75].hex() == artifact.record.hash
                 code = "E_INCLUSION" if same else "E_FORK"
                 self.find(code, self.of.place_of(artifact), "the log holds something else in its place")
-        if seen and self.readable and max(seen) > max(artifact.record.sequence for artifact in self.readable):
-            self.of.more_exists("mirror")
 
     def place(self):
         """V31 to V33, V47."""
-        for sequence, each in self.proofs.items():
-            there = [artifact for artifact in self.readable if artifact.record.sequence == sequence]
+        for each in self.proofs.values():
+            there = each.there
             reached = False if each.code else self.reach(each, there)
             if reached:
                 continue
@@ -2758,7 +2944,7 @@ class Places:
                 code = "N_UNAUTH"
             for artifact in there:
                 artifact.refused = None if code == "N_UNAUTH" else code
-            self.find(code, f"artifact {sequence}", "its proof does not show that it is in the log")
+            self.find(code, self.of.place_of(there[0]), "its proof does not show that it is in the log")
 
     def reach(self, each, there):
         """V32, V33: says whether a proof leads from one of the artifacts to its checkpoint, and places that one."""
@@ -2812,11 +2998,11 @@ class Places:
         anchors = {(a.record.anchor.size, bytes.fromhex(a.record.anchor.root)) for a in self.readable if a.record.anchor}
         older = {tree for tree, _ in notes if newest and tree[0] < newest[0]}
         shown = {tree for tree in sorted(anchors | older) if tree[0] and self.check_tree(tree, tree in anchors)}
-        self.seen = [(tree[0], cosigned) for tree, cosigned in notes if tree == newest or tree in shown]
+        self.seen = [(tree, cosigned) for tree, cosigned in notes if tree == newest or tree in shown]
         for extension in self.extensions.values():
             if extension.note and extension.note.tree in shown:
                 judged = self.log.judge(extension.rest, extension.note)
-                self.seen.append((extension.note.tree[0], judged[1]))
+                self.seen.append((extension.note.tree, judged[1]))
             elif extension.rest and not extension.code:
                 self.find("N_UNAUTH", extension.path, "its checkpoint shows nothing")
 
@@ -2843,10 +3029,10 @@ class Places:
             self.find("E_ANCHOR", what, "it is no beginning of the log")
         return leads
 
-    def check_order(self):
+    def check_order(self, artifacts):
         """V34."""
         highest = -1
-        for artifact in self.readable:
+        for artifact in artifacts:
             if artifact.index is not None:
                 if artifact.index <= highest:
                     self.find("E_LOG_ORDER", self.of.place_of(artifact), "it stands before its predecessor in the log")
@@ -2855,18 +3041,392 @@ class Places:
     def check_times(self):
         """V42, V50."""
         skew, delay, mirror = self.log.skew, self.log.delay, self.of.mirror
-        seen = getattr(self, "seen", []) + ([(mirror.size, mirror.cosigned)] if mirror else [])
-        for artifact in self.readable:
+        seen = self.of.seen = self.seen + ([(mirror.note.tree, mirror.cosigned)] if mirror else [])
+        for artifact in self.readable + self.governed:
             at, place = artifact.record.issued_at, self.of.place_of(artifact)
             if artifact.index is None:
                 early = early_time(mirror.cosigned) if mirror else None
                 if early is not None and at + delay + skew < early:
                     self.find("E_UNLOGGED", place, "the log had promised to hold it")  # V50
+            if artifact.index is None or artifact.record.leaf[0] != 1:
                 continue
             late = [late_time(cosigned) for cosigned in artifact.proved_by if cosigned]
-            before = [early_time(cosigned) for size, cosigned in seen if cosigned and size <= artifact.index]
+            before = [early_time(cosigned) for tree, cosigned in seen if cosigned and tree[0] <= artifact.index]
             if any(at > time + skew for time in late) or any(at + delay + skew < time for time in before):
                 self.find("E_TIME_WINDOW", place, "the witnesses of the log contradict its time")
+
+
+class Governance:
+    """§15: the governance chain of the tenant, and what rests on it."""
+
+    def __init__(self, verifier):
+        """V55: reads the files."""
+        self.of, self.find, self.there, self.usable = verifier, verifier.find, set(), []
+        self.chain, self.heads, self.policies, self.erased, self.checked = [], {}, [], set(), {}
+        self.assurance = dict.fromkeys(("artifacts", "checked", "erased", "unchecked", "unnamed"), 0)
+        if not verifier.readable:
+            return
+        first = verifier.readable[0].record
+        for path in sorted(verifier.files):
+            if not path.startswith("governance/") or path.startswith("governance/proofs/"):
+                continue
+            match = re.fullmatch(r"governance/([0-9]{6})\.dsse\.json", path)
+            if match:
+                self.there.add(int(match.group(1)))
+                self.read(path, int(match.group(1)), first)
+            else:
+                self.find("N_UNAUTH", path, "it is no part of a governance chain")
+
+    def read(self, path, number, first):
+        """V55: reads one file."""
+        artifact = Artifact(path, f"governance {number}")
+        artifact.place = number
+        self.of.read_signed(artifact, read_governance, self.find)
+        record, place = artifact.record, artifact.name
+        if artifact.aside:
+            self.find(artifact.aside[0], place, artifact.aside[1])
+        if record is None:
+            return
+        if record.sequence != number:
+            self.find("E_CONTAINER", place, "it has another sequence than its name says")
+        if (record.tenant_id, record.log_origin) != (first.tenant_id, first.log_origin):
+            self.find("E_MIXED", place, "of another tenant or log than the execution")
+        elif record.sequence == number:
+            self.usable.append(artifact)
+
+    def follow(self):
+        """V56: as far as the chain goes."""
+        usable = {artifact.record.sequence: artifact for artifact in self.usable}
+        heads = {record.detail.guard.governance_head for record in self.of.folded if record.event == "consumed"}
+        self.team = self.read_definition("team")
+        now, before = InForce(), None
+        for number in range(len(self.there) + 1):
+            if number not in self.there:
+                later = min((each for each in self.there if each > number), default=None)
+                if later is not None:
+                    code = "E_GAP" if number else "E_NO_GENESIS"
+                    self.find(code, f"governance {later}", "the governance chain misses an artifact before it", INCONCLUSIVE)
+                break
+            if number not in usable or not self.follows(usable[number], before, now):
+                break
+            before = usable[number].record
+            now.apply(before.event, before.detail, before.hash)
+            self.chain.append(usable[number])
+            self.policies.append((now.policy(self.scopes()), self.team is None and now.knows_teams()))
+            if before.hash in heads:
+                self.heads[before.hash] = Record(
+                    sequence=number,
+                    epoch=now.epoch,
+                    frozen=bool(now.frozen & set(self.scopes())),
+                    teams=now.knows_teams(),
+                )
+            self.note_erased(before)
+        self.assurance["artifacts"] = len(self.chain)
+
+    def follows(self, artifact, before, now):
+        """V56: says whether an artifact is the next of the chain."""
+        record, place, said = artifact.record, artifact.name, len(self.of.findings)
+        if (record.prev_artifact_hash is None) != (before is None):
+            self.find("E_GENESIS", place, "a first one with, or a later one without predecessor")
+        elif before is not None and record.prev_artifact_hash != before.hash:
+            self.find("E_CHAIN", place, "does not follow the one before it")
+        if before is not None and record.issued_at < before.issued_at:
+            self.find("E_TIME_BACK", place, "older than the one before it")
+        if len(self.of.findings) == said:
+            what = now.contradicts(record.event, record.detail)
+            if what:
+                self.find("E_GUARD", place, what)
+        return len(self.of.findings) == said
+
+    def note_erased(self, record):
+        """V62."""
+        if record.event == "erased" and record.detail.instance_id in (None, self.of.listing.instance):
+            self.erased.add((record.detail.commitment, record.detail.label))
+
+    def read_definition(self, member):
+        """V58, V63: a text of the workflow's definition, if that is there and whole."""
+        if not self.of.folded:
+            return None
+        named = self.of.folded[0].workflow.digest
+        content = self.of.files.get(f"workflow/{named}.json")
+        if content is None or sha256(b"gantral/workflow/v1\0" + content) != named:
+            return None
+        try:
+            value = parse_document(content)
+        except JsonRefused:
+            return None
+        text = value.get(member) if isinstance(value, dict) else None
+        return text if isinstance(text, str) else None
+
+    def scopes(self):
+        """G3: the scopes of the workflow, the narrowest first."""
+        own = [("workflow", self.of.folded[0].workflow.id)] if self.of.folded else []
+        return own + ([("team", self.team)] if self.team is not None else []) + [("tenant", None)]
+
+    def check(self):
+        """V58 to V61."""
+        highest, asks, self.compared = None, [], 0
+        for record in self.of.folded:
+            if record.event in ("human_required", "allowed", "observed"):
+                asks.append(record)
+            elif record.event == "consumed":
+                sequence = self.check_consumed(record, highest)
+                if sequence is not None:
+                    highest = sequence if highest is None else max(sequence, highest)
+                if record.sequence in self.checked:
+                    self.check_asks(asks[self.compared :], self.checked[record.sequence])
+                    self.compared = len(asks)
+            ballot = getattr(record.detail, "decision", None)
+            if ballot is not None and ballot.acts_for is not None:
+                self.check_delegation(record, ballot)
+        self.assurance["doubted_keys"] = sorted(self.doubted())
+
+    def check_consumed(self, record, highest):
+        """V58, V59: returns the sequence of the head that a consumption names, if that is known."""
+        guard, place = record.detail.guard, f"artifact {record.sequence}"
+        head = guard.governance_head
+        state, sequence = self.heads.get(head), self.sequence_of(head)
+        if sequence is not None:
+            if highest is not None and sequence < highest:
+                self.find("E_GUARD", place, "it names an older governance artifact than one before it")  # V58.1
+            if record.anchor and self.knew_better(sequence, record.anchor.size):
+                self.find("E_GUARD", place, "its anchor holds a newer governance artifact")  # V58.2
+        if head is None:
+            self.assurance["unnamed"] += 1
+            if guard.freeze_epoch != 0:
+                self.find("E_GUARD", place, "an epoch without a governance chain")  # V58.3
+            return sequence
+        checked = state is not None and self.check_guard(guard, state, place)
+        self.assurance["checked" if checked else "unchecked"] += 1
+        if checked:
+            self.checked[record.sequence] = state.sequence
+            return sequence
+        leaves = self.of.governance_leaves
+        if state is None and self.of.mirror and not leaves.more and sequence is None:
+            self.find("E_GUARD", place, "the log does not hold the head that it names", INCONCLUSIVE)  # V58.5
+        if self.of.trust.require and self.of.trust.require.complete:
+            self.find("E_GUARD", place, "it could not be compared with the governance chain", INCONCLUSIVE)  # V59
+        return sequence
+
+    def check_guard(self, guard, state, place):
+        """V58.4: says whether freeze and policy could be compared as well."""
+        if guard.freeze_epoch != state.epoch:
+            self.find("E_GUARD", place, "another epoch than the one in force")
+        if self.team is None and state.teams:
+            return False
+        if state.frozen:
+            self.find("E_GUARD", place, "consumed while frozen")
+        if guard.policy_version_id != self.policies[state.sequence][0]:
+            self.find("E_GUARD", place, "under another policy than the one in force")
+        return True
+
+    def sequence_of(self, head):
+        """V58: where a head stands in the governance chain, as far as chain or mirror show it."""
+        if head is None:
+            return -1
+        if head in self.heads:
+            return self.heads[head].sequence
+        leaves = self.of.governance_leaves.leaves if self.of.mirror else []
+        named = bytes.fromhex(head)
+        return next((int.from_bytes(leaf[5:11], "big") for _, leaf in leaves if leaf[43:75] == named), None)
+
+    def knew_better(self, sequence, size):
+        """V58.2."""
+        leaf = self.of.governance_leaves.first.get(sequence + 1) if self.of.mirror else None
+        if leaf is not None and leaf[0] < size:
+            return True
+        later = [artifact.index for artifact in self.usable if artifact.record.sequence > sequence]
+        return any(index is not None and index < size for index in later)
+
+    def check_asks(self, asks, last):
+        """V60."""
+        in_force = self.policies[: last + 1]
+        if any(hidden for _, hidden in in_force):
+            return
+        known = {version for version, _ in in_force}
+        for record in asks:
+            if record.detail.policy.policy_version_id not in known:
+                place = f"artifact {record.sequence}"
+                self.find("E_POLICY_VERSION", place, "under a policy version that was never in force")
+
+    def check_delegation(self, record, ballot):
+        """V61."""
+        place, named = f"artifact {record.sequence}", ballot.delegation_hash
+        found = next((each.record for each in self.chain if each.record.hash == named), None)
+        if found is None:
+            self.find("E_GUARD", place, "its delegation is not in the governance chain", INCONCLUSIVE)
+            return
+        given = found.detail.__dict__
+        holds = found.event == "delegated" and (given["from"], given["to"]) == (ballot.acts_for, record.actor.id)
+        holds = holds and ballot.role in given["roles"] and given["not_before"] <= record.issued_at < given["not_after"]
+        for artifact in self.chain:
+            revocation = artifact.record
+            if revocation.event == "delegation_revoked" and revocation.detail.delegation_hash == named:
+                anchored = record.anchor and artifact.index is not None and artifact.index < record.anchor.size
+                holds = holds and not (revocation.issued_at < record.issued_at or anchored)
+        if not holds:
+            self.find("E_GUARD", place, "its delegation does not cover it")
+
+    def doubted(self):
+        """G15: keys that the chain took back before a place at which they signed, and the trust file did not."""
+        signed = [(each.signer, each.index) for each in [*self.of.chain, *self.chain] if each.index is not None]
+        for artifact in self.chain:
+            detail, event = artifact.record.detail, artifact.record.event
+            if event not in ("key_retired", "key_compromised"):
+                continue
+            since = artifact.index if event == "key_retired" else detail.from_index
+            for signer, index in signed:
+                free = detail.key_id in (signer.id, signer.limits.id) and not signer.limits.has_limits()
+                if free and since is not None and index >= since:
+                    yield detail.key_id
+
+
+class Release:
+    """§16: from when a grant may be used."""
+
+    def __init__(self, verifier):
+        self.of, self.witnesses = verifier, 0
+        text = verifier.governance.read_definition("release") or ""
+        match = re.fullmatch(r"sequenced|witnessed\(([1-9]|1[0-6])\)", text)
+        self.holds_back = match is not None
+        if match and match.group(1):
+            self.witnesses = int(match.group(1))
+
+    def check(self):
+        """V63, V64."""
+        if not self.holds_back:
+            return
+        require, places, granted = self.of.trust.require, {}, {}
+        places = {artifact.record.sequence: artifact.index for artifact in self.of.chain}
+        for record in self.of.folded:
+            terms = getattr(record.detail, "grant", None)
+            if terms is not None:
+                granted[terms.id] = places[record.sequence]
+            if record.event != "consumed":
+                continue
+            place, index = f"artifact {record.sequence}", granted.get(record.detail.grant_id)
+            size = record.anchor.size if record.anchor else 0
+            if size == 0 or index is not None and size <= index:
+                self.of.find("E_ANCHOR", place, "its anchor does not hold its grant")
+            if self.witnesses and require and require.witnessed > 0:
+                if self.seen_by(record.anchor) < min(self.witnesses, require.witnessed):
+                    self.of.find("E_REQUIRE", place, "too few witnesses have cosigned the tree of its grant")
+
+    def seen_by(self, anchor):
+        """V64."""
+        tree = (anchor.size, bytes.fromhex(anchor.root)) if anchor else None
+        return max((len(cosigned) for seen, cosigned in self.of.seen if seen == tree), default=0)
+
+
+PARENTS_MAX = 16  # V65
+
+
+class Contradicted(Exception):
+    """V67: what a parent is, which cannot be."""
+
+
+class Parents:
+    """§17: the executions on whose behalf this one ran."""
+
+    def __init__(self, verifier, places):
+        self.of, self.places, self.files, self.looked = verifier, places, verifier.files, set()
+
+    def check(self):
+        """V65."""
+        child = self.of.folded[0] if self.of.folded else None
+        count = 0
+        while child is not None and child.detail.parent is not None:
+            parent = child.detail.parent
+            place, count = f"parents/{parent.instance_id}", count + 1
+            if count > PARENTS_MAX:
+                self.of.find("E_REQUESTER", place, "more parents than a verifier follows", INCONCLUSIVE)
+                break
+            self.looked.add(parent.instance_id)
+            try:
+                child = self.proved(child, parent)
+            except Refused as refused:
+                self.of.find("E_REQUESTER", place, str(refused), INCONCLUSIVE)
+                break
+            except Contradicted as contradicted:
+                self.of.find("E_REQUESTER", place, str(contradicted), INVALID)
+                break
+        named = re.compile(r"parents/([^/]*)/(artifacts/[0-9]{6}\.dsse\.json|proofs/[0-9]{6}\.tlog-proof)")
+        for path in sorted(self.files):
+            match = named.fullmatch(path)
+            if path.startswith("parents/") and not (match and match.group(1) in self.looked):
+                self.of.find("N_UNAUTH", path, "it belongs to no execution on whose behalf this one ran")
+
+    def proved(self, child, parent):
+        """V66, V67: returns the first artifact of the parent's chain."""
+        fold, first, before = Fold(), None, None
+        for number in range(ARTIFACTS_MAX):
+            record = self.read(parent.instance_id, number, first or child)
+            if first is not None and record.workflow != first.workflow:
+                raise Refused("E_REQUESTER", "an artifact of the parent is of another workflow version")
+            if record.prev_artifact_hash != (before.hash if before else None):
+                raise Contradicted("the artifacts of the parent do not follow one another")
+            if fold.judge(record):
+                raise Contradicted("an artifact of the parent breaks the rules")
+            first, before = first or record, record
+            if record.hash == parent.artifact_hash:
+                break
+            if fold.state in FINAL:
+                raise Contradicted("the chain of the parent has ended without the artifact that is named")
+        else:
+            raise Refused("E_REQUESTER", "the artifact that is named is not there")
+        above, below = first.detail.requester, child.detail.requester
+        if len(below) <= len(above) or below[: len(above)] != above:
+            raise Contradicted("the requesters do not go on from those of the parent")
+        return first
+
+    def read(self, instance, number, like):
+        """V66: one artifact of a parent, or what is not proved of it."""
+        path = f"parents/{instance}/artifacts/{number:06}.dsse.json"
+        if path not in self.files:
+            raise Refused("E_REQUESTER", f"`{path}` is not there")
+        said = []
+        artifact = Artifact(path, path)
+        self.of.read_signed(artifact, read_statement, lambda code, *_: said.append(code))
+        record = artifact.record
+        if record is None:
+            raise Refused("E_REQUESTER", f"`{path}` is not authentic, or cannot be read")
+        artifact.prefer()
+        self.place(artifact, instance, number)
+        self.of.check_speaker(artifact, lambda code, *_: said.append(code))
+        same = (record.sequence, record.instance_id, record.tenant_id, record.log_origin)
+        if same != (number, instance, like.tenant_id, like.log_origin) or record.semantics_digest != SEMANTICS:
+            raise Refused("E_REQUESTER", f"`{path}` is not an artifact of that execution, or of unknown rules")
+        if any(VERDICT_OF[code] != VALID for code in said):
+            raise Refused("E_REQUESTER", f"`{path}` was not signed by a key that may")
+        limits, index = artifact.signer.limits, artifact.index
+        if limits.has_limits():
+            until = [each for each in (limits.valid_until, limits.compromised_from) if each is not None]
+            if index is None or index < (limits.valid_from or 0) or any(index >= each for each in until):
+                raise Refused("E_REQUESTER", f"`{path}` has no place at which its key counts")
+        return record
+
+    def place(self, artifact, instance, number):
+        """V66: the place of a parent's artifact, from the mirror or from a proof to the newest tree."""
+        record = artifact.record
+        leaves = self.places.chains.get((1, record.instance_tag)) if self.of.mirror else None
+        place, found = leaves.first.get(record.sequence, (None, None)) if leaves else (None, None)
+        for signer in artifact.signers:
+            if found is not None and leaf_of(record, signer.id) == found:
+                artifact.index, artifact.signer = place, signer
+                return
+        content = self.files.get(f"parents/{instance}/proofs/{number:06}.tlog-proof")
+        if content is None or self.places.newest is None:
+            return
+        try:
+            proof = LogProof(content)
+        except Refused:
+            return
+        if proof.note.tree != self.places.newest or not self.places.good(proof.note_bytes, proof.note):
+            return
+        for signer in artifact.signers:
+            if proof.leads(leaf_of(record, signer.id)):
+                artifact.index, artifact.signer = proof.index, signer
+                return
 
 
 RECEIPTS_MAX, RECEIPT_BYTES = 100_000, 128 * KIB  # V51
@@ -2963,6 +3523,23 @@ def harmless(text):
     return "".join(c if c.isprintable() and is_clean(c) and ord(c) < 0x590 else f"\\u{{{ord(c):x}}}" for c in text)
 
 
+def not_proved(verifier):
+    """V24: what the verdict does not say, one line each."""
+    yield NOT_PROVED
+    if verifier.assurance is None:
+        return
+    if verifier.mirror is None:
+        yield "Without a mirror of the log, another chain beside this one, a hidden execution and a cut end cannot be excluded."
+    governance = verifier.assurance["governance"]
+    if governance["unchecked"] or governance["unnamed"]:
+        yield "Not every consumption could be compared with the governance chain: whether something was frozen then, and whether \
+its policy was the one in force, is the issuer's word."
+    if governance["erased"]:
+        yield f"{governance['erased']} commitments were erased by right, as the governance chain says: nobody can open them."
+    for key in governance["doubted_keys"]:
+        yield f"The governance chain takes the key {key} back before a place at which it signed; your trust file does not."
+
+
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -2980,7 +3557,7 @@ def report_text(verifier):
     lines += ["", "Findings:"] if verifier.findings else []
     lines += [f"  {code}  {place}: {what}" for code, _, place, what in verifier.findings]
     lines += ["", "What happened, as far as it was verified:", *happened(verifier)] if verifier.folded else []
-    lines += ["", "What this does not prove:", f"  {NOT_PROVED}"]
+    lines += ["", "What this does not prove:", *(f"  {line}" for line in not_proved(verifier))]
     return "\n".join(harmless(line) for line in lines) + "\n"
 
 
@@ -2993,7 +3570,7 @@ def report_json(verifier):
         "assurance": verifier.assurance,
         "codes": verifier.codes(),
         "findings": findings,
-        "not_proved": [NOT_PROVED],
+        "not_proved": list(not_proved(verifier)),
         "scope": verifier.scope,
         "verdict": verifier.verdict(),
     }
