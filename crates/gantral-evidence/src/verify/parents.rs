@@ -121,14 +121,15 @@ impl Walk<'_, '_> {
         let mut previous = None;
         for sequence in 0..ARTIFACTS_MAX {
             if instance.as_ref().is_some_and(|instance| instance.state().is_final()) {
-                break;
+                let message = "the whole chain of the parent does not hold the artifact that is named";
+                return Err((Weight::Invalid, message.into()));
             }
             let artifact = self.read(parent.instance, sequence)?;
-            if artifact.statement.previous != previous {
-                return Err((Weight::Invalid, follows_not(sequence)));
-            }
             if first.as_ref().is_some_and(|first| first.statement.identity != artifact.statement.identity) {
                 return Err(unproved("its artifacts are of several workflow versions"));
+            }
+            if artifact.statement.previous != previous {
+                return Err((Weight::Invalid, follows_not(sequence)));
             }
             let broken = step(&mut instance, &artifact);
             if let Some(code) = broken.first() {
@@ -142,10 +143,7 @@ impl Walk<'_, '_> {
                 return created(first).ok_or_else(|| unproved("it does not begin with its creation"));
             }
         }
-        Err((
-            Weight::Invalid,
-            "the whole chain of the parent does not hold the artifact that is named".into(),
-        ))
+        Err(unproved("its chain is longer than any"))
     }
 
     /// Reads one artifact of the chain of a parent.

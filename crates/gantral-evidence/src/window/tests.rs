@@ -98,7 +98,7 @@ fn a_list_has_each_instance_once_and_in_one_order_only() {
     assert_eq!(InstanceList::parse(&list().encode()), Ok(list()));
     let twice = InstanceList { instances: vec![head(1), head(1)] };
     assert_eq!(InstanceList::parse(&twice.encode()), Err(ListError::Order));
-    let text = alloc::string::String::from_utf8(list().encode()).unwrap();
+    let text = String::from_utf8(list().encode()).unwrap();
     assert!(matches!(InstanceList::parse(text.replace(',', ", ").as_bytes()), Err(ListError::Json(_))));
     assert_eq!(
         InstanceList::parse(text.replace("instances/v1", "instances/v2").as_bytes()),

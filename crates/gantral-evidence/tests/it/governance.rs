@@ -8,7 +8,7 @@ use gantral_core::ids::TeamId;
 use gantral_core::policy::Verdict;
 use gantral_core::state::*;
 use gantral_core::time::UnixMillis;
-use gantral_evidence::bundle::{governance_path, governance_proof_path};
+use gantral_evidence::bundle::{BundleWriter, governance_path, governance_proof_path};
 use gantral_evidence::container::Scope as Claim;
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_evidence::report::{to_json, to_text};
@@ -526,4 +526,33 @@ fn what_the_chain_says_of_keys_is_said_and_decides_nothing() {
     assert_valid(&later);
     assert_eq!(shown(&later).doubted_keys, []);
     assert_eq!(shown(&check(4, |key| key.compromised_from = Some(1 << 40))).doubted_keys, []);
+}
+
+#[test]
+fn an_exporter_numbers_the_chain_and_its_proofs_from_zero() {
+    let (told, governance, places) = anchored(Some(1), 2);
+    let mut writer = BundleWriter::new(told.story.instance.identity.instance).unwrap();
+    for statement in &told.story.statements {
+        writer.artifact(sign(statement, &issuer()).envelope).unwrap();
+    }
+    for (at, envelope) in governance.files().into_values().enumerate() {
+        let proof = told.log.proof(places[at], told.log.size(), &told.newest);
+        writer.governance(envelope).unwrap().governance_proof(at, &proof).unwrap();
+        assert!(writer.governance_proof(at, &proof).is_err(), "there is one proof for each place");
+    }
+    let files = writer.finish(Claim::Complete).unwrap();
+    let files = files.as_files().unwrap();
+    let paths: Vec<&str> = files.within("governance/").map(|(path, _)| path).collect();
+    assert_eq!(
+        paths,
+        [
+            "governance/000000.dsse.json",
+            "governance/000001.dsse.json",
+            "governance/proofs/000000.tlog-proof",
+            "governance/proofs/000001.tlog-proof",
+        ]
+    );
+    let report = gantral_evidence::verify::verify(&files, Some(&trust_logged(Require::signed())));
+    assert_valid(&report);
+    assert_eq!(shown(&report).checked, 1);
 }
