@@ -26,6 +26,7 @@ Tasks:
   check    format, tidy, clippy, floor 0 without std, licences and bans; no tests
   tidy     only what the repository asks of itself: arrows, sizes, marks, links
   page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
+  fuzz     feed every decoder with damaged seeds, each for GANTRAL_FUZZ_SECONDS (1 if it is not set)
   parts    only install the pinned test parts into `.parts/`
   help     print this
 
@@ -53,6 +54,9 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["check"] => check(&root),
         ["tidy"] => tidy(&root),
         ["page"] => build_page(&root),
+        ["fuzz"] => {
+            Run::new(&root, &Parts::new(&root)).cargo("fuzz", &["run", "--quiet", "--package=gantral-fuzz"])
+        }
         ["parts"] => Parts::new(&root).install_all(),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");

@@ -1,6 +1,7 @@
 //! Runs targets from a terminal: all of them, one of them, or one input that broke a promise.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program of the terminal")]
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
@@ -11,8 +12,10 @@ use gantral_fuzz::targets::{TARGETS, find};
 
 const HELP: &str = "\
 cargo run -p gantral-fuzz [-- TARGET [FILE...]]
+cargo run -p gantral-fuzz -- seeds FOLDER
 
 Without a target: every target, one after the other. With files: only these inputs, without damage.
+`seeds` writes the seeds and the words of each target into a folder, for another fuzzer.
 GANTRAL_FUZZ_SECONDS is how long each target is run, 1 if it is not set; GANTRAL_FUZZ_SEED begins elsewhere.
 ";
 
@@ -24,6 +27,10 @@ fn main() -> ExitCode {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
+        Some((word, [folder])) if word == "seeds" => match export(Path::new(folder)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unreadable(folder, &error),
+        },
         Some((name, files)) => match find(name) {
             Some(target) if files.is_empty() => run(std::slice::from_ref(target)),
             Some(target) => replay(target, files),
@@ -68,6 +75,22 @@ fn run(targets: &[Target]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Writes `FOLDER/TARGET/NUMBER` for each seed, and `FOLDER/TARGET.dict` as libFuzzer reads it.
+fn export(folder: &Path) -> io::Result<()> {
+    let vectors = Vectors::load()?;
+    for target in TARGETS {
+        let own = folder.join(target.name);
+        fs::create_dir_all(&own)?;
+        for (number, seed) in seeds::of(target, &vectors)?.into_iter().enumerate() {
+            fs::write(own.join(format!("{number:04}")), seed)?;
+        }
+        let quoted = |token: &&str| token.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+        let words: String = target.tokens.iter().map(|token| format!("\"{}\"\n", quoted(token))).collect();
+        fs::write(folder.join(format!("{}.dict", target.name)), words)?;
+    }
+    Ok(())
+}
+
 fn replay(target: &Target, files: &[String]) -> ExitCode {
     for file in files {
         let input = match fs::read(file) {
@@ -86,6 +109,6 @@ fn replay(target: &Target, files: &[String]) -> ExitCode {
 }
 
 fn unreadable(what: &str, error: &io::Error) -> ExitCode {
-    eprintln!("cannot read `{what}`: {error}");
+    eprintln!("cannot read or write `{what}`: {error}");
     ExitCode::FAILURE
 }

@@ -91,7 +91,7 @@ fn json_of_any_shape_is_read_in_bounded_memory() {
 
 #[test]
 fn every_decoder_survives_json_of_any_shape() {
-    for (what, bytes) in json_bombs(DOCUMENT_BYTES_MAX / 4) {
+    for (what, bytes) in json_bombs(DOCUMENT_BYTES_MAX / 8) {
         for target in TARGETS {
             let answer = bounded(&format!("{what} as {}", target.name), 2 * GROWTH_BYTES_MAX, || {
                 (target.check)(&bytes)
