@@ -8,17 +8,24 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
+use gantral_core::digest::Digest;
+use gantral_core::event::Identity;
 use gantral_core::ids::InstanceId;
 use gantral_core::policy::Verdict;
 use gantral_core::state::HumanEvidence;
+use gantral_core::time::UnixMillis;
 use gantral_evidence::bundle::proof_path;
 use gantral_evidence::container::{Scope, write_tar};
 use gantral_evidence::log::leaf::Leaf;
+use gantral_evidence::statement::artifact_hash;
 use gantral_evidence::trust::Require;
+use gantral_evidence::window::{
+    InstanceHead, InstanceList, LIST_PATH, STATEMENT_PATH, WindowFilter, WindowStatement,
+};
 use gantral_log::folder::Folder;
 use gantral_log::objects::{Object, WriteObjects as _};
 use gantral_log::tree::Edge;
-use gantral_vectors::cast::refund;
+use gantral_vectors::cast::{envelope, issuer, refund};
 use gantral_vectors::log::{Log, leaf, receipt_line, trust_logged};
 use gantral_vectors::story::Story;
 
@@ -103,8 +110,7 @@ impl Desk {
         let mut cut = Story::refund();
         cut.statements.pop();
         desk.bundle("stick/cut.gantral", &cut, Scope::Complete);
-        desk.bundle("stick/year/case.gantral", &case, Scope::Complete);
-        desk.bundle("stick/year/other.gantral", &other, Scope::Complete);
+        desk.window("stick/year", &[&case, &other]);
         let receipts: String = case.statements.iter().map(receipt_line).collect();
         desk.write("receipts.jsonl", receipts.as_bytes());
         desk.write("trust.json", &trust_logged(everything()).encode());
@@ -134,6 +140,34 @@ impl Desk {
             files.insert(proof_path(sequence), proof.encode().into_bytes());
         }
         self.write(name, &write_tar(&story.bundle(scope, files).as_files().unwrap()));
+    }
+
+    /// Writes executions with the issuer's word that these are all of the year.
+    fn window(&self, name: &str, stories: &[&Story]) {
+        let mut instances = Vec::new();
+        for story in stories {
+            let instance = story.instance.identity.instance;
+            self.bundle(&format!("{name}/{instance}.gantral"), story, Scope::Complete);
+            let last = story.statements.last().unwrap();
+            let hash = artifact_hash(&last.encode());
+            instances.push(InstanceHead { instance, sequence: last.sequence, hash });
+        }
+        let list = InstanceList { instances }.encode();
+        let Identity { tenant, origin, .. } = stories[0].instance.identity.clone();
+        let statement = WindowStatement {
+            tenant,
+            origin,
+            from: UnixMillis::parse("2026-01-01T00:00:00.000Z").unwrap(),
+            to: UnixMillis::parse("2027-01-01T00:00:00.000Z").unwrap(),
+            filter: WindowFilter::default(),
+            count: stories.len() as u64,
+            instances_digest: Digest::of(&list),
+            at: UnixMillis::parse("2027-01-02T00:00:00.000Z").unwrap(),
+            anchor: None,
+            blind: [7; 32],
+        };
+        self.write(&format!("{name}/{LIST_PATH}"), &list);
+        self.write(&format!("{name}/{STATEMENT_PATH}"), &envelope(statement.encode(), &issuer()));
     }
 
     /// Runs a command as somebody types it.
