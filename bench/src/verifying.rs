@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gates::{Agent, prepare};
+use crate::http::Connection;
 use crate::median;
 use crate::server::Server;
 
@@ -128,23 +129,22 @@ impl Evidence {
             // The instant of the last is inside.
             tokio::time::sleep(Duration::from_millis(20)).await;
             let to = now()?;
-            for agent in &mut agents {
-                agent.connection.act_as(&workload);
+            // A connection that was silent for long is closed.
+            let mut connection = Connection::open(server.address, &workload, "fetch").await?;
+            for agent in &agents {
                 let path = format!("/v1/instances/{}/evidence", agent.instance);
-                let bundle = agent.connection.send("GET", &path, "application/json", b"").await?.body;
+                let bundle = connection.send("GET", &path, "application/json", b"").await?.body;
                 fs::write(window.join(format!("{}.gantral", agent.instance)), &bundle)?;
                 fs::write(&self.bundle, &bundle)?;
             }
-            let agent = agents.first_mut().context("a window has instances")?;
-            agent.connection.act_as(&server.person("dave")?);
+            connection.act_as(&server.person("dave")?);
             let body = json!({"from": from.to_text(), "to": to.to_text()}).to_string();
-            let said =
-                agent.connection.send("POST", "/v1/windows", "application/json", body.as_bytes()).await?;
+            let said = connection.send("POST", "/v1/windows", "application/json", body.as_bytes()).await?;
             let said: Value = said.json()?;
             let part = |name: &str| said.get(name).map(Value::to_string).context("no window");
             fs::write(window.join(LIST_PATH), part("instances")?)?;
             fs::write(window.join(STATEMENT_PATH), part("statement")?)?;
-            let keys = agent.connection.send("GET", "/v1/keys", "application/json", b"").await?.json()?;
+            let keys = connection.send("GET", "/v1/keys", "application/json", b"").await?.json()?;
             let hint: &Value = keys.get("trust_hint").context("no trust hint")?;
             fs::write(&self.trust, serde_json::to_vec(hint)?)?;
             from = to;

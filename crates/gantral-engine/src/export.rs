@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gantral_core::digest::{CommitmentLabel, Digest, commit};
-use gantral_core::event::Event;
+use gantral_core::digest::{CommitmentLabel, commit};
+use gantral_core::event::{Event, Parent};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_evidence::bundle::BundleWriter;
 use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
@@ -16,6 +16,9 @@ use gantral_store::{CHAIN_PAGE_MAX, SealedArtifact, SnapshotContent};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::loaded::{open, signers};
+
+/// How many parents of parents a bundle brings.
+const PARENTS_MAX: usize = 16;
 
 /// An instance on its way out: what the ledger holds of it. Proofs of the log are added by whoever keeps the log.
 pub struct Export {
@@ -47,8 +50,8 @@ fn broken(error: ContainerError) -> EngineError {
 
 impl Engine {
     /// Returns an instance as the files of a bundle: its chain, what is not erased of its disclosures, the definition
-    /// of its workflow, its policy bundles, the issuer's keys and their delegations, and as much of the governance chain as its
-    /// consumptions rest on, or as tells what was erased of it.
+    /// of its workflow, its policy bundles, the issuer's keys and their delegations, the governance chain, and the chains of
+    /// those on whose behalf it ran.
     ///
     /// # Errors
     /// `NotFound`; `Damaged`; the store's.
@@ -57,14 +60,11 @@ impl Engine {
         let artifacts = self.chain(tenant, id).await?;
         let mut bundle = BundleWriter::new(id).map_err(broken)?;
         let mut inputs = Vec::new();
-        let (mut heads, mut anchors) = (Vec::new(), BTreeMap::new());
+        let mut anchors = BTreeMap::new();
         for artifact in &artifacts {
             let statement = open(artifact)?;
             anchors.extend(statement.anchor.map(|anchor| (anchor.size, anchor)));
             let event = statement.entry.event;
-            if let Event::Consumed(detail) = &event {
-                heads.extend(detail.guard.governance_head);
-            }
             inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
         }
@@ -90,41 +90,61 @@ impl Engine {
             bundle.key(key).map_err(broken)?;
         }
         let scope = if facts.instance.state().is_final() { Scope::Complete } else { Scope::Prefix };
-        let governance = self.add_governance(tenant, id, &heads, &mut bundle).await?;
+        let governance = self.add_governance(tenant, &mut bundle).await?;
+        self.add_parents(tenant, facts.instance.created.parent.as_ref(), &mut bundle).await?;
         let anchors = anchors.into_values().collect();
         Ok(Export { bundle, scope, artifacts: artifacts.len(), governance, anchors })
     }
 
-    /// Adds the governance chain up to the newest of these heads, or to the last erasure of something of the instance; returns how
-    /// many artifacts that are.
+    /// Adds the chains of those on whose behalf the execution ran, each up to the artifact that it rests on.
+    async fn add_parents(
+        &self,
+        tenant: &TenantId,
+        parent: Option<&Parent>,
+        bundle: &mut BundleWriter,
+    ) -> Result<(), EngineError> {
+        let mut next = parent.cloned();
+        for _ in 0..PARENTS_MAX {
+            let Some(parent) = next else { return Ok(()) };
+            let mut chain = self.chain(tenant, parent.instance).await?;
+            let named = chain.iter().position(|artifact| artifact.hash == parent.artifact_hash);
+            // An artifact that is not there says nothing, and the verdict says that.
+            let Some(named) = named else { return Ok(()) };
+            chain.truncate(named.saturating_add(1));
+            next = match chain.first().map(open).transpose()?.map(|first| first.entry.event) {
+                Some(Event::Created(created)) => created.parent,
+                _ => None,
+            };
+            self.add_delegations(chain.iter().map(|artifact| artifact.envelope.as_slice()), bundle)?;
+            for (sequence, artifact) in chain.into_iter().enumerate() {
+                bundle.parent(parent.instance, sequence, artifact.envelope).map_err(broken)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the governance chain; returns how many artifacts it has.
     async fn add_governance(
         &self,
         tenant: &TenantId,
-        id: InstanceId,
-        heads: &[Digest],
         bundle: &mut BundleWriter,
     ) -> Result<usize, EngineError> {
-        let (mut chain, mut needed) = (Vec::new(), 0);
+        let mut chain = Vec::new();
         loop {
             let from = u64::try_from(chain.len()).unwrap_or(u64::MAX);
             let page = self.governance(tenant, from, CHAIN_PAGE_MAX).await?;
             let last = page.len() < CHAIN_PAGE_MAX;
-            for receipt in page {
-                chain.push(receipt.envelope);
-                if heads.contains(&receipt.hash) || receipt.erased_of == Some(id) {
-                    needed = chain.len();
-                }
-            }
+            chain.extend(page.into_iter().map(|receipt| receipt.envelope));
             if last {
                 break;
             }
         }
-        chain.truncate(needed);
+        let length = chain.len();
         self.add_delegations(chain.iter().map(Vec::as_slice), bundle)?;
         for envelope in chain {
             bundle.governance(envelope).map_err(broken)?;
         }
-        Ok(needed)
+        Ok(length)
     }
 
     /// Adds the delegations of the keys that signed these envelopes.

@@ -20,6 +20,7 @@ use gantral_identity::HumanSubject;
 use gantral_keys::SigningContext;
 use gantral_store::{
     CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Head, SealedArtifact,
+    SnapshotContent,
 };
 
 use crate::engine::{Call, DECISIONS_MAX, Engine};
@@ -67,8 +68,6 @@ pub struct GovernanceReceipt {
     pub at: UnixMillis,
     /// The signed envelope.
     pub envelope: Vec<u8>,
-    /// Of which instance something was erased, if that is what happened.
-    pub erased_of: Option<InstanceId>,
 }
 
 impl GovernanceReceipt {
@@ -80,10 +79,6 @@ impl GovernanceReceipt {
             actor: statement.actor.id.clone(),
             at: statement.at,
             envelope: artifact.envelope.clone(),
-            erased_of: match statement.detail {
-                Detail::Erased { instance, .. } => instance,
-                _ => None,
-            },
         }
     }
 }
@@ -290,11 +285,27 @@ impl Engine {
         let missing = || EngineError::NotFound { what: "the snapshot" };
         let snapshot = self.0.store.snapshot(tenant, instance, commitment).await?.ok_or_else(missing)?;
         let (label, at) = (snapshot.label, call.now);
+        // The context that an approver is shown and the input that policy evaluated are one row under two labels.
+        let twin = match &snapshot.content {
+            SnapshotContent::Kept { salt, plaintext } if label == CommitmentLabel::Context => {
+                Some(commit(CommitmentLabel::Input, salt, plaintext))
+            }
+            SnapshotContent::Kept { .. } | SnapshotContent::Erased { .. } => None,
+        };
         let erased = self.govern(tenant, &mut call, actor, |_| {
             let detail = Detail::Erased { instance: Some(instance), commitment, label };
             Some(Act { detail, effects: vec![GovernanceEffect::EraseSnapshot { instance, commitment, at }] })
         });
-        erased.await?.ok_or_else(missing)
+        let erased = erased.await?.ok_or_else(missing)?;
+        if let Some(commitment) = twin {
+            let label = CommitmentLabel::Input;
+            let said = self.govern(tenant, &mut call, actor, |_| {
+                let detail = Detail::Erased { instance: Some(instance), commitment, label };
+                Some(Act { detail, effects: Vec::new() })
+            });
+            said.await?;
+        }
+        Ok(erased)
     }
 
     /// Makes a human anonymous for ever: the salt behind their `person_id` is erased. Should they act again, they are another

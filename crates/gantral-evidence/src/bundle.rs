@@ -172,6 +172,20 @@ impl BundleWriter {
         Ok(self)
     }
 
+    /// Adds an artifact of the chain of an execution on whose behalf this one ran (B14).
+    ///
+    /// # Errors
+    /// A second one for the place, or a limit of the container; nothing was added.
+    pub fn parent(
+        &mut self,
+        instance: InstanceId,
+        sequence: usize,
+        envelope: Vec<u8>,
+    ) -> Result<&mut Self, ContainerError> {
+        self.files.insert(&parent_path(&instance, sequence), envelope)?;
+        Ok(self)
+    }
+
     fn addressed(
         &mut self,
         path: String,
@@ -248,6 +262,11 @@ pub fn governance_path(sequence: usize) -> String {
 /// Returns the path of the proof of a governance artifact: `governance/proofs/000007.tlog-proof`.
 pub fn governance_proof_path(sequence: usize) -> String {
     alloc::format!("{GOVERNANCE_PROOFS_DIRECTORY}{sequence:06}.tlog-proof")
+}
+
+/// Returns the path of an artifact of a parent.
+pub fn parent_path(instance: &InstanceId, sequence: usize) -> String {
+    alloc::format!("{PARENTS_DIRECTORY}{instance}/{}", artifact_path(sequence))
 }
 
 /// Reads six digits.

@@ -2,16 +2,25 @@
 
 use gantral_core::digest::CommitmentLabel;
 use gantral_core::event::Event;
-use gantral_core::ids::TenantId;
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_engine::EngineError;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
-use gantral_evidence::trust::KeyRole;
+use gantral_evidence::trust::{KeyRole, Require, Trust, TrustedKey};
+use gantral_evidence::verify::{Code, Report, verify};
 use gantral_keys::Signer as _;
-use gantral_testkit::policy;
 use gantral_testkit::workflows::{REFUND, read};
+use gantral_testkit::{World, policy};
 
 use crate::script::{SELF, SMALL_AT_ONCE, Script, Step, statements};
+
+/// Exports an instance and verifies it under the key of the world.
+async fn exported(world: &World, id: InstanceId) -> Report {
+    let files = world.engine().export(&world.tenant(), id).await.unwrap().finish().unwrap();
+    let key = TrustedKey::issuer(world.signer().public_key().clone());
+    let trust = Trust::new([key], Some(Require::signed())).unwrap();
+    verify(&files.as_files().unwrap(), Some(&trust))
+}
 
 /// Returns the governance chain of the world's tenant, each with its hash.
 async fn chain(script: &Script) -> Vec<(GovernanceStatement, gantral_core::digest::Digest)> {
@@ -155,4 +164,39 @@ async fn a_key_that_was_in_other_hands_is_named_once_with_its_index() {
     }
     let details: Vec<Detail> = chain(&script).await.into_iter().skip(2).map(|(it, _)| it.detail).collect();
     assert_eq!(details, [Detail::KeyCompromised { key: key.id(), from_index: 40 }]);
+}
+
+#[tokio::test]
+async fn a_context_that_was_erased_is_named_under_both_of_its_labels() {
+    let script = Script::begin(SELF, 5).await;
+    let grant = script.facts().await.instance.grants[&script.learned.grant.unwrap()].clone();
+    script.world.erase(script.id(), grant.context).await;
+    let labels: Vec<CommitmentLabel> = chain(&script)
+        .await
+        .into_iter()
+        .filter_map(|(statement, _)| match statement.detail {
+            Detail::Erased { label, .. } => Some(label),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(labels, [CommitmentLabel::Context, CommitmentLabel::Input]);
+    let report = exported(&script.world, script.id()).await;
+    let withheld = report.findings.iter().any(|finding| finding.code == Code::Withheld);
+    assert!(!withheld, "erased by right is not withheld: {report:?}");
+}
+
+#[tokio::test]
+async fn a_bundle_brings_the_chain_of_the_execution_on_whose_behalf_it_ran() {
+    let script = Script::begin(SELF, 3).await;
+    let world = &script.world;
+    let parent = script.facts().await;
+    let agent = world.people.requester(gantral_testkit::AGENT, world.clock.now());
+    let child = gantral_engine::NewInstance {
+        parent: Some((script.id(), parent.head.hash)),
+        ..crate::script::new_instance("refund")
+    };
+    let child = world.engine().create(world.call(), &agent, child).await.unwrap().instance;
+    let report = exported(world, child).await;
+    let unproved = report.findings.iter().any(|finding| finding.code == Code::Requester);
+    assert!(!unproved, "{}", gantral_evidence::report::to_text(&report));
 }
