@@ -228,8 +228,8 @@ def judge_ed25519(given, plain=True):
 
 def hash_suite():
     tenant, instance = "acme", "07070707-0707-4707-8707-070707070707"
-    record = g.Record(sequence=0, authority_state="CREATED", instance_tag=g.instance_tag(tenant, instance), hash="ab" * 32)
-    last = g.Record(**{**record.__dict__, "sequence": 1 << 40, "authority_state": "COMPLETED"})
+    record = g.Record(sequence=0, leaf=(1, g.instance_tag(tenant, instance), False), hash="ab" * 32)
+    last = g.Record(**{**record.__dict__, "sequence": 1 << 40, "leaf": (*record.leaf[:2], True)})
     salt = bytes(range(32))
     cases = [case(["artifact"], g.artifact_hash(b"{}"), payload=b"{}".hex())]
     cases += [
@@ -237,10 +237,10 @@ def hash_suite():
         for label in g.LABELS
     ]
     cases.append(case(["instance_tag"], g.instance_tag(tenant, instance), tenant=tenant, instance=instance))
-    cases.append(case(["governance_tag"], g.sha256(b"gantral/governance/v1\0" + tenant.encode() + b"\0"), tenant=tenant))
+    cases.append(case(["governance_tag"], g.governance_tag(tenant), tenant=tenant))
     cases.append(case(["key_id"], g.key_id(bytes.fromhex(RFC_8032_KEY)), key=RFC_8032_KEY))
     for leaf in (record, last):
-        given = {"sequence": leaf.sequence, "terminal": leaf.authority_state in g.FINAL, "tag": leaf.instance_tag}
+        given = {"sequence": leaf.sequence, "terminal": leaf.leaf[2], "tag": leaf.leaf[1]}
         cases.append(case(["leaf"], g.leaf_of(leaf, "cd" * 32).hex(), **given, hash=leaf.hash, issuer="cd" * 32))
     cases.append(case(["rules"], g.SEMANTICS, text=g.RULES))
     return cases

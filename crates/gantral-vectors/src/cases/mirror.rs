@@ -11,7 +11,7 @@ use crate::tales;
 const TWIN: &str = "800-mirrored";
 
 /// Lays out the leaves of a log as a plain downloader leaves them.
-fn mirror(log: &Log, checkpoint: &str) -> FileMap {
+pub(super) fn mirror(log: &Log, checkpoint: &str) -> FileMap {
     let bundle: Vec<u8> = log.leaves.iter().flat_map(|leaf| [&[0, 83][..], leaf].concat()).collect();
     let entries = format!("tile/entries/000.p/{}", log.leaves.len());
     [("checkpoint".to_owned(), checkpoint.as_bytes().to_vec()), (entries, bundle)].into()

@@ -3,11 +3,16 @@
 mod chain;
 mod copies;
 pub mod cross;
+mod delegations;
 mod form;
+mod governance;
+mod guards;
 mod keys;
 mod log;
 mod mirror;
+mod parents;
 mod people;
+mod release;
 mod required;
 mod rules;
 mod stories;
@@ -24,9 +29,14 @@ pub fn all() -> Vec<Case> {
         keys::all,
         rules::all,
         people::all,
+        delegations::all,
+        parents::all,
         required::all,
         log::all,
         mirror::all,
+        release::all,
+        guards::all,
+        governance::all,
     ];
     areas.iter().flat_map(|area| area()).collect()
 }
