@@ -9,7 +9,8 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, InstanceId, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 use gantral_store::{
-    Append, AppendOutcome, Changes, Head, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode, Store, Wake,
+    Append, AppendOutcome, Changes, Head, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode,
+    Store, Wake,
 };
 use tokio::task::JoinSet;
 

@@ -73,17 +73,25 @@ pub enum LogsError {
 /// What lets the logs grow and carries them to witnesses, for whoever serves.
 pub struct Keeping {
     sequencer: Sequencer<Folders>,
+    standing: Standing,
     witnesses: Vec<Witnesses>,
 }
 
 impl Keeping {
-    /// Works until `stop` is ready; a round of the sequencer that has begun is ended first.
+    /// Works until `stop` is ready, or the ledger is known to be behind (`spec/log.md` L27); a round of the sequencer that has begun is
+    /// ended first.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let mut carrying = tokio::task::JoinSet::new();
         for witnesses in self.witnesses {
             carrying.spawn(witnesses.run());
         }
         // An error was said where it happened.
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                () = self.standing.fallen_behind() => {}
+            }
+        };
         let _ = self.sequencer.run(stop).await;
         // Whoever opens the ledger next must not find them still at it.
         carrying.shutdown().await;
@@ -160,7 +168,7 @@ impl Logs {
         let inner = Inner { store: parts.store, folders, key, published, witnesses, witnessed };
         let logs = Self(Arc::new(inner));
         let Some(sequencer) = sequencer else { return Ok((logs, None)) };
-        let mut keeping = Keeping { sequencer, witnesses: Vec::new() };
+        let mut keeping = Keeping { sequencer, standing: standing.clone(), witnesses: Vec::new() };
         if !parts.witnesses.is_empty() {
             let signatures = keeping.sequencer.signatures();
             for tenant in parts.tenants {

@@ -33,11 +33,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
     let stopped = app.0.logs.as_ref().and_then(Logs::stopped);
     let word = |good: bool| if good { "ok" } else { "failed" };
     let checks = serde_json::json!({
-        "ledger": word(ledger), "policy": word(policy), "history": behind.unwrap_or("ok"),
+        "ledger": word(ledger), "policy": word(policy), "history": behind.as_deref().unwrap_or("ok"),
         "log": word(stopped.is_none())
     });
     let (code, detail) = match (behind, ledger, policy, stopped) {
-        (Some(why), ..) => (Code::ReadOnly, why.to_owned()),
+        (Some(why), ..) => (Code::ReadOnly, why),
         (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
         (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
         (None, true, true, Some(why)) => (Code::NotReady, format!("the logs have stopped growing: {why}")),
