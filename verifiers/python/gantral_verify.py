@@ -879,6 +879,11 @@ def wrong(what):
     return Broken(f"{what} is missing, unknown or of the wrong type", "E_SCHEMA")
 
 
+def mistyped(value, where):
+    """A12: a text outside ASCII is that first, unless an object must stand there."""
+    return Broken(f"{where} is not ASCII", "E_UNICODE") if isinstance(value, str) and not value.isascii() else wrong(where)
+
+
 def ascii_text(value, where):
     """A4: every text of an artifact is an identifier."""
     if not isinstance(value, str):
@@ -916,7 +921,7 @@ def integer(least, most=SAFE_INTEGER):
     def read(value, where):
         number = value.integer() if isinstance(value, Number) else None
         if number is None or not least <= number <= most:
-            raise wrong(where)
+            raise mistyped(value, where)
         return number
 
     return read
@@ -933,7 +938,7 @@ def word(*words):
 
 def boolean(value, where):
     if not isinstance(value, bool):
-        raise wrong(where)
+        raise mistyped(value, where)
     return value
 
 
@@ -960,7 +965,7 @@ def null_or(read):
 def list_of(read, most, least=0):
     def read_list(value, where):
         if not isinstance(value, list) or not least <= len(value) <= most:
-            raise wrong(where)
+            raise mistyped(value, where)
         return [read(element, f"{where}[{index}]") for index, element in enumerate(value)]
 
     return read_list
@@ -1164,7 +1169,7 @@ def read_typed(payload, predicate_type, read):
     if (value["_type"], value["predicateType"], record.artifact_version) != expected:
         raise wrong("the version or a type")
     if not isinstance(record.ext, dict):
-        raise wrong("ext")
+        raise mistyped(record.ext, "ext")
     record.hash = artifact_hash(payload)
     return record, value["subject"]
 
@@ -2521,8 +2526,8 @@ class Verifier:
 
     def find_gaps(self, claimed, last):
         """V14."""
-        first = min(claimed, default=0)
-        if first > 0:
+        first = self.chain[0].record.sequence if self.chain else min(claimed, default=0)
+        if any(place not in claimed for place in range(min(first, EVENTS_MAX + 1))):
             self.find("E_NO_GENESIS", "artifact 0", "the beginning of the chain is missing")
         if any(place not in claimed for place in range(first, min(last, EVENTS_MAX) + 1)) or last > EVENTS_MAX:
             verdict = INVALID if self.scope == "complete" else INCONCLUSIVE
@@ -2804,14 +2809,22 @@ class Places:
             self.read_extensions()
         self.read_mirror()
         self.place()
+        self.chain = self.chosen()
         self.check_anchors()
         if self.log.logs or self.needed:
             self.check_trees()
-        self.check_order(self.readable)
+        self.check_order(self.chain)
         self.check_order(self.governed)
         self.check_times()
         for artifact in self.governed:
             self.of.check_key(artifact)  # V57
+
+    def chosen(self):
+        """V13: the artifacts of the chain, one for each sequence."""
+        best = {}
+        for each in sorted(self.readable, key=lambda each: (each.index is None, each.record.hash, each.path)):
+            best.setdefault(each.record.sequence, each)
+        return [best[sequence] for sequence in sorted(best)]
 
     def chains_of(self, first):
         """The chains whose leaves a mirror is asked for: this one, the governance chain, and those that may be parents."""
@@ -3000,11 +3013,18 @@ class Places:
         shown = {tree for tree in sorted(anchors | older) if tree[0] and self.check_tree(tree, tree in anchors)}
         self.seen = [(tree, cosigned) for tree, cosigned in notes if tree == newest or tree in shown]
         for extension in self.extensions.values():
-            if extension.note and extension.note.tree in shown:
+            if extension.note and (extension.note.tree in shown or self.is_shown(extension.note.tree)):
                 judged = self.log.judge(extension.rest, extension.note)
                 self.seen.append((extension.note.tree, judged[1]))
             elif extension.rest and not extension.code:
                 self.find("N_UNAUTH", extension.path, "its checkpoint shows nothing")
+
+    def is_shown(self, tree):
+        """V35: says whether a tree that nothing names is shown to be a beginning of the log."""
+        mirror, newest, extension = self.of.mirror, self.newest, self.extensions.get(tree[0])
+        if mirror and mirror.size >= tree[0]:
+            return mirror.roots[tree[0]] == tree[1]
+        return newest is not None and not extension.code and is_beginning(tree, newest, extension.hashes)
 
     def check_tree(self, tree, is_anchor):
         """V36: says whether a tree is shown to be a beginning of the log, and finds what shows that it is none."""
@@ -3098,7 +3118,7 @@ class Governance:
         """V56: as far as the chain goes."""
         usable = {artifact.record.sequence: artifact for artifact in self.usable}
         heads = {record.detail.guard.governance_head for record in self.of.folded if record.event == "consumed"}
-        self.team = self.read_definition("team")
+        self.team = self.read_team()
         now, before = InForce(), None
         for number in range(len(self.there) + 1):
             if number not in self.there:
@@ -3112,7 +3132,7 @@ class Governance:
             before = usable[number].record
             now.apply(before.event, before.detail, before.hash)
             self.chain.append(usable[number])
-            self.policies.append((now.policy(self.scopes()), self.team is None and now.knows_teams()))
+            self.policies.append(now.policy(self.scopes()))
             if before.hash in heads:
                 self.heads[before.hash] = Record(
                     sequence=number,
@@ -3157,6 +3177,11 @@ class Governance:
             return None
         text = value.get(member) if isinstance(value, dict) else None
         return text if isinstance(text, str) else None
+
+    def read_team(self):
+        """V58: the team of the workflow, if that is known."""
+        team = self.read_definition("team")
+        return team if team is not None and NAME.fullmatch(team) else None
 
     def scopes(self):
         """G3: the scopes of the workflow, the narrowest first."""
@@ -3216,7 +3241,7 @@ class Governance:
             return False
         if state.frozen:
             self.find("E_GUARD", place, "consumed while frozen")
-        if guard.policy_version_id != self.policies[state.sequence][0]:
+        if guard.policy_version_id != self.policies[state.sequence]:
             self.find("E_GUARD", place, "under another policy than the one in force")
         return True
 
@@ -3239,11 +3264,8 @@ class Governance:
         return any(index is not None and index < size for index in later)
 
     def check_asks(self, asks, last):
-        """V60."""
-        in_force = self.policies[: last + 1]
-        if any(hidden for _, hidden in in_force):
-            return
-        known = {version for version, _ in in_force}
+        """V60: a team that is not known has no policy here, or the consumption would be unchecked (V58.4)."""
+        known = set(self.policies[: last + 1])
         for record in asks:
             if record.detail.policy.policy_version_id not in known:
                 place = f"artifact {record.sequence}"

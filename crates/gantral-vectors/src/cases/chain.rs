@@ -50,6 +50,7 @@ fn beside(number: u16, slug: &'static str, about: &'static str, change: impl FnO
 pub(super) fn all() -> Vec<Case> {
     let mut cases = links();
     cases.extend(gaps());
+    cases.push(damaged_beginning());
     cases.extend(mixtures());
     cases.extend(strangers());
     cases
@@ -78,6 +79,17 @@ fn links() -> Vec<Case> {
         Case::of(203, "after-the-end", "Something follows a final state", &after)
             .invalid(&["E_AFTER_TERMINAL", "N_WITHHELD"], TWIN),
     ]
+}
+
+/// A file that is no envelope has a place, and is not the first artifact.
+fn damaged_beginning() -> Case {
+    let about = "Damage has the first place, and the second artifact is not there";
+    let damaged = |files: &mut FileMap| {
+        files.insert(artifact(0), b"{}".to_vec());
+        files.remove(&artifact(1));
+    };
+    changed(216, "damage-before-the-beginning", about, Scope::Complete, damaged)
+        .invalid(&["E_CONTAINER", "E_NO_GENESIS"], TWIN)
 }
 
 fn gaps() -> Vec<Case> {

@@ -91,6 +91,22 @@ const SPELLINGS: &[Respelling] = &[
     ),
     (111, "invisible", "A letter that cannot be seen", "\"runner-1\"", "\"runner\u{200b}-1\"", "E_UNICODE"),
     (112, "decomposed", "A text that is not in NFC", "\"runner-1\"", "\"runne\u{301}r-1\"", "E_UNICODE"),
+    (
+        118,
+        "text-outside-ascii-for-a-number",
+        "A text outside ASCII where a number must be",
+        "\"attempt\":1",
+        "\"attempt\":\"\u{e9}\"",
+        "E_UNICODE",
+    ),
+    (
+        119,
+        "text-outside-ascii-for-an-object",
+        "A text outside ASCII where an object must be",
+        "\"anchor\":null",
+        "\"anchor\":\"\u{e9}\"",
+        "E_SCHEMA",
+    ),
 ];
 
 fn rows(rows: &[Respelling]) -> Vec<Case> {

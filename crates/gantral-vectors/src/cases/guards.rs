@@ -185,6 +185,7 @@ fn teams() -> Vec<Case> {
     let mut without = files.clone();
     without.retain(|path, _| !path.starts_with("workflow/"));
     let (theirs, others) = of(&governance, r#"{"team":"treasury"}"#);
+    let (nobody, nobodys) = of(&governance, r#"{"team":"no name"}"#);
     vec![
         beside(923, "team-frozen", "Consumed while the workflow's team is frozen", &ours, files)
             .invalid(&and(["E_GUARD"]), "924-other-team-frozen"),
@@ -201,6 +202,15 @@ fn teams() -> Vec<Case> {
         beside(926, "team-not-known-and-asked", "The same, and everything is required", &ours, without)
             .under(&complete())
             .inconclusive(&and(["E_COMPLETENESS_UNPROVED", "E_GUARD"])),
+        beside(
+            928,
+            "team-that-is-no-name",
+            "A team is frozen, and what stands for the workflow's is no name",
+            &nobody,
+            nobodys,
+        )
+        .under(&complete())
+        .inconclusive(&and(["E_COMPLETENESS_UNPROVED", "E_GUARD"])),
         under(927, "team-lifted", "The freeze of a team was lifted, whose it is does not matter", &thawed)
             .under(&complete())
             .inconclusive(&and(["E_COMPLETENESS_UNPROVED"])),
@@ -211,6 +221,7 @@ fn asks() -> Vec<Case> {
     let governance = Governance::begin();
     let replaced = Governance::default().then(activated(own(), other_policy(), None));
     let replaced = replaced.then(activated(own(), policy_version(), Some(other_policy())));
+    let thawed = governance.clone().then(frozen(team(), 1)).then(lifted(team(), 2));
     let asked = |governance: &Governance, version: PolicyVersionId| {
         governance.under(used()).retell(EventKind::Allowed, |statement| {
             if let Event::Allowed(detail) = &mut statement.entry.event {
@@ -235,5 +246,13 @@ fn asks() -> Vec<Case> {
             replaced.files(),
         )
         .valid(&KEPT),
+        beside(
+            932,
+            "asked-under-none-after-a-team-was-frozen",
+            "The same as 930, after a team of nobody knows whom was frozen and lifted",
+            &asked(&thawed, other_policy()),
+            thawed.files(),
+        )
+        .invalid(&and(["E_POLICY_VERSION"]), "931-asked-under-the-policy-before"),
     ]
 }

@@ -172,6 +172,7 @@ fn trees() -> Vec<Case> {
         changed(number, slug, about, &told, |files| _ = files.insert(path.clone(), content.to_vec()))
     };
     let never = anchored(|_, log| TreeHead { root: tales::elsewhere(), ..log.tree(3) });
+    let other = anchored(|_, _| TreeHead { size: STRANGERS, root: tales::elsewhere() });
     let falls = anchored(|at, log| log.tree(if at < 2 { 5 } else { 3 }));
     let story = self::told().story;
     let mut log = Log::default();
@@ -203,6 +204,14 @@ fn trees() -> Vec<Case> {
             .invalid(&with(["E_ANCHOR", "E_CONTAINER"]), TWIN),
         changed(743, "anchor-that-never-was", "An anchor that the log never had", &never, |_| {})
             .invalid(&with(["E_ANCHOR"]), TWIN),
+        changed(
+            746,
+            "anchor-beside-the-tree-that-was",
+            "The log had another tree of that size",
+            &other,
+            |_| {},
+        )
+        .invalid(&with(["E_ANCHOR"]), TWIN),
         changed(744, "anchors-that-fall", "An anchor is older than the one before it", &falls, |_| {})
             .invalid(&with(["E_ANCHOR"]), TWIN),
         changed(745, "log-out-of-order", "A later artifact stands earlier in the log", &swapped, |_| {})

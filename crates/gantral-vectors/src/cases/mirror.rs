@@ -76,6 +76,10 @@ fn mirrors() -> Vec<Case> {
             },
         )
         .valid(&with(["N_UNAUTH"])),
+        mirrored(808, "mirrored-twice", "An artifact is there twice, and has one place", &whole, |files| {
+            files.insert("artifacts/copy.dsse.json".to_owned(), files[&artifact(1)].clone());
+        })
+        .valid(&with(["N_DUP"])),
         mirrored(804, "fork-in-the-log", "The log holds two artifacts for one place", &forked, |_| {})
             .invalid(&with(["E_FORK", "E_LOG_ORDER"]), TWIN),
         Case { mirror: mirror(&other.log, &history), ..split }
