@@ -2276,7 +2276,8 @@ CODES = {  # §11: the verdict of each code where no rule says otherwise
         E_KEY_COMPROMISED E_KEY_UNKNOWN E_LIMIT E_LOG_UNKNOWN E_NO_GENESIS E_NO_REQUIRE E_NO_TRUST E_OPEN E_QUORUM E_REQUESTER
         E_REQUIRE
         E_UNLOGGED E_UNSUPPORTED""",
-    VALID: "N_DUP N_EXT N_EXTRA_SIG N_KEY_COMPROMISED N_KEY_EXPIRED_LATER N_MORE_EXISTS N_PREFIX N_TRUST_HINT N_UNAUTH N_UNGATED N_WITHHELD",
+    VALID: """N_DUP N_EXT N_EXTRA_SIG N_KEY_COMPROMISED N_KEY_EXPIRED_LATER N_MORE_EXISTS N_PREFIX N_TRUST_HINT N_UNAUTH
+        N_UNGATED N_WITHHELD""",
 }
 VERDICT_OF = {code: verdict for verdict, codes in CODES.items() for code in codes.split()}
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9]{6})\.dsse\.json")
@@ -3084,6 +3085,7 @@ class Governance:
         self.of, self.find, self.there, self.usable = verifier, verifier.find, set(), []
         self.chain, self.heads, self.policies, self.erased, self.checked = [], {}, [], set(), {}
         self.assurance = dict.fromkeys(("artifacts", "checked", "erased", "unchecked", "unnamed"), 0)
+        self.assurance["doubted_keys"] = []
         if not verifier.readable:
             return
         first = verifier.readable[0].record
@@ -3204,7 +3206,7 @@ class Governance:
             ballot = getattr(record.detail, "decision", None)
             if ballot is not None and ballot.acts_for is not None:
                 self.check_delegation(record, ballot)
-        self.assurance["doubted_keys"] = sorted(self.doubted())
+        self.assurance["doubted_keys"] = sorted(set(self.doubted()))
 
     def check_consumed(self, record, highest):
         """V58, V59: returns the sequence of the head that a consumption names, if that is known."""
