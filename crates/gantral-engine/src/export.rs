@@ -165,7 +165,8 @@ impl Engine {
         Ok(self.kept_delegations(envelopes)?.into_iter().map(|kept| kept.envelope.clone()).collect())
     }
 
-    fn kept_delegations<'e>(
+    /// Returns the delegations of the keys that signed these envelopes, as far as they are delegates.
+    pub(crate) fn kept_delegations<'e>(
         &self,
         envelopes: impl Iterator<Item = &'e [u8]>,
     ) -> Result<Vec<Arc<KeptDelegation>>, EngineError> {

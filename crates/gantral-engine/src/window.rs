@@ -21,6 +21,8 @@ pub struct SignedWindow {
     pub statement: Vec<u8>,
     /// The list that it is about.
     pub list: Vec<u8>,
+    /// The delegation of the key that signed it, if that speaks for another, as an envelope.
+    pub delegation: Option<Vec<u8>>,
 }
 
 impl Engine {
@@ -63,10 +65,10 @@ impl Engine {
         };
         let unsigned = Unsigned::of_window(&statement)?;
         let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
-        Ok(SignedWindow {
-            statement: unsigned.signed(signature.key_id, &signature.bytes).envelope,
-            list: bytes,
-        })
+        let statement = unsigned.signed(signature.key_id, &signature.bytes).envelope;
+        let delegations = self.kept_delegations([statement.as_slice()].into_iter())?;
+        let delegation = delegations.first().map(|kept| kept.envelope.clone());
+        Ok(SignedWindow { statement, list: bytes, delegation })
     }
 
     /// Lists the instances of a window; `None` when they are too many.

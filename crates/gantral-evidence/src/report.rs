@@ -115,6 +115,7 @@ pub fn to_json(report: &Report) -> Vec<u8> {
         .map(|moment| {
             let object = Object::new()
                 .with("actor", moment.actor.as_str())
+                .with("artifact", moment.hash.to_hex())
                 .with("at", moment.at.to_text())
                 .with("event", moment.event.as_str())
                 .with("policy", moment.policy.as_deref())

@@ -29,6 +29,7 @@ mod require;
 mod sealed;
 mod timing;
 mod trees;
+mod unplaced;
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -52,6 +53,7 @@ pub use replays::{Replay, ReplayOutcome, ReplayQuestion};
 pub use report::{
     Assurance, CompleteBy, Enforcement, Execution, GovernanceAssurance, LogAssurance, Moment, Report, Verdict,
 };
+pub(crate) use unplaced::{Said, authenticate as authenticate_unplaced};
 
 use authenticate::Authentic;
 use chain::Chain;

@@ -4,14 +4,13 @@ mod list;
 mod statement;
 
 use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
 
 use gantral_core::digest::Digest;
 
-use crate::dsse::{Envelope, EnvelopeError, PAYLOAD_TYPE, pae};
-use crate::keys::KeyId;
-use crate::trust::{KeyRole, Trust};
-use crate::verify::{Code, Weight, code_of};
+use crate::container::Files;
+use crate::dsse::{Envelope, EnvelopeError};
+use crate::trust::Trust;
+use crate::verify::{Code, Said, Weight, authenticate_unplaced, code_of};
 
 pub use list::{INSTANCES_BYTES_MAX, INSTANCES_MAX, InstanceHead, InstanceList, ListError};
 pub use statement::{PREDICATE_TYPE, WindowFilter, WindowStatement};
@@ -20,6 +19,9 @@ pub use statement::{PREDICATE_TYPE, WindowFilter, WindowStatement};
 pub const STATEMENT_PATH: &str = "window.dsse.json";
 /// The file of the list.
 pub const LIST_PATH: &str = "instances.json";
+
+/// Where the delegation of the key that signed stands, as in a bundle.
+pub const KEYS_DIRECTORY: &str = "keys/";
 
 /// A statement and its list that a trusted issuer vouches for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +53,32 @@ impl WindowFault {
 }
 
 impl Window {
-    /// Reads and authenticates a window (X5). An envelope by an unknown key, or without a trust file, vouches for nothing.
+    /// Reads and authenticates a window (X5). `keys` are its files under `keys/`: the delegation of the key that signed, if it needs one.
+    /// An envelope by an unknown key, or without a trust file, vouches for nothing.
     ///
     /// # Errors
     /// The fault, with its code.
-    pub fn open(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Result<Self, WindowFault> {
+    pub fn open(
+        statement: &[u8],
+        list: &[u8],
+        keys: &Files<'_>,
+        trust: Option<&Trust>,
+    ) -> Result<Self, WindowFault> {
         let envelope = Envelope::parse(statement).map_err(|error| match error {
             EnvelopeError::PayloadType(_) => WindowFault::new(Code::Unsupported, error.to_string()),
             EnvelopeError::Limit(_) => WindowFault::new(Code::Limit, error.to_string()),
             _ => WindowFault::new(Code::Container, error.to_string()),
         })?;
-        authenticate(&envelope, trust)?;
-        let statement = WindowStatement::decode(&envelope.payload)
-            .map_err(|error| WindowFault::new(code_of(&error), error.to_string()))?;
+        let read = |payload: &[u8]| {
+            WindowStatement::decode(payload).map_err(|error| (code_of(&error), error.to_string()))
+        };
+        let statement = authenticate_unplaced(&envelope, keys, trust, read, |read| Said {
+            tenant: &read.tenant,
+            origin: &read.origin,
+            at: read.at,
+            size: read.anchor.map_or(0, |anchor| anchor.size),
+        })
+        .map_err(|(code, message)| WindowFault::new(code, message))?;
         let container = |message: String| WindowFault::new(Code::Container, message);
         if Digest::of(list) != statement.instances_digest {
             return Err(container(alloc::format!("`{LIST_PATH}` is not the list that was signed")));
@@ -75,29 +90,6 @@ impl Window {
             )));
         }
         Ok(Self { statement, list })
-    }
-}
-
-/// Checks that a trusted issuer signed: the same order of faults as for an artifact (V7).
-fn authenticate(envelope: &Envelope, trust: Option<&Trust>) -> Result<(), WindowFault> {
-    let Some(trust) = trust else { return Err(WindowFault::new(Code::NoTrust, Code::NoTrust.meaning())) };
-    let message = pae(PAYLOAD_TYPE, &envelope.payload);
-    let known: Vec<_> = envelope
-        .signatures
-        .iter()
-        .filter_map(|signature| {
-            let key = trust.key(&KeyId::parse(&signature.key_id).ok()?)?;
-            Some((key, key.key.verify_strict(&message, &signature.signature).is_ok()))
-        })
-        .collect();
-    if known.iter().any(|(key, good)| *good && key.role == KeyRole::Issuer) {
-        Ok(())
-    } else if known.iter().any(|(_, good)| *good) {
-        Err(WindowFault::new(Code::KeyRole, "the statement is signed by a key of another role"))
-    } else if known.is_empty() {
-        Err(WindowFault::new(Code::KeyUnknown, Code::KeyUnknown.meaning()))
-    } else {
-        Err(WindowFault::new(Code::Sig, "the signature of the statement does not verify"))
     }
 }
 

@@ -38,11 +38,19 @@ pub fn bundle(path: &Path) -> Result<Source, ReadError> {
         // One byte more than allowed shows that there are too many.
         return limited(path, TAR_BYTES_MAX.saturating_add(1)).map(Source::Tar);
     }
-    let mut gathered = Gathered { files: OwnedFiles::new(), bytes: 0 };
-    Ok(match gathered.directory(path, "", 0)? {
-        Ok(()) => Source::Files(gathered.files),
+    Ok(match directory(path, "")? {
+        Ok(files) => Source::Files(files),
         Err(error) => Source::NotABundle(error),
     })
+}
+
+/// Reads the files of a directory, with this before the names; the inner error says why they could be none of a bundle.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn directory(path: &Path, prefix: &str) -> Result<Result<OwnedFiles, ContainerError>, ReadError> {
+    let mut gathered = Gathered { files: OwnedFiles::new(), bytes: 0 };
+    Ok(gathered.directory(path, prefix, 0)?.map(|()| gathered.files))
 }
 
 /// Reads a trust file. One that is too large is refused when it is parsed.

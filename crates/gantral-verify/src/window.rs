@@ -9,17 +9,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use gantral_evidence::container::{Files, read_tar};
-use gantral_evidence::dsse::Envelope;
-use gantral_evidence::statement::{Statement, artifact_hash};
+use gantral_evidence::container::{ContainerError, Files, OwnedFiles, read_tar};
 use gantral_evidence::trust::Trust;
-use gantral_evidence::verify::{Code, Report, Weight, refuse, verify};
+use gantral_evidence::verify::{Code, Report, Verdict, Weight, refuse, verify};
 use gantral_evidence::window::{
-    INSTANCES_BYTES_MAX, InstanceHead, LIST_PATH, STATEMENT_PATH, Window, WindowStatement,
+    INSTANCES_BYTES_MAX, InstanceHead, KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH, Window, WindowFault,
+    WindowStatement,
 };
 
 use crate::error::VerifyError;
-use crate::read::{Source, bundle, limited};
+use crate::read::{Source, bundle, directory, limited};
 
 pub use progress::Progress;
 pub use report::{Found, WindowReport, to_json, to_text};
@@ -51,7 +50,11 @@ pub fn verify_window(
 ) -> Result<WindowReport, VerifyError> {
     let statement = limited(&folder.join(STATEMENT_PATH), STATEMENT_BYTES_MAX.saturating_add(1))?;
     let list = limited(&folder.join(LIST_PATH), INSTANCES_BYTES_MAX.saturating_add(1))?;
-    let window = match Window::open(&statement, &list, trust) {
+    let opened = keys(folder)?.and_then(|keys| {
+        let keys = keys.as_files().map_err(no_files)?;
+        Window::open(&statement, &list, &keys, trust)
+    });
+    let window = match opened {
         Ok(window) => window,
         Err(fault) => return Ok(WindowReport::refused(fault)),
     };
@@ -82,6 +85,19 @@ pub fn verify_window(
         report.take(one);
     }
     Ok(report.finish())
+}
+
+/// Reads what lies under `keys/`, if that is there; the inner error says why it is unusable.
+fn keys(folder: &Path) -> Result<Result<OwnedFiles, WindowFault>, VerifyError> {
+    let keys = folder.join(KEYS_DIRECTORY);
+    if !keys.is_dir() {
+        return Ok(Ok(OwnedFiles::new()));
+    }
+    Ok(directory(&keys, KEYS_DIRECTORY)?.map_err(no_files))
+}
+
+fn no_files(error: ContainerError) -> WindowFault {
+    WindowFault { code: Code::Container, message: error.to_string() }
 }
 
 /// What came of one instance of the list.
@@ -132,30 +148,35 @@ fn judge_files(
 ) -> Judged {
     let report = verify(files, trust);
     let mut judged = Judged::of(*head, &report);
-    let mut add = |code: Code, message: &str| judged.found.push((code, code.weight(), message.to_owned()));
-    let sealed = files.within("artifacts/").find_map(|(_, content)| {
-        let envelope = Envelope::parse(content).ok()?;
-        (artifact_hash(&envelope.payload) == head.hash).then_some(envelope)
-    });
-    let newest = sealed.and_then(|envelope| Statement::decode(&envelope.payload).ok());
-    match (&newest, report.timeline.last()) {
-        (Some(newest), _) => {
-            let own = newest.identity.tenant == statement.tenant
-                && newest.identity.origin == statement.origin
-                && newest.identity.instance == head.instance
-                && newest.sequence == head.sequence;
-            let begins = report.timeline.first().map(|first| first.at);
-            let inside = begins.is_none_or(|at| statement.from <= at && at < statement.to);
-            if !own || !inside {
-                add(Code::Mixed, "the execution is not the one that the window lists");
-            }
-        }
-        (None, Some(last)) if last.sequence < head.sequence => {
-            add(Code::Truncated, "the chain ends before the artifact that the window lists");
-        }
-        (None, Some(_)) => add(Code::Fork, "the chain does not hold the artifact that the window lists"),
+    let mut add =
+        |code: Code, weight: Weight, message: &str| judged.found.push((code, weight, message.to_owned()));
+    let (Some(execution), Some(first), Some(last)) =
+        (&report.execution, report.timeline.first(), report.timeline.last())
+    else {
         // Nothing could be verified, which has been said.
-        (None, None) => {}
+        return judged;
+    };
+    let identity = &execution.identity;
+    let is_of_window = identity.tenant == statement.tenant && identity.origin == statement.origin;
+    if !is_of_window || first.at < statement.from || first.at >= statement.to {
+        add(
+            Code::Mixed,
+            Code::Mixed.weight(),
+            "the execution is not of the tenant, the log and the time of the window",
+        );
+    }
+    // By the verified chain alone: what nobody trusted signed may lie beside it.
+    match report.timeline.iter().find(|moment| moment.sequence == head.sequence) {
+        Some(moment) if moment.hash == head.hash && identity.instance == head.instance => {}
+        None if last.sequence < head.sequence => {
+            // Where something is wrong with the bundle, that is why it ends, and it may be no more than a file that is missing.
+            let whole = report.verdict == Verdict::Valid;
+            let weight = if whole { Code::Truncated.weight() } else { Weight::Inconclusive };
+            add(Code::Truncated, weight, "the chain ends before the artifact that the window lists");
+        }
+        _ => {
+            add(Code::Fork, Code::Fork.weight(), "the chain does not hold the artifact that the window lists")
+        }
     }
     judged
 }

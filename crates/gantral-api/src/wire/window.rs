@@ -33,4 +33,8 @@ pub struct WindowView {
     /// The list that it is about, byte for byte: every instance with its newest artifact.
     #[schema(value_type = Object)]
     pub instances: Document,
+    /// The delegation of the key that signed the statement, if it signed for an issuer key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub delegation: Option<Document>,
 }

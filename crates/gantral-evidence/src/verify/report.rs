@@ -177,6 +177,8 @@ pub struct Assurance {
 pub struct Moment {
     /// The place in the chain.
     pub sequence: u64,
+    /// The hash of the artifact.
+    pub hash: Digest,
     /// When, by the issuer's clock.
     pub at: UnixMillis,
     /// What happened.
@@ -284,6 +286,7 @@ impl Report {
         let findings = findings.into_sorted();
         let moment = |artifact: &super::sealed::Artifact| Moment {
             sequence: artifact.statement.sequence,
+            hash: artifact.hash,
             at: artifact.statement.entry.at,
             event: artifact.statement.entry.event.kind(),
             actor: actor(&artifact.statement.entry.actor),

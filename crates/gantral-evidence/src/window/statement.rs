@@ -116,7 +116,9 @@ impl WindowStatement {
             let statement = read_predicate(predicate)?;
             let (name, digest) = read_subject(subject)?;
             let tenant = name.strip_prefix(SUBJECT_PREFIX) == Some(statement.tenant.as_str());
-            if tenant && digest == statement.instances_digest {
+            if statement.from >= statement.to || statement.to > statement.at {
+                Err(StatementError::Disagrees("to"))
+            } else if tenant && digest == statement.instances_digest {
                 Ok(statement)
             } else {
                 Err(StatementError::Disagrees("subject"))

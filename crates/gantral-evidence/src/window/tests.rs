@@ -6,9 +6,11 @@ use gantral_core::ids::{InstanceId, LogOrigin, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
 use super::*;
-use crate::dsse::EnvelopeSignature;
+use crate::delegation::{DELEGATION_SUFFIX, KeyDelegation};
+use crate::dsse::{EnvelopeSignature, PAYLOAD_TYPE, pae};
 use crate::keys::PublicKey;
-use crate::trust::{Require, TrustedKey};
+use crate::log::tree::TreeHead;
+use crate::trust::{KeyRole, Require, TrustedKey};
 
 fn head(number: u8) -> InstanceHead {
     let instance = InstanceId::from_random([number; 16]);
@@ -57,8 +59,13 @@ fn trust(role: KeyRole) -> Trust {
     Trust::new([key], Some(Require::signed())).unwrap()
 }
 
+/// Opens a window without delegations.
+fn open(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Result<Window, WindowFault> {
+    Window::open(statement, list, &Files::from_list([]).unwrap(), trust)
+}
+
 fn code(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Code {
-    Window::open(statement, list, trust).unwrap_err().code
+    open(statement, list, trust).unwrap_err().code
 }
 
 #[test]
@@ -66,7 +73,7 @@ fn a_window_reads_back_as_it_was_signed() {
     let bytes = list().encode();
     let said = statement(&bytes, 3);
     assert_eq!(WindowStatement::decode(&said.encode()), Ok(said.clone()));
-    let window = Window::open(&signed(&said, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))).unwrap();
+    let window = open(&signed(&said, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))).unwrap();
     assert_eq!(window, Window { statement: said, list: list() });
 }
 
@@ -81,6 +88,66 @@ fn nobody_but_a_trusted_issuer_vouches_for_a_window() {
     let mut forged = Envelope::parse(&envelope).unwrap();
     forged.payload = statement(&bytes, 4).encode();
     assert_eq!(code(&forged.encode(), &bytes, Some(&trust(KeyRole::Issuer))), Code::Sig);
+}
+
+#[test]
+fn window_that_was_not_over_or_is_none_is_not_read() {
+    let bytes = list().encode();
+    let said = statement(&bytes, 3);
+    for wrong in [
+        WindowStatement { at: UnixMillis::new(said.to.get() - 1).unwrap(), ..said.clone() },
+        WindowStatement { from: said.to, ..said.clone() },
+    ] {
+        assert_eq!(code(&signed(&wrong, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))), Code::Schema);
+    }
+    let at_once = WindowStatement { at: said.to, ..said };
+    assert!(open(&signed(&at_once, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))).is_ok());
+}
+
+#[test]
+fn key_that_is_not_fit_vouches_for_no_window() {
+    let bytes = list().encode();
+    let key = TrustedKey::issuer(public(&issuer()));
+    let trusts = |key: TrustedKey| Trust::new([key], Some(Require::signed())).unwrap();
+    let anchor = Some(TreeHead { size: 10, root: Digest::of(b"root") });
+    let said = WindowStatement { anchor, ..statement(&bytes, 3) };
+    let envelope = signed(&said, &issuer());
+    let (other, own) = (TenantId::parse("other").unwrap(), TenantId::parse("acme").unwrap());
+    for (key, expected) in [
+        (TrustedKey { tenants: Some([other].into()), ..key.clone() }, Some(Code::KeyRole)),
+        (TrustedKey { tenants: Some([own].into()), ..key.clone() }, None),
+        (TrustedKey { compromised_from: Some(100), ..key.clone() }, Some(Code::KeyCompromised)),
+        (TrustedKey { valid_until: Some(10), ..key.clone() }, Some(Code::KeyWindow)),
+        (TrustedKey { valid_until: Some(11), ..key }, None),
+    ] {
+        let opened = open(&envelope, &bytes, Some(&trusts(key)));
+        assert_eq!(opened.err().map(|fault| fault.code), expected);
+    }
+}
+
+#[test]
+fn delegate_vouches_with_its_delegation_and_while_it_lasts() {
+    let (bytes, delegate) = (list().encode(), SigningKey::from_bytes(&[9; 32]));
+    let said = statement(&bytes, 3);
+    let envelope = signed(&said, &delegate);
+    let name = alloc::format!("{KEYS_DIRECTORY}{}{DELEGATION_SUFFIX}", public(&delegate).id());
+    let until = |not_after: UnixMillis| {
+        let delegation = KeyDelegation {
+            delegator: public(&issuer()).id(),
+            delegate: public(&delegate),
+            tenants: None,
+            origins: None,
+            not_before: said.from,
+            not_after,
+        };
+        let signature = issuer().sign(&delegation.message()).to_bytes();
+        let delegation = delegation.signed(&signature);
+        let keys = Files::from_list([(name.as_str(), delegation.as_slice())]).unwrap();
+        Window::open(&envelope, &bytes, &keys, Some(&trust(KeyRole::Issuer))).err().map(|fault| fault.code)
+    };
+    assert_eq!(code(&envelope, &bytes, Some(&trust(KeyRole::Issuer))), Code::KeyUnknown);
+    assert_eq!(until(UnixMillis::new(said.at.get() + 1).unwrap()), None);
+    assert_eq!(until(said.to), Some(Code::KeyWindow));
 }
 
 #[test]

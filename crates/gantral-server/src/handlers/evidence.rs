@@ -70,5 +70,9 @@ pub(crate) async fn window(
     let document = |bytes: &[u8]| {
         Document::from_bytes(bytes).map_err(|error| Failure::new(Code::Internal, error.to_string()))
     };
-    Ok(Json(wire::WindowView { statement: document(&window.statement)?, instances: document(&window.list)? }))
+    Ok(Json(wire::WindowView {
+        statement: document(&window.statement)?,
+        instances: document(&window.list)?,
+        delegation: window.delegation.as_deref().map(document).transpose()?,
+    }))
 }

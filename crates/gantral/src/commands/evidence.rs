@@ -1,10 +1,13 @@
 //! `gantral evidence`: the bundle that a stranger verifies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use gantral_api::wire::{AskWindow, text};
-use gantral_evidence::window::{InstanceList, LIST_PATH, STATEMENT_PATH};
+use gantral_evidence::delegation::DELEGATION_SUFFIX;
+use gantral_evidence::dsse::Envelope;
+use gantral_evidence::keys::KeyId;
+use gantral_evidence::window::{InstanceList, KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH};
 
 use crate::bundle_files::unpack;
 use crate::cli::Server;
@@ -109,6 +112,9 @@ fn window(args: &WindowArgs, server: &Server, out: Out) -> Result<Exit, Failure>
             out.talk(format_args!("{} of {of} bundles", done + 1));
         }
     }
+    if let Some(delegation) = &said.delegation {
+        write_delegation(&args.output, said.statement.as_str().as_bytes(), delegation.as_str().as_bytes())?;
+    }
     // The statement last: a directory without it is no window, and shows that something was cut short.
     write_new(&args.output.join(LIST_PATH), list)?;
     write_new(&args.output.join(STATEMENT_PATH), said.statement.as_str().as_bytes())?;
@@ -117,6 +123,17 @@ fn window(args: &WindowArgs, server: &Server, out: Out) -> Result<Exit, Failure>
     out.show(&written, |_| format!("{} {shown} ({of} executions)", styled(GOOD, "exported")))?;
     out.hint(format_args!("gantral verify {shown} --trust TRUST-FILE"));
     Ok(Exit::DONE)
+}
+
+/// Writes the delegation of the key that signed a statement where a verifier looks for it.
+fn write_delegation(window: &Path, statement: &[u8], delegation: &[u8]) -> Result<(), Failure> {
+    let unusable = || Failure::new("the server's statement cannot be used: it is not signed by one key");
+    let envelope = Envelope::parse(statement).map_err(|_| unusable())?;
+    let [signature] = envelope.signatures.as_slice() else { return Err(unusable()) };
+    let key = KeyId::parse(&signature.key_id).map_err(|_| unusable())?;
+    let keys = window.join(KEYS_DIRECTORY);
+    std::fs::create_dir(&keys).map_err(|error| Failure::file("make", &keys, &error))?;
+    write_new(&keys.join(format!("{key}{DELEGATION_SUFFIX}")), delegation)
 }
 
 fn export(args: &ExportArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
@@ -154,7 +171,7 @@ fn export(args: &ExportArgs, server: &Server, out: Out) -> Result<Exit, Failure>
 }
 
 /// Writes a file that must not exist: evidence is never overwritten by accident.
-pub fn write_new(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(bytes)).map_err(|error| Failure::file("write", path, &error))

@@ -12,7 +12,7 @@ use gantral_evidence::container::{MANIFEST_PATH, read_tar};
 use gantral_evidence::log::policy::LogPolicy;
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::parse_receipts;
-use gantral_evidence::window::{LIST_PATH, STATEMENT_PATH};
+use gantral_evidence::window::{KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH};
 use gantral_log::folder::Folder;
 use gantral_log::monitor::{HandedOver, Monitor, Occasion, Questions, Reception, Report, StateFolder};
 use gantral_log::objects::ReadObjects;
@@ -265,7 +265,7 @@ fn bundles(paths: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             // What a window has beside its bundles.
-            if !path.ends_with(STATEMENT_PATH) && !path.ends_with(LIST_PATH) {
+            if ![STATEMENT_PATH, LIST_PATH, KEYS_DIRECTORY].iter().any(|name| path.ends_with(name)) {
                 bundles.insert(path);
             }
         }

@@ -1,5 +1,8 @@
 //! Many executions at once: exported with the issuer's word that these are all, and verified together.
 
+use gantral_evidence::container::{Manifest, OwnedFiles, read_tar, write_tar};
+use gantral_evidence::dsse::Envelope;
+
 use crate::support::{Ran, World};
 
 const AGENT: &str = r#"set -eu
@@ -48,6 +51,22 @@ fn codes(ran: &Ran) -> Vec<String> {
     bad.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Puts the newest artifact of one bundle into another, as signed by nobody who is known.
+fn with_last_by_a_stranger(into: &[u8], from: &[u8]) -> Vec<u8> {
+    let (from, read) = (read_tar(from).unwrap(), read_tar(into).unwrap());
+    let (_, last) = from.within("artifacts/").last().unwrap();
+    let mut envelope = Envelope::parse(last).unwrap();
+    envelope.signatures[0].key_id = "0".repeat(64);
+    let mut files = OwnedFiles::new();
+    for (path, content) in read.iter().filter(|(path, _)| *path != "manifest.json") {
+        files.insert(path, content.to_vec()).unwrap();
+    }
+    files.insert("artifacts/00000099.dsse.json", envelope.encode()).unwrap();
+    let manifest = Manifest::read(&read).unwrap();
+    files.seal(manifest.instance, manifest.scope).unwrap();
+    write_tar(&files.as_files().unwrap())
+}
+
 #[test]
 fn window_is_valid_whole_and_says_what_is_missing_or_exchanged() {
     let (world, ids) = exported();
@@ -64,6 +83,8 @@ fn window_is_valid_whole_and_says_what_is_missing_or_exchanged() {
     std::fs::remove_file(bundle(&ids[0])).unwrap();
     assert_eq!(codes(&verify(&world).status(2)), ["E_COMPLETENESS_UNPROVED"]);
     std::fs::write(bundle(&ids[0]), &second).unwrap();
+    assert_eq!(codes(&verify(&world).status(1)), ["E_FORK"]);
+    std::fs::write(bundle(&ids[0]), with_last_by_a_stranger(&second, &first)).unwrap();
     assert_eq!(codes(&verify(&world).status(1)), ["E_FORK"]);
     std::fs::write(bundle(&ids[0]), &first[..first.len() / 2]).unwrap();
     assert_eq!(codes(&verify(&world).status(1)), ["E_CONTAINER"]);

@@ -1,0 +1,68 @@
+//! What an issuer signs beside the log: whom it counts as signed by, when nothing but its own words say where in the log it was made.
+//!
+//! Source: `spec/window.md` X5.
+
+use alloc::string::{String, ToString as _};
+
+use gantral_core::ids::{LogOrigin, TenantId};
+use gantral_core::time::UnixMillis;
+
+use super::authenticate::{Signed, judge};
+use super::code::Code;
+use super::finding::Findings;
+use super::keyring::{Keyring, Signer};
+use crate::container::Files;
+use crate::dsse::Envelope;
+use crate::trust::Trust;
+
+/// Whose words they are, and when they were said, as they say themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) origin: &'a LogOrigin,
+    pub(crate) at: UnixMillis,
+    /// How large the log was by then.
+    pub(crate) size: u64,
+}
+
+/// Checks that a trusted issuer, or a delegate of one, signed an envelope, and then that it was fit to say what `read` finds in it.
+///
+/// # Errors
+/// The code and the reason: of the signature, then of `read`, then of the key.
+pub(crate) fn authenticate<T>(
+    envelope: &Envelope,
+    keys: &Files<'_>,
+    trust: Option<&Trust>,
+    read: impl FnOnce(&[u8]) -> Result<T, (Code, String)>,
+    said: impl FnOnce(&T) -> Said<'_>,
+) -> Result<T, (Code, String)> {
+    let ring = Keyring::of(keys, trust);
+    let plain = |code: Code| (code, code.meaning().to_string());
+    let key = match judge(None, envelope, &ring, &mut Findings::new()) {
+        Signed::By(key, _) => key,
+        Signed::ByWrongRole(_) => return Err((Code::KeyRole, "signed by a key of another role".into())),
+        Signed::Badly(_) => return Err((Code::Sig, "the signature does not verify".into())),
+        Signed::ByNobodyKnown if ring.is_given() => return Err(plain(Code::KeyUnknown)),
+        Signed::ByNobodyKnown => return Err(plain(Code::NoTrust)),
+    };
+    let content = read(&envelope.payload)?;
+    let said = said(&content);
+    fit(key.signer_of(said.tenant, said.origin, said.at), said.size)?;
+    Ok(content)
+}
+
+fn fit(signer: Signer, size: u64) -> Result<(), (Code, String)> {
+    if let Some(unfit) = signer.unfit {
+        return Err(unfit);
+    }
+    if signer.window.compromised_from.is_some() {
+        return Err((
+            Code::KeyCompromised,
+            "its key is compromised, and nothing proves that this was later".into(),
+        ));
+    }
+    if signer.window.until.is_some_and(|until| until <= size) {
+        return Err((Code::KeyWindow, "its key had been retired by then".into()));
+    }
+    Ok(())
+}
