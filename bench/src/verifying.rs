@@ -119,7 +119,8 @@ impl Evidence {
             fs::create_dir(window)?;
             let mut agents = Vec::with_capacity(instances);
             for number in 0..instances {
-                let name = format!("verify-{number}");
+                // Another name for each agent: under the same, its calls would be repetitions.
+                let name = format!("verify-{instances}-{number}");
                 let mut agent = Agent::start(server.address, &workload, &approver, &name).await?;
                 for _ in 0..GATES {
                     agent.allowed().await?;
