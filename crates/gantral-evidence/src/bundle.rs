@@ -11,8 +11,10 @@ use gantral_core::ids::InstanceId;
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::table::{published, semantics_digest};
 
-use crate::container::{ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, ContainerError, OwnedFiles, Scope, write_tar};
-use crate::delegation::DELEGATION_SUFFIX;
+use crate::container::{
+    ARTIFACTS_DIRECTORY, ARTIFACTS_MAX, ContainerError, KEYS_DIRECTORY, OwnedFiles, Scope, write_tar,
+};
+use crate::delegation::delegation_path;
 use crate::disclosure::Disclosure;
 use crate::keys::{KeyId, PublicKey};
 use crate::log::consistency::LogConsistency;
@@ -75,7 +77,7 @@ impl BundleWriter {
     /// # Errors
     /// A limit of the container; nothing was added.
     pub fn key(&mut self, key: &PublicKey) -> Result<&mut Self, ContainerError> {
-        self.addressed(alloc::format!("keys/{}.pub", key.id()), || key.to_hex().into_bytes())
+        self.addressed(alloc::format!("{KEYS_DIRECTORY}{}.pub", key.id()), || key.to_hex().into_bytes())
     }
 
     /// Adds the delegation of a key that signed an artifact (`spec/keys.md` K18).
@@ -83,7 +85,7 @@ impl BundleWriter {
     /// # Errors
     /// A limit of the container; nothing was added.
     pub fn delegation(&mut self, delegate: &KeyId, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
-        self.addressed(alloc::format!("keys/{delegate}{DELEGATION_SUFFIX}"), || envelope)
+        self.addressed(delegation_path(delegate), || envelope)
     }
 
     /// Adds a trust file, for information: a verifier compares it with the pinned one and otherwise ignores it.

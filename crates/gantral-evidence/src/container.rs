@@ -32,6 +32,8 @@ pub const TAR_BYTES_MAX: usize = CONTENT_BYTES_MAX + (FILES_MAX + 1) * 2 * 512;
 pub const PATH_BYTES_MAX: usize = 100;
 /// Where the artifacts are.
 pub const ARTIFACTS_DIRECTORY: &str = "artifacts/";
+/// Where keys and their delegations are.
+pub const KEYS_DIRECTORY: &str = "keys/";
 
 /// Why files are not a bundle at all. The bundle, a copy of something, is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

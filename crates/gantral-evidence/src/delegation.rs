@@ -3,13 +3,14 @@
 //! The key that relying parties pin can then stay in a key management service and sign now and then. A delegate is believed
 //! exactly as far as its delegator is, and delegates nothing further. Source: `spec/keys.md` §6.
 
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::json::{self, Object, ParseError, Profile, Value};
 use gantral_core::time::{DurationMs, UnixMillis};
 
+use crate::container::KEYS_DIRECTORY;
 use crate::dsse::{Envelope, EnvelopeError, EnvelopeSignature, pae};
 use crate::fields::{FieldError, Fields};
 use crate::keys::{KeyError, KeyId, PublicKey};
@@ -21,8 +22,13 @@ pub const DELEGATION_PAYLOAD_TYPE: &str = "application/vnd.gantral.delegation+js
 pub const DELEGATION_FORMAT: &str = "gantral/delegation/v1";
 /// The longest time that a delegate may sign: a week, so that the loss of one does not last.
 pub const DELEGATION_MAX: DurationMs = DurationMs::from_secs(7 * 24 * 3_600);
-/// Where delegations stand in a bundle: `keys/<key id of the delegate>.delegation.json`.
+/// What the name of a delegation ends with ([`delegation_path`]).
 pub const DELEGATION_SUFFIX: &str = ".delegation.json";
+
+/// Returns where the delegation of a delegate stands in a bundle, and beside a window.
+pub fn delegation_path(delegate: &KeyId) -> String {
+    alloc::format!("{KEYS_DIRECTORY}{delegate}{DELEGATION_SUFFIX}")
+}
 
 /// What an issuer key says of its delegate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +178,7 @@ impl KeyDelegation {
         let fields = Fields::open(&value, "delegation", MEMBERS.into_iter())?;
         let _: &Value = fields.value("format")?;
         let key_id: KeyId = fields.get("key_id")?;
-        let hex: alloc::string::String = fields.get("public_key")?;
+        let hex: String = fields.get("public_key")?;
         let delegate = PublicKey::parse(&hex).map_err(|why| DelegationError::Key { key_id, why })?;
         if delegate.id() != key_id {
             return Err(DelegationError::KeyId { key_id });

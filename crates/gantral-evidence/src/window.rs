@@ -20,9 +20,6 @@ pub const STATEMENT_PATH: &str = "window.dsse.json";
 /// The file of the list.
 pub const LIST_PATH: &str = "instances.json";
 
-/// Where the delegation of the key that signed stands, as in a bundle.
-pub const KEYS_DIRECTORY: &str = "keys/";
-
 /// A statement and its list that a trusted issuer vouches for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {

@@ -21,6 +21,11 @@ pub(crate) fn document(value: &Value) -> Answer<Document> {
     Document::from_value(value).map_err(|_| unreadable("document"))
 }
 
+/// Shows bytes that the ledger keeps, or that were just signed, as they are.
+pub(crate) fn stored(bytes: &[u8], what: &str) -> Answer<Document> {
+    Document::from_bytes(bytes).map_err(|_| unreadable(what))
+}
+
 pub(crate) fn receipts(receipts: &[Receipt]) -> Answer<Vec<wire::Receipt>> {
     receipts
         .iter()
@@ -29,7 +34,7 @@ pub(crate) fn receipts(receipts: &[Receipt]) -> Answer<Vec<wire::Receipt>> {
                 sequence: receipt.sequence,
                 event: receipt.event.into(),
                 hash: receipt.hash.into(),
-                envelope: Document::from_bytes(&receipt.envelope).map_err(|_| unreadable("envelope"))?,
+                envelope: stored(&receipt.envelope, "envelope")?,
             })
         })
         .collect()

@@ -9,12 +9,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use gantral_evidence::container::{ContainerError, Files, OwnedFiles, read_tar};
+use gantral_evidence::container::{ContainerError, Files, KEYS_DIRECTORY, OwnedFiles, read_tar};
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::{Code, Report, Verdict, Weight, refuse, verify};
 use gantral_evidence::window::{
-    INSTANCES_BYTES_MAX, InstanceHead, KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH, Window, WindowFault,
-    WindowStatement,
+    INSTANCES_BYTES_MAX, InstanceHead, LIST_PATH, STATEMENT_PATH, Window, WindowFault, WindowStatement,
 };
 
 use crate::error::VerifyError;

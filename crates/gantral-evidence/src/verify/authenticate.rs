@@ -65,6 +65,21 @@ pub(super) enum Signed<'k> {
     ByNobodyKnown,
 }
 
+impl<'k> Signed<'k> {
+    /// Returns who signed as an issuer.
+    ///
+    /// # Errors
+    /// The row of the verdict table for what does not count as signed (V7).
+    pub(super) fn by_issuer(self) -> Result<(Known<'k>, Vec<Known<'k>>), Code> {
+        match self {
+            Self::By(key, others) => Ok((key, others)),
+            Self::ByWrongRole(_) => Err(Code::KeyRole),
+            Self::Badly(_) => Err(Code::Sig),
+            Self::ByNobodyKnown => Err(Code::KeyUnknown),
+        }
+    }
+}
+
 impl Authentic {
     fn read(&mut self, path: &str, envelope: &Envelope, keys: &Keyring<'_>, findings: &mut Findings) {
         let mut reject = |code: Code, message: String| {

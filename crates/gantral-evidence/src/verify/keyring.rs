@@ -8,7 +8,7 @@ use alloc::string::String;
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::time::UnixMillis;
 
-use crate::container::Files;
+use crate::container::{Files, KEYS_DIRECTORY};
 use crate::delegation::{DELEGATION_SUFFIX, KeyDelegation, NotDelegated};
 use crate::keys::{KeyId, PublicKey};
 use crate::trust::{KeyRole, Trust, TrustedKey};
@@ -55,8 +55,9 @@ impl<'a> Keyring<'a> {
         let mut ring = Self { trust, delegations: BTreeMap::new() };
         let Some(trust) = trust else { return ring };
         let issuer = |id: &KeyId| trust.key(id).filter(|key| key.role == KeyRole::Issuer);
-        for (path, content) in files.within("keys/") {
-            let name = path.strip_prefix("keys/").and_then(|name| name.strip_suffix(DELEGATION_SUFFIX));
+        for (path, content) in files.within(KEYS_DIRECTORY) {
+            let name =
+                path.strip_prefix(KEYS_DIRECTORY).and_then(|name| name.strip_suffix(DELEGATION_SUFFIX));
             let Some(id) = name.and_then(|name| KeyId::parse(name).ok()) else { continue };
             if trust.key(&id).is_some() {
                 continue;

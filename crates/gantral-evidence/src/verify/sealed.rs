@@ -8,7 +8,7 @@ use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::json::ParseClass;
 use gantral_core::time::UnixMillis;
 
-use super::authenticate::{Signed, code_of, judge};
+use super::authenticate::{code_of, judge};
 use super::code::Code;
 use super::finding::{Findings, Place};
 use super::keyring::{Keyring, Known, Signer};
@@ -118,17 +118,11 @@ impl<S: Body> Artifact<S> {
     ) -> Result<(Self, Vec<String>), (Code, String)> {
         let envelope =
             Envelope::parse(content).map_err(|error| (code_of_envelope(&error), error.to_string()))?;
-        let refused = |code: Code| (code, code.meaning().to_string());
-        match judge(Some(path), &envelope, keys, findings) {
-            Signed::By(key, others) => {
-                let (statement, extensions) =
-                    S::read(&envelope.payload).map_err(|error| (code_of(&error), error.to_string()))?;
-                Ok((Self::signed(&envelope.payload, statement, &key, &others), extensions))
-            }
-            Signed::ByWrongRole(_) => Err(refused(Code::KeyRole)),
-            Signed::Badly(_) => Err(refused(Code::Sig)),
-            Signed::ByNobodyKnown => Err(refused(Code::KeyUnknown)),
-        }
+        let signed = judge(Some(path), &envelope, keys, findings).by_issuer();
+        let (key, others) = signed.map_err(|code| (code, code.meaning().to_string()))?;
+        let (statement, extensions) =
+            S::read(&envelope.payload).map_err(|error| (code_of(&error), error.to_string()))?;
+        Ok((Self::signed(&envelope.payload, statement, &key, &others), extensions))
     }
 
     /// Returns how a finding names it.

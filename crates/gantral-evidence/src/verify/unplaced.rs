@@ -7,7 +7,7 @@ use alloc::string::{String, ToString as _};
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::time::UnixMillis;
 
-use super::authenticate::{Signed, judge};
+use super::authenticate::judge;
 use super::code::Code;
 use super::finding::Findings;
 use super::keyring::{Keyring, Signer};
@@ -37,14 +37,12 @@ pub(crate) fn authenticate<T>(
     said: impl FnOnce(&T) -> Said<'_>,
 ) -> Result<T, (Code, String)> {
     let ring = Keyring::of(keys, trust);
-    let plain = |code: Code| (code, code.meaning().to_string());
-    let key = match judge(None, envelope, &ring, &mut Findings::new()) {
-        Signed::By(key, _) => key,
-        Signed::ByWrongRole(_) => return Err((Code::KeyRole, "signed by a key of another role".into())),
-        Signed::Badly(_) => return Err((Code::Sig, "the signature does not verify".into())),
-        Signed::ByNobodyKnown if ring.is_given() => return Err(plain(Code::KeyUnknown)),
-        Signed::ByNobodyKnown => return Err(plain(Code::NoTrust)),
-    };
+    let refused = |code: Code| (code, code.meaning().to_string());
+    if !ring.is_given() {
+        return Err(refused(Code::NoTrust));
+    }
+    let signed = judge(None, envelope, &ring, &mut Findings::new()).by_issuer();
+    let (key, _) = signed.map_err(refused)?;
     let content = read(&envelope.payload)?;
     let said = said(&content);
     fit(key.signer_of(said.tenant, said.origin, said.at), said.size)?;

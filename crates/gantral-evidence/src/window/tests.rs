@@ -6,7 +6,7 @@ use gantral_core::ids::{InstanceId, LogOrigin, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
 use super::*;
-use crate::delegation::{DELEGATION_SUFFIX, KeyDelegation};
+use crate::delegation::{KeyDelegation, delegation_path};
 use crate::dsse::{EnvelopeSignature, PAYLOAD_TYPE, pae};
 use crate::keys::PublicKey;
 use crate::log::tree::TreeHead;
@@ -130,7 +130,7 @@ fn delegate_vouches_with_its_delegation_and_while_it_lasts() {
     let (bytes, delegate) = (list().encode(), SigningKey::from_bytes(&[9; 32]));
     let said = statement(&bytes, 3);
     let envelope = signed(&said, &delegate);
-    let name = alloc::format!("{KEYS_DIRECTORY}{}{DELEGATION_SUFFIX}", public(&delegate).id());
+    let name = delegation_path(&public(&delegate).id());
     let until = |not_after: UnixMillis| {
         let delegation = KeyDelegation {
             delegator: public(&issuer()).id(),

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::LogOrigin;
-use gantral_evidence::container::{ARTIFACTS_DIRECTORY, ContainerError, Files, Manifest, OwnedFiles, Scope};
-use gantral_evidence::delegation::{DELEGATION_SUFFIX, DelegationError, KeyDelegation};
+use gantral_evidence::container::{
+    ARTIFACTS_DIRECTORY, ContainerError, Files, KEYS_DIRECTORY, Manifest, OwnedFiles, Scope,
+};
+use gantral_evidence::delegation::{DELEGATION_SUFFIX, DelegationError, KeyDelegation, delegation_path};
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::trust::{KeyRole, Trust};
@@ -14,9 +16,6 @@ use gantral_evidence::verify::{Promise, PromiseReader, Receipt};
 use super::finding::{Finding, Findings, MonitorCode};
 use super::walk::{LoggedChain, Walk};
 use crate::objects::ReadObjects;
-
-/// Where the keys of a bundle are, and what was delegated to them.
-const KEYS_DIRECTORY: &str = "keys/";
 
 /// What was handed over by others. Only what issuers that are believed have signed counts.
 #[derive(Debug, Default)]
@@ -93,7 +92,7 @@ impl<'a> Reception<'a> {
     pub fn delegation(&mut self, bytes: &[u8]) -> Result<(), DelegationError> {
         let issuer = |id: &KeyId| self.trust.key(id).filter(|key| key.role == KeyRole::Issuer);
         let delegation = KeyDelegation::open(bytes, |id| issuer(id).map(|key| &key.key))?;
-        let path = format!("{KEYS_DIRECTORY}{}{DELEGATION_SUFFIX}", delegation.delegate.id());
+        let path = delegation_path(&delegation.delegate.id());
         // One that is there already says the same of the key.
         let _ = self.delegations.insert(&path, bytes.to_vec());
         Ok(())

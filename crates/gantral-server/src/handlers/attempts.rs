@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
-use gantral_api::wire::{self, Attach, Document, text};
+use gantral_api::wire::{self, Attach, text};
 use gantral_core::ids::{AttemptNo, InstanceId};
 use gantral_core::state::ActorKind;
 use gantral_engine::{Answer as Said, Done, Handed, InstanceFacts};
@@ -16,7 +16,7 @@ use super::{Path, Query};
 use crate::app::App;
 use crate::command::Write;
 use crate::problems::{Answer, Failure};
-use crate::views::{self, receipts, workflow_ref};
+use crate::views::{self, receipts, stored, workflow_ref};
 use crate::waiting::Waiting;
 
 /// Mints the token of an attempt: on behalf of the workload that asked for the instance, else of who executes it.
@@ -72,24 +72,20 @@ pub(crate) async fn claim(
                 }
                 None => None,
             };
-            let unshown = |_| Failure::new(Code::Internal, "a stored artifact cannot be shown");
-            let chain: Result<Vec<Document>, _> =
-                task.chain.iter().map(|artifact| Document::from_bytes(&artifact.envelope)).collect();
-            let delegations: Result<Vec<Document>, _> =
-                task.delegations.iter().map(|envelope| Document::from_bytes(envelope)).collect();
+            let envelopes = task.chain.iter().map(|artifact| stored(&artifact.envelope, "artifact"));
+            let delegations = task.delegations.iter().map(|envelope| stored(envelope, "delegation"));
             let body = wire::Task {
                 instance_id: task.instance.into(),
                 attempt: task.attempt.0,
                 workflow: workflow_ref(&task.workflow.reference()),
-                definition: Document::from_bytes(&task.workflow.canonical)
-                    .map_err(|_| Failure::new(Code::Internal, "the definition cannot be shown"))?,
+                definition: stored(&task.workflow.canonical, "definition")?,
                 command: if task.resumed { task.run.resume_command } else { task.run.command },
-                context: context(&task.context)?,
+                context: stored(&task.context.bytes, "context")?,
                 context_commitment: task.context.commitment.into(),
                 context_salt: task.context.salt.into(),
                 lease_expires_at: task.lease_until.into(),
-                chain: chain.map_err(unshown)?,
-                delegations: delegations.map_err(unshown)?,
+                chain: envelopes.collect::<Answer<_>>()?,
+                delegations: delegations.collect::<Answer<_>>()?,
                 grant,
                 secrets: task.run.secrets,
             };
@@ -99,11 +95,6 @@ pub(crate) async fn claim(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
-}
-
-fn context(handed: &Handed) -> Answer<Document> {
-    Document::from_bytes(&handed.bytes)
-        .map_err(|_| Failure::new(Code::Internal, "the attempt's context cannot be shown"))
 }
 
 /// POST /v1/instances/{id}/attempts
@@ -151,7 +142,7 @@ async fn attached(
         attempt: attempt.0,
         token: token.expose().to_owned(),
         token_expires_at: token.expires_at().into(),
-        context: context(handed)?,
+        context: stored(&handed.bytes, "context")?,
         grant,
         artifacts: receipts(&done.receipts)?,
     })

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
-use gantral_api::wire::{self, Document, text};
+use gantral_api::wire::{self, text};
 use gantral_evidence::container::write_tar;
 use gantral_evidence::window::WindowFilter;
 
@@ -16,6 +16,7 @@ use crate::command::Write;
 use crate::identity::Caller;
 use crate::logs::hint;
 use crate::problems::{Answer, Failure};
+use crate::views::stored;
 
 /// Query of the export.
 #[derive(serde::Deserialize)]
@@ -67,12 +68,13 @@ pub(crate) async fn window(
     };
     let span = (body.from.into_inner(), body.to.into_inner());
     let window = app.engine().window(write.call, write.principal.tenant(), span, filter).await?;
-    let document = |bytes: &[u8]| {
-        Document::from_bytes(bytes).map_err(|error| Failure::new(Code::Internal, error.to_string()))
-    };
     Ok(Json(wire::WindowView {
-        statement: document(&window.statement)?,
-        instances: document(&window.list)?,
-        delegation: window.delegation.as_deref().map(document).transpose()?,
+        statement: stored(&window.statement, "statement")?,
+        instances: stored(&window.list, "instances")?,
+        delegation: window
+            .delegation
+            .as_deref()
+            .map(|envelope| stored(envelope, "delegation"))
+            .transpose()?,
     }))
 }

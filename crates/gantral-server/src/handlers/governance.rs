@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use gantral_api::wire::{self, Document};
+use gantral_api::wire;
 use gantral_engine::{EngineError, GovernanceReceipt, Remembered};
 use gantral_identity::{HumanSubject, PrincipalKind};
 
@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::command::Write;
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
+use crate::views::stored;
 
 /// GET /v1/governance
 pub(crate) async fn list(
@@ -100,7 +101,6 @@ fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
         actor: receipt.actor.clone().into(),
         at: receipt.at.into(),
         hash: receipt.hash.into(),
-        envelope: Document::from_bytes(&receipt.envelope)
-            .map_err(|error| Failure::new(gantral_api::problem::Code::Internal, error.to_string()))?,
+        envelope: stored(&receipt.envelope, "governance envelope")?,
     })
 }

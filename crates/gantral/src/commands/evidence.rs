@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use gantral_api::wire::{AskWindow, text};
-use gantral_evidence::delegation::DELEGATION_SUFFIX;
+use gantral_evidence::container::KEYS_DIRECTORY;
+use gantral_evidence::delegation::delegation_path;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::keys::KeyId;
-use gantral_evidence::window::{InstanceList, KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH};
+use gantral_evidence::window::{InstanceList, LIST_PATH, STATEMENT_PATH};
 
 use crate::bundle_files::unpack;
 use crate::cli::Server;
@@ -133,7 +134,7 @@ fn write_delegation(window: &Path, statement: &[u8], delegation: &[u8]) -> Resul
     let key = KeyId::parse(&signature.key_id).map_err(|_| unusable())?;
     let keys = window.join(KEYS_DIRECTORY);
     std::fs::create_dir(&keys).map_err(|error| Failure::file("make", &keys, &error))?;
-    write_new(&keys.join(format!("{key}{DELEGATION_SUFFIX}")), delegation)
+    write_new(&window.join(delegation_path(&key)), delegation)
 }
 
 fn export(args: &ExportArgs, server: &Server, out: Out) -> Result<Exit, Failure> {

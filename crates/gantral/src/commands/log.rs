@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
-use gantral_evidence::container::{MANIFEST_PATH, read_tar};
+use gantral_evidence::container::{KEYS_DIRECTORY, MANIFEST_PATH, read_tar};
 use gantral_evidence::log::policy::LogPolicy;
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::parse_receipts;
-use gantral_evidence::window::{KEYS_DIRECTORY, LIST_PATH, STATEMENT_PATH};
+use gantral_evidence::window::{LIST_PATH, STATEMENT_PATH};
 use gantral_log::folder::Folder;
 use gantral_log::monitor::{HandedOver, Monitor, Occasion, Questions, Reception, Report, StateFolder};
 use gantral_log::objects::ReadObjects;
