@@ -1,5 +1,7 @@
 //! The same request again: the first answer, and nothing new.
 
+use std::time::{Duration, Instant};
+
 use gantral_engine::EngineError;
 
 use crate::script::{Learned, REJECTED, RUN, SELF, SMALL_AT_ONCE, Said, Script, Step};
@@ -58,4 +60,31 @@ async fn a_request_that_was_refused_may_be_repeated_and_succeed() {
     assert!(matches!(stranger, EngineError::Refused(_)), "{stranger:?}");
     script.learned = known;
     script.step(Step::Ask { amount: 1, consume: false }).await.unwrap();
+}
+
+/// The time of a repetition is compared with that of a fold of the same chain in the same run.
+#[tokio::test]
+async fn repeating_old_requests_of_a_long_instance_folds_it_once() {
+    let mut script = Script::new(SELF).await;
+    script.step(Step::Create).await.unwrap();
+    script.step(Step::Begin).await.unwrap();
+    let mut asked = Vec::new();
+    for amount in 1..=200 {
+        asked.push((Step::Ask { amount, consume: true }, script.learned, script.done));
+        script.step(asked[asked.len() - 1].0).await.unwrap();
+        script.step(Step::Report).await.unwrap();
+    }
+    let events = script.events().await;
+    script.world.restart();
+    let (mut repetitions, begun) = (Vec::new(), Instant::now());
+    script.facts().await;
+    let fold = begun.elapsed();
+    for (step, known, key) in asked {
+        let begun = Instant::now();
+        script.send(step, known, key, "body").await.unwrap();
+        repetitions.push(begun.elapsed());
+    }
+    let total: Duration = repetitions.iter().sum();
+    assert!(total < fold * 20, "200 repetitions took {total:?}, one fold {fold:?}");
+    assert_eq!(script.events().await, events);
 }
