@@ -1853,7 +1853,8 @@ class InForce:
             "key_compromised": lambda: detail.key_id in self.keys,
             "delegated": lambda: detail.not_before < detail.not_after,
             "delegation_revoked": lambda: detail.delegation_hash in self.delegations - self.revoked,
-            "enrolment_revoked": lambda: detail.entry_digest in self.enrolled - self.revoked,
+            "enrolled": lambda: detail.entry_digest not in self.enrolled,
+            "enrolment_revoked": lambda: detail.entry_digest in self.enrolled,
         }
         return None if holds.get(event, lambda: True)() else f"`{event}` contradicts what was in force before it"
 
@@ -1872,7 +1873,7 @@ class InForce:
         elif event == "delegation_revoked":
             self.revoked.add(detail.delegation_hash)
         elif event == "enrolment_revoked":
-            self.revoked.add(detail.entry_digest)
+            self.enrolled.remove(detail.entry_digest)
 
     def policy(self, scopes):
         """G3: the policy that is in force for a workflow, by its scopes, the narrowest first."""
@@ -2685,6 +2686,7 @@ class Verifier:
             "logged": len(logged) == len(self.chain),
             "mode": mode,
             "places": [artifact.index for artifact in self.chain],
+            "release": Release(self).waited_for,
             "signed_by": sorted({artifact.signer.id for artifact in self.chain}),
             "witnesses": witnesses,
         }
@@ -3165,8 +3167,8 @@ class Governance:
         if record.event == "erased" and record.detail.instance_id in (None, self.of.listing.instance):
             self.erased.add((record.detail.commitment, record.detail.label))
 
-    def read_definition(self, member):
-        """V58, V63: a text of the workflow's definition, if that is there and whole."""
+    def read_definition(self, member, otherwise=None):
+        """V58, V63: a text of the workflow's definition, if that is there and whole; something else where it does not say."""
         if not self.of.folded:
             return None
         named = self.of.folded[0].workflow.digest
@@ -3177,7 +3179,7 @@ class Governance:
             value = parse_document(content)
         except JsonRefused:
             return None
-        text = value.get(member) if isinstance(value, dict) else None
+        text = value.get(member, otherwise) if isinstance(value, dict) else None
         return text if isinstance(text, str) else None
 
     def read_team(self):
@@ -3310,9 +3312,11 @@ class Release:
 
     def __init__(self, verifier):
         self.of, self.witnesses = verifier, 0
-        text = verifier.governance.read_definition("release") or ""
-        match = re.fullmatch(r"sequenced|witnessed\(([1-9]|1[0-6])\)", text)
+        self.waited_for = text = verifier.governance.read_definition("release", "committed")
+        match = re.fullmatch(r"sequenced|witnessed\(([1-9]|1[0-6])\)", text or "")
         self.holds_back = match is not None
+        if not match and text != "committed":
+            self.waited_for = None
         if match and match.group(1):
             self.witnesses = int(match.group(1))
 

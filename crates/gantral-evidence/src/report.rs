@@ -185,6 +185,7 @@ fn assurance_value(assurance: &Assurance) -> Value {
         .with("log", assurance.log.as_ref().map(proofs::log_value))
         .with("logged", assurance.logged)
         .with("outcomes_claimed_by", claimed)
+        .with("release", assurance.release.map(|release| release.to_string()))
         .with("replayed", assurance.replayed.map(|count| u64::try_from(count).unwrap_or(u64::MAX)))
         .with("signed_by", keys)
         .with("witnessed", assurance.witnessed);

@@ -190,7 +190,8 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: 
     let replayed = replays.map(|replays| replays::check(replays, &chain, &opened, &mut findings));
     let governance = GovernanceAssurance::of(&governed, compared, &chain, &opened);
     let (chain, view, opened) = (&chain, &view, &opened);
-    let basis = Basis { chain, view, opened, human_evidence, governance, replayed };
+    let basis =
+        Basis { chain, view, opened, human_evidence, governance, release: definition.release, replayed };
     Report::new(&manifest, &basis, require, findings)
 }
 

@@ -32,6 +32,9 @@ pub enum GovernanceFault {
     /// Ends before it begins.
     #[error("a delegation begins before it ends")]
     Window,
+    /// Enrols what is enrolled.
+    #[error("what is enrolled is not enrolled again before it was revoked")]
+    Enrolled,
     /// Revokes what is not there.
     #[error("only what is in force is revoked")]
     Revoked,
@@ -92,7 +95,9 @@ impl InForce {
                 self.keys.get_mut(key).ok_or(GovernanceFault::Key)?.retired = true;
             }
             Detail::KeyCompromised { key, from_index } => {
-                self.keys.get_mut(key).ok_or(GovernanceFault::Key)?.compromised_from = Some(*from_index);
+                let declared = self.keys.get_mut(key).ok_or(GovernanceFault::Key)?;
+                let earliest = declared.compromised_from.map_or(*from_index, |from| from.min(*from_index));
+                declared.compromised_from = Some(earliest);
             }
             Detail::PolicyActivated { scope, version, previous } => {
                 require(self.policies.get(scope) == previous.as_ref(), GovernanceFault::Previous)?;
@@ -119,7 +124,10 @@ impl InForce {
             Detail::DelegationRevoked { delegation } => {
                 require(self.delegations.remove(delegation).is_some(), GovernanceFault::Revoked)?;
             }
-            Detail::Enrolled { person, entry } => _ = self.enrolments.insert(*entry, *person),
+            Detail::Enrolled { person, entry } => {
+                require(!self.enrolments.contains_key(entry), GovernanceFault::Enrolled)?;
+                self.enrolments.insert(*entry, *person);
+            }
             Detail::EnrolmentRevoked { entry } => {
                 require(self.enrolments.remove(entry).is_some(), GovernanceFault::Revoked)?;
             }

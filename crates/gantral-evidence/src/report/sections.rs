@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use gantral_core::state::HumanEvidence;
+use gantral_core::workflow::Release;
 
 use super::{governance, proofs};
 use crate::container::Scope;
@@ -100,6 +101,16 @@ fn reliance(assurance: &Assurance) -> Vec<Line> {
     lines.extend(assurance.signed_by.iter().map(|key| Line::new("signed by", format!("{key}"))));
     lines.extend(proofs::log_lines(assurance));
     lines.extend(governance::governance_lines(&assurance.governance));
+    if let Some(release) = assurance.release {
+        let waited_for = match release {
+            Release::Committed => "once they were durable".into(),
+            Release::Sequenced => "once a checkpoint of the log covered them".into(),
+            Release::Witnessed(count) => {
+                format!("once {count} witnesses had cosigned a checkpoint over them")
+            }
+        };
+        lines.push(Line::new("grants", format!("usable {waited_for}")));
+    }
     if let Some(replayed) = assurance.replayed {
         lines
             .push(Line::new("policy", format!("evaluated again, {replayed} times with the recorded answer")));

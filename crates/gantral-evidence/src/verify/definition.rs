@@ -16,7 +16,7 @@ pub(super) const WORKFLOW_LABEL: &str = "gantral/workflow/v1";
 pub(super) struct Definition {
     /// The owning team; `None` if the definition is not in the bundle.
     pub(super) team: Option<TeamId>,
-    /// From when a grant may be used; `None` if the definition is not in the bundle or does not say.
+    /// From when a grant may be used; `None` if the definition is not in the bundle, or says what this does not know.
     pub(super) release: Option<Release>,
 }
 
@@ -30,9 +30,11 @@ impl Definition {
         let content = files.get(&path).filter(is_it);
         let value = content.and_then(|content| json::parse(content, &Profile::DOCUMENT).ok());
         let text = |member: &str| value.as_ref()?.get(member).and_then(Value::as_str);
-        Self {
-            team: text("team").and_then(|team| TeamId::parse(team).ok()),
-            release: text("release").and_then(Release::parse),
-        }
+        let release = match value.as_ref().filter(|value| matches!(value, Value::Object(_))) {
+            Some(object) if object.get("release").is_none() => Some(Release::Committed),
+            Some(_) => text("release").and_then(Release::parse),
+            None => None,
+        };
+        Self { team: text("team").and_then(|team| TeamId::parse(team).ok()), release }
     }
 }

@@ -10,6 +10,7 @@ use gantral_core::ids::LogOrigin;
 use gantral_core::instance::Instance;
 use gantral_core::state::{ActorKind, EventKind, ExecutorKind, HumanEvidence, Mode, State};
 use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Release;
 
 use super::chain::Chain;
 use super::code::Weight;
@@ -160,6 +161,9 @@ pub struct Assurance {
     pub log: Option<LogAssurance>,
     /// What the governance chain shows.
     pub governance: GovernanceAssurance,
+    /// From when grants might be used, which was compared with the anchors; `None` if the definition of the workflow is not in
+    /// the bundle.
+    pub release: Option<Release>,
     /// How many evaluations of policy gave the same when they were done again; `None` if nobody did them again.
     pub replayed: Option<usize>,
     /// What proves that nothing was left out; `None` if nothing does.
@@ -220,6 +224,8 @@ pub(super) struct Basis<'b, 'a> {
     /// The weakest evidence of a human decision that was checked.
     pub(super) human_evidence: Option<HumanEvidence>,
     pub(super) governance: GovernanceAssurance,
+    /// From when grants might be used, by the definition of the workflow.
+    pub(super) release: Option<Release>,
     /// How many evaluations gave the same again.
     pub(super) replayed: Option<usize>,
 }
@@ -339,6 +345,7 @@ impl Assurance {
             witnessed: view.witnessed(&chain.artifacts),
             log: LogAssurance::of(chain, view),
             governance: basis.governance.clone(),
+            release: basis.release,
             replayed: basis.replayed,
             complete: view.is_complete(chain).then_some(CompleteBy::Mirror),
             human_evidence: basis.human_evidence,
@@ -401,6 +408,9 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
         say(
             "That the policy version was the active one and nothing was frozen: no governance chain in the bundle shows it for every action",
         );
+    }
+    if assurance.release.is_none() {
+        say("That grants waited for what the workflow asks: its definition is not in the bundle");
     }
     for key in &assurance.governance.doubted_keys {
         say(&alloc::format!(

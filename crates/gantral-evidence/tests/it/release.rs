@@ -61,6 +61,32 @@ fn a_consumption_without_an_anchor_shows_without_a_log() {
 }
 
 #[test]
+fn a_report_says_what_grants_waited_for_and_where_nobody_can_know() {
+    let released =
+        |report: &Report| report.assurance.as_ref().unwrap().release.map(|release| release.to_string());
+    let is_told = |report: &Report| {
+        report
+            .not_proved
+            .iter()
+            .any(|text| text.contains("what the workflow asks: its definition is not in the bundle"))
+    };
+    let plain = r#"{"team":"payments"}"#;
+    for (definition, expected) in
+        [(SEQUENCED, "sequenced"), (WITNESSED, "witnessed(2)"), (plain, "committed")]
+    {
+        let report = check(definition, Some(1), &BOTH, logged());
+        assert_eq!(released(&report).as_deref(), Some(expected));
+        assert!(!is_told(&report));
+    }
+    // Whoever takes the definition away, and its line of the list with it, takes assurance away.
+    let (story, _) = defined(Story::refund(), SEQUENCED);
+    let report = story.verify_changed(story.scope(), Some(&trust()), |_| {});
+    assert_valid(&report);
+    assert_eq!(released(&report), None);
+    assert!(is_told(&report), "{:?}", report.not_proved);
+}
+
+#[test]
 fn the_witnesses_that_a_workflow_waits_for_are_counted_where_witnesses_are_required() {
     assert_valid(&check(WITNESSED, Some(1), &BOTH, logged()));
     assert_answer(&check(WITNESSED, Some(1), &[], logged()), "INCONCLUSIVE", &["E_REQUIRE"]);

@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Case> {
     cases.extend(files());
     cases.extend(contradictions());
     cases.extend(erasures());
+    cases.extend(repetitions());
     cases
 }
 
@@ -249,5 +250,30 @@ fn erasures() -> Vec<Case> {
             snapshots,
         )
         .inconclusive(&["E_REQUIRE", "N_PREFIX"]),
+    ]
+}
+
+/// What may be said again, and what not.
+fn repetitions() -> Vec<Case> {
+    let key = public(&stranger());
+    let entry = Digest::of(b"entry");
+    let enrolled = || Detail::Enrolled { person: person(1), entry };
+    let revoked = Detail::EnrolmentRevoked { entry };
+    let again = Governance::begin().then(enrolled()).then(revoked.clone()).then(enrolled()).then(revoked);
+    let compromised = |from_index| Detail::KeyCompromised { key: key.id(), from_index };
+    let ended = Governance::begin()
+        .then(Detail::KeyAdded { key: key.clone(), role: KeyRole::Issuer })
+        .then(compromised(9))
+        .then(compromised(4))
+        .then(Detail::KeyRetired { key: key.id() })
+        .then(Detail::KeyRetired { key: key.id() });
+    vec![
+        under(973, "enrolled-twice", "What is enrolled is enrolled", &{
+            Governance::begin().then(enrolled()).then(enrolled())
+        })
+        .invalid(&and(["E_GUARD"]), "974-enrolled-again"),
+        under(974, "enrolled-again", "What was revoked is enrolled again, and revoked again", &again)
+            .valid(&KEPT),
+        under(975, "key-ended-again", "A key is compromised and retired twice", &ended).valid(&KEPT),
     ]
 }
