@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges a Gantral bundle: VALID, INVALID or INCONCLUSIVE.
+"""Judges a Gantral bundle, or a window of bundles: VALID, INVALID or INCONCLUSIVE.
 
 One file, written from the pages of `spec/` alone, so that an auditor can read all of it and need not believe the
 programs of whoever made the bundle. It needs Python 3.10 and nothing else; if the package `cryptography` is there, its
@@ -2281,6 +2281,16 @@ CODES = {  # §11: the verdict of each code where no rule says otherwise
         N_UNGATED N_WITHHELD""",
 }
 VERDICT_OF = {code: verdict for verdict, codes in CODES.items() for code in codes.split()}
+AT_FAULT = {  # §11: where to look first
+    "copy": """E_CHECKPOINT E_COMPLETENESS_UNPROVED E_CONTAINER E_DIRECTORY E_DISCLOSURE E_EMPTY E_EVIDENCE_WITHHELD
+        E_GAP E_INCLUSION E_LIMIT E_MIXED E_NO_GENESIS E_OPEN E_QUORUM E_REPLAY_UNAVAILABLE E_REQUESTER
+        E_REQUIRE E_SIG E_TRUNCATED E_UNLOGGED E_UNSUPPORTED N_DUP N_EXTRA_SIG N_MORE_EXISTS N_PREFIX
+        N_TRUST_HINT N_UNAUTH N_WITHHELD""",
+    "human": "E_DECISION E_EXTENSION E_HUMAN_ASSURANCE E_HUMAN_EVIDENCE E_QUORUM_HUMAN E_ROLE E_SELF_APPROVAL",
+    "log": "E_LOG_ORDER E_RECEIPT E_SPLIT_VIEW",
+    "relying party": "E_KEY_UNKNOWN E_LOG_UNKNOWN E_NO_REQUIRE E_NO_TRUST",
+}
+PARTY_OF = {code: party for party, codes in AT_FAULT.items() for code in codes.split()}  # of any other: the issuer
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9]{6})\.dsse\.json")
 DISCLOSURE_PATH = re.compile(r"disclosures/([0-9a-f]{64})\.json")
 
@@ -3543,6 +3553,195 @@ def verify_path(path, trust, mirror=None, receipts=b""):
     return Verifier(files, trust, mirror, receipts).run()
 
 
+# -------------------------------------------------------------------------------------------------------------- window
+
+WINDOW_TYPE = "https://gantral.dev/window/v1"
+WINDOW_STATEMENT, WINDOW_LIST = "window.dsse.json", "instances.json"  # X1
+WINDOW_MAX = 100_000  # X2
+window_record = closed(
+    **{"from": instant},
+    anchor=null_or(closed(root=digest, size=integer(0))),
+    artifact_version=keep,
+    blind=digest,
+    count=integer(0),
+    crit=list_of(name, 0),
+    ext=keep,
+    filter=closed(state=null_or(word(*STATES)), team=null_or(name), workflow=null_or(name)),
+    instances_digest=digest,
+    issued_at=instant,
+    log_origin=tenant_name,
+    tenant_id=tenant_name,
+    to=instant,
+)
+window_entry = closed(head_hash=digest, instance_id=uuid_of(4), sequence=integer(0))
+
+
+def read_window(payload):
+    """X3, X4: reads a signed payload as the statement of a window."""
+    record, found = read_typed(payload, WINDOW_TYPE, window_record)
+    record.begins, record.sequence = getattr(record, "from"), None  # it stands in no chain
+    subject = {"digest": {"sha256": record.instances_digest}, "name": f"urn:gantral:tenant:{record.tenant_id}"}
+    if found != [subject]:
+        raise Broken("the subject disagrees with the tenant or the list", "E_SCHEMA")
+    if not record.begins < record.to <= record.issued_at:
+        raise Broken("the window has no time, or was not over when the statement was made", "E_SCHEMA")
+    return record
+
+
+def read_window_list(data):
+    """X2: the instances of a window, by rising id."""
+    try:
+        value = parse_canonical(data, LIST_BYTES)
+        if not has_members(value, "format", "instances") or value["format"] != "gantral/instances/v1":
+            raise wrong("the format")
+        entries = list_of(window_entry, WINDOW_MAX)(value["instances"], "instances")
+    except (JsonRefused, Broken) as error:
+        raise Refused("E_CONTAINER", f"`{WINDOW_LIST}` is no list of instances: {error}") from None
+    ids = [entry.instance_id for entry in entries]
+    if any(one >= next_one for one, next_one in zip(ids, ids[1:])):
+        raise Refused("E_CONTAINER", f"`{WINDOW_LIST}` is not in ascending order")
+    return entries
+
+
+def read_beside(root, file, most):
+    """Reads at most one byte more than a file of a window may have; None if there is no such file."""
+    try:
+        with open(os.path.join(root, file), "rb") as opened:
+            return opened.read(most + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NoVerdict(f"cannot read `{file}`: {error.strerror}") from None
+
+
+class Window:
+    """One run over one window: `window.md` §3."""
+
+    def __init__(self, root, trust):
+        self.root, self.trust, self.findings = root, trust, []
+        self.statement, self.bundles, self.artifacts = None, 0, 0
+
+    @staticmethod
+    def is_at(path):
+        """X1: says whether a path is a window and not a bundle."""
+        return os.path.isfile(os.path.join(path, WINDOW_STATEMENT))
+
+    def find(self, instance, code, what, verdict=None):
+        self.findings.append((instance, code, verdict or VERDICT_OF[code], what))
+
+    def run(self):
+        """Fills the findings. One bundle at a time is in memory."""
+        try:
+            statement, notes = self.authentic()
+            entries = self.listed(statement)
+        except Refused as refused:
+            self.find(None, refused.code, str(refused))
+            return self
+        self.statement = statement
+        for code, what in notes:
+            self.find(None, code, what)
+        if self.trust.require is None:
+            self.find(None, "E_NO_REQUIRE", "the trust file does not say what is required")  # X9
+        for entry in entries:
+            self.check(entry)
+        self.findings.sort(key=lambda found: (found[0] or "", found[1], found[3]))
+        return self
+
+    def keys(self):
+        """X5.1: the delegations beside the statement."""
+        folder = os.path.join(self.root, "keys")
+        if not os.path.isdir(folder):
+            return {}
+        try:
+            files = {f"keys/{path}": content for path, content in read_directory(folder).items()}
+            check_paths(files)
+        except Refused as refused:
+            raise Refused("E_CONTAINER", f"the files under `keys/` are none of a bundle: {refused}") from None
+        except OSError as error:
+            raise NoVerdict(f"cannot read `{folder}`: {error.strerror}") from None
+        return files
+
+    def authentic(self):
+        """X5.1 to X5.4: the statement, and what is noted of it."""
+        files = self.keys()
+        files[WINDOW_STATEMENT] = read_beside(self.root, WINDOW_STATEMENT, ENVELOPE_BYTES)
+        if files[WINDOW_STATEMENT] is None:
+            raise NoVerdict(f"cannot read `{WINDOW_STATEMENT}`")
+        Envelope(files[WINDOW_STATEMENT])
+        if self.trust is None:
+            raise Refused("E_NO_TRUST", "there is no trust file, so nobody's signature is believed")
+        said, reader = [], Verifier(files, self.trust)
+        reader.ring = keyring(self.trust, files)
+        artifact = Artifact(WINDOW_STATEMENT, WINDOW_STATEMENT)
+        reader.read_signed(artifact, read_window, lambda code, _, what: said.append((code, what)))
+        if artifact.aside:
+            raise Refused(*artifact.aside)
+        notes = list(said)
+        if artifact.record:
+            artifact.prefer()
+            reader.check_speaker(artifact, lambda code, _, what: said.append((code, what)))
+            self.check_size(artifact, said)
+        for code, what in said:
+            if VERDICT_OF[code] != VALID:
+                raise Refused(code, what)
+        return artifact.record, notes
+
+    @staticmethod
+    def check_size(artifact, said):
+        """X5.4: what the limits of the key are to a statement, which has no place in the log."""
+        limits, anchor = artifact.signer.limits, artifact.record.anchor
+        if limits.compromised_from is not None:
+            said.append(("E_KEY_COMPROMISED", "its key was compromised, and nothing shows that this was later"))
+        if limits.valid_until is not None and limits.valid_until <= (anchor.size if anchor else 0):
+            said.append(("E_KEY_WINDOW", "its key was retired by then"))
+
+    def listed(self, statement):
+        """X5.5: the entries of the list."""
+        data = read_beside(self.root, WINDOW_LIST, LIST_BYTES)
+        if data is None or sha256(data) != statement.instances_digest:
+            raise Refused("E_CONTAINER", f"`{WINDOW_LIST}` is not there, or not the list that was signed")
+        entries = read_window_list(data)
+        if len(entries) != statement.count:
+            raise Refused("E_CONTAINER", f"`{WINDOW_LIST}` has another number of instances than was signed")
+        return entries
+
+    def check(self, entry):
+        """X6: one instance of the list."""
+        paths = [os.path.join(self.root, entry.instance_id + suffix) for suffix in (".gantral", "")]
+        path = next(filter(os.path.exists, paths), None)
+        if path is None:
+            self.find(entry.instance_id, "E_COMPLETENESS_UNPROVED", "its bundle is not there")
+            return
+        verifier = verify_path(path, self.trust)
+        for code, verdict, place, what in verifier.findings:
+            self.find(entry.instance_id, code, f"{place}: {what}", verdict)
+        chain = verifier.folded
+        if not chain:
+            return
+        self.bundles, self.artifacts = self.bundles + 1, self.artifacts + len(chain)
+        self.compare(entry, chain, verifier.verdict())
+
+    def compare(self, entry, chain, verdict):
+        """X6: the chain of a bundle with what the list and the statement say of it."""
+        first, said = chain[0], self.statement
+        if first.instance_id != entry.instance_id:
+            self.find(entry.instance_id, "E_MIXED", "the bundle is that of another execution")
+            return
+        belongs = (first.tenant_id, first.log_origin) == (said.tenant_id, said.log_origin)
+        if not belongs or not said.begins <= first.issued_at < said.to:
+            self.find(entry.instance_id, "E_MIXED", "not of the tenant, the log and the time of the window")
+        if entry.sequence >= len(chain):
+            weight = INVALID if verdict == VALID else INCONCLUSIVE
+            self.find(entry.instance_id, "E_TRUNCATED", "the chain ends before the artifact that is listed", weight)
+        elif chain[entry.sequence].hash != entry.head_hash:
+            self.find(entry.instance_id, "E_FORK", "the chain does not hold the artifact that is listed")
+
+    def verdict(self):
+        """X7."""
+        verdicts = {verdict for _, _, verdict, _ in self.findings}
+        return next((verdict for verdict in (INVALID, INCONCLUSIVE) if verdict in verdicts), VALID)
+
+
 # -------------------------------------------------------------------------------------------------------------- report
 
 
@@ -3605,6 +3804,68 @@ def report_json(verifier):
     return json.dumps(report, indent=2, sort_keys=True) + "\n"
 
 
+WINDOW_NOT_PROVED = (  # X8
+    "That no other execution was left out: the issuer says so, and only a mirror of the log can decide it, by a monitor.",
+    NOT_PROVED,
+)
+WEIGHTS = {INVALID: "invalid", INCONCLUSIVE: "inconclusive", VALID: "note"}
+
+
+def instant_text(milliseconds):
+    """A4: the text of an instant."""
+    at = EPOCH + datetime.timedelta(milliseconds=milliseconds)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+
+
+def window_said(window):
+    """What the issuer says; None if nobody who is trusted vouches for it."""
+    said = window.statement
+    return said and {
+        "count": said.count,
+        "from": instant_text(said.begins),
+        "issued_at": instant_text(said.issued_at),
+        "log_origin": said.log_origin,
+        "state": said.filter.state,
+        "team": said.filter.team,
+        "tenant_id": said.tenant_id,
+        "to": instant_text(said.to),
+        "workflow": said.filter.workflow,
+    }
+
+
+def window_text(window):
+    lines = [window.verdict(), ""]
+    lines += [f"{key}: {value}" for key, value in (window_said(window) or {}).items() if value is not None]
+    lines += [f"verified: {window.bundles} bundles, {window.artifacts} artifacts"]
+    lines += ["", "Findings:"] if window.findings else []
+    lines += [f"  {code}  {instance or 'window'}: {what}" for instance, code, _, what in window.findings]
+    lines += ["", "What this does not prove:", *(f"  {line}" for line in WINDOW_NOT_PROVED)]
+    return "\n".join(harmless(line) for line in lines) + "\n"
+
+
+def window_json(window):
+    """The members of the report that `gantral-verify` gives of a window."""
+    findings = [
+        {
+            "code": code,
+            "instance_id": instance,
+            "message": what,
+            "party": PARTY_OF.get(code, "issuer"),
+            "weight": WEIGHTS[verdict],
+        }
+        for instance, code, verdict, what in window.findings
+    ]
+    report = {
+        "artifacts": window.artifacts,
+        "bundles": window.bundles,
+        "findings": findings,
+        "not_proved": list(WINDOW_NOT_PROVED),
+        "verdict": window.verdict(),
+        "window": window_said(window),
+    }
+    return json.dumps(report, indent=2, sort_keys=True) + "\n"
+
+
 def read_file(path, most):
     try:
         with open(path, "rb") as file:
@@ -3617,8 +3878,9 @@ def read_file(path, most):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Judges a Gantral bundle, offline.")
-    parser.add_argument("bundle", metavar="BUNDLE", help="a *.gantral file, or a directory with the same content")
+    parser = argparse.ArgumentParser(description="Judges a Gantral bundle or a window of them, offline.")
+    what = "a *.gantral file, or a directory with the same content; or a window, a directory with `window.dsse.json`"
+    parser.add_argument("bundle", metavar="BUNDLE", help=what)
     parser.add_argument("--trust", metavar="FILE", help="whom you believe and what you require; never from the bundle")
     parser.add_argument("--mirror", metavar="DIR", help="the whole log: `checkpoint` and `tile/entries`")
     parser.add_argument("--receipts", metavar="FILE", help="answers that you kept, one a line")
@@ -3626,15 +3888,21 @@ def main(arguments=None):
     try:
         options = parser.parse_args(arguments)
         trust = Trust(read_file(options.trust, TRUST_BYTES)) if options.trust else None
-        receipts = read_file(options.receipts, RECEIPTS_BYTES) if options.receipts else b""
-        verifier = verify_path(options.bundle, trust, options.mirror, receipts)
+        if Window.is_at(options.bundle):
+            if options.mirror or options.receipts:
+                raise NoVerdict("a window is compared with a log by a monitor, which reads the log once: give one bundle")
+            judged, as_json, as_text = Window(options.bundle, trust).run(), window_json, window_text
+        else:
+            receipts = read_file(options.receipts, RECEIPTS_BYTES) if options.receipts else b""
+            judged = verify_path(options.bundle, trust, options.mirror, receipts)
+            as_json, as_text = report_json, report_text
     except SystemExit as ended:
         return 3 if ended.code else 0
     except NoVerdict as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
-    sys.stdout.write(report_json(verifier) if options.json else report_text(verifier))
-    return {VALID: 0, INVALID: 1, INCONCLUSIVE: 2}[verifier.verdict()]
+    sys.stdout.write(as_json(judged) if options.json else as_text(judged))
+    return {VALID: 0, INVALID: 1, INCONCLUSIVE: 2}[judged.verdict()]
 
 
 if __name__ == "__main__":

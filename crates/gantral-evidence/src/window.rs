@@ -4,13 +4,14 @@ mod list;
 mod statement;
 
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use gantral_core::digest::Digest;
 
 use crate::container::Files;
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::trust::Trust;
-use crate::verify::{Code, Said, Weight, authenticate_unplaced, code_of};
+use crate::verify::{Code, Finding, Place, Said, Weight, authenticate_unplaced, code_of};
 
 pub use list::{INSTANCES_BYTES_MAX, INSTANCES_MAX, InstanceHead, InstanceList, ListError};
 pub use statement::{PREDICATE_TYPE, WindowFilter, WindowStatement};
@@ -27,6 +28,8 @@ pub struct Window {
     pub statement: WindowStatement,
     /// The instances.
     pub list: InstanceList,
+    /// What is worth knowing of the statement and changes nothing (X9).
+    pub notes: Vec<Finding>,
 }
 
 /// Why a window says nothing.
@@ -51,13 +54,13 @@ impl WindowFault {
 
 impl Window {
     /// Reads and authenticates a window (X5). `keys` are its files under `keys/`: the delegation of the key that signed, if it needs one.
-    /// An envelope by an unknown key, or without a trust file, vouches for nothing.
+    /// A list that is not there is `None`. An envelope by an unknown key, or without a trust file, vouches for nothing.
     ///
     /// # Errors
     /// The fault, with its code.
     pub fn open(
         statement: &[u8],
-        list: &[u8],
+        list: Option<&[u8]>,
         keys: &Files<'_>,
         trust: Option<&Trust>,
     ) -> Result<Self, WindowFault> {
@@ -67,16 +70,25 @@ impl Window {
             _ => WindowFault::new(Code::Container, error.to_string()),
         })?;
         let read = |payload: &[u8]| {
-            WindowStatement::decode(payload).map_err(|error| (code_of(&error), error.to_string()))
+            WindowStatement::decode_extended(payload).map_err(|error| (code_of(&error), error.to_string()))
         };
-        let statement = authenticate_unplaced(&envelope, keys, trust, read, |read| Said {
-            tenant: &read.tenant,
-            origin: &read.origin,
-            at: read.at,
-            size: read.anchor.map_or(0, |anchor| anchor.size),
-        })
-        .map_err(|(code, message)| WindowFault::new(code, message))?;
+        let authentic =
+            authenticate_unplaced(STATEMENT_PATH, &envelope, keys, trust, read, |(read, _)| Said {
+                tenant: &read.tenant,
+                origin: &read.origin,
+                at: read.at,
+                size: read.anchor.map_or(0, |anchor| anchor.size),
+            });
+        let ((statement, extensions), mut notes) =
+            authentic.map_err(|(code, message)| WindowFault::new(code, message))?;
+        notes.extend(extensions.into_iter().map(|name| Finding {
+            code: Code::Ext,
+            weight: Code::Ext.weight(),
+            place: Place::File(STATEMENT_PATH.into()),
+            message: alloc::format!("extension `{name}` was ignored"),
+        }));
         let container = |message: String| WindowFault::new(Code::Container, message);
+        let list = list.ok_or_else(|| container(alloc::format!("`{LIST_PATH}` is not there")))?;
         if Digest::of(list) != statement.instances_digest {
             return Err(container(alloc::format!("`{LIST_PATH}` is not the list that was signed")));
         }
@@ -86,7 +98,7 @@ impl Window {
                 "`{LIST_PATH}` has another number of instances than was signed"
             )));
         }
-        Ok(Self { statement, list })
+        Ok(Self { statement, list, notes })
     }
 }
 

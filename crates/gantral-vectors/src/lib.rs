@@ -15,3 +15,4 @@ pub mod log;
 pub mod story;
 pub mod tales;
 pub mod tree;
+pub mod window;

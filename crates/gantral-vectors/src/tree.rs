@@ -8,7 +8,7 @@ use crate::case::FileMap;
 use crate::cases;
 
 /// What is generated below the folder. The rest of it is written by hand.
-pub const GENERATED: &[&str] = &["bundles", "cross"];
+pub const GENERATED: &[&str] = &["bundles", "cross", "windows"];
 
 /// Returns the folder in this repository.
 pub fn folder() -> PathBuf {
@@ -28,6 +28,12 @@ pub fn generated() -> FileMap {
         let name = cross.name();
         files.extend(
             cross.files().into_iter().map(|(path, content)| (format!("cross/{name}/{path}"), content)),
+        );
+    }
+    for window in cases::windows::all() {
+        let name = window.name();
+        files.extend(
+            window.files().into_iter().map(|(path, content)| (format!("windows/{name}/{path}"), content)),
         );
     }
     files

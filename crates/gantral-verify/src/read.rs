@@ -63,6 +63,11 @@ impl ReadError {
     pub(crate) fn new(path: &Path, error: io::Error) -> Self {
         Self { path: path.to_owned(), error }
     }
+
+    /// Tells whether there is no such file.
+    pub(crate) fn is_not_there(&self) -> bool {
+        self.error.kind() == io::ErrorKind::NotFound
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {

@@ -48,16 +48,24 @@ pub fn verify_window(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<WindowReport, VerifyError> {
     let statement = limited(&folder.join(STATEMENT_PATH), STATEMENT_BYTES_MAX.saturating_add(1))?;
-    let list = limited(&folder.join(LIST_PATH), INSTANCES_BYTES_MAX.saturating_add(1))?;
+    let list = match limited(&folder.join(LIST_PATH), INSTANCES_BYTES_MAX.saturating_add(1)) {
+        Ok(list) => Some(list),
+        // A window without it is damaged; that is a verdict.
+        Err(error) if error.is_not_there() => None,
+        Err(error) => return Err(error.into()),
+    };
     let opened = keys(folder)?.and_then(|keys| {
         let keys = keys.as_files().map_err(no_files)?;
-        Window::open(&statement, &list, &keys, trust)
+        Window::open(&statement, list.as_deref(), &keys, trust)
     });
     let window = match opened {
         Ok(window) => window,
         Err(fault) => return Ok(WindowReport::refused(fault)),
     };
     let mut report = WindowReport::of(window.statement.clone());
+    for note in window.notes {
+        report.add(None, note.code, note.weight, format!("{}: {}", note.place, note.message));
+    }
     if trust.is_some_and(|trust| trust.require.is_none()) {
         report.add(None, Code::NoRequire, Code::NoRequire.weight(), Code::NoRequire.meaning().to_owned());
     }
@@ -156,6 +164,10 @@ fn judge_files(
         return judged;
     };
     let identity = &execution.identity;
+    if identity.instance != head.instance {
+        add(Code::Mixed, Code::Mixed.weight(), "the bundle is that of another execution");
+        return judged;
+    }
     let is_of_window = identity.tenant == statement.tenant && identity.origin == statement.origin;
     if !is_of_window || first.at < statement.from || first.at >= statement.to {
         add(
@@ -166,7 +178,7 @@ fn judge_files(
     }
     // By the verified chain alone: what nobody trusted signed may lie beside it.
     match report.timeline.iter().find(|moment| moment.sequence == head.sequence) {
-        Some(moment) if moment.hash == head.hash && identity.instance == head.instance => {}
+        Some(moment) if moment.hash == head.hash => {}
         None if last.sequence < head.sequence => {
             // Where something is wrong with the bundle, that is why it ends, and it may be no more than a file that is missing.
             let whole = report.verdict == Verdict::Valid;

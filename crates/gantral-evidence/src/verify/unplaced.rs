@@ -3,13 +3,14 @@
 //! Source: `spec/window.md` X5.
 
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::time::UnixMillis;
 
 use super::authenticate::judge;
 use super::code::Code;
-use super::finding::Findings;
+use super::finding::{Finding, Findings};
 use super::keyring::{Keyring, Signer};
 use crate::container::Files;
 use crate::dsse::Envelope;
@@ -26,27 +27,30 @@ pub(crate) struct Said<'a> {
 }
 
 /// Checks that a trusted issuer, or a delegate of one, signed an envelope, and then that it was fit to say what `read` finds in it.
+/// Returns that, and what is noted of the other signatures at `path` (X9).
 ///
 /// # Errors
 /// The code and the reason: of the signature, then of `read`, then of the key.
 pub(crate) fn authenticate<T>(
+    path: &str,
     envelope: &Envelope,
     keys: &Files<'_>,
     trust: Option<&Trust>,
     read: impl FnOnce(&[u8]) -> Result<T, (Code, String)>,
     said: impl FnOnce(&T) -> Said<'_>,
-) -> Result<T, (Code, String)> {
+) -> Result<(T, Vec<Finding>), (Code, String)> {
     let ring = Keyring::of(keys, trust);
     let refused = |code: Code| (code, code.meaning().to_string());
     if !ring.is_given() {
         return Err(refused(Code::NoTrust));
     }
-    let signed = judge(None, envelope, &ring, &mut Findings::new()).by_issuer();
+    let mut beside = Findings::new();
+    let signed = judge(Some(path), envelope, &ring, &mut beside).by_issuer();
     let (key, _) = signed.map_err(refused)?;
     let content = read(&envelope.payload)?;
     let said = said(&content);
     fit(key.signer_of(said.tenant, said.origin, said.at), said.size)?;
-    Ok(content)
+    Ok((content, beside.into_sorted()))
 }
 
 fn fit(signer: Signer, size: u64) -> Result<(), (Code, String)> {

@@ -112,6 +112,11 @@ impl WindowStatement {
     /// # Errors
     /// The first thing that is wrong, versions first.
     pub fn decode(payload: &[u8]) -> Result<Self, StatementError> {
+        Self::decode_extended(payload).map(|(statement, _)| statement)
+    }
+
+    /// Reads a payload, and names the extensions that were ignored.
+    pub(super) fn decode_extended(payload: &[u8]) -> Result<(Self, Vec<String>), StatementError> {
         let read = |predicate: &Fields<'_>, subject: &Value| {
             let statement = read_predicate(predicate)?;
             let (name, digest) = read_subject(subject)?;
@@ -124,7 +129,7 @@ impl WindowStatement {
                 Err(StatementError::Disagrees("subject"))
             }
         };
-        read_extended(payload, PREDICATE_TYPE, &PREDICATE, read).map(|read| read.statement)
+        read_extended(payload, PREDICATE_TYPE, &PREDICATE, read).map(|read| (read.statement, read.extensions))
     }
 }
 

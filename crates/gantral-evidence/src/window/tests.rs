@@ -61,7 +61,7 @@ fn trust(role: KeyRole) -> Trust {
 
 /// Opens a window without delegations.
 fn open(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Result<Window, WindowFault> {
-    Window::open(statement, list, &Files::from_list([]).unwrap(), trust)
+    Window::open(statement, Some(list), &Files::from_list([]).unwrap(), trust)
 }
 
 fn code(statement: &[u8], list: &[u8], trust: Option<&Trust>) -> Code {
@@ -74,7 +74,7 @@ fn a_window_reads_back_as_it_was_signed() {
     let said = statement(&bytes, 3);
     assert_eq!(WindowStatement::decode(&said.encode()), Ok(said.clone()));
     let window = open(&signed(&said, &issuer()), &bytes, Some(&trust(KeyRole::Issuer))).unwrap();
-    assert_eq!(window, Window { statement: said, list: list() });
+    assert_eq!(window, Window { statement: said, list: list(), notes: Vec::new() });
 }
 
 #[test]
@@ -143,7 +143,9 @@ fn delegate_vouches_with_its_delegation_and_while_it_lasts() {
         let signature = issuer().sign(&delegation.message()).to_bytes();
         let delegation = delegation.signed(&signature);
         let keys = Files::from_list([(name.as_str(), delegation.as_slice())]).unwrap();
-        Window::open(&envelope, &bytes, &keys, Some(&trust(KeyRole::Issuer))).err().map(|fault| fault.code)
+        Window::open(&envelope, Some(&bytes), &keys, Some(&trust(KeyRole::Issuer)))
+            .err()
+            .map(|fault| fault.code)
     };
     assert_eq!(code(&envelope, &bytes, Some(&trust(KeyRole::Issuer))), Code::KeyUnknown);
     assert_eq!(until(UnixMillis::new(said.at.get() + 1).unwrap()), None);

@@ -16,6 +16,7 @@ mod release;
 mod required;
 mod rules;
 mod stories;
+pub mod windows;
 
 use crate::case::Case;
 

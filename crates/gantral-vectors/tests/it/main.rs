@@ -9,3 +9,4 @@
 mod bundles;
 mod primitives;
 mod python;
+mod windows;

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::page::{codes, give, open, repository, verdict};
 
-/// The folders with a bundle and an answer, in their order.
+/// The folders with a bundle and an answer, in their order. Windows are for the programs.
 fn folders(below: &Path, found: &mut Vec<PathBuf>) {
+    if below.join("window").exists() {
+        return;
+    }
     if below.join("expect.json").exists() {
         found.push(below.to_owned());
         return;

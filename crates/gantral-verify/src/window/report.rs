@@ -13,6 +13,12 @@ use super::Judged;
 /// The most places that the text names for one code; the JSON form has all.
 const PLACES_SHOWN_MAX: usize = 8;
 
+/// What the verdict does not say: a report says it whatever the verdict (X8).
+const NOT_PROVED: [&str; 2] = [
+    "That no other execution was left out: the issuer says so, and `gantral log monitor --bundles` compares that with a mirror of the log.",
+    "That nothing was done outside: an action that never touched the system leaves no artifact.",
+];
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -116,15 +122,7 @@ fn write_text(out: &mut String, report: &WindowReport) -> std::fmt::Result {
         write_found(out, report, weight, title)?;
     }
     writeln!(out, "\nWhat is not proved")?;
-    writeln!(
-        out,
-        "  That no other execution was left out: it is the issuer's signed word. A mirror of the log decides it:"
-    )?;
-    writeln!(out, "  `gantral log monitor --bundles` names every execution that nobody handed over.")?;
-    writeln!(
-        out,
-        "  That nothing was done outside: an action that never touched the system leaves no artifact."
-    )
+    NOT_PROVED.iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 fn write_found(out: &mut String, report: &WindowReport, weight: Weight, title: &str) -> std::fmt::Result {
@@ -189,6 +187,7 @@ pub fn to_json(report: &WindowReport) -> Vec<u8> {
         .with("artifacts", count(report.artifacts))
         .with("bundles", count(report.bundles))
         .with("findings", Value::Array(found.collect()))
+        .with("not_proved", Value::Array(NOT_PROVED.into_iter().map(Value::from).collect()))
         .with("verdict", report.verdict.as_str())
         .with("window", said);
     Value::Object(object).to_canonical()

@@ -5,6 +5,7 @@
 )]
 
 mod mirror;
+mod windows;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -83,9 +83,9 @@ fn window_is_valid_whole_and_says_what_is_missing_or_exchanged() {
     std::fs::remove_file(bundle(&ids[0])).unwrap();
     assert_eq!(codes(&verify(&world).status(2)), ["E_COMPLETENESS_UNPROVED"]);
     std::fs::write(bundle(&ids[0]), &second).unwrap();
-    assert_eq!(codes(&verify(&world).status(1)), ["E_FORK"]);
+    assert_eq!(codes(&verify(&world).status(1)), ["E_MIXED"]);
     std::fs::write(bundle(&ids[0]), with_last_by_a_stranger(&second, &first)).unwrap();
-    assert_eq!(codes(&verify(&world).status(1)), ["E_FORK"]);
+    assert_eq!(codes(&verify(&world).status(1)), ["E_MIXED"]);
     std::fs::write(bundle(&ids[0]), &first[..first.len() / 2]).unwrap();
     assert_eq!(codes(&verify(&world).status(1)), ["E_CONTAINER"]);
     std::fs::write(bundle(&ids[0]), &first).unwrap();
