@@ -105,6 +105,13 @@ text_id!(
     /// A short name: action, step, trigger, queue, engine, version label.
     Name, is_name, Name
 );
+impl Name {
+    /// Returns the word `unknown`.
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+}
+
 text_id!(
     /// Who acted: the `person_id` of a human, or the client identifier of a workload or runner.
     ActorId, is_name, Name

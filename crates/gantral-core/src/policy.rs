@@ -135,6 +135,13 @@ pub enum EvalFailure {
     ResourceLimit,
 }
 
+impl EvaluatorId {
+    /// Names an engine of which nobody knows the version: it never answered.
+    pub fn unknown(engine: Name) -> Self {
+        Self { engine, version: Name::unknown() }
+    }
+}
+
 impl EvalFailure {
     /// Every failure, in the order of the matrix.
     pub const ALL: [Self; 9] = [

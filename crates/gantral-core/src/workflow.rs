@@ -69,6 +69,8 @@ pub struct Workflow {
     pub actions: BTreeMap<Name, ActionDeclaration>,
     /// What policy can only tighten.
     pub floors: Floors,
+    /// Which evaluator of the deployment evaluates its policy; the default one when absent.
+    pub evaluator: Option<Name>,
     /// How evaluator failures are resolved.
     pub failure: FailurePolicy,
     /// The shortest justification of a decision, in characters.

@@ -17,6 +17,7 @@ use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::loaded::Loaded;
 use crate::policy_input::{ActionInput, Domain, InstanceInput, PolicyInput, Trigger, patched};
+use crate::policy_point::Answered;
 use crate::snapshot::keep;
 
 /// What an ask says beside its action.
@@ -101,7 +102,8 @@ impl Engine {
         fresh: &mut Fresh,
         snapshots: &mut Vec<Effect>,
     ) -> Advised {
-        let evaluated = self.0.policy.evaluate(version, &input, self.0.config.policy_limit).await;
+        let answered = self.0.policy.evaluate(workflow.evaluator.as_ref(), version, &input).await;
+        let Answered { by: evaluator, result: evaluated } = answered;
         let salt = fresh.salt();
         let input_commitment = commit(CommitmentLabel::Input, &salt, &input);
         let context = commit(CommitmentLabel::Context, &salt, &input);
@@ -125,7 +127,6 @@ impl Engine {
                 (verdict, Some(failure), None, floors.plan(None), vec![failure.to_string()])
             }
         };
-        let evaluator = self.0.policy.id();
         let policy = PolicyRecord { version, evaluator, input: input_commitment, decision, verdict, failure };
         Advised { advice: Advice { policy, plan }, context, reasons }
     }

@@ -22,7 +22,7 @@ use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::governance::Governance;
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
-use crate::policy_point::PolicyPoint;
+use crate::policy_point::Evaluators;
 use crate::registry::Registry;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
@@ -35,8 +35,6 @@ const DUE_STEPS_MAX: usize = 8;
 pub struct EngineConfig {
     /// The end of the log's name for a tenant: the log of tenant `t` is `t/<suffix>`.
     pub log_suffix: String,
-    /// How long one evaluation may take.
-    pub policy_limit: std::time::Duration,
     /// How long a consumed action may take to start.
     pub act_within: DurationMs,
     /// How long a consumption waits for the log to cover its grant, where the workflow wants that.
@@ -51,7 +49,6 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             log_suffix: "log".to_owned(),
-            policy_limit: std::time::Duration::from_millis(250),
             act_within: DurationMs::from_secs(60),
             release_wait: std::time::Duration::from_secs(5),
             earlier_keys: Vec::new(),
@@ -67,7 +64,7 @@ pub struct Ports {
     /// What signs artifacts.
     pub signer: Arc<dyn Signer>,
     /// What evaluates policy.
-    pub policy: Arc<dyn PolicyPoint>,
+    pub policy: Evaluators,
     /// What knows the published checkpoints of the logs.
     pub checkpoints: Arc<dyn Checkpoints>,
 }
@@ -98,7 +95,7 @@ pub struct Engine(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) signer: Arc<dyn Signer>,
-    pub(crate) policy: Arc<dyn PolicyPoint>,
+    pub(crate) policy: Evaluators,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) config: EngineConfig,
     pub(crate) registry: Registry,

@@ -11,7 +11,7 @@ use gantral_core::event::Actor;
 use gantral_core::ids::{Name, PersonId, TenantId, WorkflowId};
 use gantral_core::json::{Profile, parse};
 use gantral_core::policy::PolicyVersionId;
-use gantral_core::workflow::Workflow;
+use gantral_core::workflow::{Workflow, WorkflowError};
 use gantral_identity::HumanSubject;
 use gantral_store::{Freeze, Guard, PutOutcome, Store, WorkflowRow};
 
@@ -194,7 +194,7 @@ impl Engine {
     /// A version never changes: the same definition again is welcome, another one under the same version is refused.
     ///
     /// # Errors
-    /// `WorkflowVersionExists`, `PolicyUnknown`; the store's.
+    /// `WorkflowVersionExists`, `PolicyUnknown`, `Workflow` when it chooses an evaluator that there is not; the store's.
     pub async fn apply_workflow(
         &self,
         tenant: &TenantId,
@@ -204,6 +204,10 @@ impl Engine {
         call: &mut Call,
     ) -> Result<Applied, EngineError> {
         let store = &self.0.store;
+        if workflow.evaluator.as_ref().is_some_and(|name| !self.0.policy.has(name)) {
+            let why = "is no evaluator of this server";
+            return Err(WorkflowError { path: "evaluator".to_owned(), why }.into());
+        }
         if store.policy_bundle(tenant, policy).await?.is_none() {
             return Err(EngineError::PolicyUnknown);
         }

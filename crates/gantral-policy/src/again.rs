@@ -72,6 +72,6 @@ impl EvaluateAgain {
         input: &[u8],
         limit: Duration,
     ) -> Result<Evaluation, EvalFailure> {
-        self.runtime.block_on(self.point.evaluate(version, input, limit))
+        self.runtime.block_on(self.point.evaluate(version, input, limit)).result
     }
 }

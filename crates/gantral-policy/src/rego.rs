@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gantral_core::ids::{IdError, Name};
-use gantral_core::policy::{EvalFailure, Evaluation, EvaluatorId, PolicyVersionId};
-use gantral_engine::policy_point::{BoxFuture, PolicyPoint};
+use gantral_core::policy::{EvalFailure, EvaluatorId, PolicyVersionId};
+use gantral_engine::policy_point::{Answered, BoxFuture, PolicyPoint};
 use tokio::sync::oneshot;
 
 use crate::output;
@@ -65,6 +65,11 @@ impl RegoPolicyPoint {
         Ok(Self { id, pool, source, archives: Mutex::default() })
     }
 
+    /// Names the engine and its version.
+    pub fn id(&self) -> EvaluatorId {
+        self.id.clone()
+    }
+
     /// Returns the state of each worker, for metrics and diagnosis.
     pub fn workers(&self) -> Vec<WorkerStatus> {
         self.pool.status()
@@ -116,19 +121,16 @@ impl RegoPolicyPoint {
 }
 
 impl PolicyPoint for RegoPolicyPoint {
-    fn id(&self) -> EvaluatorId {
-        self.id.clone()
-    }
-
     fn evaluate<'a>(
         &'a self,
         version: PolicyVersionId,
         input: &'a [u8],
         limit: Duration,
-    ) -> BoxFuture<'a, Result<Evaluation, EvalFailure>> {
+    ) -> BoxFuture<'a, Answered> {
         Box::pin(async move {
-            let answer = self.run(version, Work::Evaluate(input.to_vec()), limit).await?;
-            output::read(&answer).map_err(|error| error.failure())
+            let answer = self.run(version, Work::Evaluate(input.to_vec()), limit).await;
+            let read = |answer: Vec<u8>| output::read(&answer).map_err(|error| error.failure());
+            Answered { by: self.id.clone(), result: answer.and_then(read) }
         })
     }
 

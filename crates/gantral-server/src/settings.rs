@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantral_core::ids::TenantId;
+use gantral_engine::policy_point::Evaluators;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
@@ -24,6 +26,9 @@ use crate::listen::TlsFiles;
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
 use crate::standing::Standing;
+
+/// How long one evaluation in a worker may take.
+const POLICY_LIMIT: Duration = Duration::from_millis(250);
 
 /// The file of `gantral serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -232,7 +237,8 @@ impl Setup<'_> {
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
         let checkpoints = Arc::new(logs.clone());
-        let ports = Ports { store, signer: issuer.signer, policy: policy.clone(), checkpoints };
+        let evaluators = Evaluators::new(policy.clone(), POLICY_LIMIT);
+        let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
         if standing.behind().is_none() {
             let keys = [(engine.public_key().clone(), KeyRole::Issuer), (logs.key().clone(), KeyRole::Log)];

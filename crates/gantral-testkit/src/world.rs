@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use gantral_core::digest::{Digest, Hasher};
 use gantral_core::event::Actor;
-use gantral_core::ids::{AttemptNo, InstanceId, PersonId, Role, TenantId};
+use gantral_core::ids::{AttemptNo, InstanceId, Name, PersonId, Role, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::ActorKind;
 use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
-use gantral_engine::policy_point::PolicyPoint;
+use gantral_engine::policy_point::{Evaluators, PolicyPoint};
 use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, Ports, RequestKey};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
@@ -34,6 +34,8 @@ const POLICY_LIMIT: Duration = Duration::from_secs(20);
 pub struct WorldOptions {
     /// The policy point.
     pub point: Point,
+    /// How long one evaluation may take.
+    pub policy_limit: Duration,
     /// The engine's configuration.
     pub config: EngineConfig,
     /// The logs.
@@ -42,8 +44,8 @@ pub struct WorldOptions {
 
 impl Default for WorldOptions {
     fn default() -> Self {
-        let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
-        Self { point: Point::shared(), config, checkpoints: Arc::new(NoCheckpoints) }
+        let (config, checkpoints) = (EngineConfig::default(), Arc::new(NoCheckpoints));
+        Self { point: Point::shared(), policy_limit: POLICY_LIMIT, config, checkpoints }
     }
 }
 
@@ -59,6 +61,8 @@ pub struct World {
     pub signer_faults: SignerFaults,
     /// The policies.
     pub point: Point,
+    policy_limit: Duration,
+    offered: Vec<Name>,
     config: EngineConfig,
     checkpoints: Arc<dyn Checkpoints>,
     engine: Option<Engine>,
@@ -81,6 +85,8 @@ impl World {
             faults: FaultPlan::new(),
             signer_faults: SignerFaults::default(),
             point: options.point,
+            policy_limit: options.policy_limit,
+            offered: Vec::new(),
             config: options.config,
             checkpoints: options.checkpoints,
             engine: None,
@@ -95,11 +101,21 @@ impl World {
     /// Opens the file with a new engine.
     pub fn open(&mut self) {
         let store = Store::with_faults(&self.file(), self.faults.clone()).expect("the file opens");
-        let policy = Arc::clone(&self.point.rego) as Arc<dyn PolicyPoint>;
+        let point = Arc::clone(&self.point.rego) as Arc<dyn PolicyPoint>;
+        let default = Evaluators::new(Arc::clone(&point), self.policy_limit);
+        let policy = self.offered.iter().fold(default, |evaluators, name| {
+            evaluators.with(name.clone(), Arc::clone(&point), self.policy_limit)
+        });
         let signer = Arc::new(FaultySigner::new(self.signer(), self.signer_faults.clone()));
         let checkpoints = Arc::clone(&self.checkpoints);
         let engine = Engine::new(Ports { store, signer, policy, checkpoints }, self.config.clone());
         self.engine = Some(engine.expect("the engine starts"));
+    }
+
+    /// Opens the file with a new engine that offers the policy point under these names too.
+    pub fn offer(&mut self, names: &[&str]) {
+        self.offered = names.iter().map(|name| Name::parse(name).expect("a name")).collect();
+        self.restart();
     }
 
     /// Drops the engine and closes the file.

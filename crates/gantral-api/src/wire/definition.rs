@@ -50,6 +50,9 @@ pub struct WorkflowDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000)]
     pub attempts_max: Option<u32>,
+    /// Which evaluator of the server evaluates its policy; the default one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluator: Option<text::Name>,
     /// From when a grant may be used; `committed` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<text::Release>,

@@ -7,7 +7,7 @@ use gantral_core::command::Refusal;
 use gantral_core::json::Object;
 use gantral_core::state::{EventKind, State};
 use gantral_core::time::DurationMs;
-use gantral_engine::{Answer, AskFacts, AskRequest, EngineConfig, EngineError};
+use gantral_engine::{Answer, AskFacts, AskRequest, EngineError};
 use gantral_policy::bundle::Bundle;
 use gantral_testkit::policy::{Point, rules};
 use gantral_testkit::workflows::{REFUND, read};
@@ -45,6 +45,32 @@ async fn a_version_never_changes_its_definition() {
     let (tenant, by) = (world.tenant(), world.governor());
     let applied = world.engine().apply_workflow(&tenant, other, version, &by, &mut world.call()).await;
     assert_eq!(applied.unwrap_err(), EngineError::WorkflowVersionExists);
+}
+
+#[tokio::test]
+async fn a_workflow_is_evaluated_where_it_chooses_and_fails_closed_when_that_is_gone() {
+    let mut world = World::new();
+    let chosen = read(&REFUND.replace("\"floors\"", "\"evaluator\": \"central\", \"floors\""));
+    let version = world.publish(&policy::example("refunds")).await;
+    let (tenant, by) = (world.tenant(), world.governor());
+    let apply = |world: &World| {
+        let (engine, mut call) = (world.engine().clone(), world.call());
+        let (chosen, tenant, by) = (chosen.clone(), tenant.clone(), by.clone());
+        async move { engine.apply_workflow(&tenant, chosen, version, &by, &mut call).await }
+    };
+    let refused = apply(&world).await.unwrap_err();
+    assert!(matches!(&refused, EngineError::Workflow(error) if error.path == "evaluator"), "{refused}");
+    world.offer(&["central"]);
+    apply(&world).await.unwrap();
+    let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };
+    for step in [Step::Create, Step::Begin, Step::Ask { amount: SMALL, consume: true }, Step::Report] {
+        script.step(step).await.unwrap();
+    }
+    script.world.offer(&[]);
+    let said = script.step(Step::Ask { amount: SMALL + 1, consume: true }).await.unwrap();
+    let Answer::Waiting { reasons, .. } = &said.answer else { panic!("{said:?}") };
+    assert_eq!(reasons, &["the policy evaluator is unavailable"]);
+    script.is_valid().await;
 }
 
 #[tokio::test]
@@ -171,8 +197,7 @@ async fn a_repeated_ask_is_answered_as_at_first_though_its_policy_fails_by_now()
 /// A world whose policy evaluates forever, with workers of its own, and whose workflow lets outages pass.
 async fn endless(limit: Duration) -> Script {
     let point = Point::start(NonZeroUsize::MIN);
-    let config = EngineConfig { policy_limit: limit, ..EngineConfig::default() };
-    let world = World::with(WorldOptions { point, config, ..WorldOptions::default() });
+    let world = World::with(WorldOptions { point, policy_limit: limit, ..WorldOptions::default() });
     let text = REFUND.replace("\"floors\"", "\"on_failure\": {\"outage\": \"open\"}, \"floors\"");
     world.apply(read(&text), &rules(ENDLESS)).await;
     let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };

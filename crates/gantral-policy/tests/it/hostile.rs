@@ -132,7 +132,8 @@ async fn an_archive_that_decompresses_without_end_is_refused() {
     let bomb = gzip(&header);
     assert!(bomb.len() < 1 << 20);
     point.shelf.put_as(good.version(), bomb);
-    let failure = point.rego.evaluate(good.version(), b"{}", PATIENT).await.expect_err("nothing to evaluate");
+    let failure =
+        point.rego.evaluate(good.version(), b"{}", PATIENT).await.result.expect_err("nothing to evaluate");
     assert_eq!(failure, EvalFailure::Evaluation);
 }
 

@@ -154,8 +154,8 @@ async fn a_bundle_under_a_wrong_version_is_a_mismatch_and_an_absent_one_unknown(
     point.shelf.put_as(wrong, policy(GOOD).to_archive().unwrap());
     let absent = PolicyVersionId(Digest::of(b"nothing"));
     assert_eq!(point.rego.ready(wrong).await, Err(EvalFailure::VersionMismatch));
-    assert_eq!(point.rego.evaluate(wrong, b"{}", PATIENT).await, Err(EvalFailure::VersionMismatch));
-    assert_eq!(point.rego.evaluate(absent, b"{}", PATIENT).await, Err(EvalFailure::VersionUnknown));
+    assert_eq!(point.rego.evaluate(wrong, b"{}", PATIENT).await.result, Err(EvalFailure::VersionMismatch));
+    assert_eq!(point.rego.evaluate(absent, b"{}", PATIENT).await.result, Err(EvalFailure::VersionUnknown));
     assert_eq!(point.rego.ready(absent).await, Err(EvalFailure::VersionUnknown));
 }
 
@@ -172,7 +172,7 @@ async fn a_program_that_is_no_worker_is_unavailable_within_the_limit() {
         )
         .unwrap();
         let started = Instant::now();
-        let failure = point.evaluate(version, b"{}", Duration::from_secs(2)).await.expect_err(program);
+        let failure = point.evaluate(version, b"{}", Duration::from_secs(2)).await.result.expect_err(program);
         assert!(
             matches!(
                 failure,

@@ -103,6 +103,6 @@ impl Point {
         limit: Duration,
     ) -> Result<Evaluation, EvalFailure> {
         let version = self.shelf.put(bundle);
-        self.rego.evaluate(version, input.as_bytes(), limit).await
+        self.rego.evaluate(version, input.as_bytes(), limit).await.result
     }
 }

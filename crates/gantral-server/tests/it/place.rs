@@ -16,6 +16,7 @@ use gantral_api::wire::{
 use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::checkpoints::NoCheckpoints;
+use gantral_engine::policy_point::Evaluators;
 use gantral_engine::{Engine, EngineConfig, Ports};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
@@ -301,15 +302,14 @@ fn app(
     let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
     let policy = Arc::new(RegoPolicyPoint::start(&worker_command(), pool, bundles).unwrap());
-    let config = EngineConfig { policy_limit: POLICY_LIMIT, ..EngineConfig::default() };
     let engine = Engine::new(
         Ports {
             store,
             signer: Arc::new(signer),
-            policy: policy.clone(),
+            policy: Evaluators::new(policy.clone(), POLICY_LIMIT),
             checkpoints: Arc::new(NoCheckpoints),
         },
-        config,
+        EngineConfig::default(),
     )
     .unwrap();
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
