@@ -17,6 +17,8 @@
   // One more than a bundle may have: then the verifier says that there are too many.
   const BUNDLE_FILES_MAX = 100_001;
   const MIRROR_FILES_MAX = 2_000_000;
+  // What makes a folder a window (`spec/window.md` X1).
+  const WINDOW_STATEMENT = "window.dsse.json";
   // How many places one line names.
   const PLACES_SHOWN_MAX = 8;
   // How many moments are shown at once; a button shows as many again.
@@ -401,6 +403,10 @@
     complain(id, "");
     if (entries.length === 0) return complain(id, "There is no file in it.");
     if (id === "mirror" && !isFolder) return complain(id, "A mirror is a folder.");
+    // As a bundle it would be damaged, which it is not.
+    if (id === "bundle" && entries.some(({ path }) => path === WINDOW_STATEMENT)) {
+      return complain(id, "This is a window of many executions. The programs gantral-verify and gantral_verify.py judge it; this page takes one of its bundles.");
+    }
     if (id === "trust" || id === "receipts") {
       if (isFolder || entries.length > 1) return complain(id, "Choose one file, yourself: none is picked out of a folder.");
     }

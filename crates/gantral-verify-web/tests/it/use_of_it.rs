@@ -84,6 +84,21 @@ fn without_a_trust_file_nothing_is_valid_and_with_it_the_answer_changes() {
 }
 
 #[test]
+fn window_is_no_damaged_bundle_and_is_sent_to_the_programs() {
+    let (_turn, mut browser) = open();
+    let window = repository().join("spec/vectors/windows/001-whole/window");
+    let is_sent_away = "document.querySelector('#bundle .problem').textContent.includes('gantral-verify')";
+    browser.choose("#bundle .folder", &[window.clone()]);
+    browser.wait(is_sent_away);
+    browser.value("document.querySelector('#again').click()");
+    assert_eq!(browser.value(is_sent_away), false);
+    browser.drop_on("#bundle", &[window]);
+    browser.wait(is_sent_away);
+    assert_eq!(browser.value("document.querySelector('#bundle .chosen').hidden"), true);
+    browser.assert_quiet();
+}
+
+#[test]
 fn finding_says_what_where_and_whose_fault_it_is() {
     let (_turn, mut browser) = open();
     give(&mut browser, &vector("507-another-action-is-approved"));
