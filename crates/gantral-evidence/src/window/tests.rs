@@ -174,3 +174,39 @@ fn a_list_has_each_instance_once_and_in_one_order_only() {
         Err(ListError::Format)
     );
 }
+
+#[test]
+fn flipped_bit_of_a_statement_or_its_list_takes_the_vouching_away() {
+    let bytes = list().encode();
+    let envelope = signed(&statement(&bytes, 3), &issuer());
+    let trust = trust(KeyRole::Issuer);
+    assert!(open(&envelope, &bytes, Some(&trust)).is_ok());
+    for (at, bit) in (0..envelope.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut changed = envelope.clone();
+        changed[at] ^= 1 << bit;
+        assert!(open(&changed, &bytes, Some(&trust)).is_err(), "bit {bit} of byte {at} of the statement");
+    }
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert_eq!(code(&envelope, &changed, Some(&trust)), Code::Container, "byte {at} of the list");
+    }
+}
+
+#[test]
+fn what_changes_nothing_is_noted_beside_a_window() {
+    let bytes = list().encode();
+    let said = statement(&bytes, 3).encode();
+    let extended = String::from_utf8(said).unwrap().replacen(r#""ext":{}"#, r#""ext":{"more":1}"#, 1);
+    let payload = extended.into_bytes();
+    let message = pae(PAYLOAD_TYPE, &payload);
+    let by = |key: &SigningKey| EnvelopeSignature {
+        key_id: public(key).id().to_string(),
+        signature: key.sign(&message).to_bytes().to_vec(),
+    };
+    let signatures = vec![by(&issuer()), by(&SigningKey::from_bytes(&[2; 32]))];
+    let envelope = Envelope { payload: payload.clone(), signatures }.encode();
+    let window = open(&envelope, &bytes, Some(&trust(KeyRole::Issuer))).unwrap();
+    let noted: Vec<_> = window.notes.iter().map(|note| (note.code, note.weight)).collect();
+    assert_eq!(noted, [(Code::ExtraSig, Weight::Note), (Code::Ext, Weight::Note)]);
+}
