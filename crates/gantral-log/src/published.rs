@@ -30,7 +30,43 @@ pub enum SequencerState {
     Stopped(String),
 }
 
-/// The sequencer has ended: what was waited for does not come.
+/// What is wrong with a log that stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFault {
+    /// A row of the tenant in the ledger cannot be read, or is not what it says.
+    ArtifactDamaged,
+    /// The ledger has an artifact that the log may not take (`spec/log.md` L24).
+    ArtifactRefused,
+    /// The files of the log are not those of its checkpoint.
+    FilesDamaged,
+    /// What the ledger says of how far the log is cannot be read, or is of another log.
+    CheckpointDamaged,
+}
+
+impl LogFault {
+    /// Returns the word for it in log lines and answers; none is ever reused.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ArtifactDamaged => "log_artifact_damaged",
+            Self::ArtifactRefused => "log_artifact_refused",
+            Self::FilesDamaged => "log_files_damaged",
+            Self::CheckpointDamaged => "log_checkpoint_damaged",
+        }
+    }
+}
+
+/// A log that stands still while the others grow. It is tried again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedLog {
+    /// What is wrong.
+    pub fault: LogFault,
+    /// The number of the first artifact of the ledger that the log has not taken; `None` while nothing waits.
+    pub artifact: Option<u64>,
+    /// What is wrong, for whoever runs the server.
+    pub why: String,
+}
+
+/// The sequencer has ended, or the log stands still: what was waited for does not come before somebody has looked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the logs do not grow: {reason}")]
 pub struct SequencerStopped {
@@ -46,6 +82,7 @@ pub struct Published(Arc<Inner>);
 struct Inner {
     logs: Mutex<BTreeMap<TenantId, watch::Sender<Newest>>>,
     state: watch::Sender<SequencerState>,
+    stopped: watch::Sender<BTreeMap<TenantId, StoppedLog>>,
 }
 
 impl Default for Published {
@@ -58,7 +95,7 @@ impl Published {
     /// Begins without any checkpoint.
     pub fn new() -> Self {
         let state = watch::Sender::new(SequencerState::Working);
-        Self(Arc::new(Inner { logs: Mutex::default(), state }))
+        Self(Arc::new(Inner { logs: Mutex::default(), state, stopped: watch::Sender::default() }))
     }
 
     /// Returns the newest checkpoint of a tenant's log.
@@ -74,13 +111,14 @@ impl Published {
     /// Waits until a checkpoint covers `size` leaves. May be cancelled.
     ///
     /// # Errors
-    /// When the sequencer has ended.
+    /// When the sequencer has ended, or this log stands still.
     pub async fn until_size(
         &self,
         tenant: &TenantId,
         size: u64,
     ) -> Result<Arc<PublishedCheckpoint>, SequencerStopped> {
         let (mut newest, mut state) = (self.subscribe(tenant), self.0.state.subscribe());
+        let mut stopped = self.0.stopped.subscribe();
         let covers = |newest: &Newest| newest.as_ref().is_some_and(|newest| newest.tree.size >= size);
         tokio::select! {
             biased;
@@ -90,6 +128,11 @@ impl Published {
                 }
             }
             _ = state.wait_for(|state| matches!(state, SequencerState::Stopped(_))) => {}
+            Ok(stopped) = stopped.wait_for(|stopped| stopped.contains_key(tenant)) => {
+                if let Some(stopped) = stopped.get(tenant) {
+                    return Err(SequencerStopped { reason: stopped.why.clone() });
+                }
+            }
         }
         let reason = match self.state() {
             SequencerState::Stopped(reason) | SequencerState::Failing(reason) => reason,
@@ -101,6 +144,24 @@ impl Published {
     /// Returns how the sequencer is.
     pub fn state(&self) -> SequencerState {
         self.0.state.borrow().clone()
+    }
+
+    /// Returns the logs that stand still while the others grow.
+    pub fn stopped(&self) -> BTreeMap<TenantId, StoppedLog> {
+        self.0.stopped.borrow().clone()
+    }
+
+    /// Says that a log stands still; returns whether that, or why, is new.
+    pub(crate) fn stop(&self, tenant: &TenantId, stopped: StoppedLog) -> bool {
+        self.0.stopped.send_if_modified(|logs| {
+            let before = logs.insert(tenant.clone(), stopped.clone());
+            before.is_none_or(|before| before != stopped)
+        })
+    }
+
+    /// Says that a log goes on; returns whether that is new.
+    pub(crate) fn go_on(&self, tenant: &TenantId) -> bool {
+        self.0.stopped.send_if_modified(|logs| logs.remove(tenant).is_some())
     }
 
     /// Announces what has been published.

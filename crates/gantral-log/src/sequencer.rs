@@ -8,6 +8,7 @@
 mod error;
 mod leaves;
 mod round;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,7 +21,7 @@ use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{Note, parse_signatures};
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
-use gantral_store::{LOG_PAGE_MAX, LogRow, PAGE_MAX, Store, StoreError};
+use gantral_store::{LOG_PAGE_MAX, LogRow, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -30,6 +31,7 @@ use crate::published::{Published, PublishedCheckpoint, SequencerState};
 use crate::tree::{Edge, LogError};
 
 pub use error::SequencerError;
+use standing::Stopped;
 
 /// The name of the object that is the newest checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -69,6 +71,8 @@ pub struct Sequencer<S: Shelf> {
     /// Up to which number of the ledger everything is in a log.
     taken: u64,
     logs: BTreeMap<TenantId, Log<S::Log>>,
+    /// The logs that stand still; one that can be read is among `logs` all the same.
+    stopped: BTreeMap<TenantId, Stopped>,
     /// Whether `taken` and `logs` are known to be those of the store.
     is_current: bool,
 }
@@ -115,7 +119,8 @@ impl AddSignatures {
 
 impl<S: Shelf> Sequencer<S> {
     /// Claims the logs, checks that the objects of each are those of its checkpoint and that it extends what is published, and publishes
-    /// what was not published before a crash. `signer` holds the key of the logs.
+    /// what was not published before a crash. A log whose objects are not stands still, as [`Published::stopped`] says, and holds up no
+    /// other. `signer` holds the key of the logs.
     ///
     /// # Errors
     /// See [`SequencerError::is_final`]: whether it is worth trying again.
@@ -136,6 +141,7 @@ impl<S: Shelf> Sequencer<S> {
             fence: claim.fence,
             taken: claim.taken,
             logs: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             is_current: false,
         };
         sequencer.load().await?;
@@ -164,11 +170,11 @@ impl<S: Shelf> Sequencer<S> {
             let (pause, is_idle) = match self.round().await {
                 Ok(taken) => {
                     self.published.set_state(SequencerState::Working);
-                    let pause = if taken == LOG_PAGE_MAX { began } else { began + ROUND_PACE };
+                    let pause = if taken >= LOG_PAGE_MAX { began } else { began + ROUND_PACE };
                     (pause, taken == 0)
                 }
                 Err(error) if error.is_final() => {
-                    tracing::error!(%error, "the logs have stopped growing");
+                    tracing::error!(code = "logs_stopped", %error, "the logs have stopped growing");
                     self.published.set_state(SequencerState::Stopped(error.to_string()));
                     return Err(error);
                 }
@@ -182,9 +188,16 @@ impl<S: Shelf> Sequencer<S> {
                 let taken = self.taken;
                 // What is not known to be current is read again without waiting for news.
                 let waits = is_idle && self.is_current;
+                let next_try = self.next_try();
                 let more = async {
                     sleep_until(pause).await;
-                    !waits || newest.above(taken).await
+                    if !waits {
+                        return true;
+                    }
+                    tokio::select! {
+                        open = newest.above(taken) => open,
+                        () = until(next_try) => true,
+                    }
                 };
                 tokio::select! {
                     biased;
@@ -196,8 +209,9 @@ impl<S: Shelf> Sequencer<S> {
         }
     }
 
-    /// Takes what was committed since the last round, at most [`LOG_PAGE_MAX`] artifacts, and returns how many. When it fails, what
-    /// is in memory is read anew before the next round.
+    /// Takes what was committed since the last round, at most [`LOG_PAGE_MAX`] artifacts, and what waited for logs that stood still;
+    /// returns how many. A fault of one log stops that one alone, as [`Published::stopped`] says, and is no error. When the round
+    /// fails, what is in memory is read anew before the next.
     ///
     /// # Errors
     /// See [`SequencerError::is_final`]: whether another round may do better.
@@ -206,7 +220,7 @@ impl<S: Shelf> Sequencer<S> {
             self.load().await?;
         }
         self.is_current = false;
-        let taken = self.take().await?;
+        let taken = self.take().await?.saturating_add(self.try_stopped().await?);
         self.is_current = true;
         Ok(taken)
     }
@@ -214,18 +228,7 @@ impl<S: Shelf> Sequencer<S> {
     /// Reads how far the logs are, checks their objects, and publishes what differs.
     async fn load(&mut self) -> Result<(), SequencerError> {
         self.check_fence().await?;
-        self.logs.clear();
-        let mut after = None;
-        loop {
-            let rows = self.store.list_logs(after.as_ref(), PAGE_MAX).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.tenant.clone());
-            for row in rows {
-                let log = self.open(&row).await?;
-                self.logs.insert(row.tenant.clone(), log);
-                self.announce(row);
-            }
-        }
+        self.load_logs().await?;
         self.is_current = true;
         Ok(())
     }
@@ -306,6 +309,14 @@ impl<S: Shelf> Sequencer<S> {
         }
         self.announce(row);
         Ok(true)
+    }
+}
+
+/// Waits for an instant; for ever if there is none.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantral_core::ids::{IdError, LogOrigin, TenantId};
 use gantral_engine::EngineConfig;
 use gantral_keys::{DelegatedSigner, DelegationTerms, IssuerSigner, KeyFolder, LogReach, Renewal};
-use gantral_store::{LOG_PAGE_MAX, OpenError, PAGE_MAX, Store, StoreError};
+use gantral_store::{CommittedPage, HeldLog, LOG_PAGE_MAX, OpenError, PAGE_MAX, Store, StoreError};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::SetupError;
@@ -51,30 +51,52 @@ pub async fn log_reach(data: &Path) -> Result<Vec<LogReach>, ReachError> {
 }
 
 async fn reach_of(store: &Store) -> Result<Vec<LogReach>, ReachError> {
-    let mut logs = Vec::new();
+    let mut logs: Vec<(TenantId, LogReach)> = Vec::new();
     loop {
-        let page = store.list_logs(logs.last().map(|(tenant, _)| tenant), PAGE_MAX).await?;
+        let page = store.logged_tenants(logs.last().map(|(tenant, _)| tenant), PAGE_MAX).await?;
         let last = page.len() < PAGE_MAX;
-        for row in page {
-            let origin = log_of(&row.tenant)?;
-            logs.push((row.tenant, LogReach { origin, size: row.size, through: row.size }));
+        for tenant in page {
+            let (origin, size) = (log_of(&tenant)?, store.log(&tenant).await?.map_or(0, |row| row.size));
+            logs.push((tenant, LogReach { origin, size, through: size }));
         }
         if last {
             break;
         }
     }
-    let mut after = store.log_claim().await?.taken;
+    let taken = store.log_claim().await?.taken;
+    let mut after = taken;
     loop {
         let page = store.committed(after, LOG_PAGE_MAX).await?;
-        let Some(last) = page.last() else { break };
-        after = last.number;
-        for artifact in &page {
-            if let Some((_, reach)) = logs.iter_mut().find(|(tenant, _)| *tenant == artifact.tenant) {
-                reach.through = reach.through.saturating_add(1);
+        if page.through == after {
+            break;
+        }
+        after = page.through;
+        add(&mut logs, &page);
+    }
+    let mut after = None;
+    loop {
+        let held = store.held_logs(after.as_ref(), PAGE_MAX).await?;
+        let Some(last) = held.last() else { break };
+        after = Some(last.tenant.clone());
+        for HeldLog { tenant, mut number } in held {
+            while number <= taken {
+                let page = store.committed_of(&tenant, number, taken, LOG_PAGE_MAX).await?;
+                number = page.through.saturating_add(1);
+                add(&mut logs, &page);
             }
         }
     }
     Ok(logs.into_iter().map(|(_, reach)| reach).collect())
+}
+
+/// Adds what is committed to how far each log will have come. What cannot be read now takes its place once it is mended.
+fn add(logs: &mut [(TenantId, LogReach)], page: &CommittedPage) {
+    let tenants = page.artifacts.iter().map(|artifact| &artifact.tenant);
+    for tenant in tenants.chain(page.damaged.iter().map(|artifact| &artifact.tenant)) {
+        if let Some((_, reach)) = logs.iter_mut().find(|(of, _)| of == tenant) {
+            reach.through = reach.through.saturating_add(1);
+        }
+    }
 }
 
 /// Returns who signs artifacts. A key that is held elsewhere has delegated once when this returns, and does so again as long as

@@ -21,7 +21,7 @@ use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
 use gantral_log::folder::{Folder, Folders};
 use gantral_log::objects::Shelf as _;
-use gantral_log::published::{Published, SequencerState};
+use gantral_log::published::{Published, SequencerState, StoppedLog};
 use gantral_log::push::AddressError;
 use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerError};
 use gantral_store::{ChainId, Store, StoreError};
@@ -114,6 +114,17 @@ pub(crate) struct LogParts<'a> {
     pub witnesses: &'a [WitnessSettings],
 }
 
+/// Which logs of a server stand still.
+#[derive(Debug, Default)]
+pub(crate) struct LogStanding {
+    /// How many do.
+    pub still: usize,
+    /// Those that do while others may grow.
+    pub stopped: BTreeMap<TenantId, StoppedLog>,
+    /// Why, when no log grows.
+    pub none_grows: Option<String>,
+}
+
 /// The logs of a server. Cheap to clone.
 #[derive(Clone)]
 pub struct Logs(Arc<Inner>);
@@ -123,6 +134,7 @@ struct Inner {
     folders: Folders,
     key: PublicKey,
     published: Published,
+    tenants: Vec<TenantId>,
     witnesses: Vec<WitnessSettings>,
     witnessed: Witnessed,
 }
@@ -164,8 +176,8 @@ impl Logs {
         };
         let published = sequencer.as_ref().map_or_else(Published::new, Sequencer::published);
         let witnessed = Witnessed::default();
-        let witnesses = parts.witnesses.to_vec();
-        let inner = Inner { store: parts.store, folders, key, published, witnesses, witnessed };
+        let (tenants, witnesses) = (parts.tenants.to_vec(), parts.witnesses.to_vec());
+        let inner = Inner { store: parts.store, folders, key, published, tenants, witnesses, witnessed };
         let logs = Self(Arc::new(inner));
         let Some(sequencer) = sequencer else { return Ok((logs, None)) };
         let mut keeping = Keeping { sequencer, standing: standing.clone(), witnesses: Vec::new() };
@@ -221,12 +233,15 @@ impl Logs {
         &self.0.published
     }
 
-    /// Tells why no log will grow before somebody has looked; `None` while they do, or may again by themselves.
-    pub(crate) fn stopped(&self) -> Option<String> {
-        match self.0.published.state() {
-            SequencerState::Working | SequencerState::Failing(_) => None,
-            SequencerState::Stopped(why) => Some(why),
+    /// Tells which logs will not grow before somebody has looked, and what is wrong.
+    pub(crate) fn standing(&self) -> LogStanding {
+        let (tenants, stopped) = (&self.0.tenants, self.0.published.stopped());
+        if let SequencerState::Stopped(why) = self.0.published.state() {
+            return LogStanding { still: tenants.len(), stopped, none_grows: Some(why) };
         }
+        let still = tenants.iter().filter(|tenant| stopped.contains_key(tenant)).count();
+        let why = stopped.values().next().filter(|_| still == tenants.len());
+        LogStanding { still, none_grows: why.map(|stopped| stopped.why.clone()), stopped }
     }
 
     /// Notes that so many witnesses have cosigned a tree, and that their lines are published.

@@ -71,6 +71,7 @@ pub(crate) struct Metrics {
     open_gates: Gauge,
     tasks: Gauge,
     restarts: Gauge<f64, AtomicU64>,
+    logs_stopped: Gauge,
 }
 
 impl Default for Metrics {
@@ -87,6 +88,7 @@ impl Default for Metrics {
             open_gates: Gauge::default(),
             tasks: Gauge::default(),
             restarts: Gauge::default(),
+            logs_stopped: Gauge::default(),
         };
         metrics.registered()
     }
@@ -109,6 +111,7 @@ impl Metrics {
         registry.register("gates_open", "Gates that wait for humans", self.open_gates.clone());
         registry.register("runner_tasks", "Tasks that wait for a runner", self.tasks.clone());
         registry.register("policy_worker_restarts", "Restarts of policy workers", self.restarts.clone());
+        registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
         self
     }
 
@@ -134,7 +137,12 @@ impl Metrics {
     }
 
     /// Returns the text exposition.
-    pub(crate) fn exposition(&self, counts: &StoreCounts, restarts: u64) -> Result<String, std::fmt::Error> {
+    pub(crate) fn exposition(
+        &self,
+        counts: &StoreCounts,
+        restarts: u64,
+        logs_stopped: usize,
+    ) -> Result<String, std::fmt::Error> {
         self.instances.clear();
         for (code, count) in &counts.instances {
             let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
@@ -145,6 +153,7 @@ impl Metrics {
         self.open_gates.set(i64::try_from(counts.open_gates).unwrap_or(i64::MAX));
         self.tasks.set(i64::try_from(counts.tasks).unwrap_or(i64::MAX));
         self.restarts.set(f64::from(u32::try_from(restarts).unwrap_or(u32::MAX)));
+        self.logs_stopped.set(i64::try_from(logs_stopped).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

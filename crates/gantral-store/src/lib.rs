@@ -27,8 +27,8 @@ pub use effect::{Effect, GateRow, Guard};
 pub use error::{OpenError, StoreError};
 pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
 pub use log::{
-    ChainId, CommittedArtifact, CommittedSeal, LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX, LogClaim, LogGrowth,
-    LogLink, LogRow, LogSwap, SwapOutcome,
+    ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, HeldLog, LOG_PAGE_BYTES_MAX,
+    LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap, SwapOutcome,
 };
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,

@@ -67,13 +67,44 @@ pub enum CommittedSeal {
     Envelope(Vec<u8>),
 }
 
+/// A committed artifact whose row cannot be read. Whose it is can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedArtifact {
+    /// Its number.
+    pub number: u64,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What cannot be read.
+    pub what: String,
+}
+
+/// Committed artifacts in the order of their commits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommittedPage {
+    /// Those that can be read.
+    pub artifacts: Vec<CommittedArtifact>,
+    /// Those that cannot: their tenant's log has to stop before the first of them.
+    pub damaged: Vec<DamagedArtifact>,
+    /// Everything that was asked for is here up to this number.
+    pub through: u64,
+}
+
 /// The right to let logs grow, until the next claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogClaim {
     /// Which claim this is: rises with every one.
     pub fence: u64,
-    /// Every artifact up to this number is in a log.
+    /// Every artifact up to this number is in a log, but for what [`Store::held_logs`] names.
     pub taken: u64,
+}
+
+/// A log that stands still: it has not taken its tenant's artifact of this number, nor any after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLog {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The number of the first artifact that the log has not taken.
+    pub number: u64,
 }
 
 /// How far the log of one tenant has come.
@@ -115,17 +146,39 @@ pub struct LogGrowth {
     pub links: Vec<LogLink>,
 }
 
+/// What a log does not take in a swap, because it stands still from the first of these on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHold {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The numbers of its artifacts, rising.
+    pub numbers: Vec<u64>,
+}
+
+/// What a log takes that stood still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogResume {
+    /// The fence of the claim.
+    pub fence: u64,
+    /// The log that grows. Its first new leaf is of the artifact at which it stands still.
+    pub growth: LogGrowth,
+    /// The number of the artifact at which it stands still then; `None` when it has everything up to what is taken.
+    pub held: Option<u64>,
+}
+
 /// One round of the sequencer: what was committed after `after`, up to `through`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSwap {
     /// The fence of the claim.
     pub fence: u64,
-    /// The number up to which everything was in a log before.
+    /// The number up to which everything was taken before.
     pub after: u64,
-    /// The number up to which everything is in a log then.
+    /// The number up to which everything is taken then.
     pub through: u64,
     /// The logs that grow, each once.
     pub growths: Vec<LogGrowth>,
+    /// The logs that stand still, each once; one of them may grow up to where it does.
+    pub holds: Vec<LogHold>,
 }
 
 /// What came of a swap. Only `Swapped` wrote anything.
@@ -135,12 +188,14 @@ pub enum SwapOutcome {
     Swapped,
     /// Somebody else has claimed the logs since.
     Stale,
-    /// A log, or what was taken, is not as the swap expects.
+    /// A log, or what was taken, is not as the swap expects; or a log stands still and should not, or not there.
     Moved,
     /// The log has this place of this chain already, has not the one before it, or has its end (`spec/log.md` L5).
     Refused {
         /// Whose log.
         tenant: TenantId,
+        /// The number of the artifact.
+        number: u64,
         /// Which chain.
         tag: Digest,
         /// Which place.
@@ -148,34 +203,79 @@ pub enum SwapOutcome {
     },
 }
 
+impl LogGrowth {
+    /// Checks what can be checked without the database; the answer names what is wrong.
+    fn check(&self) -> Result<(), &'static str> {
+        let before = self.before.map_or(0, |(size, _)| size);
+        if self.links.is_empty() || before.checked_add(self.links.len() as u64) != Some(self.row.size) {
+            return Err("a log does not grow by its new leaves");
+        }
+        if !self.links.is_sorted_by(|one, next| one.number < next.number) {
+            return Err("leaves are not in the order of the commits");
+        }
+        if self.links.len() > LOG_PAGE_MAX {
+            return Err("a swap carries too many leaves");
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the last artifact that the log takes.
+    pub(crate) fn last(&self) -> u64 {
+        self.links.last().map_or(0, |link| link.number)
+    }
+}
+
+impl LogResume {
+    /// Checks what can be checked without the database; the answer names what is wrong.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        self.growth.check()?;
+        if self.held.is_some_and(|held| held <= self.growth.last()) {
+            return Err("a log stands still behind what it takes");
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the artifact at which the log stands still before.
+    pub(crate) fn from(&self) -> u64 {
+        self.growth.links.first().map_or(0, |link| link.number)
+    }
+}
+
 impl LogSwap {
     /// Checks what can be checked without the database; the answer names what is wrong.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let mut numbers: Vec<u64> = Vec::new();
         for growth in &self.growths {
-            let before = growth.before.map_or(0, |(size, _)| size);
-            if growth.links.is_empty()
-                || before.checked_add(growth.links.len() as u64) != Some(growth.row.size)
-            {
-                return Err("a log does not grow by its new leaves");
-            }
-            if !growth.links.is_sorted_by_key(|link| link.number) {
-                return Err("leaves are not in the order of the commits");
-            }
+            growth.check()?;
             numbers.extend(growth.links.iter().map(|link| link.number));
+        }
+        for hold in &self.holds {
+            let Some(first) = hold.numbers.first() else { return Err("a log stands still at nothing") };
+            let growth = self.growths.iter().find(|growth| growth.row.tenant == hold.tenant);
+            if !hold.numbers.is_sorted() || growth.is_some_and(|growth| growth.last() >= *first) {
+                return Err("a log stands still behind what it takes");
+            }
+            numbers.extend(&hold.numbers);
         }
         if numbers.len() > LOG_PAGE_MAX {
             return Err("a swap carries too many leaves");
         }
         numbers.sort_unstable();
-        // Numbers have no gaps, because no artifact is ever deleted: each of them becomes a leaf, and once.
+        // Numbers have no gaps, because no artifact is ever deleted: each of them becomes a leaf, once, or is waited for.
         if !numbers.into_iter().eq((self.after..self.through).map(|number| number.saturating_add(1))) {
             return Err("a swap does not carry every artifact once");
         }
-        let mut tenants: Vec<_> = self.growths.iter().map(|growth| &growth.row.tenant).collect();
-        tenants.sort_unstable();
-        tenants.dedup();
-        if tenants.len() == self.growths.len() { Ok(()) } else { Err("a log grows twice in one swap") }
+        let is_twice = |mut tenants: Vec<&TenantId>| {
+            tenants.sort_unstable();
+            tenants.windows(2).any(|pair| matches!(pair, [one, next] if one == next))
+        };
+        if is_twice(self.growths.iter().map(|growth| &growth.row.tenant).collect()) {
+            return Err("a log grows twice in one swap");
+        }
+        if is_twice(self.holds.iter().map(|hold| &hold.tenant).collect()) {
+            return Err("a log stands still twice in one swap");
+        }
+        Ok(())
     }
 }
 
@@ -201,25 +301,71 @@ impl Store {
     }
 
     /// Returns committed artifacts of all tenants with a number above `after`, in the order of their commits, at most
-    /// [`LOG_PAGE_MAX`] and about [`LOG_PAGE_BYTES_MAX`]. Only an empty page says that there are no more.
+    /// [`LOG_PAGE_MAX`] and about [`LOG_PAGE_BYTES_MAX`]. Only a page that reaches no further than `after` says that there are no more.
     ///
     /// # Errors
-    /// See [`StoreError`]; a read may be asked again.
-    pub async fn committed(&self, after: u64, limit: usize) -> Result<Vec<CommittedArtifact>, StoreError> {
+    /// See [`StoreError`]; a read may be asked again. `Damaged` when a row does not even say whose it is: then nobody knows whose
+    /// log would lack it.
+    pub async fn committed(&self, after: u64, limit: usize) -> Result<CommittedPage, StoreError> {
         match self {
             Self::Sqlite(store) => store.committed(after, limit).await,
         }
     }
 
-    /// Lets logs grow, all of them or none, and moves what is taken.
+    /// Returns committed artifacts of one tenant with numbers from `from` to `through`, as [`Store::committed`] does. The page reaches
+    /// to `through` when it has all of them, and otherwise to its last. Reads every row in between: for a log that stood still.
     ///
-    /// Checked in this order: fence, what is taken, size and root of each log, each leaf.
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn committed_of(
+        &self,
+        tenant: &TenantId,
+        from: u64,
+        through: u64,
+        limit: usize,
+    ) -> Result<CommittedPage, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.committed_of(tenant.clone(), from, through, limit).await,
+        }
+    }
+
+    /// Lists the logs that stand still by rising tenant after `after`, at most [`crate::PAGE_MAX`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn held_logs(
+        &self,
+        after: Option<&TenantId>,
+        limit: usize,
+    ) -> Result<Vec<HeldLog>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.held_logs(after.cloned(), limit).await,
+        }
+    }
+
+    /// Lets logs grow, all of them or none, moves what is taken, and notes which logs stand still.
+    ///
+    /// Checked in this order: fence, what is taken, where logs stand still, size and root of each log, each leaf. A log that stands
+    /// still does not grow here, and goes on standing still where it did.
     ///
     /// # Errors
     /// See [`StoreError`]; after any of them the caller reads again how far the logs are.
     pub async fn swap_logs(&self, swap: LogSwap) -> Result<SwapOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.swap_logs(swap).await,
+        }
+    }
+
+    /// Lets a log grow that stands still, from the artifact at which it does, and notes where it does then. Nothing else moves.
+    ///
+    /// Checked in this order: fence, where the log stands still, its size and root, each leaf. That no artifact of the tenant is left
+    /// out on the way is the caller's to see to: it has read them with [`Store::committed_of`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; after any of them the caller reads again how far the logs are.
+    pub async fn resume_log(&self, resume: LogResume) -> Result<SwapOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.resume_log(resume).await,
         }
     }
 
@@ -281,13 +427,18 @@ impl Store {
         }
     }
 
-    /// Lists logs by rising tenant after `after`, at most [`crate::PAGE_MAX`].
+    /// Lists the tenants that have a log, rising, after `after`, at most [`crate::PAGE_MAX`]. Whether their rows can be read is found by
+    /// [`Store::log`].
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.
-    pub async fn list_logs(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<LogRow>, StoreError> {
+    pub async fn logged_tenants(
+        &self,
+        after: Option<&TenantId>,
+        limit: usize,
+    ) -> Result<Vec<TenantId>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.list_logs(after.cloned(), limit).await,
+            Self::Sqlite(store) => store.logged_tenants(after.cloned(), limit).await,
         }
     }
 

@@ -52,7 +52,7 @@ pub use instance::{
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
-pub use service::{Health, IssuerKey, Keys, Me};
+pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
 pub use text::Text;
 pub use window::{AskWindow, WindowView};
 pub use workflow::{

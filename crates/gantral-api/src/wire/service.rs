@@ -59,8 +59,20 @@ pub struct Keys {
 /// Answer of `GET /healthz` and of a ready `GET /readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`, or `ready`.
     pub status: String,
     /// The version of the server.
     pub version: String,
+    /// Of `GET /readyz`: the logs that stand still while others grow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_logs: Vec<StoppedLog>,
+}
+
+/// A transparency log that stands still until somebody has mended what it may not take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoppedLog {
+    /// The tenant.
+    pub tenant: text::TenantId,
+    /// What is wrong: `log_artifact_damaged`, `log_artifact_refused`, `log_files_damaged` or `log_checkpoint_damaged`.
+    pub code: String,
 }

@@ -37,3 +37,23 @@ async fn who_waits_for_a_sequencer_that_ends_is_told() {
     published.announce(&tenant("acme"), checkpoint(5));
     assert!(published.until_size(&tenant("acme"), 5).await.is_ok(), "what is there is there");
 }
+
+#[tokio::test]
+async fn who_waits_for_a_log_that_stands_still_is_told_and_who_waits_for_another_is_not() {
+    let published = Published::new();
+    let waiting = |name: &'static str| {
+        let published = published.clone();
+        tokio::spawn(async move { published.until_size(&tenant(name), 5).await })
+    };
+    let (acme, other) = (waiting("acme"), waiting("other"));
+    let stopped =
+        StoppedLog { fault: LogFault::ArtifactRefused, artifact: Some(7), why: "a second one".to_owned() };
+    assert!(published.stop(&tenant("acme"), stopped.clone()));
+    assert!(!published.stop(&tenant("acme"), stopped.clone()), "that is known");
+    assert_eq!(acme.await.unwrap().unwrap_err().reason, "a second one");
+    assert_eq!(published.stopped(), [(tenant("acme"), stopped)].into());
+    published.announce(&tenant("other"), checkpoint(5));
+    assert!(other.await.unwrap().is_ok());
+    assert!(published.go_on(&tenant("acme")) && !published.go_on(&tenant("acme")));
+    assert!(published.stopped().is_empty());
+}

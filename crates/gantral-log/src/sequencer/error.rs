@@ -7,6 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_keys::SignError;
 use gantral_store::StoreError;
 
+use crate::published::LogFault;
 use crate::tree::LogError;
 
 /// Why the sequencer could not let the logs grow.
@@ -26,6 +27,14 @@ pub enum SequencerError {
         /// What is wrong with it.
         error: LogError,
     },
+    /// What the ledger says of how far a log is cannot be read.
+    #[error("the checkpoint of the log of `{tenant}` in the ledger is damaged: {what}")]
+    Checkpoint {
+        /// Whose log.
+        tenant: TenantId,
+        /// What cannot be read.
+        what: String,
+    },
     /// The checkpoint was not signed.
     #[error("the checkpoint: {0}")]
     Sign(#[from] SignError),
@@ -37,19 +46,25 @@ pub enum SequencerError {
         /// The origin that the configuration gives it.
         origin: String,
     },
-    /// An artifact that is older than the log does not say what its row says.
-    #[error("artifact {number} of the ledger is damaged: {what}")]
+    /// The row of an artifact cannot be read, or one that is older than the log does not say what its row says.
+    #[error("artifact {number} of the ledger, of `{tenant}`, is damaged: {what}")]
     Damaged {
+        /// Whose it is.
+        tenant: TenantId,
         /// Its number.
         number: u64,
         /// What is wrong.
         what: String,
     },
     /// The ledger has an artifact that the log may not take (`spec/log.md` L5).
-    #[error("sequence {sequence} of chain `{tag}` of `{tenant}` has no place in the log")]
+    #[error(
+        "artifact {number} of the ledger, sequence {sequence} of chain `{tag}` of `{tenant}`, has no place in the log"
+    )]
     Refused {
         /// Whose log.
         tenant: TenantId,
+        /// The number of the artifact.
+        number: u64,
         /// Which chain.
         tag: Digest,
         /// Which place.
@@ -86,10 +101,42 @@ impl SequencerError {
             | Self::Log { error: LogError::Object(_) | LogError::Root | LogError::Range, .. }
             | Self::Sign(SignError::WrongContext)
             | Self::Origin { .. }
+            | Self::Checkpoint { .. }
             | Self::Damaged { .. }
             | Self::Refused { .. }
             | Self::TakenBack { .. }
             | Self::Stale => true,
         }
     }
+
+    /// Tells which log this is about, if it is a matter of that one alone: the others go on.
+    ///
+    /// One that was taken back is not: the ledger is an old copy then, whosever log shows it.
+    pub(super) fn of_one_log(&self) -> Option<LogStop<'_>> {
+        let (tenant, fault, artifact) = match self {
+            Self::Damaged { tenant, number, .. } => (tenant, LogFault::ArtifactDamaged, Some(*number)),
+            Self::Refused { tenant, number, .. } => (tenant, LogFault::ArtifactRefused, Some(*number)),
+            Self::Log { tenant, error: LogError::Object(_) | LogError::Root | LogError::Range } => {
+                (tenant, LogFault::FilesDamaged, None)
+            }
+            Self::Checkpoint { tenant, .. } | Self::Origin { tenant, .. } => {
+                (tenant, LogFault::CheckpointDamaged, None)
+            }
+            Self::Log { error: LogError::Storage(_), .. }
+            | Self::Store(_)
+            | Self::Storage(_)
+            | Self::Sign(_)
+            | Self::TakenBack { .. }
+            | Self::Moved
+            | Self::Stale => return None,
+        };
+        Some(LogStop { tenant, fault, artifact })
+    }
+}
+
+/// Which log an error stops, and before which artifact if it is about one.
+pub(super) struct LogStop<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) fault: LogFault,
+    pub(super) artifact: Option<u64>,
 }

@@ -1,46 +1,92 @@
 //! From rows of the ledger to leaves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
 use gantral_evidence::statement::{Statement, artifact_hash};
-use gantral_store::{ChainId, CommittedArtifact, CommittedSeal, LogLink};
+use gantral_store::{ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, LogLink};
 
 use super::error::SequencerError;
 
 /// What one log takes in one round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Batch {
     pub(super) leaves: Vec<Leaf>,
     pub(super) links: Vec<LogLink>,
 }
 
-/// Makes leaves of a page of the ledger, for the log of each tenant in the order of the commits.
-pub(super) fn batches(page: &[CommittedArtifact]) -> Result<BTreeMap<TenantId, Batch>, SequencerError> {
-    let mut batches: BTreeMap<TenantId, Batch> = BTreeMap::new();
-    for row in page {
-        let leaf = leaf(row)?;
-        if !batches.contains_key(&row.tenant) {
-            batches.insert(row.tenant.clone(), Batch::default());
-        }
-        if let Some(batch) = batches.get_mut(&row.tenant) {
-            batch.leaves.push(leaf);
-            batch.links.push(LogLink {
-                number: row.number,
-                previous: row.previous,
-                tag: leaf.tag,
-                sequence: leaf.sequence,
-                ends_chain: leaf.terminal,
-            });
-        }
-    }
-    Ok(batches)
+/// What one log makes of a page of the ledger.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// What it takes.
+    pub(super) batch: Arc<Batch>,
+    /// The numbers of what comes after that, which it does not take.
+    pub(super) held: Vec<u64>,
+    /// Why it does not, unless that was known before.
+    pub(super) fault: Option<SequencerError>,
 }
 
-fn leaf(row: &CommittedArtifact) -> Result<Leaf, SequencerError> {
+impl Part {
+    /// Leaves out what the batch has from an artifact on, or all of it; returns false if there was nothing to leave out.
+    pub(super) fn hold(&mut self, from: Option<u64>) -> bool {
+        let batch = Arc::make_mut(&mut self.batch);
+        let kept = from.map_or(0, |from| batch.links.partition_point(|link| link.number < from));
+        let left: Vec<u64> = batch.links.drain(kept..).map(|link| link.number).collect();
+        batch.leaves.truncate(kept);
+        let is_some = !left.is_empty();
+        self.held.splice(..0, left);
+        is_some
+    }
+}
+
+/// Makes leaves of a page of the ledger, for the log of each tenant in the order of the commits. A log that stands still takes
+/// nothing, and one of which an artifact is damaged nothing from there on.
+pub(super) fn parts(
+    page: &CommittedPage,
+    is_stopped: impl Fn(&TenantId) -> bool,
+) -> BTreeMap<TenantId, Part> {
+    let mut rows: Vec<(u64, &TenantId, Result<&CommittedArtifact, &DamagedArtifact>)> = Vec::new();
+    rows.extend(page.artifacts.iter().map(|row| (row.number, &row.tenant, Ok(row))));
+    rows.extend(page.damaged.iter().map(|row| (row.number, &row.tenant, Err(row))));
+    if !page.damaged.is_empty() {
+        rows.sort_unstable_by_key(|(number, ..)| *number);
+    }
+    let mut parts: BTreeMap<TenantId, Part> = BTreeMap::new();
+    for (number, tenant, row) in rows {
+        if !parts.contains_key(tenant) {
+            parts.insert(tenant.clone(), Part::default());
+        }
+        let Some(part) = parts.get_mut(tenant) else { continue };
+        if !part.held.is_empty() || is_stopped(tenant) {
+            part.held.push(number);
+            continue;
+        }
+        match row.map_err(|damaged| damaged.what.clone()).and_then(|row| Ok((row, leaf(row)?))) {
+            Ok((row, leaf)) => {
+                let batch = Arc::make_mut(&mut part.batch);
+                batch.leaves.push(leaf);
+                batch.links.push(LogLink {
+                    number,
+                    previous: row.previous,
+                    tag: leaf.tag,
+                    sequence: leaf.sequence,
+                    ends_chain: leaf.terminal,
+                });
+            }
+            Err(what) => {
+                part.held.push(number);
+                part.fault = Some(SequencerError::Damaged { tenant: tenant.clone(), number, what });
+            }
+        }
+    }
+    parts
+}
+
+fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
     match &row.seal {
         CommittedSeal::Told { ends_chain, signer } => Ok(Leaf {
             kind: match row.chain {
@@ -53,9 +99,7 @@ fn leaf(row: &CommittedArtifact) -> Result<Leaf, SequencerError> {
             hash: row.hash,
             issuer: *signer,
         }),
-        CommittedSeal::Envelope(envelope) => {
-            read(row, envelope).map_err(|what| SequencerError::Damaged { number: row.number, what })
-        }
+        CommittedSeal::Envelope(envelope) => read(row, envelope),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One round, step by step.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,62 +9,124 @@ use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind, signature_line};
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::{SignError, SigningContext};
-use gantral_store::{CommittedArtifact, LOG_PAGE_MAX, LogGrowth, LogRow, LogSwap, SwapOutcome};
+use gantral_store::{LOG_PAGE_MAX, LogGrowth, LogHold, LogRow, LogSwap, StoreError, SwapOutcome};
 
-use super::leaves::{Batch, batches};
+use super::leaves::{Batch, Part, parts};
 use super::{CHECKPOINT, Log, Sequencer, SequencerError, Unusable, tree_of};
 use crate::objects::{Object, ReadObjects as _, Shelf, WriteObjects};
 use crate::tile::{LEVELS_MAX, Row, TILE_WIDTH, Tile};
 use crate::tree::Edge;
 
 /// One log on its way to its next tree.
-struct Growing<O> {
+pub(super) struct Growing<O> {
     tenant: TenantId,
     log: Log<O>,
-    batch: Batch,
+    batch: Arc<Batch>,
     /// Its tree before; `None` when it begins.
     before: Option<TreeHead>,
 }
 
 impl<S: Shelf> Sequencer<S> {
-    /// Runs one round upon logs that are those of the store.
+    /// Runs one round upon logs that are those of the store. A log that may not take an artifact stands still from there on; the
+    /// others grow.
     pub(super) async fn take(&mut self) -> Result<usize, SequencerError> {
         let page = self.store.committed(self.taken, LOG_PAGE_MAX).await?;
-        let Some(last) = page.last() else { return Ok(0) };
-        let through = last.number;
-        let growing = self.stage(self.growing(&page)?).await?;
+        if page.through == self.taken {
+            return Ok(0);
+        }
+        let mut parts = parts(&page, |tenant| self.stopped.contains_key(tenant));
+        let (growing, rows) = loop {
+            match self.swap(&parts, page.through).await {
+                Ok(swapped) => break swapped,
+                Err(error) => hold(&mut parts, error)?,
+            }
+        };
+        for (tenant, part) in parts {
+            let Some(first) = part.held.first() else { continue };
+            match part.fault {
+                Some(fault) => self.stop(&tenant, Some(*first), &fault),
+                None => self.waits_from(&tenant, *first),
+            }
+        }
+        self.publish(growing, rows).await?;
+        self.taken = page.through;
+        Ok(page.artifacts.len().saturating_add(page.damaged.len()))
+    }
+
+    /// Stages what the logs take, and swaps their checkpoints in the store.
+    async fn swap(
+        &self,
+        parts: &BTreeMap<TenantId, Part>,
+        through: u64,
+    ) -> Result<Swapped<S>, SequencerError> {
+        let takes = parts.iter().filter(|(_, part)| !part.batch.links.is_empty());
+        let growing: Result<Vec<_>, _> =
+            takes.map(|(tenant, part)| self.growing(tenant, Arc::clone(&part.batch))).collect();
+        let (growing, growths) = self.staged(growing?).await?;
+        let holds = parts.iter().filter(|(_, part)| !part.held.is_empty());
+        let holds =
+            holds.map(|(tenant, part)| LogHold { tenant: tenant.clone(), numbers: part.held.clone() });
+        let holds = holds.collect();
+        let rows = growths.iter().map(|growth| growth.row.clone()).collect();
+        let swap = LogSwap { fence: self.fence, after: self.taken, through, growths, holds };
+        let tenants: Vec<TenantId> = growing.iter().map(|growing| growing.tenant.clone()).collect();
+        let swapped = self.store.swap_logs(swap).await;
+        self.settled(swapped, &tenants).await?;
+        Ok((growing, rows))
+    }
+
+    /// Turns what came of a swap into an error, unless it was done.
+    pub(super) async fn settled(
+        &self,
+        outcome: Result<SwapOutcome, StoreError>,
+        tenants: &[TenantId],
+    ) -> Result<(), SequencerError> {
+        match outcome {
+            Ok(SwapOutcome::Swapped) => Ok(()),
+            Ok(SwapOutcome::Stale) => Err(SequencerError::Stale),
+            Ok(SwapOutcome::Moved) => Err(SequencerError::Moved),
+            Ok(SwapOutcome::Refused { tenant, number, tag, sequence }) => {
+                Err(SequencerError::Refused { tenant, number, tag, sequence })
+            }
+            Err(error) => {
+                if matches!(error, StoreError::Damaged { .. }) {
+                    // Whose row it is says which log stops.
+                    for tenant in tenants {
+                        self.stored(tenant).await?;
+                    }
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(super) fn growing(
+        &self,
+        tenant: &TenantId,
+        batch: Arc<Batch>,
+    ) -> Result<Growing<S::Log>, SequencerError> {
+        let (log, before) = match self.logs.get(tenant) {
+            Some(log) => (log.clone(), Some(log.tree)),
+            None => {
+                let origin = self.config.origin(tenant)?;
+                let objects = Arc::new(self.shelf.log(&origin));
+                (Log { origin, objects, edge: Edge::default(), tree: TreeHead::empty() }, None)
+            }
+        };
+        Ok(Growing { tenant: tenant.clone(), log, batch, before })
+    }
+
+    /// Writes the tiles of the grown trees, and signs their checkpoints.
+    pub(super) async fn staged(
+        &self,
+        growing: Vec<Growing<S::Log>>,
+    ) -> Result<(Vec<Growing<S::Log>>, Vec<LogGrowth>), SequencerError> {
+        let growing = self.stage(growing).await?;
         let mut growths = Vec::with_capacity(growing.len());
         for growing in &growing {
             growths.push(self.growth(growing).await?);
         }
-        let rows: Vec<LogRow> = growths.iter().map(|growth| growth.row.clone()).collect();
-        let swap = LogSwap { fence: self.fence, after: self.taken, through, growths };
-        match self.store.swap_logs(swap).await? {
-            SwapOutcome::Swapped => {}
-            SwapOutcome::Stale => return Err(SequencerError::Stale),
-            SwapOutcome::Moved => return Err(SequencerError::Moved),
-            SwapOutcome::Refused { tenant, tag, sequence } => {
-                return Err(SequencerError::Refused { tenant, tag, sequence });
-            }
-        }
-        self.publish(growing, rows).await?;
-        self.taken = through;
-        Ok(page.len())
-    }
-
-    fn growing(&self, page: &[CommittedArtifact]) -> Result<Vec<Growing<S::Log>>, SequencerError> {
-        let each = batches(page)?.into_iter().map(|(tenant, batch)| {
-            let (log, before) = match self.logs.get(&tenant) {
-                Some(log) => (log.clone(), Some(log.tree)),
-                None => {
-                    let origin = self.config.origin(&tenant)?;
-                    let objects = Arc::new(self.shelf.log(&origin));
-                    (Log { origin, objects, edge: Edge::default(), tree: TreeHead::empty() }, None)
-                }
-            };
-            Ok(Growing { tenant, log, batch, before })
-        });
-        each.collect()
+        Ok((growing, growths))
     }
 
     /// Lets copies of the trees grow, and writes what they have more, durably. No checkpoint covers it yet.
@@ -107,7 +170,7 @@ impl<S: Shelf> Sequencer<S> {
     }
 
     /// Publishes what the swap made true, and keeps the grown trees.
-    async fn publish(
+    pub(super) async fn publish(
         &mut self,
         growing: Vec<Growing<S::Log>>,
         rows: Vec<LogRow>,
@@ -133,6 +196,26 @@ impl<S: Shelf> Sequencer<S> {
         }
         Ok(())
     }
+}
+
+/// What was swapped: the grown logs, and their rows in the store.
+pub(super) type Swapped<S> = (Vec<Growing<<S as Shelf>::Log>>, Vec<LogRow>);
+
+/// Leaves out what an error stops, if it is a matter of one log alone.
+///
+/// # Errors
+/// The error, if it is not, or if there is nothing more to leave out.
+pub(super) fn hold(
+    parts: &mut BTreeMap<TenantId, Part>,
+    error: SequencerError,
+) -> Result<(), SequencerError> {
+    let stop = error.of_one_log();
+    let Some(part) = stop.as_ref().and_then(|stop| parts.get_mut(stop.tenant)) else { return Err(error) };
+    if !part.hold(stop.and_then(|stop| stop.artifact)) {
+        return Err(error);
+    }
+    part.fault = Some(error);
+    Ok(())
 }
 
 impl<O> Clone for Log<O> {

@@ -145,8 +145,8 @@ async fn check(folder: &Path, acknowledged: &Acknowledged) {
     let logs = folder.join("logs");
     let store = Store::open_sqlite(&folder.join("gantral.db")).unwrap();
     let mut sequencer = start(&store, &logs, no_hook()).await.unwrap();
-    for row in store.list_logs(None, 10).await.unwrap() {
-        check_log(&store, &logs, &row.tenant).await;
+    for tenant in store.logged_tenants(None, 10).await.unwrap() {
+        check_log(&store, &logs, &tenant).await;
     }
     while sequencer.round().await.unwrap() > 0 {}
     let mut all = 0;

@@ -11,6 +11,6 @@
 mod attacks;
 mod faults;
 mod kill;
-
 mod sequencer;
+mod standing;
 mod world;

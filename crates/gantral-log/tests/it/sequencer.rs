@@ -8,16 +8,15 @@ use gantral_core::digest::Digest;
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind, signature_line};
 use gantral_evidence::statement::artifact_hash;
-use gantral_log::objects::{Object, ReadObjects as _, WriteObjects as _};
-use gantral_log::published::SequencerState;
-use gantral_log::sequencer::{CHECKPOINT, SequencerError};
-use gantral_log::tree::LogError;
+use gantral_log::objects::ReadObjects as _;
+use gantral_log::published::{LogFault, SequencerState};
+use gantral_log::sequencer::CHECKPOINT;
 use gantral_store::{ChainId, GovernanceAppend, GovernanceOutcome, SealedArtifact, StoreError};
 use gantral_vectors::cast;
 use gantral_vectors::story::Story;
 use rusqlite::Connection;
 
-use crate::world::{Chain, ISSUER, World, check_log, leaves, no_hook, signed_tree, stands, tenant};
+use crate::world::{Chain, ISSUER, World, check_log, signed_tree, stands, tenant};
 
 #[tokio::test]
 async fn committed_artifacts_become_leaves_in_the_order_of_their_commits() {
@@ -237,60 +236,12 @@ async fn artifacts_from_before_the_log_are_taken_as_their_envelopes_say() {
         [],
     )
     .unwrap();
-    let error = world.start().await.round().await.unwrap_err();
-    assert!(matches!(error, SequencerError::Damaged { number, .. } if number == expected.len() as u64 + 1));
-    assert!(error.is_final());
-}
-
-#[tokio::test]
-async fn a_second_artifact_of_one_place_stops_the_logs_and_is_named() {
-    let world = World::new();
-    let acme = tenant("acme");
-    let mut chain = Chain::new(&acme, "chain");
-    chain.commit(&world.store, 4).await;
-    world.take_all().await;
-    let raw = Connection::open(&world.path).unwrap();
-    raw.execute(
-        "INSERT INTO artifact(previous, tenant, instance, sequence, hash, envelope, terminal, signer)
-         SELECT previous, tenant, instance, sequence, zeroblob(32), envelope, terminal, signer
-         FROM artifact WHERE sequence = 2",
-        [],
-    )
-    .unwrap();
-    let mut other = Chain::new(&tenant("other"), "other");
-    other.commit(&world.store, 1).await;
-    let sequencer = world.start().await;
-    let published = sequencer.published();
-    let error = sequencer.run(std::future::pending()).await.unwrap_err();
-    let tag = ChainId::Instance(chain.id).tag(&acme);
-    match &error {
-        SequencerError::Refused { tenant, tag: named, sequence } => {
-            assert_eq!((tenant, *named, *sequence), (&acme, tag, 2));
-        }
-        other => panic!("{other}"),
-    }
-    assert_eq!(published.state(), SequencerState::Stopped(error.to_string()));
-    assert!(published.until_size(&acme, 5).await.is_err());
-    assert_eq!(check_log(&world.store, &world.logs, &acme).await.len(), 4);
-    assert_eq!(world.store.log(&other.tenant).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_log_whose_tiles_are_not_its_own_does_not_start() {
-    let world = World::new();
-    let acme = tenant("acme");
-    Chain::new(&acme, "chain").commit(&world.store, 5).await;
-    world.take_all().await;
-    let log = world.log(&acme);
-    let name = "tile/0/000.p/5".to_owned();
-    let mut bytes = log.read(&name).unwrap().unwrap();
-    bytes[40] ^= 1;
-    log.write(&[Object { name: name.clone(), bytes: bytes.clone() }]).unwrap();
-    let error = world.start_with(no_hook()).await.err().unwrap();
-    assert!(matches!(error, SequencerError::Log { error: LogError::Root, .. }), "{error}");
-    assert!(error.is_final());
-    bytes[40] ^= 1;
-    log.write(&[Object { name, bytes }]).unwrap();
-    world.start().await;
-    assert_eq!(leaves(&log, 5).len(), 5);
+    let mut sequencer = world.start().await;
+    assert_eq!(sequencer.round().await.unwrap(), 1);
+    let stopped = sequencer.published().stopped().remove(&acme).unwrap();
+    assert_eq!(
+        (stopped.fault, stopped.artifact),
+        (LogFault::ArtifactDamaged, Some(expected.len() as u64 + 1))
+    );
+    assert_eq!(check_log(&world.store, &world.logs, &acme).await, expected);
 }

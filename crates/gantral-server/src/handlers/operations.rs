@@ -21,27 +21,35 @@ pub(crate) async fn health() -> Json<wire::Health> {
 }
 
 fn status(status: &str) -> wire::Health {
-    wire::Health { status: status.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    let (status, version) = (status.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    wire::Health { status, version, stopped_logs: Vec::new() }
 }
 
-/// GET /readyz: authority can be written, and policy evaluated.
+/// GET /readyz: authority can be written, and policy evaluated. A log that stands still while others grow is named and takes the
+/// service from nobody; whose logs all do is not ready.
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> {
     let ledger =
         app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
     let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
     let behind = app.0.standing.behind();
-    let stopped = app.0.logs.as_ref().and_then(Logs::stopped);
+    let logs = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default();
     let word = |good: bool| if good { "ok" } else { "failed" };
     let checks = serde_json::json!({
         "ledger": word(ledger), "policy": word(policy), "history": behind.as_deref().unwrap_or("ok"),
-        "log": word(stopped.is_none())
+        "log": word(logs.none_grows.is_none())
     });
-    let (code, detail) = match (behind, ledger, policy, stopped) {
+    let (code, detail) = match (behind, ledger, policy, logs.none_grows) {
         (Some(why), ..) => (Code::ReadOnly, why),
         (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
         (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
         (None, true, true, Some(why)) => (Code::NotReady, format!("the logs have stopped growing: {why}")),
-        (None, true, true, None) => return Ok(Json(status("ready"))),
+        (None, true, true, None) => {
+            let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
+                tenant: tenant.into(),
+                code: stopped.fault.as_str().to_owned(),
+            });
+            return Ok(Json(wire::Health { stopped_logs: stopped.collect(), ..status("ready") }));
+        }
     };
     Err(Failure(Problem::new(code, detail).with("checks", checks)))
 }
@@ -50,10 +58,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
 pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let counts = app.engine().store().counts().await.map_err(gantral_engine::EngineError::from)?;
     let restarts = app.0.policy.workers().iter().map(|worker| worker.restarts).sum();
+    let still = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default().still;
     let text = app
         .0
         .metrics
-        .exposition(&counts, restarts)
+        .exposition(&counts, restarts, still)
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

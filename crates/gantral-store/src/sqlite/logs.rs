@@ -1,5 +1,7 @@
 //! What the sequencer reads and writes.
 
+mod committed;
+mod held;
 mod last;
 mod runs;
 
@@ -9,14 +11,11 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::columns::{count, digest, instance, int, is_null, rows, text};
+use super::columns::{count, digest, int, rows, text};
 use super::writer::Fail;
 use super::{SqliteStore, governance, instances};
 use crate::error::StoreError;
-use crate::log::{
-    ChainId, CommittedArtifact, CommittedSeal, LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX, LogClaim, LogGrowth,
-    LogLink, LogRow, LogSwap, SwapOutcome,
-};
+use crate::log::{ChainId, LogClaim, LogGrowth, LogLink, LogResume, LogRow, LogSwap, SwapOutcome};
 use crate::page::PAGE_MAX;
 use last::Last;
 
@@ -28,44 +27,13 @@ impl SqliteStore {
     pub(crate) async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
         self.write(|connection, _| {
             connection.prepare_cached("UPDATE sequencer SET fence = fence + 1")?.execute([])?;
-            Ok(claim(connection)?)
+            claim(connection)
         })
         .await
     }
 
     pub(crate) async fn log_claim(&self) -> Result<LogClaim, StoreError> {
-        self.read(|connection| Ok(claim(connection)?)).await
-    }
-
-    pub(crate) async fn committed(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<CommittedArtifact>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT a.number, p.number, a.tenant, a.instance, a.sequence, a.hash, a.terminal, a.signer,
-                   CASE WHEN a.terminal IS NULL THEN a.envelope END
-                 FROM artifact a LEFT JOIN artifact p ON p.number = a.previous
-                   AND p.tenant = a.tenant AND p.instance = a.instance AND p.sequence = a.sequence - 1
-                 WHERE a.number > ?1 ORDER BY a.number LIMIT ?2",
-            )?;
-            let limit = rows(limit.min(LOG_PAGE_MAX));
-            let mut bytes = 0usize;
-            let mut page = Vec::new();
-            for row in select.query_map(params![int(after), limit], committed_row)? {
-                let row = row?;
-                if let CommittedSeal::Envelope(envelope) = &row.seal {
-                    bytes = bytes.saturating_add(envelope.len());
-                }
-                page.push(row);
-                if bytes >= LOG_PAGE_BYTES_MAX {
-                    break;
-                }
-            }
-            Ok(page)
-        })
-        .await
+        self.read(claim).await
     }
 
     pub(crate) async fn swap_logs(&self, swap: LogSwap) -> Result<SwapOutcome, StoreError> {
@@ -73,6 +41,13 @@ impl SqliteStore {
             return Err(StoreError::Contradiction { what: what.to_owned() });
         }
         self.write(move |connection, _| swap_logs(connection, &swap)).await
+    }
+
+    pub(crate) async fn resume_log(&self, resume: LogResume) -> Result<SwapOutcome, StoreError> {
+        if let Err(what) = resume.check() {
+            return Err(StoreError::Contradiction { what: what.to_owned() });
+        }
+        self.write(move |connection, _| resume_log(connection, &resume)).await
     }
 
     pub(crate) async fn add_log_signatures(
@@ -119,17 +94,17 @@ impl SqliteStore {
         self.read(move |connection| Ok(log(connection, &tenant)?)).await
     }
 
-    pub(crate) async fn list_logs(
+    pub(crate) async fn logged_tenants(
         &self,
         after: Option<TenantId>,
         limit: usize,
-    ) -> Result<Vec<LogRow>, StoreError> {
+    ) -> Result<Vec<TenantId>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {LOG} FROM log WHERE tenant > ?1 ORDER BY tenant LIMIT ?2"
-            ))?;
+            let mut select = connection
+                .prepare_cached("SELECT tenant FROM log WHERE tenant > ?1 ORDER BY tenant LIMIT ?2")?;
             let after = after.as_ref().map_or("", TenantId::as_str);
-            let found = select.query_map(params![after, rows(limit.min(PAGE_MAX))], log_row)?;
+            let found = select
+                .query_map(params![after, rows(limit.min(PAGE_MAX))], |row| text(row, 0, TenantId::parse))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -153,31 +128,20 @@ impl SqliteStore {
     }
 }
 
-fn claim(connection: &Connection) -> rusqlite::Result<LogClaim> {
-    connection
-        .prepare_cached("SELECT fence, taken FROM sequencer")?
-        .query_row([], |row| Ok(LogClaim { fence: count(row, 0)?, taken: count(row, 1)? }))
-}
-
-fn committed_row(row: &Row<'_>) -> rusqlite::Result<CommittedArtifact> {
-    let chain = match row.get::<_, [u8; 16]>(3)? {
-        governance::NO_INSTANCE => ChainId::Governance,
-        _ => ChainId::Instance(instance(row, 3)?),
-    };
-    let seal = if is_null(row, 6)? {
-        CommittedSeal::Envelope(row.get(8)?)
-    } else {
-        CommittedSeal::Told { ends_chain: row.get(6)?, signer: row.get(7)? }
-    };
-    Ok(CommittedArtifact {
-        number: count(row, 0)?,
-        previous: if is_null(row, 1)? { None } else { Some(count(row, 1)?) },
-        tenant: text(row, 2, TenantId::parse)?,
-        chain,
-        sequence: count(row, 4)?,
-        hash: digest(row, 5)?,
-        seal,
-    })
+/// Returns the newest claim. A ledger that has lost artifacts which were taken gives their numbers to others, which no log
+/// would take: then nobody lets the logs grow.
+fn claim(connection: &Connection) -> Result<LogClaim, Fail> {
+    let (claim, newest) = connection
+        .prepare_cached(
+            "SELECT fence, taken, (SELECT coalesce(max(number), 0) FROM artifact) FROM sequencer",
+        )?
+        .query_row([], |row| {
+            Ok((LogClaim { fence: count(row, 0)?, taken: count(row, 1)? }, count(row, 2)?))
+        })?;
+    if newest < claim.taken {
+        return Err(Fail::Contradiction("artifacts are missing that the logs have taken"));
+    }
+    Ok(claim)
 }
 
 fn log(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Option<LogRow>> {
@@ -280,18 +244,57 @@ fn swap_logs(connection: &Connection, swap: &LogSwap) -> Result<SwapOutcome, Fai
         return Ok(SwapOutcome::Moved);
     }
     for growth in &swap.growths {
-        let row = log(connection, &growth.row.tenant)?;
-        if row.map(|row| (row.size, row.root)) != growth.before {
+        if held::number(connection, &growth.row.tenant)?.is_some() || has_moved(connection, growth)? {
             return Ok(SwapOutcome::Moved);
         }
     }
+    if let Some(refused) = take(connection, swap.growths.iter())? {
+        return Ok(refused);
+    }
+    for hold in &swap.holds {
+        held::hold(connection, hold)?;
+    }
+    connection.prepare_cached("UPDATE sequencer SET taken = ?1")?.execute([int(swap.through)])?;
+    Ok(SwapOutcome::Swapped)
+}
+
+/// Lets one log go on inside the writer's transaction: all is checked before anything is written.
+fn resume_log(connection: &Connection, resume: &LogResume) -> Result<SwapOutcome, Fail> {
+    let tenant = &resume.growth.row.tenant;
+    let claim = claim(connection)?;
+    if claim.fence != resume.fence {
+        return Ok(SwapOutcome::Stale);
+    }
+    let is_there = held::number(connection, tenant)? == Some(resume.from());
+    let reaches = resume.held.unwrap_or_default().max(resume.growth.last());
+    if !is_there || reaches > claim.taken || has_moved(connection, &resume.growth)? {
+        return Ok(SwapOutcome::Moved);
+    }
+    if let Some(refused) = take(connection, std::iter::once(&resume.growth))? {
+        return Ok(refused);
+    }
+    held::go_on(connection, tenant, resume.held)?;
+    Ok(SwapOutcome::Swapped)
+}
+
+fn has_moved(connection: &Connection, growth: &LogGrowth) -> rusqlite::Result<bool> {
+    let row = log(connection, &growth.row.tenant)?;
+    Ok(row.map(|row| (row.size, row.root)) != growth.before)
+}
+
+/// Checks every leaf, and writes the growths; answers the leaf that has no place, and has then written nothing.
+fn take<'a>(
+    connection: &Connection,
+    growths: impl Iterator<Item = &'a LogGrowth> + Clone,
+) -> rusqlite::Result<Option<SwapOutcome>> {
     let mut last = Last::new(connection);
     let mut begun = BTreeSet::new();
-    for growth in &swap.growths {
+    for growth in growths.clone() {
         for link in &growth.links {
             if !is_next(connection, link, &mut last, &mut begun)? {
-                let (tenant, tag) = (growth.row.tenant.clone(), link.tag);
-                return Ok(SwapOutcome::Refused { tenant, tag, sequence: link.sequence });
+                let tenant = growth.row.tenant.clone();
+                let LogLink { number, tag, sequence, .. } = *link;
+                return Ok(Some(SwapOutcome::Refused { tenant, number, tag, sequence }));
             }
         }
     }
@@ -300,11 +303,10 @@ fn swap_logs(connection: &Connection, swap: &LogSwap) -> Result<SwapOutcome, Fai
     for tag in &begun {
         insert.execute([tag])?;
     }
-    for growth in &swap.growths {
+    for growth in growths {
         grow(connection, growth)?;
     }
-    connection.prepare_cached("UPDATE sequencer SET taken = ?1")?.execute([int(swap.through)])?;
-    Ok(SwapOutcome::Swapped)
+    Ok(None)
 }
 
 /// Tells whether a leaf is the next of its chain in the log (`spec/log.md` L5), and notes that it is there.
@@ -346,6 +348,7 @@ fn grow(connection: &Connection, growth: &LogGrowth) -> rusqlite::Result<()> {
 /// Returns the places of artifacts of one tenant, by rising number, as far as they are in the log.
 fn positions(connection: &Connection, tenant: &TenantId, numbers: &[i64]) -> Result<Vec<u64>, Fail> {
     let taken = claim(connection)?.taken;
+    let held = held::number(connection, tenant)?;
     let mut select = connection.prepare_cached(
         "SELECT first, position, numbers FROM log_round WHERE tenant = ?1 AND first <= ?2
          ORDER BY first DESC LIMIT 1",
@@ -355,7 +358,7 @@ fn positions(connection: &Connection, tenant: &TenantId, numbers: &[i64]) -> Res
     for number in numbers {
         let wanted = u64::try_from(*number)
             .map_err(|_| Fail::Contradiction("the number of an artifact is negative"))?;
-        if wanted > taken {
+        if wanted > taken || held.is_some_and(|held| wanted >= held) {
             break;
         }
         let place = |(numbers, position): &(Vec<u64>, u64)| {

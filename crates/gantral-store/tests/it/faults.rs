@@ -164,7 +164,7 @@ async fn a_claim_a_swap_and_a_signature_fail_as_planned() {
         let claim = store.log_claim().await.unwrap();
         assert_eq!(claim.fence, u64::from(kept));
 
-        let page = store.committed(0, 10).await.unwrap();
+        let page = store.committed(0, 10).await.unwrap().artifacts;
         let swap = Logs::default().swap(claim.fence, 0, &page);
         let row = swap.growths[0].row.clone();
         plan.fail_next(fault);

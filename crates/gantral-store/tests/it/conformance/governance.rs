@@ -126,7 +126,7 @@ async fn governance_artifacts_stand_in_the_log_of_their_tenant(store: &Store) {
     assert!(newest.above(0).await);
     chain.commit(store, vec![]).await;
     committed(store, governance(head, "b", vec![])).await;
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let told: Vec<_> = page.iter().map(|row| (row.chain, row.sequence, row.previous)).collect();
     let own = ChainId::Instance(chain.id);
     assert_eq!(told, [(ChainId::Governance, 0, None), (own, 0, None), (ChainId::Governance, 1, Some(1))]);

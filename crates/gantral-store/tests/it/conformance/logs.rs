@@ -31,7 +31,7 @@ pub struct Logs {
     rows: std::collections::BTreeMap<TenantId, (u64, Digest)>,
 }
 
-fn root(tenant: &TenantId, size: u64) -> Digest {
+pub fn root(tenant: &TenantId, size: u64) -> Digest {
     Digest::of(format!("{tenant} {size}").as_bytes())
 }
 
@@ -67,7 +67,7 @@ impl Logs {
             growth.row.checkpoint = format!("{} at {}\n", row.tenant, growth.row.size);
         }
         let through = page.last().map_or(after, |row| row.number);
-        LogSwap { fence, after, through, growths }
+        LogSwap { fence, after, through, growths, holds: Vec::new() }
     }
 
     pub fn done(&mut self, swap: &LogSwap) {
@@ -81,7 +81,7 @@ impl Logs {
         let claim = store.claim_logs().await.unwrap();
         let mut taken = claim.taken;
         loop {
-            let page = store.committed(taken, limit).await.unwrap();
+            let page = store.committed(taken, limit).await.unwrap().artifacts;
             let Some(last) = page.last() else { return };
             let swap = self.swap(claim.fence, taken, &page);
             assert_eq!(store.swap_logs(swap.clone()).await.unwrap(), SwapOutcome::Swapped);
@@ -102,7 +102,7 @@ async fn artifacts_are_read_in_the_order_of_their_commits(store: &Store) {
     let mut last = one.append_of(2);
     last.artifacts[1].ends_chain = true;
     one.committed(store, last).await;
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let told: Vec<_> = page
         .iter()
         .map(|row| (row.number, row.previous, row.tenant.as_str(), row.chain, row.sequence))
@@ -121,8 +121,8 @@ async fn artifacts_are_read_in_the_order_of_their_commits(store: &Store) {
     let seal = |ends_chain| CommittedSeal::Told { ends_chain, signer: SIGNER };
     assert_eq!(seals, [seal(false), seal(false), seal(false), seal(true)]);
     assert_eq!(page[3].hash, one.head.unwrap().hash);
-    assert_eq!(store.committed(1, 2).await.unwrap(), page[1..3]);
-    assert_eq!(store.committed(4, 2).await.unwrap(), []);
+    assert_eq!(store.committed(1, 2).await.unwrap().artifacts, page[1..3]);
+    assert_eq!(store.committed(4, 2).await.unwrap().artifacts, []);
 }
 
 async fn logs_grow_together_and_positions_follow(store: &Store) {
@@ -152,11 +152,13 @@ async fn logs_grow_together_and_positions_follow(store: &Store) {
         let some = store.log_positions(&chain.tenant, ChainId::Instance(chain.id), 1, 2).await.unwrap();
         assert_eq!(some, expected[1..3]);
     }
-    let rows = store.list_logs(None, 10).await.unwrap();
-    let told: Vec<_> = rows.iter().map(|row| (row.tenant.as_str(), row.size)).collect();
-    assert_eq!(told, [("a", sizes[0]), ("b", sizes[1]), ("c", sizes[2])]);
-    assert_eq!(store.list_logs(Some(&tenant("a")), 1).await.unwrap(), rows[1..2]);
-    assert_eq!(store.log(&tenant("b")).await.unwrap().as_ref(), Some(&rows[1]));
+    let tenants = ["a", "b", "c"].map(tenant);
+    assert_eq!(store.logged_tenants(None, 10).await.unwrap(), tenants);
+    assert_eq!(store.logged_tenants(Some(&tenants[0]), 1).await.unwrap(), tenants[1..2]);
+    for (tenant, size) in tenants.iter().zip(sizes) {
+        let row = store.log(tenant).await.unwrap().unwrap();
+        assert_eq!((&row.tenant, row.size), (tenant, size));
+    }
     assert_eq!(store.log(&tenant("d")).await.unwrap(), None);
     assert_eq!(positions(store, &Chain::new(&tenant("a"))).await, Vec::<u64>::new());
     assert_eq!(
@@ -171,7 +173,7 @@ async fn a_later_claim_makes_every_earlier_one_stale(store: &Store) {
     let second = store.claim_logs().await.unwrap();
     assert!(second.fence > first.fence);
     assert_eq!(store.log_claim().await.unwrap(), second);
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = Logs::default().swap(first.fence, 0, &page);
     assert_eq!(store.swap_logs(swap.clone()).await.unwrap(), SwapOutcome::Stale);
     assert_eq!(store.log(&tenant("acme")).await.unwrap(), None);
@@ -187,7 +189,7 @@ async fn a_log_that_moved_is_not_swapped(store: &Store) {
     logs.take(store, 10).await;
     chain.commit(store, vec![]).await;
     let fence = store.log_claim().await.unwrap().fence;
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let good = logs.swap(fence, 1, &page[1..]);
     let mut other_root = good.clone();
     other_root.growths[0].before = Some((1, Digest::of(b"other")));
@@ -205,12 +207,13 @@ async fn a_swap_is_all_or_nothing(store: &Store) {
     one.commit(store, vec![]).await;
     two.commit(store, vec![]).await;
     let claim = store.claim_logs().await.unwrap();
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let logs = Logs::default();
     let mut swap = logs.swap(claim.fence, 0, &page);
     swap.growths[1].links[0].sequence = 4;
     let refused = SwapOutcome::Refused {
         tenant: tenant("other"),
+        number: 2,
         tag: ChainId::Instance(two.id).tag(&tenant("other")),
         sequence: 4,
     };
@@ -218,7 +221,7 @@ async fn a_swap_is_all_or_nothing(store: &Store) {
     let mut swap = logs.swap(claim.fence, 0, &page);
     swap.growths[1].before = Some((0, Digest::of(b"x")));
     assert_eq!(store.swap_logs(swap).await.unwrap(), SwapOutcome::Moved);
-    assert_eq!(store.list_logs(None, 10).await.unwrap(), []);
+    assert_eq!(store.logged_tenants(None, 10).await.unwrap(), []);
     assert_eq!(positions(store, &one).await, Vec::<u64>::new());
     assert_eq!(store.log_claim().await.unwrap(), claim);
     let swap = logs.swap(claim.fence, 0, &page);
@@ -236,14 +239,15 @@ async fn one_more(store: &Store, ends: bool, change: impl Fn(&mut LogLink)) -> (
     logs.take(store, 10).await;
     chain.commit(store, vec![]).await;
     let claim = store.log_claim().await.unwrap();
-    let page = store.committed(claim.taken, 10).await.unwrap();
+    let page = store.committed(claim.taken, 10).await.unwrap().artifacts;
     let mut swap = logs.swap(claim.fence, claim.taken, &page);
     change(&mut swap.growths[0].links[0]);
     (store.swap_logs(swap).await.unwrap(), ChainId::Instance(chain.id).tag(&chain.tenant))
 }
 
+/// The third artifact is refused.
 fn refused(tag: Digest, sequence: u64) -> SwapOutcome {
-    SwapOutcome::Refused { tenant: tenant("acme"), tag, sequence }
+    SwapOutcome::Refused { tenant: tenant("acme"), number: 3, tag, sequence }
 }
 
 async fn a_second_leaf_of_one_place_is_refused(store: &Store) {
@@ -265,7 +269,8 @@ async fn a_second_leaf_of_one_place_is_refused(store: &Store) {
     let append = chain.append_of(3);
     chain.committed(&fresh.store, append).await;
     let claim = fresh.store.claim_logs().await.unwrap();
-    let mut swap = Logs::default().swap(claim.fence, 0, &fresh.store.committed(0, 10).await.unwrap());
+    let mut swap =
+        Logs::default().swap(claim.fence, 0, &fresh.store.committed(0, 10).await.unwrap().artifacts);
     (swap.growths[0].links[2].previous, swap.growths[0].links[2].sequence) = (Some(1), 1);
     let tag = swap.growths[0].links[2].tag;
     assert_eq!(fresh.store.swap_logs(swap).await.unwrap(), refused(tag, 1));
@@ -281,7 +286,7 @@ async fn a_swap_that_leaves_an_artifact_out_contradicts_itself(store: &Store) {
     let append = chain.append_of(3);
     chain.committed(store, append).await;
     let claim = store.claim_logs().await.unwrap();
-    let page = store.committed(0, 10).await.unwrap();
+    let page = store.committed(0, 10).await.unwrap().artifacts;
     let logs = Logs::default();
     let mut hole = logs.swap(claim.fence, 0, &page);
     hole.growths[0].links.remove(1);

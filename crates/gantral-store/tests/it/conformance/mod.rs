@@ -4,6 +4,7 @@ mod appends;
 mod gates;
 pub mod governance;
 mod guards;
+mod held;
 mod idempotency;
 pub mod logs;
 mod registry;
