@@ -11,7 +11,7 @@ use gantral_core::time::UnixMillis;
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_policy::WorkerCommand;
 use gantral_server::settings::Setup;
-use gantral_server::{Clock as _, Listening, SystemClock, serve};
+use gantral_server::{Clock as _, SystemClock, listen, serve};
 use tokio::sync::watch;
 
 /// The token key of the development issuer, in the data folder.
@@ -74,7 +74,7 @@ pub fn run(data: PathBuf) -> Result<()> {
     runtime.block_on(async move {
         let issuer = issuer(&data)?;
         let identity = IdentityConfig { issuers: vec![issuer.config()] };
-        let listening = Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, true).await?;
+        let listening = listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, true).await?;
         let tenants = [TenantId::parse("dev").map_err(|error| anyhow!("{error}"))?];
         let setup = Setup {
             data: &data,

@@ -26,8 +26,9 @@ mod waiting;
 
 pub use app::{App, AppParts};
 pub use clock::{Clock, SystemClock};
+pub use gantral_listen::{ListenError as SocketError, Listening, TlsFiles};
 pub use limits::Capacity;
-pub use listen::{ListenError, Listening, TlsFiles, serve};
+pub use listen::{ListenError, listen, serve};
 pub use policy::StoredBundles;
 pub use router::router;
 pub use scheduler::run_scheduler;

@@ -15,6 +15,7 @@ use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
 use gantral_keys::{KeyFolder, KeysError, RenewError};
+use gantral_listen::TlsFiles;
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
 use serde::Deserialize;
@@ -22,7 +23,6 @@ use serde::Deserialize;
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::keys::{issuer, log_of};
-use crate::listen::TlsFiles;
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
 use crate::standing::Standing;

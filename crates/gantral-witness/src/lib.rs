@@ -3,13 +3,11 @@
 //! Whoever runs it is not whoever runs the logs. What is checked before a checkpoint is cosigned is
 //! `gantral_log::witness`; here are the folder, the list of logs, and HTTP. Source: C2SP `tlog-witness`, `spec/log.md`.
 
-mod connections;
 mod folder;
-mod listen;
 mod logs;
 mod server;
 
 pub use folder::{FolderError, KeyCosigner, WitnessFolder};
-pub use listen::{ListenError, Listening, TlsFiles};
+pub use gantral_listen::{ListenError, Listening, TlsFiles};
 pub use logs::{LogsError, parse_logs};
 pub use server::{StartError, WitnessServer, serve};

@@ -1,7 +1,6 @@
 //! What a witness answers: `add-checkpoint` of C2SP `tlog-witness`, and a page for people.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,26 +11,26 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum_server::Handle;
 use gantral_core::ids::LogOrigin;
 use gantral_evidence::log::note::NoteKey;
+use gantral_listen::{Listening, ServeLimits};
 use gantral_log::folder::Folder;
 use gantral_log::witness::{REQUEST_BYTES_MAX, Refusal, Witness};
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
-use crate::connections::Limited;
 use crate::folder::{FolderError, KeyCosigner, WitnessFolder};
-use crate::listen::Listening;
 
 /// The most requests that are checked or wait for it. The check itself is one after the other: each waits for the disk.
 const REQUESTS_MAX: usize = 32;
 /// How long the body of a request may take.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection may be idle, or take to send the headers of a request.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-/// How long requests under way may take to end once the witness stops.
-const DRAIN: Duration = Duration::from_secs(5);
+/// A log needs a connection for a moment; who finds no room is served by the next attempt.
+const LIMITS: ServeLimits = ServeLimits {
+    connections_max: Some(256),
+    headers_within: Duration::from_secs(30),
+    drain: Duration::from_secs(5),
+};
 /// What the body of a 409 is, when it says how many leaves were seen.
 const SIZE_TYPE: &str = "text/x.tlog.size";
 /// What every other body is.
@@ -96,37 +95,7 @@ pub async fn serve(
     listening: Listening,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let service = witness.router().into_make_service();
-    let handle = Handle::new();
-    let stopper = tokio::spawn(stop_when(shutdown, handle.clone()));
-    let served = match listening.tls {
-        None => {
-            let server = axum_server::from_tcp(listening.listener)?.handle(handle);
-            let mut server = server.acceptor(Limited::new());
-            bounded(server.http_builder());
-            server.serve(service).await
-        }
-        Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listening.listener, tls)?.handle(handle);
-            let mut server = server.map(|acceptor| acceptor.acceptor(Limited::new()));
-            bounded(server.http_builder());
-            server.serve(service).await
-        }
-    };
-    stopper.abort();
-    served
-}
-
-fn bounded(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    let timer = hyper_util::rt::TokioTimer::new();
-    builder.http1().timer(timer.clone()).header_read_timeout(HEADERS_WITHIN);
-    builder.http2().timer(timer);
-}
-
-async fn stop_when(mut shutdown: watch::Receiver<bool>, handle: Handle<SocketAddr>) {
-    // A dropped sender means that whoever started the witness is gone.
-    let _ = shutdown.wait_for(|stop| *stop).await;
-    handle.graceful_shutdown(Some(DRAIN));
+    gantral_listen::serve(witness.router(), listening, LIMITS, shutdown).await
 }
 
 async fn add_checkpoint(State(server): State<WitnessServer>, body: Body) -> Response {

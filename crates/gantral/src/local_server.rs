@@ -7,7 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
 use gantral_server::settings::Setup;
-use gantral_server::{Listening, serve};
+use gantral_server::serve;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ impl LocalServer {
         worker: WorkerCommand,
     ) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
-        let listening = Listening::bind(listen, None, true).await.map_err(|error| {
+        let listening = gantral_server::listen(listen, None, true).await.map_err(|error| {
             failed(&error)
                 .hint("another `gantral dev` may be running; `--listen 127.0.0.1:0` picks a free port")
         })?;

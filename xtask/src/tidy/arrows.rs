@@ -22,6 +22,7 @@ const TABLE: &[Row] = &[
     Row { name: "gantral-store", floor: 1, arrows: &["gantral-core", "gantral-evidence"] },
     Row { name: "gantral-identity", floor: 1, arrows: &["gantral-core"] },
     Row { name: "gantral-keys", floor: 1, arrows: &["gantral-core", "gantral-evidence"] },
+    Row { name: "gantral-listen", floor: 1, arrows: &[] },
     Row { name: "gantral-api", floor: 2, arrows: &["gantral-core"] },
     Row {
         name: "gantral-engine",
@@ -47,6 +48,7 @@ const TABLE: &[Row] = &[
             "gantral-engine",
             "gantral-policy",
             "gantral-log",
+            "gantral-listen",
         ],
     },
     Row {
@@ -59,7 +61,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "gantral-witness",
         floor: 3,
-        arrows: &["gantral-core", "gantral-evidence", "gantral-keys", "gantral-log"],
+        arrows: &["gantral-core", "gantral-evidence", "gantral-keys", "gantral-log", "gantral-listen"],
     },
     Row {
         name: "gantral",
@@ -134,7 +136,8 @@ const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 /// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
 const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["gantral", "gantral-bench", "xtask"]),
-    ("axum", &["gantral-server", "gantral-witness"]),
+    ("axum", &["gantral-listen", "gantral-server", "gantral-witness"]),
+    ("axum-server", &["gantral-listen"]),
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),

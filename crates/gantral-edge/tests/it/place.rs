@@ -16,7 +16,7 @@ use gantral_edge::runner::{Observer, Pinned, Runner, RunnerConfig, RunnerError, 
 use gantral_evidence::trust::Trust;
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::settings::Setup;
-use gantral_server::{Listening, serve};
+use gantral_server::{listen, serve};
 use gantral_testkit::{copy_ledger, policy};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -192,7 +192,7 @@ async fn start(
     issuer: &DevIssuer,
 ) -> (String, watch::Sender<bool>, JoinHandle<std::io::Result<()>>) {
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let listening = Listening::bind(address, None, true).await.unwrap();
+    let listening = listen(address, None, true).await.unwrap();
     let url = listening.url();
     let setup = Setup {
         data: &folder.path().join("server"),

@@ -25,10 +25,11 @@ use gantral_log::objects::Shelf as _;
 use gantral_log::tree::Edge;
 use gantral_server::logs::WitnessSettings;
 use gantral_server::settings::Setup;
-use gantral_server::{Clock as _, Listening, SystemClock, serve};
+use gantral_server::{App, Clock as _, SystemClock, listen, serve};
 use gantral_testkit::policy::{example, worker_command};
 use gantral_testkit::{copy_ledger, workflows};
 use gantral_witness::{WitnessFolder, WitnessServer};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -42,6 +43,7 @@ struct Site {
     issuer: DevIssuer,
     witnesses: Vec<WitnessSettings>,
     public: bool,
+    tenants: Vec<TenantId>,
     url: String,
     /// Kept over restarts, because tokens of attempts name the URL.
     address: SocketAddr,
@@ -50,12 +52,18 @@ struct Site {
 
 impl Site {
     async fn start(witnesses: Vec<WitnessSettings>, public: bool) -> Self {
+        let mut site = Self::new(witnesses, public);
+        site.run().await;
+        site
+    }
+
+    /// A site that does not run yet.
+    fn new(witnesses: Vec<WitnessSettings>, public: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
         let (url, address) = (String::new(), "127.0.0.1:0".parse().unwrap());
-        let mut site = Self { folder, issuer, witnesses, public, url, address, running: None };
-        site.run().await;
-        site
+        let tenants = vec![TenantId::parse("dev").unwrap()];
+        Self { folder, issuer, witnesses, public, tenants, url, address, running: None }
     }
 
     fn data(&self) -> std::path::PathBuf {
@@ -63,11 +71,17 @@ impl Site {
     }
 
     async fn run(&mut self) {
-        let listening = Listening::bind(self.address, None, true).await.unwrap();
+        let listening = listen(self.address, None, true).await.unwrap();
         (self.address, self.url) = (listening.address(), listening.url());
+        let app = self.app().await;
+        let (stop, stopped) = watch::channel(false);
+        self.running = Some((stop, tokio::spawn(serve(app, listening, stopped))));
+    }
+
+    async fn app(&self) -> App {
         let setup = Setup {
             data: &self.data(),
-            tenants: &[TenantId::parse("dev").unwrap()],
+            tenants: &self.tenants,
             identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
             development: true,
             public_url: self.url.clone(),
@@ -75,9 +89,7 @@ impl Site {
             public_logs: self.public,
             witnesses: &self.witnesses,
         };
-        let app = setup.app().await.unwrap();
-        let (stop, stopped) = watch::channel(false);
-        self.running = Some((stop, tokio::spawn(serve(app, listening, stopped))));
+        setup.app().await.unwrap()
     }
 
     async fn stop(&mut self) {
@@ -249,7 +261,8 @@ async fn watched() -> (Site, Auditor) {
     let auditor = Auditor::of(&data).await;
     let witnesses = vec![auditor.settings.clone()];
     let (public, url, address) = (false, String::new(), "127.0.0.1:0".parse().unwrap());
-    let mut site = Site { folder, issuer, witnesses, public, url, address, running: None };
+    let tenants = vec![TenantId::parse("dev").unwrap()];
+    let mut site = Site { folder, issuer, witnesses, public, tenants, url, address, running: None };
     site.run().await;
     (site, auditor)
 }
@@ -314,6 +327,84 @@ async fn a_ledger_behind_its_witness_only_reads() {
     let refused = problem(site.agent().create_instance(&create).await);
     assert_eq!(refused.code(), Code::ReadOnly);
     assert!(refused.detail().contains("witness"), "{refused}");
+}
+
+/// Lets a site that does not run commit for a new tenant what its log has not taken yet, and damages that behind its back: the first
+/// bytes of the key that signed, which nothing but the log reads.
+async fn damaged(site: &Site, tenant: &str) -> Connection {
+    drop(site.app().await);
+    let raw = Connection::open(site.data().join("ledger.db")).unwrap();
+    raw.execute_batch("DROP TRIGGER artifact_update; DROP TRIGGER artifact_delete").unwrap();
+    raw.execute("CREATE TEMP TABLE kept AS SELECT * FROM artifact WHERE tenant = ?1", [tenant]).unwrap();
+    assert!(raw.execute("UPDATE artifact SET signer = x'00' WHERE tenant = ?1", [tenant]).unwrap() > 0);
+    raw
+}
+
+fn mend(raw: &Connection) {
+    raw.execute_batch(
+        "BEGIN; DELETE FROM artifact WHERE number IN (SELECT number FROM kept);
+         INSERT INTO artifact SELECT * FROM kept; COMMIT",
+    )
+    .unwrap();
+}
+
+/// Asks until the answer is this one, and returns its body.
+async fn answers(site: &Site, path: &str, expected: impl Fn(u16, &str) -> bool) -> String {
+    let mut last = (0, String::new());
+    for _ in 0..200 {
+        let answer = site.get(path, None).await;
+        last = (answer.status().as_u16(), answer.text().await.unwrap());
+        if expected(last.0, &last.1) {
+            return last.1;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{path}: {last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_row_of_one_tenant_stops_its_log_alone_and_the_server_names_it() {
+    let mut site = Site::start(Vec::new(), true).await;
+    site.apply("sequenced").await;
+    let before = site.checkpoint(3).await.tree.size;
+    site.stop().await;
+    site.tenants.push(TenantId::parse("other").unwrap());
+    let raw = damaged(&site, "other").await;
+    site.run().await;
+    let ready = answers(&site, "/readyz", |status, text| status == 200 && text.contains("other")).await;
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(ready["status"], "ready");
+    assert_eq!(ready["stopped_logs"], json!([{"tenant": "other", "code": "log_artifact_damaged"}]));
+    answers(&site, "/metrics", |_, text| text.contains("gantral_logs_stopped 1\n")).await;
+    // Whoever waits for the log of the other tenant still gets what waits for it.
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let consume = to(json!({"action": action(480)}));
+    let answer = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    assert!(matches!(answer, ConsumeAnswer::Allow(_)));
+    assert!(site.checkpoint(before + 4).await.tree.size >= before + 4);
+    assert_eq!(site.get("/log/other/checkpoint", None).await.status(), 404);
+
+    mend(&raw);
+    let ready = answers(&site, "/readyz", |_, text| !text.contains("stopped_logs")).await;
+    assert_eq!(serde_json::from_str::<Value>(&ready).unwrap()["status"], "ready");
+    answers(&site, "/metrics", |_, text| text.contains("gantral_logs_stopped 0\n")).await;
+    assert_eq!(site.get("/log/other/checkpoint", None).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_every_log_stands_still_is_not_ready() {
+    let mut site = Site::new(Vec::new(), true);
+    let raw = damaged(&site, "dev").await;
+    site.run().await;
+    let text = answers(&site, "/readyz", |status, text| status == 503 && text.contains("artifact")).await;
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["code"], "not_ready");
+    assert_eq!(problem["checks"]["log"], "failed");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("`dev`") && detail.contains("damaged"), "{detail}");
+    mend(&raw);
+    answers(&site, "/readyz", |status, _| status == 200).await;
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -26,7 +26,7 @@ use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::{
-    App, AppParts, Capacity, Clock as ServerClock, Listening, Standing, StoredBundles, router, serve,
+    App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
 };
 use gantral_store::{OpenError, Store};
 use gantral_testkit::policy::{example, worker_command};
@@ -349,7 +349,7 @@ async fn run(app: App, scheduled: bool) -> (String, Running) {
     let (stop, mut stopped) = watch::channel(false);
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     if scheduled {
-        let listening = Listening::bind(address, None, true).await.unwrap();
+        let listening = listen(address, None, true).await.unwrap();
         let url = listening.url();
         return (url, (stop, tokio::spawn(serve(app, listening, stopped))));
     }

@@ -15,7 +15,7 @@ use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TenantRule, Toke
 use gantral_keys::{LocalSigner, Signer as _};
 use gantral_policy::WorkerCommand;
 use gantral_server::settings::{Settings, Setup, SetupError};
-use gantral_server::{App, ListenError, Listening, TlsFiles, serve};
+use gantral_server::{App, ListenError, SocketError, TlsFiles, listen, serve};
 use gantral_testkit::policy::worker_command;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
@@ -67,7 +67,7 @@ async fn a_server_without_a_worker_is_not_ready_and_says_when_to_come_back() {
     let (_, identity) = developers();
     let nobody = WorkerCommand { program: folder.path().join("missing"), args: Vec::new() };
     let app = setup(folder.path(), &identity, true, nobody).await.unwrap();
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
+    let listening = listen("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(app, listening, stopped));
@@ -94,13 +94,13 @@ fn http(url: &str) -> reqwest::Client {
 #[tokio::test]
 async fn plain_http_and_development_identities_stay_on_loopback() {
     let open: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let refused = Listening::bind(open, None, false).await.err().unwrap();
-    assert!(matches!(refused, ListenError::PlainBeyondLoopback { .. }), "{refused}");
+    let refused = listen(open, None, false).await.err().unwrap();
+    assert!(matches!(refused, ListenError::Socket(SocketError::PlainBeyondLoopback { .. })), "{refused}");
     let files = TlsFiles { certificate: PathBuf::from("none"), key: PathBuf::from("none") };
-    let refused = Listening::bind(open, Some(&files), true).await.err().unwrap();
-    assert!(matches!(refused, ListenError::DevelopmentBeyondLoopback { .. }), "{refused}");
-    let refused = Listening::bind(open, Some(&files), false).await.err().unwrap();
-    assert!(matches!(refused, ListenError::Tls { .. }), "{refused}");
+    let refused = listen(open, Some(&files), true).await.err().unwrap();
+    assert!(matches!(refused, ListenError::Development(_)), "{refused}");
+    let refused = listen(open, Some(&files), false).await.err().unwrap();
+    assert!(matches!(refused, ListenError::Socket(SocketError::Tls { .. })), "{refused}");
 }
 
 /// Sets a server up as the binary does.
@@ -148,7 +148,7 @@ async fn tls_is_spoken_with_a_certificate_of_files() {
     let (issuer, identity) = developers();
     let app = setup(folder.path(), &identity, true, worker_command()).await.unwrap();
     let files = TlsFiles { certificate: certificate.clone(), key };
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), Some(&files), true).await.unwrap();
+    let listening = listen("127.0.0.1:0".parse().unwrap(), Some(&files), true).await.unwrap();
     let url = listening.url();
     assert!(url.starts_with("https://"));
     let (stop, stopped) = watch::channel(false);
@@ -187,7 +187,7 @@ fn provider() -> (IdentityConfig, String) {
 async fn a_providers_token_passes_a_proxy() {
     let folder = tempfile::tempdir().unwrap();
     let (identity, token) = provider();
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), None, false).await.unwrap();
+    let listening = listen("127.0.0.1:0".parse().unwrap(), None, false).await.unwrap();
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gantral_core::ids::TenantId;
 use gantral_server::settings::{Settings, Setup};
-use gantral_server::{Listening, serve as serve_app};
+use gantral_server::{listen, serve as serve_app};
 use tokio::sync::watch;
 
 use super::policy::worker;
@@ -39,7 +39,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
     let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
     let tls = settings.tls_files();
     let listening =
-        Listening::bind(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
+        listen(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
     let url = settings.public_url.clone().unwrap_or_else(|| listening.url());
     let setup = Setup {
         data: &settings.data,

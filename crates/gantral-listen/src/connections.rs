@@ -11,16 +11,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most connections at a time. A log needs one for a moment; who waits is served by the next attempt.
-const CONNECTIONS_MAX: usize = 256;
-
 /// Accepts connections while there is room.
 #[derive(Debug, Clone)]
 pub(crate) struct Limited(Arc<Semaphore>);
 
 impl Limited {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
+    /// Has room for so many, or for as many as the system gives.
+    pub(crate) fn new(connections_max: Option<usize>) -> Self {
+        let room = connections_max.unwrap_or(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))))
     }
 }
 
@@ -55,6 +54,18 @@ impl AsyncRead for Held {
 impl AsyncWrite for Held {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
