@@ -3,7 +3,6 @@
 //! Everything that a process will be told, and what is launched, is checked here against what was signed: a server, or somebody between it
 //! and the runner, that can send anything but cannot sign gets nothing launched. Pure: no clock, no network.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gantral_api::wire::{Document, GrantView, Task};
@@ -17,9 +16,8 @@ use gantral_core::json::{ParseError, Value};
 use gantral_core::state::{ExecutorKind, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::workflow::Workflow;
-use gantral_evidence::delegation::KeyDelegation;
 use gantral_evidence::dsse::{Envelope, EnvelopeError};
-use gantral_evidence::keys::KeyId;
+use gantral_evidence::keyring::Keyring;
 use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
 use gantral_evidence::trust::{KeyRole, Trust, TrustedKey};
 
@@ -139,7 +137,7 @@ pub enum Mismatch {
 /// # Errors
 /// The first thing that is wrong; the same for the same bytes.
 pub fn verify(task: &Task, pinned: &Pinned, me: &ActorId) -> Result<Verified, Mismatch> {
-    let keys = Keyring::of(task, &pinned.trust);
+    let keys = keyring(task, &pinned.trust);
     let Folded { instance, launch } = fold(&task.chain, &keys)?;
     check_identity(task, &instance, pinned)?;
     let claimed = AttemptNo(task.attempt);
@@ -232,12 +230,6 @@ fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, Mismatch> {
     Ok(Folded { instance, launch: newest.ok_or(Mismatch::NotMine)? })
 }
 
-/// The pinned keys, and what they delegated.
-struct Keyring<'a> {
-    trust: &'a Trust,
-    delegations: BTreeMap<KeyId, KeyDelegation>,
-}
-
 /// An artifact whose signature is good.
 struct Opened {
     hash: Digest,
@@ -246,25 +238,13 @@ struct Opened {
     by_ended: bool,
 }
 
-impl<'a> Keyring<'a> {
-    /// Takes the delegations of a task that a pinned key signed; others count for nothing.
-    fn of(task: &Task, trust: &'a Trust) -> Self {
-        let issuer = |id: &KeyId| trust.key(id).filter(|key| is_usable(key)).map(|key| &key.key);
-        let opened = task.delegations.iter().filter_map(|document| {
-            let delegation = KeyDelegation::open(document.as_str().as_bytes(), issuer).ok()?;
-            Some((delegation.delegate.id(), delegation))
-        });
-        Self { trust, delegations: opened.collect() }
+/// Returns the pinned keys, and what they delegated in a task; a delegation by a key that proves nothing counts for nothing.
+fn keyring<'a>(task: &Task, trust: &'a Trust) -> Keyring<'a> {
+    let mut keys = Keyring::new(trust);
+    for document in &task.delegations {
+        keys.add(document.as_str().as_bytes(), |_, delegator| is_usable(delegator));
     }
-
-    /// Finds the key that a signature names: the pinned one whose limits hold, and the one that signed for it.
-    fn find(&self, id: &KeyId) -> Option<(&'a TrustedKey, Option<&KeyDelegation>)> {
-        if let Some(key) = self.trust.key(id) {
-            return Some((key, None));
-        }
-        let delegation = self.delegations.get(id)?;
-        Some((self.trust.key(&delegation.delegator)?, Some(delegation)))
-    }
+    keys
 }
 
 fn open(sequence: usize, document: &Document, keys: &Keyring<'_>) -> Result<Opened, Mismatch> {
@@ -272,20 +252,18 @@ fn open(sequence: usize, document: &Document, keys: &Keyring<'_>) -> Result<Open
     let envelope = envelope.map_err(|error| Mismatch::Envelope { sequence, error })?;
     let message = envelope.signed_bytes();
     let signer = envelope.signatures.iter().find_map(|signature| {
-        let (pinned, delegation) = keys.find(&KeyId::parse(&signature.key_id).ok()?)?;
-        let key = delegation.map_or(&pinned.key, |delegation| &delegation.delegate);
-        let good = is_usable(pinned) && key.verify_strict(&message, &signature.signature).is_ok();
-        good.then_some((pinned, delegation))
+        let known = keys.known(&signature.key_id)?;
+        let good = is_usable(known.pinned) && known.key.verify_strict(&message, &signature.signature).is_ok();
+        good.then_some(known)
     });
-    let (pinned, delegation) = signer.ok_or(Mismatch::Untrusted { sequence })?;
+    let signer = signer.ok_or(Mismatch::Untrusted { sequence })?;
     let statement = Statement::decode(&envelope.payload);
     let statement = statement.map_err(|error| Mismatch::Statement { sequence, error })?;
     let (tenant, origin) = (&statement.identity.tenant, &statement.identity.origin);
-    let permits = |delegation: &KeyDelegation| delegation.permits(tenant, origin, statement.entry.at).is_ok();
-    if !pinned.covers(tenant, origin) || !delegation.is_none_or(permits) {
+    if signer.permits(tenant, origin, statement.entry.at).is_err() {
         return Err(Mismatch::Untrusted { sequence });
     }
-    let by_ended = pinned.valid_until.is_some();
+    let by_ended = signer.pinned.valid_until.is_some();
     Ok(Opened { hash: artifact_hash(&envelope.payload), statement, by_ended })
 }
 

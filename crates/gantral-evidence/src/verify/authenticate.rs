@@ -10,12 +10,13 @@ use gantral_core::json::ParseClass;
 
 use super::code::{Code, Weight};
 use super::finding::{Findings, Place};
-use super::keyring::{Keyring, Known};
+use super::keyring::Keyring;
 use super::sealed::{Artifact, code_of_envelope};
 use crate::bundle::sequence_of_artifact;
 use crate::container::{ARTIFACTS_DIRECTORY, Files};
 use crate::dsse::{Envelope, EnvelopeError, PAYLOAD_TYPE, pae};
 use crate::fields::FieldError;
+use crate::keyring::KnownKey;
 use crate::statement::{Decoded, Statement, StatementError};
 use crate::trust::KeyRole;
 
@@ -56,11 +57,11 @@ pub(super) fn authenticate(files: &Files<'_>, keys: &Keyring<'_>, findings: &mut
 /// What the signatures of one envelope amount to.
 pub(super) enum Signed<'k> {
     /// Good ones of issuers: the one that it counts as signed by, and the others.
-    By(Known<'k>, Vec<Known<'k>>),
+    By(KnownKey<'k>, Vec<KnownKey<'k>>),
     /// A good one of a key that is for something else.
-    ByWrongRole(Known<'k>),
+    ByWrongRole(KnownKey<'k>),
     /// One that names a key that is known, and does not verify.
-    Badly(Known<'k>),
+    Badly(KnownKey<'k>),
     /// None by anybody who is known.
     ByNobodyKnown,
 }
@@ -70,7 +71,7 @@ impl<'k> Signed<'k> {
     ///
     /// # Errors
     /// The row of the verdict table for what does not count as signed (V7).
-    pub(super) fn by_issuer(self) -> Result<(Known<'k>, Vec<Known<'k>>), Code> {
+    pub(super) fn by_issuer(self) -> Result<(KnownKey<'k>, Vec<KnownKey<'k>>), Code> {
         match self {
             Self::By(key, others) => Ok((key, others)),
             Self::ByWrongRole(_) => Err(Code::KeyRole),
@@ -108,8 +109,8 @@ impl Authentic {
         &mut self,
         path: &str,
         envelope: &Envelope,
-        key: &Known<'_>,
-        others: &[Known<'_>],
+        key: &KnownKey<'_>,
+        others: &[KnownKey<'_>],
         findings: &mut Findings,
     ) {
         let position = || sequence_of_artifact(path).or_else(|| claimed_position(&envelope.payload));
@@ -187,7 +188,7 @@ pub(super) fn judge<'k>(
 }
 
 /// Notes the signatures beside a good one: they change nothing.
-fn note_others(path: &str, judged: &[Option<(Known<'_>, bool)>], findings: &mut Findings) {
+fn note_others(path: &str, judged: &[Option<(KnownKey<'_>, bool)>], findings: &mut Findings) {
     for other in judged {
         let place = || Place::File(path.into());
         match other {

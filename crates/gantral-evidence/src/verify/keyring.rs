@@ -1,36 +1,23 @@
-//! Whom a verifier believes: the keys of the trust file, and what their issuers delegated.
+//! Whom a verifier believes: the keys of the trust file, what their issuers delegated, and where in the log they are good.
 //!
 //! Source: `spec/verification.md` V7, V10; `spec/keys.md` §6.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::time::UnixMillis;
 
 use crate::container::{Files, KEYS_DIRECTORY};
-use crate::delegation::{DELEGATION_SUFFIX, KeyDelegation, NotDelegated};
-use crate::keys::{KeyId, PublicKey};
-use crate::trust::{KeyRole, Trust, TrustedKey};
+use crate::delegation::{DELEGATION_SUFFIX, NotDelegated};
+use crate::keyring::{KnownKey, NotPermitted};
+use crate::keys::KeyId;
+use crate::trust::{Trust, TrustedKey};
 
 use super::code::Code;
 
-/// The keys of the trust file, and their delegates.
+/// The keys of the trust file, if there is one, and their delegates.
 #[derive(Debug, Default)]
-pub(super) struct Keyring<'a> {
-    trust: Option<&'a Trust>,
-    delegations: BTreeMap<KeyId, (KeyDelegation, &'a TrustedKey)>,
-}
-
-/// A key that is believed, for something.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known<'k> {
-    /// The key that signs.
-    pub(super) key: &'k PublicKey,
-    /// The pinned key whose limits hold: itself, or the delegator.
-    pub(super) pinned: &'k TrustedKey,
-    delegation: Option<&'k KeyDelegation>,
-}
+pub(super) struct Keyring<'a>(Option<crate::keyring::Keyring<'a>>);
 
 /// Where in the log a key is good, by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,43 +37,27 @@ pub(super) struct Signer {
 }
 
 impl<'a> Keyring<'a> {
-    /// Gathers the delegations of a bundle. One that does not count is ignored (K19).
+    /// Gathers the delegations of a bundle, each under the name of its delegate. One that does not count is ignored (K19).
     pub(super) fn of(files: &Files<'_>, trust: Option<&'a Trust>) -> Self {
-        let mut ring = Self { trust, delegations: BTreeMap::new() };
-        let Some(trust) = trust else { return ring };
-        let issuer = |id: &KeyId| trust.key(id).filter(|key| key.role == KeyRole::Issuer);
+        let Some(trust) = trust else { return Self::default() };
+        let mut ring = crate::keyring::Keyring::new(trust);
         for (path, content) in files.within(KEYS_DIRECTORY) {
             let name =
                 path.strip_prefix(KEYS_DIRECTORY).and_then(|name| name.strip_suffix(DELEGATION_SUFFIX));
             let Some(id) = name.and_then(|name| KeyId::parse(name).ok()) else { continue };
-            if trust.key(&id).is_some() {
-                continue;
-            }
-            let Ok(delegation) = KeyDelegation::open(content, |id| issuer(id).map(|key| &key.key)) else {
-                continue;
-            };
-            if delegation.delegate.id() == id
-                && let Some(delegator) = issuer(&delegation.delegator)
-            {
-                ring.delegations.insert(id, (delegation, delegator));
-            }
+            ring.add(content, |delegation, _| delegation.delegate.id() == id);
         }
-        ring
+        Self(Some(ring))
     }
 
     /// Tells whether there is a trust file at all.
     pub(super) const fn is_given(&self) -> bool {
-        self.trust.is_some()
+        self.0.is_some()
     }
 
     /// Finds the key that a signature names.
-    pub(super) fn known(&self, name: &str) -> Option<Known<'_>> {
-        let id = KeyId::parse(name).ok()?;
-        if let Some(pinned) = self.trust?.key(&id) {
-            return Some(Known { key: &pinned.key, pinned, delegation: None });
-        }
-        let (delegation, pinned) = self.delegations.get(&id)?;
-        Some(Known { key: &delegation.delegate, pinned, delegation: Some(delegation) })
+    pub(super) fn known(&self, name: &str) -> Option<KnownKey<'_>> {
+        self.0.as_ref()?.known(name)
     }
 }
 
@@ -109,7 +80,7 @@ impl Window {
     }
 }
 
-impl Known<'_> {
+impl KnownKey<'_> {
     /// Returns where the key is good.
     pub(super) const fn window(&self) -> Window {
         let TrustedKey { valid_from, valid_until, compromised_from, .. } = self.pinned;
@@ -122,15 +93,17 @@ impl Known<'_> {
     }
 
     fn unfit(&self, tenant: &TenantId, origin: &LogOrigin, at: UnixMillis) -> Option<(Code, String)> {
-        if !self.pinned.covers(tenant, origin) {
-            let message = alloc::format!("the key does not speak for tenant `{tenant}` and log `{origin}`");
-            return Some((Code::KeyRole, message));
-        }
-        let error = self.delegation?.permits(tenant, origin, at).err()?;
-        let code = match error {
-            NotDelegated::Scope => Code::KeyRole,
-            NotDelegated::Time => Code::KeyWindow,
-        };
-        Some((code, alloc::format!("{error}")))
+        Some(match self.permits(tenant, origin, at).err()? {
+            NotPermitted::Pinned => {
+                let what = alloc::format!("the key does not speak for tenant `{tenant}` and log `{origin}`");
+                (Code::KeyRole, what)
+            }
+            NotPermitted::Delegated(error @ NotDelegated::Scope) => {
+                (Code::KeyRole, alloc::format!("{error}"))
+            }
+            NotPermitted::Delegated(error @ NotDelegated::Time) => {
+                (Code::KeyWindow, alloc::format!("{error}"))
+            }
+        })
     }
 }

@@ -11,10 +11,11 @@ use gantral_core::time::UnixMillis;
 use super::authenticate::{code_of, judge};
 use super::code::Code;
 use super::finding::{Findings, Place};
-use super::keyring::{Keyring, Known, Signer};
+use super::keyring::{Keyring, Signer};
 use super::places::Placed;
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::governance::GovernanceStatement;
+use crate::keyring::KnownKey;
 use crate::keys::KeyId;
 use crate::log::leaf::Leaf;
 use crate::statement::{Statement, StatementError, artifact_hash};
@@ -102,9 +103,9 @@ pub(super) struct Artifact<S = Statement> {
 
 impl<S: Body> Artifact<S> {
     /// Returns what these keys signed.
-    pub(super) fn signed(payload: &[u8], statement: S, key: &Known<'_>, others: &[Known<'_>]) -> Self {
+    pub(super) fn signed(payload: &[u8], statement: S, key: &KnownKey<'_>, others: &[KnownKey<'_>]) -> Self {
         let (tenant, origin) = statement.scope();
-        let signer_of = |key: &Known<'_>| key.signer_of(tenant, origin, statement.at());
+        let signer_of = |key: &KnownKey<'_>| key.signer_of(tenant, origin, statement.at());
         let (signer, cosigners) = (signer_of(key), others.iter().map(signer_of).collect());
         Self { hash: artifact_hash(payload), statement, signer, cosigners, placed: None }
     }
