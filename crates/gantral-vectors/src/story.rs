@@ -368,6 +368,18 @@ impl Story {
         self.command(&runner(), Command::EndAttempt { attempt, end, may_retry: false })
     }
 
+    /// Plays [`Story::refund`] as another instance: one for each number.
+    pub fn numbered(number: u8) -> Self {
+        let mut story = Self::refund();
+        let id = InstanceId::from_random([number; 16]);
+        story.instance.identity.instance = id;
+        for statement in &mut story.statements {
+            statement.identity.instance = id;
+        }
+        story.relink();
+        story
+    }
+
     /// An agent asks for 4,800, exits; a human makes it 480; a fresh process does that.
     /// Returns the action of the stories: a refund of so many minor units.
     pub fn refund() -> Self {

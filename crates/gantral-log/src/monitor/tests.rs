@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use gantral_core::digest::Digest;
-use gantral_core::ids::{InstanceId, instance_tag};
+use gantral_core::ids::instance_tag;
 use gantral_evidence::container::Scope;
 use gantral_evidence::log::leaf::{LEAF_BYTES, Leaf, LeafKind};
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind, cosignature, cosigned, signature_line};

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use gantral_core::ids::InstanceId;
 use gantral_evidence::container::{Scope, write_tar};
 use gantral_evidence::log::leaf::Leaf;
 use gantral_evidence::statement::{Statement, artifact_hash};
@@ -19,17 +18,6 @@ use gantral_vectors::story::Story;
 use serde_json::Value;
 
 use crate::support::{Ran, gantral, run};
-
-fn execution(number: u8) -> Story {
-    let mut story = Story::refund();
-    let id = InstanceId::from_random([number; 16]);
-    story.instance.identity.instance = id;
-    for statement in &mut story.statements {
-        statement.identity.instance = id;
-    }
-    story.relink();
-    story
-}
 
 /// A folder with a mirror, a trust file and a log policy.
 struct World {
@@ -45,7 +33,7 @@ impl World {
         std::fs::write(folder.path().join("trust.json"), trust.encode()).unwrap();
         std::fs::write(folder.path().join("policy"), policy(0, 0)).unwrap();
         let mut world = Self { folder, edge: Edge::default() };
-        world.log(&execution(1));
+        world.log(&Story::numbered(1));
         world
     }
 
@@ -107,7 +95,7 @@ fn a_mirror_is_followed_and_what_was_seen_is_held_against_it() {
     let followed = ["--state", "state", "--json"];
     let report = world.monitor(&followed).status(0).json();
     assert_eq!((&report["clean"], &report["instances"]), (&Value::from(true), &Value::from(1)));
-    world.log(&execution(2));
+    world.log(&Story::numbered(2));
     let report = world.monitor(&followed).status(0).json();
     assert_eq!(report["read_from"], report["known"]);
     let shown = world.monitor(&["--state", "state"]).status(0).data;
@@ -127,16 +115,16 @@ fn a_mirror_is_followed_and_what_was_seen_is_held_against_it() {
 #[test]
 fn what_was_handed_over_is_compared_with_the_log() {
     let mut world = World::new();
-    world.log(&execution(2));
-    world.bundle("bundles/one.gantral", &execution(1));
+    world.log(&Story::numbered(2));
+    world.bundle("bundles/one.gantral", &Story::numbered(1));
     let all = ["--from-index", "0", "--json"];
     let with = |arguments: &[&str]| world.monitor(&[arguments, &all].concat());
     let ran = with(&["--bundles", "bundles"]).status(1);
     assert_eq!(codes(&ran), ["E_HIDDEN"]);
-    world.bundle("bundles/two.gantral", &execution(2));
+    world.bundle("bundles/two.gantral", &Story::numbered(2));
     let report = with(&["--bundles", "bundles"]).status(0).json();
     assert_eq!((&report["window"], &report["handed_over"]), (&Value::from(2), &Value::from(2)));
-    let mut cut = execution(2);
+    let mut cut = Story::numbered(2);
     cut.statements.pop();
     world.bundle("cut.gantral", &cut);
     let ran = world.monitor(&["--bundles", "cut.gantral", "bundles/one.gantral", "--json"]).status(1);
@@ -148,21 +136,21 @@ fn what_was_handed_over_is_compared_with_the_log() {
             .map(|envelope| format!("{{\"envelope\":{}}}\n", String::from_utf8(envelope).unwrap()))
             .collect()
     };
-    world.write("kept", kept(&execution(1)));
-    world.write("never", kept(&execution(3)));
+    world.write("kept", kept(&Story::numbered(1)));
+    world.write("never", kept(&Story::numbered(3)));
     world.monitor(&["--receipts", "kept", "--json"]).status(0);
     let ran = world.monitor(&["--receipts", "kept", "never", "--json"]).status(1);
     assert_eq!(codes(&ran), ["E_RECEIPT"]);
     // A promise that has not run out is no finding, however long a promise that is.
     let patient = ["--receipts", "never", "--delay", "100000000000", "--json"];
     let report = world.monitor(&patient).status(0).json();
-    assert_eq!(report["pending"], execution(3).statements.len());
+    assert_eq!(report["pending"], Story::numbered(3).statements.len());
 
     let other = World::new();
     world.write("same", other.checkpoint());
     world.monitor(&["--checkpoint", "same", "--json"]).status(0);
     let mut forked = World { edge: Edge::default(), ..World::new() };
-    forked.log(&execution(9));
+    forked.log(&Story::numbered(9));
     world.write("forked", forked.checkpoint());
     let ran = world.monitor(&["--checkpoint", "same", "forked", "--json"]).status(1);
     assert_eq!(codes(&ran), ["E_SPLIT_VIEW"]);
@@ -233,12 +221,12 @@ fn a_published_log_is_followed_until_the_monitor_is_told_to_stop() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["instances"], 1);
-    world.log(&execution(2));
+    world.log(&Story::numbered(2));
     while next()["instances"] != 2 {}
     // One history more, and the monitor says so as long as it lives.
     let mut forked = World { edge: Edge::default(), ..World::new() };
-    forked.log(&execution(9));
-    forked.log(&execution(8));
+    forked.log(&Story::numbered(9));
+    forked.log(&Story::numbered(8));
     std::fs::remove_dir_all(world.mirror()).unwrap();
     std::fs::rename(forked.mirror(), world.mirror()).unwrap();
     let found = loop {

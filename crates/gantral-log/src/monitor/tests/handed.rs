@@ -7,18 +7,6 @@ use gantral_evidence::statement::Statement;
 
 use super::*;
 
-/// An execution with a number.
-fn execution(number: u8) -> Story {
-    let mut story = Story::refund();
-    let id = InstanceId::from_random([number; 16]);
-    story.instance.identity.instance = id;
-    for statement in &mut story.statements {
-        statement.identity.instance = id;
-    }
-    story.relink();
-    story
-}
-
 fn leaves(story: &Story) -> Vec<Leaf> {
     let of = |statement| {
         let hash = artifact_hash(&Statement::encode(statement));
@@ -72,7 +60,7 @@ fn with_checkpoint(log: &Log, note: &str) -> Report {
 
 /// Two executions among others.
 fn world() -> (Log, Story, Story) {
-    let (one, two) = (execution(1), execution(2));
+    let (one, two) = (Story::numbered(1), Story::numbered(2));
     let log = Log::of(&[chains(0, 70), leaves(&one), chains(70, 80), leaves(&two)].concat());
     (log, one, two)
 }
@@ -107,13 +95,13 @@ fn a_chain_that_was_told_anew_is_a_fork() {
 #[test]
 fn an_execution_that_was_never_logged_is_found_when_its_time_is_over() {
     let (log, _, _) = world();
-    let absent = execution(3);
+    let absent = Story::numbered(3);
     found(&with_bundles(&log, &[(&absent, Scope::Complete)], None), &["E_UNLOGGED"]);
 }
 
 #[test]
 fn a_leaf_under_another_key_is_found() {
-    let one = execution(1);
+    let one = Story::numbered(1);
     let by_another: Vec<Leaf> = leaves(&one)
         .into_iter()
         .map(|leaf| Leaf { issuer: public(&stranger()).id().short(), ..leaf })
@@ -123,7 +111,7 @@ fn a_leaf_under_another_key_is_found() {
 
 #[test]
 fn an_execution_that_nobody_handed_over_is_found() {
-    let (one, two) = (execution(1), execution(2));
+    let (one, two) = (Story::numbered(1), Story::numbered(2));
     let log = Log::of(&[leaves(&one), leaves(&two)].concat());
     let (first, all) = (leaves(&one).len() as u64, log.edge.size());
     let both = [(&one, Scope::Complete), (&two, Scope::Complete)];
@@ -162,7 +150,7 @@ fn what_a_receipt_promised_and_nobody_logged_is_found_when_its_time_is_over() {
     let (log, one, two) = world();
     let kept = receipts(&[&one, &two], &issuer());
     found(&with_receipts(&log, &kept, LATER), &[]);
-    let absent = execution(3);
+    let absent = Story::numbered(3);
     let promised = receipts(&[&one, &absent], &issuer());
     let report = with_receipts(&log, &promised, LATER);
     found(&report, &["E_RECEIPT"]);
@@ -190,13 +178,13 @@ fn a_receipt_for_something_else_than_what_was_logged_is_found_at_once() {
 #[test]
 fn a_receipt_that_nobody_trusted_signed_accuses_nobody() {
     let (log, _, _) = world();
-    found(&with_receipts(&log, &receipts(&[&execution(3)], &stranger()), LATER), &["N_UNAUTH"]);
+    found(&with_receipts(&log, &receipts(&[&Story::numbered(3)], &stranger()), LATER), &["N_UNAUTH"]);
 }
 
 #[test]
 fn a_mirror_is_as_old_as_its_witnesses_say() {
     let (mut log, _, _) = world();
-    let absent = execution(3);
+    let absent = Story::numbered(3);
     let last = absent.statements.last().unwrap().entry.at.get();
     let (secret, witness) = key(32, "w.example", NoteKeyKind::Cosignature);
     let note = log.note();
@@ -229,7 +217,7 @@ fn cosigned_at(log: &Log, time: u64) -> String {
 
 #[test]
 fn what_was_dated_back_is_found_by_a_tree_that_was_seen_without_it() {
-    let late = execution(3);
+    let late = Story::numbered(3);
     let earlier = Log::of(&chains(0, 70));
     let log = earlier.clone().grown(&leaves(&late));
     let (first, last) = (late.statements[0].entry.at.get(), late.statements.last().unwrap().entry.at.get());
@@ -316,7 +304,7 @@ fn a_split_view_that_another_auditor_showed_is_remembered() {
 #[test]
 fn receipts_of_a_delegate_count_once_its_delegation_is_known() {
     let (log, _, _) = world();
-    let absent = execution(3);
+    let absent = Story::numbered(3);
     let (from, to) = (absent.statements.first().unwrap(), absent.statements.last().unwrap());
     let after = |at: UnixMillis| UnixMillis::new(at.get() + 1).unwrap();
     let delegation = KeyDelegation {
@@ -348,7 +336,7 @@ fn receipts_of_a_delegate_count_once_its_delegation_is_known() {
     assert!(report.findings.iter().any(|finding| finding.place == "receipt kept:1"), "{report:#?}");
     assert!(Reception::new(&trust).delegation(&envelope(&stranger())).is_err());
     // Any bundle that brings it will do.
-    let one = execution(1);
+    let one = Story::numbered(1);
     let mut files = one.files();
     files.insert(format!("keys/{}.delegation.json", public(&stranger()).id()), envelope(&issuer()));
     found(&pass(&[], Some(&one.bundle(Scope::Complete, files))), &["E_RECEIPT"]);
