@@ -14,6 +14,8 @@ frozen contains freeze.name if {
 
 emergency if input.context.trigger == "INCIDENT"
 
+unattended if environment in {"development", "staging"}
+
 default decision := "REQUIRE_HUMAN"
 
 decision := "DENY" if {
@@ -21,7 +23,7 @@ decision := "DENY" if {
 	count(frozen) > 0
 	not emergency
 } else := "ALLOW" if {
-	environment in {"development", "staging"}
+	unattended
 	input.instance.materiality != "HIGH"
 }
 
@@ -42,6 +44,4 @@ reasons contains "an incident may deploy during a freeze, with a human" if {
 	count(frozen) > 0
 }
 
-reasons contains "only development and staging are deployed without a human" if {
-	not environment in {"development", "staging"}
-}
+reasons contains "only development and staging are deployed without a human" if not unattended

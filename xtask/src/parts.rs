@@ -14,6 +14,7 @@ use crate::steps::{cargo, succeed};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
+const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 10);
 /// `core` and `alloc` exist for it, `std` does not.
@@ -35,7 +36,7 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `tools/bin` holds programs.
+    /// tests, `opa/opa` is their policy service, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -54,6 +55,7 @@ impl Parts {
         self.install_page_target()?;
         let _lock = self.lock()?;
         install_browser()?;
+        self.install_opa()?;
         self.install_python()
     }
 
@@ -98,6 +100,31 @@ impl Parts {
                 .env("CARGO_TARGET_DIR", &build);
             succeed(&mut install)?;
             fs::remove_dir_all(&build).context("cannot remove the build of cargo-deny")
+        })
+    }
+
+    /// Builds Open Policy Agent from its source, which the checksum database of Go vouches for.
+    fn install_opa(&self) -> Result<()> {
+        let pins = format!("opa {OPA_VERSION}\n");
+        self.install("opa", &pins, |dir| {
+            println!("opa {OPA_VERSION}: building it once takes two or three minutes");
+            let build = self.dir.join("build-opa");
+            remove(&build, |path| fs::remove_dir_all(path))?;
+            let mut install = Command::new("go");
+            install
+                .args(["install", "-trimpath", "-modcacherw"])
+                .arg(format!("github.com/open-policy-agent/opa@v{OPA_VERSION}"))
+                .env("CGO_ENABLED", "0")
+                .env("GOBIN", dir)
+                .env("GOCACHE", build.join("cache"))
+                .env("GOMODCACHE", build.join("modules"))
+                .env("GOPATH", build.join("path"));
+            let built = succeed(&mut install).context(
+                "Open Policy Agent is built with Go\nhint: install Go 1.24 or newer, and have `go` on the path",
+            );
+            // Hundreds of megabytes, of no use to a second try with other pins.
+            remove(&build, |path| fs::remove_dir_all(path))?;
+            built
         })
     }
 

@@ -1,4 +1,4 @@
-//! Policy points: Rego in a supervised child process.
+//! Policy points: Rego in a supervised child process, and Open Policy Agent.
 //!
 //! Policy advises; the engine enforces. This crate turns a policy version and an input into an
 //! [`Evaluation`](gantral_core::policy::Evaluation) or an [`EvalFailure`](gantral_core::policy::EvalFailure), and never
@@ -7,6 +7,7 @@
 //! - [`bundle`]: policy bundles and their content digests.
 //! - [`input`] and [`output`]: the contract between the engine and policies.
 //! - [`RegoPolicyPoint`]: the policy point of the engine, over a pool of workers.
+//! - [`opa`]: the policy point that asks an OPA.
 //! - [`run_worker`]: the whole life of one worker process.
 //! - [`EvaluateAgain`]: policies that somebody brings, evaluated again.
 //! - [`check`]: publish checks, tests and explained evaluations, for policy authors.
@@ -15,6 +16,7 @@ mod again;
 pub mod bundle;
 pub mod check;
 mod frame;
+pub mod opa;
 pub mod output;
 mod pool;
 mod process;

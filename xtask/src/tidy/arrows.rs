@@ -141,7 +141,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),
-    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log"]),
+    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log", "gantral-policy"]),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
 ];

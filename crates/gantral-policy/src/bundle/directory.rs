@@ -1,7 +1,7 @@
 //! Bundles as folders: what policy authors keep in their repository.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::{BUNDLE_FILES_MAX, Bundle, BundleError, Collector, FILE_BYTES_MAX, is_bundle_file};
@@ -16,6 +16,22 @@ impl Bundle {
         let mut collector = Collector::default();
         collect(root, "", 0, &mut collector)?;
         collector.finish()
+    }
+
+    /// Writes the files to a new folder. Their paths were checked when the bundle was read: none leaves it.
+    ///
+    /// # Errors
+    /// When the folder exists, or a file cannot be written; what was written stays.
+    pub fn to_directory(&self, root: &Path) -> io::Result<()> {
+        fs::create_dir(root)?;
+        for (path, content) in self.files() {
+            let file = root.join(path);
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(file, content)?;
+        }
+        Ok(())
     }
 
     /// Reads a folder, or else a `tar.gz` file.

@@ -2,7 +2,6 @@
 
 use gantral_core::policy::{Closed, EvalFailure, FailurePolicy, Materiality, Verdict, resolve_failure};
 use gantral_core::time::DurationMs;
-use gantral_engine::policy_point::PolicyPoint;
 use gantral_policy::bundle::Bundle;
 
 use crate::support::{Point, examples, policy};
@@ -120,22 +119,22 @@ const MATRIX: [(EvalFailure, [&str; 3]); 9] = [
     (EvalFailure::ResourceLimit, ["closed", "closed", "closed"]),
 ];
 
+/// Holds how a failure is resolved at every materiality and under every configuration against the matrix.
+pub fn check_cells(failure: EvalFailure) {
+    let (_, cells) = MATRIX.into_iter().find(|(row, _)| *row == failure).expect("each failure has a row");
+    for (materiality, cell) in [Materiality::High, Materiality::Medium, Materiality::Low].iter().zip(cells) {
+        for (closed, shut) in [(Closed::Deny, Verdict::Deny), (Closed::RequireHuman, Verdict::RequireHuman)] {
+            let resolve = |open_on_outage| {
+                resolve_failure(*materiality, failure, FailurePolicy { closed, open_on_outage })
+            };
+            let opened = if cell == "configurable" { Verdict::Allow } else { shut };
+            assert_eq!((resolve(false), resolve(true)), (shut, opened), "{failure:?} at {materiality:?}");
+        }
+    }
+}
+
 #[test]
 fn every_failure_at_every_materiality_is_resolved_as_the_matrix_says() {
     assert_eq!(MATRIX.map(|(failure, _)| failure), EvalFailure::ALL);
-    for (failure, cells) in MATRIX {
-        for (materiality, cell) in
-            [Materiality::High, Materiality::Medium, Materiality::Low].iter().zip(cells)
-        {
-            for (closed, shut) in
-                [(Closed::Deny, Verdict::Deny), (Closed::RequireHuman, Verdict::RequireHuman)]
-            {
-                let resolve = |open_on_outage| {
-                    resolve_failure(*materiality, failure, FailurePolicy { closed, open_on_outage })
-                };
-                let opened = if cell == "configurable" { Verdict::Allow } else { shut };
-                assert_eq!((resolve(false), resolve(true)), (shut, opened), "{failure:?} at {materiality:?}");
-            }
-        }
-    }
+    EvalFailure::ALL.into_iter().for_each(check_cells);
 }

@@ -10,6 +10,7 @@
 
 mod contract;
 mod hostile;
+mod opa;
 mod publishing;
 mod supervision;
 mod support;
