@@ -13,7 +13,7 @@ use gantral_core::state::{ExecutorKind, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::{Run, Workflow};
 use gantral_identity::{AttemptBearer, Requester, RunnerIdentity};
-use gantral_store::{Guard, LeaseRow, PAGE_MAX, SealedArtifact};
+use gantral_store::{LeaseRow, PAGE_MAX, SealedArtifact};
 
 use crate::answer::{Answer, Done};
 use crate::commit::Plan;
@@ -76,9 +76,8 @@ impl Engine {
             }
             match self.assign(call, &actor, &tenant, task.instance).await {
                 Ok(Some(done)) => return self.task(&actor, &tenant, done).await.map(Some),
-                // Another runner was faster, or the instance moved on: the next candidate may do.
-                Ok(None) | Err(EngineError::Refused(_) | EngineError::Conflict) => {}
-                Err(EngineError::Frozen) => return Ok(None),
+                // Another runner was faster, the instance moved on, or its workflow is frozen: the next candidate may do.
+                Ok(None) | Err(EngineError::Refused(_) | EngineError::Conflict | EngineError::Frozen) => {}
                 Err(error @ (EngineError::Store(_) | EngineError::Signer(_))) => return Err(error),
                 // One instance that cannot go on must not keep the others of its queue waiting.
                 Err(error) => {
@@ -101,7 +100,8 @@ impl Engine {
         let loaded = held.loaded()?;
         let run = loaded.workflow.run.as_ref();
         let lease = run.ok_or(EngineError::NotFound { what: "a command of the workflow" })?.lease;
-        let mut plan = self.unfrozen(tenant).await?;
+        let guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
+        let mut plan = Plan { guards, ..Plan::default() };
         let attempt = loaded.instance.attempt.next();
         let bytes = self.context(loaded, attempt).await?;
         let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
@@ -209,7 +209,8 @@ impl Engine {
         if loaded.instance.created_by != actor.id {
             return Err(EngineError::Forbidden { why: "only who created the instance may execute it" });
         }
-        let mut plan = self.unfrozen(tenant).await?;
+        let guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
+        let mut plan = Plan { guards, ..Plan::default() };
         let attempt = loaded.instance.attempt.next();
         let bytes = self.context(loaded, attempt).await?;
         let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
@@ -219,12 +220,6 @@ impl Engine {
         let decided = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
         let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
-    }
-
-    /// Refuses while the tenant is frozen, and begins a plan that commits only if that has not changed.
-    async fn unfrozen(&self, tenant: &TenantId) -> Result<Plan, EngineError> {
-        let epoch = self.refuse_frozen(tenant).await?;
-        Ok(Plan { guards: vec![Guard::FreezeEpoch(epoch)], ..Plan::default() })
     }
 
     /// Renews a runner's lease on an attempt.
@@ -341,11 +336,6 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let lease = self.own_attempt(actor, tenant, id, attempt).await?;
         if lease.ended || call.now >= lease.until { Err(EngineError::LeaseLost) } else { Ok(()) }
-    }
-
-    pub(crate) async fn refuse_frozen(&self, tenant: &TenantId) -> Result<u64, EngineError> {
-        let freeze = self.0.registry.freeze(tenant).await?;
-        if freeze.frozen { Err(EngineError::Frozen) } else { Ok(freeze.epoch) }
     }
 }
 

@@ -14,7 +14,7 @@ use gantral_core::json::Value;
 use gantral_core::secret::find_inline_secret;
 use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
 use gantral_core::workflow::Workflow;
-use gantral_identity::{AttemptBearer, AttemptScope};
+use gantral_identity::AttemptBearer;
 use gantral_store::Guard;
 
 use crate::advice::{Advised, AskFacts};
@@ -22,6 +22,7 @@ use crate::answer::{Answer, Done};
 use crate::commit::Plan;
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
+use crate::governance::InForceAt;
 use crate::snapshot::keep;
 
 /// One ask, as it comes in.
@@ -93,16 +94,20 @@ impl Engine {
         if let Some(path) = find_inline_secret(&Value::Object(request.facts.attributes.clone())) {
             return Err(ActionError::InlineSecret { path: format!("/attributes{path}") }.into());
         }
-        let version = self.0.registry.active_policy(tenant, &workflow.id).await?;
+        let in_force = match request.consume {
+            None => self.in_force(tenant).await?,
+            Some(_) => self.unfrozen(tenant, &workflow).await?,
+        };
+        let version = in_force.policy(&workflow)?;
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
-        plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version });
+        plan.guards.push(in_force.guard());
         if request.consume.is_some() && workflow.release.witnesses().is_some() {
             return Err(EngineError::NotImmediate { release: workflow.release });
         }
-        let consume = match request.consume {
-            None => None,
-            Some(kind) => Some(self.consumer(call, tenant, scope, kind, &actor, &mut plan).await?),
-        };
+        let consume = request.consume.map(|kind| {
+            plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
+            self.consumer(&in_force, kind, &actor)
+        });
         let committed =
             keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
         let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
@@ -209,10 +214,12 @@ impl Engine {
         let action = Action::admit(action, &workflow)?;
         let (commitment, asked) =
             self.as_granted(tenant, loaded.instance.identity.instance, &grant, &action).await?;
-        let current = self.0.registry.active_policy(tenant, &workflow.id).await?;
+        let in_force = self.unfrozen(tenant, &workflow).await?;
+        let current = in_force.policy(&workflow)?;
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
-        plan.guards.push(Guard::ActivePolicy { workflow: workflow.id.clone(), version: current });
-        let consumer = self.consumer(call, tenant, scope, executor, &actor, &mut plan).await?;
+        plan.guards.push(in_force.guard());
+        plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
+        let consumer = self.consumer(&in_force, executor, &actor);
         let input = Self::input_again(&asked, &action, &workflow, current, call.now)?;
         let under_current =
             self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
@@ -265,27 +272,14 @@ impl Engine {
         }
     }
 
-    /// Returns who would consume, and adds to the plan what must still stand when the consumption commits.
-    async fn consumer(
-        &self,
-        call: &Call,
-        tenant: &TenantId,
-        scope: AttemptScope,
-        kind: ExecutorKind,
-        actor: &Actor,
-        plan: &mut Plan,
-    ) -> Result<Consumer, EngineError> {
-        let freeze_epoch = self.refuse_frozen(tenant).await?;
-        let governance_head = self.0.registry.governance_head(tenant).await?;
-        plan.guards.push(Guard::FreezeEpoch(freeze_epoch));
-        plan.guards.push(Guard::GovernanceHead(governance_head));
-        plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
-        Ok(Consumer {
+    /// Returns who would consume, under what is in force.
+    fn consumer(&self, in_force: &InForceAt, kind: ExecutorKind, actor: &Actor) -> Consumer {
+        Consumer {
             executor: Executor { kind, id: actor.id.clone() },
             act_within: self.0.config.act_within,
-            governance_head,
-            freeze_epoch,
-        })
+            governance_head: in_force.head(),
+            freeze_epoch: in_force.epoch(),
+        }
     }
 
     /// Records what came of a consumed grant. The consuming attempt may say so once, even after it lost its lease.

@@ -56,7 +56,7 @@ impl Engine {
         if let Some(first) = self.lookup(&call, tenant).await? {
             return self.replayed(tenant, first).await;
         }
-        self.0.registry.active_policy(tenant, &workflow.id).await?;
+        self.active_policy(tenant, &workflow).await?;
         let actor = self.actor(&mut call, principal, None).await?;
         let mut chain = self.requester(&mut call, principal, &actor).await?;
         let parent = match new.parent {

@@ -3,6 +3,7 @@
 use gantral_core::action::ActionError;
 use gantral_core::command::Refusal;
 use gantral_core::ids::InstanceId;
+use gantral_core::policy::PolicyVersionId;
 use gantral_core::workflow::{Release, WorkflowError};
 use gantral_evidence::seal::SealError;
 use gantral_store::StoreError;
@@ -37,6 +38,15 @@ pub enum EngineError {
     /// The workflow has no active policy.
     #[error("no policy is active for the workflow")]
     NoActivePolicy,
+    /// Another policy is in force in the scope than the caller believes. Look again before changing it.
+    #[error("another policy is in force there by now")]
+    PolicyMoved {
+        /// The one that is; `None` where none is.
+        present: Option<PolicyVersionId>,
+    },
+    /// No policy was in force in the scope before the present one.
+    #[error("no policy was in force there before")]
+    NoPolicyBefore,
     /// The policy bundle is unknown.
     #[error("the policy version is not known here")]
     PolicyUnknown,

@@ -5,21 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::event::Actor;
-use gantral_core::ids::{ActorId, InstanceId, TenantId, WorkflowId};
+use gantral_core::ids::{ActorId, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::governance::{
-    DeclaredKey, Detail, GovernanceKind, GovernanceStatement, InForce, Scope,
-};
-use gantral_evidence::keys::{KeyId, PublicKey};
+use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce};
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::statement::artifact_hash;
-use gantral_evidence::trust::KeyRole;
-use gantral_identity::HumanSubject;
 use gantral_keys::SigningContext;
 use gantral_store::{
-    CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Head, SealedArtifact,
+    CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, Head, SealedArtifact,
     SnapshotContent,
 };
 
@@ -27,11 +23,53 @@ use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::loaded::is_signed;
 
+mod erasure;
+mod keys;
+mod rules;
+
+pub use rules::{Activation, PolicyInForce};
+
 /// The governance chain of one tenant, folded up to its head.
 struct Governed {
     head: Option<Head>,
     last_at: UnixMillis,
     in_force: InForce,
+}
+
+/// What is in force in a tenant, and the head of the chain that says so. A hint: what rests on it commits under
+/// [`InForceAt::guard`], and is decided anew where the chain has moved.
+pub(crate) struct InForceAt {
+    head: Option<Digest>,
+    in_force: InForce,
+}
+
+impl InForceAt {
+    /// Returns the hash of the newest governance artifact.
+    pub(crate) const fn head(&self) -> Option<Digest> {
+        self.head
+    }
+
+    /// Returns what must still stand when something that rests on this commits.
+    pub(crate) const fn guard(&self) -> Guard {
+        Guard::GovernanceHead(self.head)
+    }
+
+    /// Returns how often something was frozen or lifted.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.in_force.epoch()
+    }
+
+    /// Returns the policy that is in force for a workflow.
+    ///
+    /// # Errors
+    /// `NoActivePolicy`.
+    pub(crate) fn policy(&self, workflow: &Workflow) -> Result<PolicyVersionId, EngineError> {
+        self.in_force.policy(&workflow.id, Some(&workflow.team)).ok_or(EngineError::NoActivePolicy)
+    }
+
+    fn freezes(&self, workflow: &Workflow) -> bool {
+        self.in_force.freezes(&workflow.id, Some(&workflow.team))
+    }
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Governed>>>;
@@ -47,10 +85,31 @@ impl Governance {
     }
 }
 
+/// Who changes the rules, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Governor<'a> {
+    /// Who does it.
+    pub actor: &'a Actor,
+    /// Why, in their words; kept beside the chain and erasable, committed to in the artifact.
+    pub why: Option<&'a str>,
+}
+
+impl<'a> From<&'a Actor> for Governor<'a> {
+    fn from(actor: &'a Actor) -> Self {
+        Self { actor, why: None }
+    }
+}
+
 /// What a governance event is sealed with: what happened, and the rows that become true with it.
-pub(crate) struct Act {
-    pub(crate) detail: Detail,
-    pub(crate) effects: Vec<GovernanceEffect>,
+struct Act {
+    detail: Detail,
+    effects: Vec<GovernanceEffect>,
+}
+
+impl From<Detail> for Act {
+    fn from(detail: Detail) -> Self {
+        Self { detail, effects: Vec::new() }
+    }
 }
 
 /// What was sealed on a governance chain: enough to find it again, and to show that it was promised.
@@ -66,18 +125,27 @@ pub struct GovernanceReceipt {
     pub actor: ActorId,
     /// When.
     pub at: UnixMillis,
+    /// What was done.
+    pub detail: Detail,
+    /// The commitment to why they did it; `None` when they said nothing.
+    pub justification: Option<Digest>,
+    /// Why, in their words; `None` when they said nothing, or it was erased.
+    pub why: Option<String>,
     /// The signed envelope.
     pub envelope: Vec<u8>,
 }
 
 impl GovernanceReceipt {
-    fn of(statement: &GovernanceStatement, artifact: &SealedArtifact) -> Self {
+    fn of(statement: &GovernanceStatement, artifact: &SealedArtifact, why: Option<String>) -> Self {
         Self {
             sequence: artifact.sequence,
             hash: artifact.hash,
             event: statement.detail.kind(),
             actor: statement.actor.id.clone(),
             at: statement.at,
+            detail: statement.detail.clone(),
+            justification: statement.justification,
+            why,
             envelope: artifact.envelope.clone(),
         }
     }
@@ -89,21 +157,25 @@ impl Engine {
         &self,
         tenant: &TenantId,
         call: &mut Call,
-        actor: &Actor,
-        decide: impl Fn(&InForce) -> Option<Act> + Send,
+        by: Governor<'_>,
+        decide: impl Fn(&InForce) -> Result<Option<Act>, EngineError> + Send,
     ) -> Result<Option<GovernanceReceipt>, EngineError> {
         for _ in 0..DECISIONS_MAX {
             let slot = self.0.governance.slot(tenant);
             let mut slot = slot.lock().await;
             // Taken out, so that a caller who stops waiting leaves nothing half done in memory.
-            let mut governed = match slot.take() {
-                Some(governed) => governed,
-                None => self.load_governance(tenant).await?,
-            };
-            let Some(act) = decide(&governed.in_force) else {
+            let mut governed = self.follow_governance(tenant, slot.take()).await?;
+            let Some(mut act) = decide(&governed.in_force)? else {
                 *slot = Some(governed);
                 return Ok(None);
             };
+            let justification = by.why.map(|why| {
+                let (label, salt) = (CommitmentLabel::Justification, call.fresh.salt());
+                let commitment = commit(label, &salt, why.as_bytes());
+                let plaintext = why.as_bytes().to_vec();
+                act.effects.push(GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext });
+                commitment
+            });
             let at = call.now.max(governed.last_at);
             let sequence = governed.head.map_or(0, |head| head.sequence.saturating_add(1));
             let statement = GovernanceStatement {
@@ -112,9 +184,9 @@ impl Engine {
                 origin: self.origin(tenant)?,
                 sequence,
                 previous: governed.head.map(|head| head.hash),
-                actor: actor.clone(),
+                actor: by.actor.clone(),
                 detail: act.detail,
-                justification: None,
+                justification,
                 at,
                 anchor: self.0.checkpoints.newest(tenant, 0),
                 blind: call.fresh.bytes32(),
@@ -128,7 +200,7 @@ impl Engine {
             let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
             let envelope = unsigned.signed(signature.key_id, &signature.bytes).envelope;
             let sealed = SealedArtifact { sequence, hash, envelope };
-            let receipt = GovernanceReceipt::of(&statement, &sealed);
+            let receipt = GovernanceReceipt::of(&statement, &sealed, by.why.map(str::to_owned));
             let append = GovernanceAppend {
                 tenant: tenant.clone(),
                 expected: governed.head,
@@ -141,7 +213,7 @@ impl Engine {
                     governed.head = Some(Head { sequence, hash });
                     governed.last_at = at;
                     *slot = Some(governed);
-                    self.0.registry.forget_governance(tenant);
+                    self.0.registry.forget_in_force(tenant);
                     return Ok(Some(receipt));
                 }
                 GovernanceOutcome::Moved(_) => {}
@@ -162,21 +234,90 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<GovernanceReceipt>, EngineError> {
         let artifacts = self.0.store.governance_chain(tenant, from, limit).await?;
-        let read = |artifact: &SealedArtifact| {
+        let mut receipts = Vec::with_capacity(artifacts.len());
+        for artifact in &artifacts {
             let damaged = |what: String| EngineError::Damaged { what };
             let envelope = Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
             let statement = GovernanceStatement::decode(&envelope.payload);
             let statement = statement.map_err(|error| damaged(error.to_string()))?;
-            Ok(GovernanceReceipt::of(&statement, artifact))
-        };
-        artifacts.iter().map(read).collect()
+            let why = match statement.justification {
+                None => None,
+                Some(commitment) => self.why(tenant, commitment).await?,
+            };
+            receipts.push(GovernanceReceipt::of(&statement, artifact, why));
+        }
+        Ok(receipts)
     }
 
-    /// Folds the stored chain. As with instances, the ledger is not trusted.
-    async fn load_governance(&self, tenant: &TenantId) -> Result<Governed, EngineError> {
+    /// Returns what somebody wrote to justify a change of the rules; `None` when it was erased.
+    async fn why(&self, tenant: &TenantId, commitment: Digest) -> Result<Option<String>, EngineError> {
+        let Some(snapshot) = self.0.store.governance_snapshot(tenant, commitment).await? else {
+            return Ok(None);
+        };
+        match snapshot.content {
+            SnapshotContent::Kept { salt, plaintext }
+                if commit(CommitmentLabel::Justification, &salt, &plaintext) == commitment =>
+            {
+                Ok(String::from_utf8(plaintext).ok())
+            }
+            SnapshotContent::Kept { .. } => Err(EngineError::Damaged {
+                what: format!("snapshot {commitment} of the governance chain does not match its commitment"),
+            }),
+            SnapshotContent::Erased { .. } => Ok(None),
+        }
+    }
+
+    /// Returns what is in force in a tenant, as far as this process knows.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub(crate) async fn in_force(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
+        if let Some(known) = self.0.registry.in_force(tenant) {
+            return Ok(known);
+        }
+        let slot = self.0.governance.slot(tenant);
+        let mut slot = slot.lock().await;
+        let governed = self.follow_governance(tenant, slot.take()).await?;
+        let head = governed.head.map(|head| head.hash);
+        let known = Arc::new(InForceAt { head, in_force: governed.in_force.clone() });
+        *slot = Some(governed);
+        self.0.registry.keep_in_force(tenant, Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// Returns what is in force where a workflow is not frozen.
+    ///
+    /// Only a hint that lets a command go on is believed: one that refuses would never meet the guard that finds it stale.
+    ///
+    /// # Errors
+    /// `Frozen`; `Damaged`; the store's.
+    pub(crate) async fn unfrozen(
+        &self,
+        tenant: &TenantId,
+        workflow: &Workflow,
+    ) -> Result<Arc<InForceAt>, EngineError> {
+        let known = self.in_force(tenant).await?;
+        if !known.freezes(workflow) {
+            return Ok(known);
+        }
+        self.0.registry.forget_in_force(tenant);
+        let known = self.in_force(tenant).await?;
+        if known.freezes(workflow) { Err(EngineError::Frozen) } else { Ok(known) }
+    }
+
+    /// Folds what the stored chain has behind `known`, or all of it. As with instances, the ledger is not trusted.
+    async fn follow_governance(
+        &self,
+        tenant: &TenantId,
+        known: Option<Governed>,
+    ) -> Result<Governed, EngineError> {
         let damaged = |what: String| EngineError::Damaged { what: format!("the governance chain: {what}") };
         let keys = self.keys();
-        let mut governed = Governed { head: None, last_at: UnixMillis::EPOCH, in_force: InForce::default() };
+        let begun = Governed { head: None, last_at: UnixMillis::EPOCH, in_force: InForce::default() };
+        let mut governed = known.unwrap_or(begun);
+        if governed.head.is_some() && governed.head == self.0.store.governance_head(tenant).await? {
+            return Ok(governed);
+        }
         loop {
             let from = governed.head.map_or(0, |head| head.sequence.saturating_add(1));
             let page = self.0.store.governance_chain(tenant, from, CHAIN_PAGE_MAX).await?;
@@ -215,208 +356,12 @@ impl Engine {
             }
         }
     }
-
-    /// Puts a policy in force for a workflow; returns nothing when it is already.
-    pub(crate) async fn activate(
-        &self,
-        tenant: &TenantId,
-        workflow: &WorkflowId,
-        version: PolicyVersionId,
-        actor: &Actor,
-        call: &mut Call,
-    ) -> Result<Option<GovernanceReceipt>, EngineError> {
-        let indexed = self.0.store.active_policy(tenant, workflow).await? == Some(version);
-        let scope = Scope::Workflow(workflow.clone());
-        let (at, by) = (call.now, actor.id.clone());
-        self.govern(tenant, call, actor, |in_force| {
-            let previous = in_force.policy_of(&scope);
-            // Applying twice what is in force already is no change, and leaves no line in the history.
-            if indexed && previous == Some(version) {
-                return None;
-            }
-            let detail = Detail::PolicyActivated { scope: scope.clone(), version, previous };
-            let (workflow, by) = (workflow.clone(), by.clone());
-            Some(Act {
-                detail,
-                effects: vec![GovernanceEffect::ActivatePolicy { workflow, version, by, at }],
-            })
-        })
-        .await
-    }
-
-    /// Freezes a tenant, or lifts its freeze; returns nothing when it is so already. While it is frozen nothing is assigned,
-    /// resumed or consumed.
-    ///
-    /// # Errors
-    /// `Conflict`: others were faster, repeat; the signer's and the store's.
-    pub async fn set_frozen(
-        &self,
-        mut call: Call,
-        tenant: &TenantId,
-        actor: &Actor,
-        frozen: bool,
-    ) -> Result<Option<GovernanceReceipt>, EngineError> {
-        self.govern(tenant, &mut call, actor, |in_force| {
-            let scope = Scope::Tenant;
-            if in_force.is_frozen(&scope) == frozen {
-                return None;
-            }
-            let epoch = in_force.epoch().saturating_add(1);
-            let detail =
-                if frozen { Detail::Frozen { scope, epoch } } else { Detail::Lifted { scope, epoch } };
-            Some(Act { detail, effects: vec![GovernanceEffect::SetFreeze { frozen }] })
-        })
-        .await
-    }
-
-    /// Erases what a commitment of an instance stands for. Every chain still verifies; what was erased is named, so that it
-    /// does not look like hiding.
-    ///
-    /// # Errors
-    /// `NotFound` when there is nothing to erase; `Conflict`: repeat; the signer's and the store's.
-    pub async fn erase_snapshot(
-        &self,
-        mut call: Call,
-        tenant: &TenantId,
-        actor: &Actor,
-        instance: InstanceId,
-        commitment: Digest,
-    ) -> Result<GovernanceReceipt, EngineError> {
-        let missing = || EngineError::NotFound { what: "the snapshot" };
-        let snapshot = self.0.store.snapshot(tenant, instance, commitment).await?.ok_or_else(missing)?;
-        let (label, at) = (snapshot.label, call.now);
-        // The context that an approver is shown and the input that policy evaluated are one row under two labels.
-        let twin = match &snapshot.content {
-            SnapshotContent::Kept { salt, plaintext } if label == CommitmentLabel::Context => {
-                Some(commit(CommitmentLabel::Input, salt, plaintext))
-            }
-            SnapshotContent::Kept { .. } | SnapshotContent::Erased { .. } => None,
-        };
-        let erased = self.govern(tenant, &mut call, actor, |_| {
-            let detail = Detail::Erased { instance: Some(instance), commitment, label };
-            Some(Act { detail, effects: vec![GovernanceEffect::EraseSnapshot { instance, commitment, at }] })
-        });
-        let erased = erased.await?.ok_or_else(missing)?;
-        if let Some(commitment) = twin {
-            let label = CommitmentLabel::Input;
-            let said = self.govern(tenant, &mut call, actor, |_| {
-                let detail = Detail::Erased { instance: Some(instance), commitment, label };
-                Some(Act { detail, effects: Vec::new() })
-            });
-            said.await?;
-        }
-        Ok(erased)
-    }
-
-    /// Makes a human anonymous for ever: the salt behind their `person_id` is erased. Should they act again, they are another
-    /// person.
-    ///
-    /// # Errors
-    /// `NotFound` when nobody is known under this subject; `Conflict`: repeat; the signer's and the store's.
-    pub async fn erase_person(
-        &self,
-        mut call: Call,
-        tenant: &TenantId,
-        actor: &Actor,
-        human: &HumanSubject,
-    ) -> Result<GovernanceReceipt, EngineError> {
-        let missing = || EngineError::NotFound { what: "the person" };
-        let salt = self.0.store.known_person(tenant, human.issuer(), human.subject()).await?;
-        let commitment = commit(CommitmentLabel::Person, &salt.ok_or_else(missing)?, &human.person_bytes());
-        let (issuer, subject) = (human.issuer().to_owned(), human.subject().to_owned());
-        let erased = self.govern(tenant, &mut call, actor, |_| {
-            let detail = Detail::Erased { instance: None, commitment, label: CommitmentLabel::Person };
-            let (issuer, subject) = (issuer.clone(), subject.clone());
-            Some(Act { detail, effects: vec![GovernanceEffect::ErasePerson { issuer, subject }] })
-        });
-        let erased = erased.await?.ok_or_else(missing)?;
-        self.0.registry.forget_person(tenant, human);
-        Ok(erased)
-    }
-
-    /// Sees to it that the chain names the keys that sign from now on: adds those that it does not know, and retires those of
-    /// the same roles that are no longer used. Called when a server starts.
-    ///
-    /// # Errors
-    /// `Damaged` when the chain cannot be relied on; the signer's and the store's.
-    pub async fn declare_keys(
-        &self,
-        mut call: Call,
-        tenant: &TenantId,
-        keys: &[(PublicKey, KeyRole)],
-    ) -> Result<(), EngineError> {
-        let system = self.system().clone();
-        loop {
-            let declared = self.govern(tenant, &mut call, &system, |in_force| next_key(in_force, keys));
-            if declared.await?.is_none() {
-                break;
-            }
-        }
-        let slot = self.0.governance.slot(tenant);
-        let slot = slot.lock().await;
-        let retired = |key: &PublicKey| {
-            let governed = slot.as_ref()?;
-            governed.in_force.key(&key.id()).filter(|declared| declared.retired)
-        };
-        match keys.iter().find(|(key, _)| retired(key).is_some()) {
-            None => Ok(()),
-            Some((key, _)) => Err(EngineError::Damaged {
-                what: format!("key {} was retired by the governance chain and must not sign", key.id()),
-            }),
-        }
-    }
-}
-
-impl Engine {
-    /// Sees to it that the chain names the keys that were in other hands, each from an index of the log on. A key that the chain never
-    /// named stays unnamed: nothing rests on it here. Called when a server starts.
-    ///
-    /// # Errors
-    /// As [`Engine::declare_keys`].
-    pub async fn declare_compromised(
-        &self,
-        mut call: Call,
-        tenant: &TenantId,
-        keys: &[(KeyId, u64)],
-    ) -> Result<(), EngineError> {
-        let system = self.system().clone();
-        let missing = |in_force: &InForce| {
-            let unsaid = |(key, index): &&(KeyId, u64)| {
-                in_force
-                    .key(key)
-                    .is_some_and(|declared| declared.compromised_from.is_none_or(|from| from > *index))
-            };
-            let (key, from_index) = *keys.iter().find(unsaid)?;
-            Some(Act { detail: Detail::KeyCompromised { key, from_index }, effects: Vec::new() })
-        };
-        while self.govern(tenant, &mut call, &system, missing).await?.is_some() {}
-        Ok(())
-    }
-}
-
-/// Returns the next key event that is missing; `None` when the chain says what is used.
-fn next_key(in_force: &InForce, keys: &[(PublicKey, KeyRole)]) -> Option<Act> {
-    let added = keys.iter().find(|(key, _)| in_force.key(&key.id()).is_none());
-    let detail = match added {
-        Some((key, role)) => Detail::KeyAdded { key: key.clone(), role: *role },
-        None => {
-            let roles = |role| keys.iter().any(|(_, used)| *used == role);
-            let used = |id| keys.iter().any(|(key, _)| key.id() == id);
-            let unused = |(key, declared): &(KeyId, DeclaredKey)| {
-                !declared.retired && roles(declared.role) && !used(*key)
-            };
-            let (key, _) = in_force.keys().find(unused)?;
-            Detail::KeyRetired { key }
-        }
-    };
-    Some(Act { detail, effects: Vec::new() })
 }
 
 fn refused(effect: &GovernanceEffect) -> EngineError {
     match effect {
-        GovernanceEffect::ActivatePolicy { .. } => EngineError::PolicyUnknown,
         GovernanceEffect::EraseSnapshot { .. } => EngineError::NotFound { what: "the snapshot" },
         GovernanceEffect::ErasePerson { .. } => EngineError::NotFound { what: "the person" },
-        GovernanceEffect::SetFreeze { .. } => EngineError::Conflict,
+        GovernanceEffect::PutSnapshot { .. } => EngineError::Conflict,
     }
 }

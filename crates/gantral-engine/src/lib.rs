@@ -40,7 +40,7 @@ pub use engine::{Call, Engine, EngineConfig, Ports, RequestKey, state_code, stat
 pub use error::EngineError;
 pub use export::Export;
 pub use fresh::Fresh;
-pub use governance::GovernanceReceipt;
+pub use governance::{Activation, GovernanceReceipt, Governor, PolicyInForce};
 pub use handover::Handed;
 pub use journal::Remembered;
 pub use registry::Applied;

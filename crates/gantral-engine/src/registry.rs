@@ -1,4 +1,4 @@
-//! What the engine looks up again and again: definitions, active policies, the freeze, persons.
+//! What the engine looks up again and again: definitions, what is in force, persons.
 //!
 //! Everything that may change is only a hint here: the append checks it again in its transaction, and a guard that
 //! fails makes the engine forget the hint and decide anew.
@@ -7,17 +7,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
-use gantral_core::event::Actor;
 use gantral_core::ids::{Name, PersonId, TenantId, WorkflowId};
 use gantral_core::json::{Profile, parse};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::workflow::{Workflow, WorkflowError};
+use gantral_evidence::governance::Scope;
 use gantral_identity::HumanSubject;
-use gantral_store::{Freeze, Guard, PutOutcome, Store, WorkflowRow};
+use gantral_store::{Guard, PutOutcome, Store, WorkflowRow};
 
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
-use crate::governance::GovernanceReceipt;
+use crate::governance::{Activation, GovernanceReceipt, Governor, InForceAt};
 
 /// How many entries each of the caches keeps; a full one starts over.
 const CACHE_MAX: usize = 10_000;
@@ -51,22 +51,13 @@ impl<K: Eq + std::hash::Hash, V: Clone> Cache<K, V> {
 pub(crate) struct Registry {
     store: Store,
     workflows: Cache<(TenantId, Digest), Arc<Workflow>>,
-    active: Cache<(TenantId, WorkflowId), PolicyVersionId>,
-    freezes: Cache<TenantId, Freeze>,
-    governance: Cache<TenantId, Option<Digest>>,
+    in_force: Cache<TenantId, Arc<InForceAt>>,
     persons: Cache<(TenantId, HumanSubject), Salt>,
 }
 
 impl Registry {
     pub(crate) fn new(store: Store) -> Self {
-        Self {
-            store,
-            workflows: Cache::new(),
-            active: Cache::new(),
-            freezes: Cache::new(),
-            governance: Cache::new(),
-            persons: Cache::new(),
-        }
+        Self { store, workflows: Cache::new(), in_force: Cache::new(), persons: Cache::new() }
     }
 
     /// Returns the definition with this digest.
@@ -86,50 +77,18 @@ impl Registry {
         Ok(workflow)
     }
 
-    /// Returns the policy version that is active for a workflow.
-    pub(crate) async fn active_policy(
-        &self,
-        tenant: &TenantId,
-        workflow: &WorkflowId,
-    ) -> Result<PolicyVersionId, EngineError> {
-        let key = (tenant.clone(), workflow.clone());
-        if let Some(version) = self.active.get(&key) {
-            return Ok(version);
-        }
-        let version = self.store.active_policy(tenant, workflow).await?.ok_or(EngineError::NoActivePolicy)?;
-        self.active.put(key, version);
-        Ok(version)
+    /// Returns what is known to be in force in a tenant.
+    pub(crate) fn in_force(&self, tenant: &TenantId) -> Option<Arc<InForceAt>> {
+        self.in_force.get(tenant)
     }
 
-    /// Returns whether the tenant is frozen, and the epoch to guard with.
-    ///
-    /// Only a hint that lets a command go on is believed: one that refuses would never meet the guard that finds it
-    /// stale.
-    pub(crate) async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, EngineError> {
-        if let Some(freeze) = self.freezes.get(tenant)
-            && !freeze.frozen
-        {
-            return Ok(freeze);
-        }
-        let freeze = self.store.freeze(tenant).await?;
-        self.freezes.put(tenant.clone(), freeze);
-        Ok(freeze)
-    }
-
-    /// Returns the hash of the newest governance artifact, to guard with.
-    pub(crate) async fn governance_head(&self, tenant: &TenantId) -> Result<Option<Digest>, EngineError> {
-        if let Some(head) = self.governance.get(tenant) {
-            return Ok(head);
-        }
-        let head = self.store.governance_head(tenant).await?.map(|head| head.hash);
-        self.governance.put(tenant.clone(), head);
-        Ok(head)
+    pub(crate) fn keep_in_force(&self, tenant: &TenantId, known: Arc<InForceAt>) {
+        self.in_force.put(tenant.clone(), known);
     }
 
     /// Drops what a governance event may have changed.
-    pub(crate) fn forget_governance(&self, tenant: &TenantId) {
-        self.governance.forget(tenant);
-        self.freezes.forget(tenant);
+    pub(crate) fn forget_in_force(&self, tenant: &TenantId) {
+        self.in_force.forget(tenant);
     }
 
     /// Drops the salt of a human.
@@ -140,9 +99,7 @@ impl Registry {
     /// Drops the hint that a guard found stale.
     pub(crate) fn forget(&self, tenant: &TenantId, guard: &Guard) {
         match guard {
-            Guard::FreezeEpoch(_) => self.freezes.forget(tenant),
-            Guard::ActivePolicy { workflow, .. } => self.active.forget(&(tenant.clone(), workflow.clone())),
-            Guard::GovernanceHead(_) => self.governance.forget(tenant),
+            Guard::GovernanceHead(_) => self.in_force.forget(tenant),
             Guard::GrantUnconsumed(_) | Guard::Lease { .. } => {}
         }
     }
@@ -189,7 +146,7 @@ pub struct Applied {
 }
 
 impl Engine {
-    /// Registers a workflow version and activates a policy version for the workflow.
+    /// Registers a workflow version, and puts a policy in force for the workflow if one is named.
     ///
     /// A version never changes: the same definition again is welcome, another one under the same version is refused.
     ///
@@ -199,8 +156,8 @@ impl Engine {
         &self,
         tenant: &TenantId,
         workflow: Workflow,
-        policy: PolicyVersionId,
-        by: &Actor,
+        policy: Option<PolicyVersionId>,
+        by: Governor<'_>,
         call: &mut Call,
     ) -> Result<Applied, EngineError> {
         let store = &self.0.store;
@@ -208,7 +165,9 @@ impl Engine {
             let why = "is no evaluator of this server";
             return Err(WorkflowError { path: "evaluator".to_owned(), why }.into());
         }
-        if store.policy_bundle(tenant, policy).await?.is_none() {
+        if let Some(policy) = policy
+            && store.policy_bundle(tenant, policy).await?.is_none()
+        {
             return Err(EngineError::PolicyUnknown);
         }
         let row = WorkflowRow {
@@ -224,8 +183,13 @@ impl Engine {
             PutOutcome::Same => false,
             PutOutcome::Differs => return Err(EngineError::WorkflowVersionExists),
         };
-        let activated = self.activate(tenant, &workflow.id, policy, by, call).await?;
-        self.0.registry.active.forget(&(tenant.clone(), workflow.id.clone()));
+        let activated = match policy {
+            None => None,
+            Some(policy) => {
+                let scope = Scope::Workflow(workflow.id.clone());
+                self.activate_policy(call, tenant, by, &scope, Activation::Version(policy), None).await?
+            }
+        };
         Ok(Applied { workflow: Arc::new(workflow), created, activated })
     }
 
@@ -247,16 +211,16 @@ impl Engine {
         self.0.registry.workflow(tenant, row.digest).await
     }
 
-    /// Returns the policy version that is active for a workflow.
+    /// Returns the policy version that is in force for a workflow: that of the narrowest scope that has one.
     ///
     /// # Errors
-    /// `NoActivePolicy`; the store's.
+    /// `NoActivePolicy`; `Damaged`; the store's.
     pub async fn active_policy(
         &self,
         tenant: &TenantId,
-        workflow: &WorkflowId,
+        workflow: &Workflow,
     ) -> Result<PolicyVersionId, EngineError> {
-        self.0.registry.active_policy(tenant, workflow).await
+        self.in_force(tenant).await?.policy(workflow)
     }
 
     /// Returns the commitment under which a human acts in a tenant.

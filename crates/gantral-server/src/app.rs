@@ -8,6 +8,7 @@ use gantral_identity::{AttemptTokens, Verifier};
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::clock::Clock;
+use crate::evaluators::Opas;
 use crate::limits::{Capacity, Limits};
 use crate::logs::{Keeping, Logs};
 use crate::metrics::Metrics;
@@ -26,6 +27,8 @@ pub struct AppParts {
     pub clock: Arc<dyn Clock>,
     /// The pool of policy workers, for readiness and metrics.
     pub policy: Arc<RegoPolicyPoint>,
+    /// The other evaluators, for the same.
+    pub opas: Opas,
     /// How a worker is started, for publish checks.
     pub worker: WorkerCommand,
     /// The URL under which people and agents reach this server, without a slash at the end.
@@ -50,6 +53,7 @@ pub(crate) struct Shared {
     pub attempts: Arc<AttemptTokens>,
     pub clock: Arc<dyn Clock>,
     pub policy: Arc<RegoPolicyPoint>,
+    pub opas: Opas,
     pub worker: WorkerCommand,
     pub public_url: String,
     pub standing: Standing,
@@ -75,6 +79,7 @@ impl App {
             attempts: parts.attempts,
             clock: parts.clock,
             policy: parts.policy,
+            opas: parts.opas,
             worker: parts.worker,
             public_url: parts.public_url,
             standing: parts.standing,

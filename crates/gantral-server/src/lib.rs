@@ -6,6 +6,7 @@
 mod app;
 mod clock;
 mod command;
+pub mod evaluators;
 mod handlers;
 mod identity;
 pub mod keys;

@@ -4,7 +4,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gantral_api::problem::Code;
+use gantral_core::ids::Name;
 use gantral_engine::{Ticked, state_of};
+use gantral_policy::opa::{BreakerState, OpaStatus};
 use gantral_store::StoreCounts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -44,6 +46,11 @@ struct StateLabel {
     state: Word,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvaluatorLabel {
+    evaluator: Word,
+}
+
 /// One request that was answered.
 pub(crate) struct Request<'a> {
     /// A word for the method, from a closed set.
@@ -71,6 +78,8 @@ pub(crate) struct Metrics {
     open_gates: Gauge,
     tasks: Gauge,
     restarts: Gauge<f64, AtomicU64>,
+    evaluators_away: Family<EvaluatorLabel, Gauge>,
+    evaluator_breaks: Family<EvaluatorLabel, Gauge<f64, AtomicU64>>,
     logs_stopped: Gauge,
 }
 
@@ -88,6 +97,8 @@ impl Default for Metrics {
             open_gates: Gauge::default(),
             tasks: Gauge::default(),
             restarts: Gauge::default(),
+            evaluators_away: Family::default(),
+            evaluator_breaks: Family::default(),
             logs_stopped: Gauge::default(),
         };
         metrics.registered()
@@ -111,6 +122,16 @@ impl Metrics {
         registry.register("gates_open", "Gates that wait for humans", self.open_gates.clone());
         registry.register("runner_tasks", "Tasks that wait for a runner", self.tasks.clone());
         registry.register("policy_worker_restarts", "Restarts of policy workers", self.restarts.clone());
+        registry.register(
+            "policy_evaluator_away",
+            "1 while the breaker of a policy evaluator is open, else 0",
+            self.evaluators_away.clone(),
+        );
+        registry.register(
+            "policy_evaluator_breaks",
+            "How many times the breaker of a policy evaluator opened",
+            self.evaluator_breaks.clone(),
+        );
         registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
         self
     }
@@ -141,6 +162,7 @@ impl Metrics {
         &self,
         counts: &StoreCounts,
         restarts: u64,
+        evaluators: &[(&Name, OpaStatus)],
         logs_stopped: usize,
     ) -> Result<String, std::fmt::Error> {
         self.instances.clear();
@@ -153,6 +175,13 @@ impl Metrics {
         self.open_gates.set(i64::try_from(counts.open_gates).unwrap_or(i64::MAX));
         self.tasks.set(i64::try_from(counts.tasks).unwrap_or(i64::MAX));
         self.restarts.set(f64::from(u32::try_from(restarts).unwrap_or(u32::MAX)));
+        for (name, status) in evaluators {
+            let label = EvaluatorLabel { evaluator: Word(name.as_str().to_owned()) };
+            let away = status.breaker != BreakerState::Closed;
+            self.evaluators_away.get_or_create(&label).set(i64::from(away));
+            let breaks = f64::from(u32::try_from(status.opened).unwrap_or(u32::MAX));
+            self.evaluator_breaks.get_or_create(&label).set(breaks);
+        }
         self.logs_stopped.set(i64::try_from(logs_stopped).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -128,6 +128,10 @@ impl From<EngineError> for Failure {
             EngineError::Workflow(error) => problem(Code::WorkflowInvalid).with("path", error.path),
             EngineError::WorkflowVersionExists => problem(Code::WorkflowVersionExists),
             EngineError::NoActivePolicy => problem(Code::NoActivePolicy),
+            EngineError::PolicyMoved { present } => {
+                problem(Code::PolicyMoved).with("present", present.map(|version| version.0.to_hex()))
+            }
+            EngineError::NoPolicyBefore => problem(Code::NoPolicyBefore),
             EngineError::PolicyUnknown => problem(Code::PolicyUnknown),
             EngineError::JustificationRequired { least } => {
                 problem(Code::JustificationRequired).with("least", least)

@@ -41,6 +41,7 @@ fn v1() -> Router<App> {
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
         .route("/v1/governance", get(governance::list))
+        .route("/v1/activations", get(policies::in_force).post(policies::activate))
         .route("/v1/freeze", post(governance::freeze))
         .route("/v1/erasures", post(governance::erase))
         .route("/v1/journal", post(governance::journal))

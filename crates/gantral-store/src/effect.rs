@@ -2,7 +2,6 @@
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, Name, Role, TeamId, WorkflowId};
-use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 
 /// Something that must still stand when the append commits. All rows are those of the append's tenant.
@@ -16,15 +15,6 @@ pub enum Guard {
         attempt: AttemptNo,
         /// The instant of the command.
         now: UnixMillis,
-    },
-    /// The tenant's freeze epoch is this one.
-    FreezeEpoch(u64),
-    /// The policy version is the one that is active for the workflow.
-    ActivePolicy {
-        /// The workflow.
-        workflow: WorkflowId,
-        /// The version that the decision was made under.
-        version: PolicyVersionId,
     },
     /// The newest artifact of the tenant's governance chain has this hash; `None` is a tenant without such a chain.
     GovernanceHead(Option<Digest>),

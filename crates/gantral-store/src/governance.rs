@@ -3,38 +3,33 @@
 //! What such an artifact says becomes true with it: the rows that it is about are written in the same transaction, or
 //! neither is.
 
-use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, InstanceId, TenantId, WorkflowId};
-use gantral_core::policy::PolicyVersionId;
+use gantral_core::digest::{CommitmentLabel, Digest, Salt};
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::time::UnixMillis;
 
 use crate::append::{EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, SealedArtifact};
 use crate::error::StoreError;
+use crate::rows::Snapshot;
 use crate::store::Store;
 
 /// A row that is written together with a governance artifact. All rows are those of the append's tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GovernanceEffect {
-    /// Makes a policy version the active one of a workflow. Refused when its bundle is not here.
-    ActivatePolicy {
-        /// The workflow.
-        workflow: WorkflowId,
-        /// The version.
-        version: PolicyVersionId,
-        /// Who activated it.
-        by: ActorId,
-        /// When.
-        at: UnixMillis,
-    },
-    /// Freezes or unfreezes the tenant; its epoch rises by one, also when nothing else changes.
-    SetFreeze {
-        /// Whether assignment, resume and consumption are refused from now on.
-        frozen: bool,
+    /// Keeps what opens a commitment of the artifact.
+    PutSnapshot {
+        /// The commitment.
+        commitment: Digest,
+        /// What it is of.
+        label: CommitmentLabel,
+        /// The salt.
+        salt: Salt,
+        /// The bytes.
+        plaintext: Vec<u8>,
     },
     /// Erases salt and plaintext of a snapshot. Refused when there is nothing to erase.
     EraseSnapshot {
-        /// The instance.
-        instance: InstanceId,
+        /// The instance; `None` for a snapshot of the governance chain.
+        instance: Option<InstanceId>,
         /// The commitment, which stays.
         commitment: Digest,
         /// When.
@@ -111,6 +106,20 @@ impl Store {
     pub async fn append_governance(&self, append: GovernanceAppend) -> Result<GovernanceOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.append_governance(append).await,
+        }
+    }
+
+    /// Returns what opens a commitment of a tenant's governance chain, or that it was erased; `None` when it was never kept.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn governance_snapshot(
+        &self,
+        tenant: &TenantId,
+        commitment: Digest,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.governance_snapshot(tenant.clone(), commitment).await,
         }
     }
 

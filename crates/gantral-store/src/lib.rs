@@ -34,8 +34,8 @@ pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
 pub use rows::{
-    Activation, Closing, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome,
-    Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Closing, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
+    SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

@@ -168,28 +168,6 @@ pub enum PutOutcome {
     Differs,
 }
 
-/// One activation of a policy version for a workflow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activation {
-    /// The number of the activation, counted from 1 in its workflow.
-    pub number: u64,
-    /// The version that became active.
-    pub version: PolicyVersionId,
-    /// Who activated it.
-    pub by: ActorId,
-    /// When.
-    pub at: UnixMillis,
-}
-
-/// Whether a tenant is frozen, and how often that changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Freeze {
-    /// Rises with every change; what [`crate::Guard::FreezeEpoch`] compares.
-    pub epoch: u64,
-    /// Whether assignment, resume and consumption are refused now.
-    pub frozen: bool,
-}
-
 /// One message that was committed and not acknowledged yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {

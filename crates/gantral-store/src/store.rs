@@ -17,8 +17,8 @@ use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
-    Activation, Freeze, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
-    SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot, SnapshotPlace,
+    StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -424,35 +424,6 @@ impl Store {
         }
     }
 
-    /// Returns the policy version that is active for a workflow.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; a read may be asked again.
-    pub async fn active_policy(
-        &self,
-        tenant: &TenantId,
-        workflow: &WorkflowId,
-    ) -> Result<Option<PolicyVersionId>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.active_policy(tenant.clone(), workflow.clone()).await,
-        }
-    }
-
-    /// Returns the activations of a workflow, the newest first, at most [`crate::PAGE_MAX`].
-    ///
-    /// # Errors
-    /// See [`StoreError`]; a read may be asked again.
-    pub async fn activations(
-        &self,
-        tenant: &TenantId,
-        workflow: &WorkflowId,
-        limit: usize,
-    ) -> Result<Vec<Activation>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.activations(tenant.clone(), workflow.clone(), limit).await,
-        }
-    }
-
     /// Returns the salt of one human, keeping `fresh` when there is none yet. Concurrent callers get the same salt.
     ///
     /// # Errors
@@ -485,16 +456,6 @@ impl Store {
             Self::Sqlite(store) => {
                 store.known_person(tenant.clone(), issuer.to_owned(), subject.to_owned()).await
             }
-        }
-    }
-
-    /// Returns whether a tenant is frozen. One that never was is at epoch 0.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; a read may be asked again.
-    pub async fn freeze(&self, tenant: &TenantId) -> Result<Freeze, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.freeze(tenant.clone()).await,
         }
     }
 

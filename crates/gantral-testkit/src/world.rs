@@ -14,6 +14,7 @@ use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
 use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, Ports, RequestKey};
+use gantral_evidence::governance::Scope;
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
 use gantral_keys::{LocalSigner, Signer};
@@ -197,7 +198,8 @@ impl World {
     pub async fn apply(&self, workflow: Workflow, bundle: &Bundle) -> Applied {
         let version = self.publish(bundle).await;
         let (engine, tenant, by) = (self.engine(), self.tenant(), self.governor());
-        let applied = engine.apply_workflow(&tenant, workflow, version, &by, &mut self.call()).await;
+        let applied =
+            engine.apply_workflow(&tenant, workflow, Some(version), (&by).into(), &mut self.call()).await;
         applied.expect("the workflow is applied")
     }
 
@@ -212,14 +214,16 @@ impl World {
     /// Freezes the tenant, or lifts its freeze.
     pub async fn set_frozen(&self, frozen: bool) {
         let (tenant, by) = (self.tenant(), self.governor());
-        let sealed = self.engine().set_frozen(self.call(), &tenant, &by, frozen).await;
+        let sealed =
+            self.engine().set_frozen(&mut self.call(), &tenant, (&by).into(), &Scope::Tenant, frozen).await;
         assert!(sealed.expect("the freeze is sealed").is_some(), "it is so already");
     }
 
     /// Erases what a commitment of an instance stands for.
     pub async fn erase(&self, instance: InstanceId, commitment: Digest) {
         let (tenant, by) = (self.tenant(), self.governor());
-        let erased = self.engine().erase_snapshot(self.call(), &tenant, &by, instance, commitment).await;
+        let erased =
+            self.engine().erase_snapshot(self.call(), &tenant, (&by).into(), instance, commitment).await;
         erased.expect("the snapshot is erased");
     }
 }

@@ -85,9 +85,8 @@ pub enum Command {
     Outcome(commands::script::OutcomeArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
-    /// Tests policies and asks them, without a server
-    #[command(subcommand)]
-    Policy(commands::policy::PolicyCommand),
+    /// Tests policies and asks them without a server, publishes them, and puts them in force
+    Policy(Online<commands::policy::PolicyCommand>),
     /// Makes, replaces and revokes the signing keys of a server
     Keys(commands::keys::KeysArgs),
     /// Shows who changed the rules; freezes, lifts and erases

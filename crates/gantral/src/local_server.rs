@@ -6,8 +6,8 @@ use std::path::Path;
 use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
-use gantral_server::settings::Setup;
 use gantral_server::serve;
+use gantral_server::settings::Setup;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,6 +39,7 @@ impl LocalServer {
             data,
             tenants: &tenants,
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
+            policy: &PolicySettings::default(),
             development: true,
             public_url: url.clone(),
             worker,

@@ -66,7 +66,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Consume(args) => commands::script::consume(args, out),
         Command::Outcome(args) => commands::script::outcome(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
-        Command::Policy(command) => commands::policy::run(command, out),
+        Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
         Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),
         Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
         Command::Keys(args) => commands::keys::run(args, out),

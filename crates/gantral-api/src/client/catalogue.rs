@@ -3,8 +3,9 @@
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me, PageQuery,
-    PolicyPage, PublishedPolicy, SetFreeze, WindowView, WorkflowPage, WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me,
+    PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SetFreeze, WindowView, WorkflowPage,
+    WorkflowView, text,
 };
 
 /// # Errors
@@ -67,6 +68,16 @@ impl Client {
     /// Lists the governance chain from its beginning.
     pub async fn governance(&self, query: &PageQuery) -> Result<GovernancePage, ClientError> {
         self.list(&["v1", "governance"], query).await
+    }
+
+    /// Lists the policies in force, by scope.
+    pub async fn activations(&self) -> Result<PoliciesInForce, ClientError> {
+        self.get(&["v1", "activations"]).await
+    }
+
+    /// Puts a policy in force for a scope, or the one before it.
+    pub async fn activate(&self, body: &Activate) -> Result<Governed, ClientError> {
+        self.post(&["v1", "activations"], body).await
     }
 
     /// Freezes the tenant, or lifts its freeze, as an administrator.

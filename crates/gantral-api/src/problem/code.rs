@@ -254,6 +254,12 @@ codes! {
     PolicyRejected = "policy_rejected", 422, Caller, Pointless,
         "The policy bundle was not accepted.",
         "Correct what `detail` names; `gantral policy test` runs the same checks.";
+    PolicyMoved = "policy_moved", 409, Caller, AfterChange,
+        "Another policy is in force in this scope than you believe.",
+        "Look at what `present` names before you change it.";
+    NoPolicyBefore = "no_policy_before", 409, Caller, Pointless,
+        "No policy was in force in this scope before the present one.",
+        "Name the version to put in force instead of rolling back.";
     NoActivePolicy = "no_active_policy", 409, Caller, AfterChange,
         "The workflow has no active policy.",
         "Apply the workflow with a published policy version.";

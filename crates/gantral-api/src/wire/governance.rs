@@ -5,6 +5,24 @@ use utoipa::ToSchema;
 
 use super::{Document, text};
 
+/// What a rule is about. For a workflow the narrowest scope counts: its own, then its team's, then the tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything of the tenant.
+    Tenant,
+    /// The workflows of one team.
+    Team {
+        /// The team.
+        name: text::TeamId,
+    },
+    /// One workflow.
+    Workflow {
+        /// The workflow.
+        name: text::WorkflowId,
+    },
+}
+
 /// One artifact of the tenant's governance chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GovernanceEvent {
@@ -18,6 +36,12 @@ pub struct GovernanceEvent {
     pub at: text::Time,
     /// Its hash.
     pub hash: text::Digest,
+    /// What was done: the members of the event, as the specification of the governance chain names them.
+    #[schema(value_type = Object)]
+    pub detail: Document,
+    /// Why, in their words: text by someone. Absent where they said nothing, or it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
     /// The signed artifact: a DSSE v1 envelope whose payload is an in-toto statement.
     #[schema(value_type = Object)]
     pub envelope: Document,
@@ -34,11 +58,51 @@ pub struct GovernancePage {
 }
 
 /// Body of `POST /v1/freeze`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetFreeze {
     /// Whether nothing may be assigned, resumed or consumed from now on.
     pub frozen: bool,
+    /// Why; kept beside the chain and erasable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<text::Prose>,
+}
+
+/// Body of `POST /v1/activations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Activate {
+    /// For what.
+    pub scope: Scope,
+    /// The published version that is in force from the next ask on; when absent, the one that was in force in this scope before the
+    /// present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version_id: Option<text::PolicyVersionId>,
+    /// The version that you believe to be in force in this scope: if another one is, nothing changes (`policy_moved`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<text::PolicyVersionId>,
+    /// Why; kept beside the chain and erasable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<text::Prose>,
+}
+
+/// The policy of one scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyInForce {
+    /// Where it is in force.
+    pub scope: Scope,
+    /// The version.
+    pub policy_version_id: text::PolicyVersionId,
+    /// The one before it in this scope; absent when it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<text::PolicyVersionId>,
+}
+
+/// Answer of `GET /v1/activations`: what is in force in every scope that has a policy of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PoliciesInForce {
+    /// The tenant's, then those of teams and workflows by name.
+    pub items: Vec<PolicyInForce>,
 }
 
 /// What is erased.
@@ -50,6 +114,11 @@ pub enum Erase {
         /// The instance.
         instance_id: text::InstanceId,
         /// The commitment, which stays.
+        commitment: text::Digest,
+    },
+    /// What somebody wrote to justify a change of the rules.
+    Justification {
+        /// The commitment, as the governance artifact carries it.
         commitment: text::Digest,
     },
     /// Who a person is: from then on their `person_id` is nobody's.

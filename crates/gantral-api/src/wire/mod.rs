@@ -43,7 +43,10 @@ pub use gate::{
     Decide, Decided, Extend, Extended, GateFilter, GateList, GatePage, GateState, GateSummary, GateView,
     VoteView,
 };
-pub use governance::{Erase, GovernanceEvent, GovernancePage, Governed, SetFreeze};
+pub use governance::{
+    Activate, Erase, GovernanceEvent, GovernancePage, Governed, PoliciesInForce, PolicyInForce, Scope,
+    SetFreeze,
+};
 pub use grant::{Action, GrantView, OutcomeView};
 pub use instance::{
     CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView, ParentRef,

@@ -63,6 +63,9 @@ pub struct Health {
     pub status: String,
     /// The version of the server.
     pub version: String,
+    /// Of `GET /readyz`: the policy evaluators that did not answer and are left alone for now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluators_away: Vec<String>,
     /// Of `GET /readyz`: the logs that stand still while others grow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stopped_logs: Vec<StoppedLog>,

@@ -25,8 +25,9 @@ pub struct ApplyWorkflow {
     /// The definition. Its `id` must be the one of the path.
     #[schema(value_type = WorkflowDefinition)]
     pub definition: Document,
-    /// The policy that becomes active for it.
-    pub policy_version_id: text::PolicyVersionId,
+    /// The policy that is put in force for it; when absent, what is in force for it stays, also that of its team or tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version_id: Option<text::PolicyVersionId>,
 }
 
 /// Answer of `PUT /v1/workflows/{id}`.
@@ -36,8 +37,9 @@ pub struct AppliedWorkflow {
     pub workflow_version_id: text::Digest,
     /// The version label of its owner.
     pub version: text::Name,
-    /// The policy that is active now.
-    pub policy_version_id: text::PolicyVersionId,
+    /// The policy that is in force for it now; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version_id: Option<text::PolicyVersionId>,
 }
 
 /// One workflow in a list, in its active version.

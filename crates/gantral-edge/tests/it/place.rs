@@ -198,6 +198,7 @@ async fn start(
         data: &folder.path().join("server"),
         tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
+        policy: &PolicySettings::default(),
         development: true,
         public_url: url.clone(),
         worker: policy::worker_command(),

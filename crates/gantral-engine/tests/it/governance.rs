@@ -76,7 +76,11 @@ async fn freezing_what_is_frozen_seals_nothing() {
     let script = Script::begin(SELF, 1).await;
     let (world, tenant) = (&script.world, script.world.tenant());
     world.set_frozen(true).await;
-    let again = world.engine().set_frozen(world.call(), &tenant, &world.governor(), true).await.unwrap();
+    let again = world
+        .engine()
+        .set_frozen(&mut world.call(), &tenant, (&world.governor()).into(), &Scope::Tenant, true)
+        .await
+        .unwrap();
     assert_eq!(again, None);
     assert_eq!(chain(&script).await.len(), 2);
 }
@@ -92,7 +96,8 @@ async fn an_erasure_is_sealed_and_a_second_one_finds_nothing() {
     let label = CommitmentLabel::Action;
     assert_eq!(*detail, Detail::Erased { instance: Some(script.id()), commitment: grant.action, label });
     let by = world.governor();
-    let again = world.engine().erase_snapshot(world.call(), &tenant, &by, script.id(), grant.action).await;
+    let again =
+        world.engine().erase_snapshot(world.call(), &tenant, (&by).into(), script.id(), grant.action).await;
     assert!(matches!(again, Err(EngineError::NotFound { .. })), "{again:?}");
 }
 
@@ -136,7 +141,11 @@ async fn a_chain_that_somebody_else_signed_is_not_relied_on() {
     script.world.replace_key(false);
     script.world.restart();
     let (tenant, by) = (script.world.tenant(), script.world.governor());
-    let refused = script.world.engine().set_frozen(script.world.call(), &tenant, &by, true).await;
+    let refused = script
+        .world
+        .engine()
+        .set_frozen(&mut script.world.call(), &tenant, (&by).into(), &Scope::Tenant, true)
+        .await;
     assert!(matches!(refused, Err(EngineError::Damaged { .. })), "{refused:?}");
 }
 
@@ -144,7 +153,11 @@ async fn a_chain_that_somebody_else_signed_is_not_relied_on() {
 async fn tenants_have_chains_of_their_own() {
     let script = Script::begin(SELF, 1).await;
     let (world, other) = (&script.world, TenantId::parse("other").unwrap());
-    world.engine().set_frozen(world.call(), &other, &world.governor(), true).await.unwrap();
+    world
+        .engine()
+        .set_frozen(&mut world.call(), &other, (&world.governor()).into(), &Scope::Tenant, true)
+        .await
+        .unwrap();
     assert_eq!(chain(&script).await.len(), 1);
     assert_eq!(world.engine().store().governance_chain(&other, 0, 10).await.unwrap().len(), 1);
 }

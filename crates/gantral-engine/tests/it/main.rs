@@ -17,6 +17,7 @@ mod races;
 mod refusals;
 mod repetition;
 mod restart;
+mod rules;
 mod runners;
 mod script;
 mod secrets;

@@ -32,9 +32,8 @@ async fn applying_again_what_is_in_force_changes_nothing() {
     let script = Script::begin(SELF, 1).await;
     let applied = script.world.apply(read(REFUND), &policy::example("refunds")).await;
     assert!(!applied.created && applied.activated.is_none());
-    let store = script.world.engine().store();
-    let activations = store.activations(&script.world.tenant(), &applied.workflow.id, 10).await.unwrap();
-    assert_eq!(activations.len(), 1);
+    let history = script.world.engine().governance(&script.world.tenant(), 0, 10).await.unwrap();
+    assert_eq!(history.len(), 1);
 }
 
 #[tokio::test]
@@ -43,7 +42,8 @@ async fn a_version_never_changes_its_definition() {
     let (world, other) = (&script.world, read(&REFUND.replace("\"30m\"", "\"31m\"")));
     let version = world.publish(&policy::example("refunds")).await;
     let (tenant, by) = (world.tenant(), world.governor());
-    let applied = world.engine().apply_workflow(&tenant, other, version, &by, &mut world.call()).await;
+    let applied =
+        world.engine().apply_workflow(&tenant, other, Some(version), (&by).into(), &mut world.call()).await;
     assert_eq!(applied.unwrap_err(), EngineError::WorkflowVersionExists);
 }
 
@@ -56,7 +56,7 @@ async fn a_workflow_is_evaluated_where_it_chooses_and_fails_closed_when_that_is_
     let apply = |world: &World| {
         let (engine, mut call) = (world.engine().clone(), world.call());
         let (chosen, tenant, by) = (chosen.clone(), tenant.clone(), by.clone());
-        async move { engine.apply_workflow(&tenant, chosen, version, &by, &mut call).await }
+        async move { engine.apply_workflow(&tenant, chosen, Some(version), (&by).into(), &mut call).await }
     };
     let refused = apply(&world).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Workflow(error) if error.path == "evaluator"), "{refused}");

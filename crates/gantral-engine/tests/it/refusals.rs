@@ -45,7 +45,8 @@ async fn a_workflow_without_a_policy_runs_nothing() {
     let (engine, tenant, now) = (world.engine(), world.tenant(), world.clock.now());
     let by = world.governor();
     let nobodys = PolicyVersionId(Digest::of(b"nothing"));
-    let applied = engine.apply_workflow(&tenant, read(REFUND), nobodys, &by, &mut world.call()).await;
+    let applied =
+        engine.apply_workflow(&tenant, read(REFUND), Some(nobodys), (&by).into(), &mut world.call()).await;
     assert_eq!(applied.unwrap_err(), EngineError::PolicyUnknown);
     let row = gantral_store::WorkflowRow {
         id: WorkflowId::parse("refund").unwrap(),

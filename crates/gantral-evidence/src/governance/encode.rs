@@ -49,6 +49,13 @@ pub(super) fn statement(statement: &GovernanceStatement) -> Vec<u8> {
     })
 }
 
+impl Detail {
+    /// Returns the members of the event as canonical bytes (G2).
+    pub fn to_canonical(&self) -> Vec<u8> {
+        Writer::object(TYPICAL_BYTES, |out| detail(out, self))
+    }
+}
+
 fn detail(out: &mut ObjectWriter<'_>, detail: &Detail) {
     match detail {
         Detail::KeyAdded { key, role } => {

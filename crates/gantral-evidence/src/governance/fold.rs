@@ -55,6 +55,13 @@ pub struct Delegation {
     pub not_after: UnixMillis,
 }
 
+/// The policies of one scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Policies {
+    present: PolicyVersionId,
+    before: Option<PolicyVersionId>,
+}
+
 /// A key that the chain names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeclaredKey {
@@ -71,7 +78,7 @@ pub struct DeclaredKey {
 pub struct InForce {
     epoch: u64,
     frozen: BTreeSet<Scope>,
-    policies: BTreeMap<Scope, PolicyVersionId>,
+    policies: BTreeMap<Scope, Policies>,
     modes: BTreeMap<Scope, Mode>,
     keys: BTreeMap<KeyId, DeclaredKey>,
     delegations: BTreeMap<Digest, Delegation>,
@@ -100,8 +107,8 @@ impl InForce {
                 declared.compromised_from = Some(earliest);
             }
             Detail::PolicyActivated { scope, version, previous } => {
-                require(self.policies.get(scope) == previous.as_ref(), GovernanceFault::Previous)?;
-                self.policies.insert(scope.clone(), *version);
+                require(self.policy_of(scope) == *previous, GovernanceFault::Previous)?;
+                self.policies.insert(scope.clone(), Policies { present: *version, before: *previous });
             }
             Detail::ModeChanged { scope, mode } => _ = self.modes.insert(scope.clone(), *mode),
             Detail::Frozen { scope, epoch } => {
@@ -157,12 +164,22 @@ impl InForce {
 
     /// Returns the policy that is in force for exactly this scope.
     pub fn policy_of(&self, scope: &Scope) -> Option<PolicyVersionId> {
-        self.policies.get(scope).copied()
+        self.policies.get(scope).map(|policies| policies.present)
+    }
+
+    /// Returns the policy that was in force for exactly this scope before the present one.
+    pub fn policy_before(&self, scope: &Scope) -> Option<PolicyVersionId> {
+        self.policies.get(scope)?.before
+    }
+
+    /// Returns every scope that has a policy of its own, with the one in force.
+    pub fn policies(&self) -> impl Iterator<Item = (&Scope, PolicyVersionId)> {
+        self.policies.iter().map(|(scope, policies)| (scope, policies.present))
     }
 
     /// Returns the policy that is in force for a workflow: that of the narrowest scope that has one (G3).
     pub fn policy(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> Option<PolicyVersionId> {
-        scopes(workflow, team).find_map(|scope| self.policies.get(&scope).copied())
+        scopes(workflow, team).find_map(|scope| self.policy_of(&scope))
     }
 
     /// Returns the mode of a workflow: that of the narrowest scope that has one, else `ENFORCE`.

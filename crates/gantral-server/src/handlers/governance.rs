@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use gantral_api::wire;
-use gantral_engine::{EngineError, GovernanceReceipt, Remembered};
+use gantral_engine::{EngineError, GovernanceReceipt, Governor, Remembered};
+use gantral_evidence::governance::Scope;
 use gantral_identity::{HumanSubject, PrincipalKind};
 
 use super::{Query, limit_of};
@@ -36,7 +37,9 @@ pub(crate) async fn freeze(
     let administrator = write.principal.administrator()?;
     let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
     let tenant = write.principal.tenant();
-    let sealed = app.engine().set_frozen(write.call, tenant, &actor, write.body.frozen).await?;
+    let why = write.body.justification.as_ref().map(|why| why.as_str());
+    let (by, scope) = (Governor { actor: &actor, why }, Scope::Tenant);
+    let sealed = app.engine().set_frozen(&mut write.call, tenant, by, &scope, write.body.frozen).await?;
     governed(sealed.as_slice())
 }
 
@@ -51,12 +54,15 @@ pub(crate) async fn erase(
     let sealed = match write.body {
         wire::Erase::Snapshot { instance_id, commitment } => {
             let (id, commitment) = (instance_id.into_inner(), commitment.into_inner());
-            engine.erase_snapshot(write.call, tenant, &actor, id, commitment).await?
+            engine.erase_snapshot(write.call, tenant, (&actor).into(), id, commitment).await?
+        }
+        wire::Erase::Justification { commitment } => {
+            engine.erase_justification(write.call, tenant, (&actor).into(), commitment.into_inner()).await?
         }
         wire::Erase::Person { issuer, subject } => {
             let human = HumanSubject::new(&issuer, &subject)
                 .map_err(|_| Failure::member("subject", "`issuer` or `subject` is not one of a token"))?;
-            engine.erase_person(write.call, tenant, &actor, &human).await?
+            engine.erase_person(write.call, tenant, (&actor).into(), &human).await?
         }
     };
     governed(&[sealed])
@@ -90,7 +96,7 @@ pub(crate) async fn journal(
     Ok(Json(wire::JournalHeld { held }))
 }
 
-fn governed(sealed: &[GovernanceReceipt]) -> Answer<Json<wire::Governed>> {
+pub(crate) fn governed(sealed: &[GovernanceReceipt]) -> Answer<Json<wire::Governed>> {
     Ok(Json(wire::Governed { sealed: sealed.iter().map(event).collect::<Answer<_>>()? }))
 }
 
@@ -101,6 +107,8 @@ fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
         actor: receipt.actor.clone().into(),
         at: receipt.at.into(),
         hash: receipt.hash.into(),
+        detail: stored(&receipt.detail.to_canonical(), "governance event")?,
+        justification: receipt.why.clone(),
         envelope: stored(&receipt.envelope, "governance envelope")?,
     })
 }

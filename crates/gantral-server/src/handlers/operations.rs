@@ -8,6 +8,7 @@ use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
 use gantral_evidence::keys::PublicKey;
+use gantral_policy::opa::BreakerState;
 
 use crate::app::App;
 use crate::command::call;
@@ -22,11 +23,11 @@ pub(crate) async fn health() -> Json<wire::Health> {
 
 fn status(status: &str) -> wire::Health {
     let (status, version) = (status.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    wire::Health { status, version, stopped_logs: Vec::new() }
+    wire::Health { status, version, evaluators_away: Vec::new(), stopped_logs: Vec::new() }
 }
 
 /// GET /readyz: authority can be written, and policy evaluated. A log that stands still while others grow is named and takes the
-/// service from nobody; whose logs all do is not ready.
+/// service from nobody; whose logs all do is not ready. An OPA that is away is named: what it is asked fails as its workflow says.
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> {
     let ledger =
         app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
@@ -48,7 +49,13 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
                 tenant: tenant.into(),
                 code: stopped.fault.as_str().to_owned(),
             });
-            return Ok(Json(wire::Health { stopped_logs: stopped.collect(), ..status("ready") }));
+            let opas = app.0.opas.status();
+            let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
+            return Ok(Json(wire::Health {
+                evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
+                stopped_logs: stopped.collect(),
+                ..status("ready")
+            }));
         }
     };
     Err(Failure(Problem::new(code, detail).with("checks", checks)))
@@ -62,7 +69,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let text = app
         .0
         .metrics
-        .exposition(&counts, restarts, still)
+        .exposition(&counts, restarts, &app.0.opas.status(), still)
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -7,13 +7,17 @@ use axum::response::IntoResponse;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, BUNDLE_BYTES_MAX, text};
 use gantral_core::policy::EvalFailure;
+use gantral_engine::{Activation, Governor};
+use gantral_evidence::governance::Scope;
+use gantral_identity::Principal;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check::{CheckError, CheckReport, TestOutcome, check};
 
+use super::governance::governed;
 use super::{Path, Query, page};
 use crate::app::App;
-use crate::command::RawWrite;
-use crate::identity::{Caller, governs};
+use crate::command::{RawWrite, Write};
+use crate::identity::{Caller, governs, sees_team};
 use crate::problems::{Answer, Failure};
 
 /// The most findings about a bundle that one answer lists.
@@ -129,4 +133,63 @@ pub(crate) async fn download(
         .map_err(gantral_engine::EngineError::from)?
         .ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))?;
     Ok(([(header::CONTENT_TYPE, "application/gzip")], bundle))
+}
+
+/// GET /v1/activations
+pub(crate) async fn in_force(
+    State(app): State<App>,
+    Caller(principal): Caller,
+) -> Answer<Json<wire::PoliciesInForce>> {
+    let policies = app.engine().policies_in_force(principal.tenant()).await?;
+    let items = policies.into_iter().map(|policy| wire::PolicyInForce {
+        scope: match policy.scope {
+            Scope::Tenant => wire::Scope::Tenant,
+            Scope::Team(team) => wire::Scope::Team { name: team.into() },
+            Scope::Workflow(workflow) => wire::Scope::Workflow { name: workflow.into() },
+        },
+        policy_version_id: policy.version.into(),
+        before: policy.before.map(Into::into),
+    });
+    Ok(Json(wire::PoliciesInForce { items: items.collect() }))
+}
+
+/// POST /v1/activations
+pub(crate) async fn activate(
+    State(app): State<App>,
+    mut write: Write<wire::Activate>,
+) -> Answer<Json<wire::Governed>> {
+    let approver = write.principal.approver()?;
+    governs(&write.principal)?;
+    let tenant = write.principal.tenant().clone();
+    let scope = owned(&app, &write.principal, write.body.scope.clone()).await?;
+    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
+    let why = write.body.justification.as_ref().map(|why| why.as_str());
+    let version = write.body.policy_version_id.map(text::PolicyVersionId::into_inner);
+    let activation = version.map_or(Activation::Before, Activation::Version);
+    let present = write.body.present.map(text::PolicyVersionId::into_inner);
+    let by = Governor { actor: &actor, why };
+    let engine = app.engine();
+    let sealed = engine.activate_policy(&mut write.call, &tenant, by, &scope, activation, present).await?;
+    governed(sealed.as_slice())
+}
+
+/// Returns a scope that is the caller's: administrators have every one, others their teams and the workflows of these.
+async fn owned(app: &App, principal: &Principal, scope: wire::Scope) -> Answer<Scope> {
+    let (scope, owner) = match scope {
+        wire::Scope::Tenant => (Scope::Tenant, None),
+        wire::Scope::Team { name } => (Scope::Team(name.0.clone()), Some(name.0)),
+        wire::Scope::Workflow { name } => {
+            let workflow = app.engine().workflow(principal.tenant(), &name.0, None).await?;
+            if !sees_team(principal, &workflow.team) {
+                return Err(Failure::new(Code::WorkflowUnknown, "the workflow was not found"));
+            }
+            (Scope::Workflow(name.0), Some(workflow.team.clone()))
+        }
+    };
+    let owns = owner.is_some_and(|team| principal.teams().contains(&team));
+    if owns || principal.administrator().is_ok() {
+        return Ok(scope);
+    }
+    let detail = "only the owning team and administrators may put a policy in force there";
+    Err(Failure::new(Code::Forbidden, detail))
 }

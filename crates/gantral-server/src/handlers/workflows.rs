@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
+use gantral_core::ids::TenantId;
 use gantral_core::workflow::Workflow;
 use gantral_engine::EngineError;
 
@@ -37,11 +38,12 @@ pub(crate) async fn apply(
         ));
     }
     let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
-    let policy = write.body.policy_version_id.into_inner();
+    let policy = write.body.policy_version_id.map(text::PolicyVersionId::into_inner);
     let tenant = write.principal.tenant().clone();
     let tenant = &tenant;
     let (id, version) = (workflow.id.clone(), workflow.version.clone());
-    let applied = app.engine().apply_workflow(tenant, workflow, policy, &actor, &mut write.call).await;
+    let applied =
+        app.engine().apply_workflow(tenant, workflow, policy, (&actor).into(), &mut write.call).await;
     let applied = match applied {
         Err(error @ EngineError::WorkflowVersionExists) => {
             let existing = app.engine().workflow(tenant, &id, Some(&version)).await?;
@@ -53,7 +55,7 @@ pub(crate) async fn apply(
     Ok(Json(wire::AppliedWorkflow {
         workflow_version_id: applied.workflow.digest.into(),
         version: applied.workflow.version.clone().into(),
-        policy_version_id: policy.into(),
+        policy_version_id: in_force(&app, tenant, &applied.workflow).await?,
     }))
 }
 
@@ -78,7 +80,7 @@ pub(crate) async fn list(
         items.push(wire::WorkflowSummary {
             workflow: workflow_ref(&workflow.reference()),
             team: row.team.into(),
-            policy_version_id: app.engine().active_policy(tenant, &row.id).await.ok().map(Into::into),
+            policy_version_id: in_force(&app, tenant, &workflow).await?,
         });
     }
     Ok(Json(wire::WorkflowPage { items, next }))
@@ -101,7 +103,20 @@ pub(crate) async fn show(
     Ok(Json(wire::WorkflowView {
         workflow: workflow_ref(&workflow.reference()),
         team: workflow.team.clone().into(),
-        policy_version_id: app.engine().active_policy(tenant, &id).await.ok().map(Into::into),
+        policy_version_id: in_force(&app, tenant, &workflow).await?,
         definition: document(&definition)?,
     }))
+}
+
+/// Returns the policy that is in force for a workflow; `None` where none is.
+async fn in_force(
+    app: &App,
+    tenant: &TenantId,
+    workflow: &Workflow,
+) -> Answer<Option<text::PolicyVersionId>> {
+    match app.engine().active_policy(tenant, workflow).await {
+        Ok(version) => Ok(Some(version.into())),
+        Err(EngineError::NoActivePolicy) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

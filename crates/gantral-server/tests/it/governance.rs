@@ -24,16 +24,19 @@ async fn an_administrator_freezes_and_nothing_is_consumed_until_the_freeze_is_li
     let place = Place::start().await;
     let waits = place.waiting().await;
     for caller in [place.human("bob"), place.human("fiona"), place.machine(AGENT)] {
-        assert_eq!(code(caller.set_freeze(&SetFreeze { frozen: true }).await), Code::Forbidden);
+        assert_eq!(
+            code(caller.set_freeze(&SetFreeze { frozen: true, justification: None }).await),
+            Code::Forbidden
+        );
     }
     let dave = place.human("dave");
-    let sealed = dave.set_freeze(&SetFreeze { frozen: true }).await.unwrap().sealed;
+    let sealed = dave.set_freeze(&SetFreeze { frozen: true, justification: None }).await.unwrap().sealed;
     assert_eq!(sealed.len(), 1);
-    assert_eq!(dave.set_freeze(&SetFreeze { frozen: true }).await.unwrap().sealed, []);
+    assert_eq!(dave.set_freeze(&SetFreeze { frozen: true, justification: None }).await.unwrap().sealed, []);
     place.human("fiona").decide(waits.gate, &decision("APPROVE", 1)).await.unwrap();
     let body = gantral_api::wire::Attach::SelfRun;
     assert_eq!(code(place.machine(AGENT).attach(waits.id, body).await), Code::Frozen);
-    dave.set_freeze(&SetFreeze { frozen: false }).await.unwrap();
+    dave.set_freeze(&SetFreeze { frozen: false, justification: None }).await.unwrap();
     let (attempt, attached) = place.begin(waits.id).await;
     let grant = attached.grant.unwrap().grant_id;
     attempt.consume(waits.id, grant, &to(json!({"action": action(48_000)}))).await.unwrap();
@@ -45,7 +48,7 @@ async fn the_chain_is_listed_page_by_page() {
     let place = Place::start().await;
     let dave = place.human("dave");
     for frozen in [true, false, true] {
-        dave.set_freeze(&SetFreeze { frozen }).await.unwrap();
+        dave.set_freeze(&SetFreeze { frozen, justification: None }).await.unwrap();
     }
     let first = dave.governance(&PageQuery { cursor: None, limit: Some(2) }).await.unwrap();
     let second = dave.governance(&PageQuery { cursor: first.next.clone(), limit: Some(2) }).await.unwrap();

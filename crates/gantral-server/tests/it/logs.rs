@@ -83,6 +83,7 @@ impl Site {
             data: &self.data(),
             tenants: &self.tenants,
             identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
+            policy: &PolicySettings::default(),
             development: true,
             public_url: self.url.clone(),
             worker: worker_command(),

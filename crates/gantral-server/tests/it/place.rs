@@ -321,6 +321,7 @@ fn app(
         attempts,
         clock: Arc::new(Shown(clock.clone())),
         policy: Arc::clone(&policy),
+        opas: Opas::default(),
         worker: worker_command(),
         public_url: PUBLIC_URL.to_owned(),
         standing: Standing::default(),

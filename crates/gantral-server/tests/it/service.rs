@@ -114,6 +114,7 @@ async fn setup(
         data: &folder.join("data"),
         tenants: &[TenantId::parse("dev").unwrap()],
         identity,
+        policy: &PolicySettings::default(),
         development,
         public_url: "https://gantral.invalid".to_owned(),
         worker,

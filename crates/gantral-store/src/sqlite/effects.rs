@@ -5,6 +5,7 @@ use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::{joined, millis, name};
+use super::snapshots;
 use super::writer::Fail;
 use crate::append::Append;
 use crate::effect::{Effect, GateRow};
@@ -49,18 +50,7 @@ pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> 
                 only_one(changed, "a grant is consumed before it is made")?;
             }
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext)
-                         VALUES(?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute(params![
-                        artifact,
-                        commitment.as_bytes(),
-                        label.as_str(),
-                        salt.as_bytes(),
-                        plaintext
-                    ])?;
+                snapshots::put(connection, artifact, commitment, *label, salt, plaintext)?;
             }
             Effect::PutTask { queue, team, ready_at } => {
                 connection

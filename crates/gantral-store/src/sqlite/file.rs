@@ -13,8 +13,12 @@ use crate::error::OpenError;
 /// `GNTL`: says that a SQLite file is ours.
 const APPLICATION_ID: i64 = 0x474e_544c;
 /// Every schema change, oldest first; the number of a migration is its place, counted from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 /// The write-ahead log is cut to this many bytes when it starts over.
 const WAL_BYTES_MAX: u32 = 64 << 20;
 /// How long to wait for an external backup tool that holds the file.

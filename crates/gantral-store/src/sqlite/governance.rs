@@ -118,13 +118,13 @@ fn run(
         )?
         .execute(params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes()])?;
     for effect in effects {
-        apply(connection, tenant, effect, after)?;
+        apply(connection, tenant, number, effect, after)?;
     }
     Ok(GovernanceOutcome::Committed)
 }
 
 fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
-    use GovernanceEffect::{ActivatePolicy, ErasePerson, EraseSnapshot, SetFreeze};
+    use GovernanceEffect::{ErasePerson, EraseSnapshot, PutSnapshot};
     match (one, other) {
         (
             EraseSnapshot { instance, commitment, .. },
@@ -132,8 +132,8 @@ fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
         ) => instance == same && commitment == too,
         (ErasePerson { .. }, ErasePerson { .. }) => one == other,
         (
-            ActivatePolicy { .. } | SetFreeze { .. } | EraseSnapshot { .. } | ErasePerson { .. },
-            ActivatePolicy { .. } | SetFreeze { .. } | EraseSnapshot { .. } | ErasePerson { .. },
+            PutSnapshot { .. } | EraseSnapshot { .. } | ErasePerson { .. },
+            PutSnapshot { .. } | EraseSnapshot { .. } | ErasePerson { .. },
         ) => false,
     }
 }
@@ -144,12 +144,9 @@ fn is_possible(
     effect: &GovernanceEffect,
 ) -> rusqlite::Result<bool> {
     match effect {
-        GovernanceEffect::ActivatePolicy { version, .. } => {
-            registry::has_bundle(connection, tenant, *version)
-        }
-        GovernanceEffect::SetFreeze { .. } => Ok(true),
+        GovernanceEffect::PutSnapshot { .. } => Ok(true),
         GovernanceEffect::EraseSnapshot { instance, commitment, .. } => {
-            snapshots::is_kept(connection, tenant, *instance, commitment)
+            Ok(snapshots::kept_by(connection, tenant, *instance, commitment)?.is_some())
         }
         GovernanceEffect::ErasePerson { issuer, subject } => {
             Ok(registry::person(connection, tenant, issuer, subject)?.is_some())
@@ -160,16 +157,18 @@ fn is_possible(
 fn apply(
     connection: &Connection,
     tenant: &TenantId,
+    number: i64,
     effect: &GovernanceEffect,
     after: &mut After,
 ) -> rusqlite::Result<()> {
     match effect {
-        GovernanceEffect::ActivatePolicy { workflow, version, by, at } => {
-            registry::activate(connection, tenant, workflow, *version, by, *at)
+        GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext } => {
+            snapshots::put(connection, number, commitment, *label, salt, plaintext)
         }
-        GovernanceEffect::SetFreeze { frozen } => registry::set_freeze(connection, tenant, *frozen),
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
-            after.erased |= snapshots::erase(connection, tenant, *instance, commitment, *at)?;
+            if let Some(artifact) = snapshots::kept_by(connection, tenant, *instance, commitment)? {
+                after.erased |= snapshots::erase(connection, artifact, commitment, *at)?;
+            }
             Ok(())
         }
         GovernanceEffect::ErasePerson { issuer, subject } => {

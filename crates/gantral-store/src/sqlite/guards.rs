@@ -4,7 +4,7 @@ use gantral_core::ids::GrantId;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::millis;
-use super::{governance, registry};
+use super::governance;
 use crate::append::Append;
 use crate::effect::{Effect, Guard};
 
@@ -50,10 +50,6 @@ fn stands(connection: &Connection, append: &Append, guard: &Guard) -> rusqlite::
                  WHERE tenant = ?1 AND instance = ?2 AND attempt = ?3 AND ended = 0 AND until > ?4",
             )?
             .exists(params![append.tenant.as_str(), append.instance.as_bytes(), attempt.0, millis(*now)])?),
-        Guard::FreezeEpoch(epoch) => Ok(registry::freeze(connection, &append.tenant)?.epoch == *epoch),
-        Guard::ActivePolicy { workflow, version } => {
-            Ok(registry::active(connection, &append.tenant, workflow)? == Some(*version))
-        }
         Guard::GovernanceHead(hash) => {
             let head = governance::place(connection, &append.tenant)?.map(|place| place.head.hash);
             Ok(head == *hash)

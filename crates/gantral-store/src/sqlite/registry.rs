@@ -1,18 +1,18 @@
-//! What a tenant has besides instances: workflows, policies, persons, a freeze epoch, idempotency keys.
+//! What a tenant has besides instances: workflows, policies, persons, idempotency keys.
 
 use gantral_core::digest::{Digest, Hasher, Salt};
-use gantral_core::ids::{ActorId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use super::columns::{count, digest, instance, instant, int, millis, name, rows, salt, text};
+use super::columns::{count, digest, instance, instant, millis, name, rows, salt, text};
 use super::writer::Fail;
 use crate::append::{IdempotencyAnswer, IdempotencyLookup, IdempotencyScope};
 use crate::error::StoreError;
 use crate::page::{Cursor, PAGE_MAX, Page};
-use crate::rows::{Activation, Freeze, PolicyBundleRow, PutOutcome, WorkflowRow};
+use crate::rows::{PolicyBundleRow, PutOutcome, WorkflowRow};
 
 const WORKFLOW: &str = "id, version, digest, team, definition, created_at";
 
@@ -174,39 +174,6 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn active_policy(
-        &self,
-        tenant: TenantId,
-        workflow: WorkflowId,
-    ) -> Result<Option<PolicyVersionId>, StoreError> {
-        self.read(move |connection| Ok(active(connection, &tenant, &workflow)?)).await
-    }
-
-    pub(crate) async fn activations(
-        &self,
-        tenant: TenantId,
-        workflow: WorkflowId,
-        limit: usize,
-    ) -> Result<Vec<Activation>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT number, version, actor, at FROM activation
-                 WHERE tenant = ?1 AND workflow = ?2 ORDER BY number DESC LIMIT ?3",
-            )?;
-            let limit = rows(limit.min(PAGE_MAX));
-            let found = select.query_map(params![tenant.as_str(), workflow.as_str(), limit], |row| {
-                Ok(Activation {
-                    number: count(row, 0)?,
-                    version: PolicyVersionId(digest(row, 1)?),
-                    by: text(row, 2, ActorId::parse)?,
-                    at: instant(row, 3)?,
-                })
-            })?;
-            Ok(found.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
     pub(crate) async fn person(
         &self,
         tenant: TenantId,
@@ -240,10 +207,6 @@ impl SqliteStore {
         subject: String,
     ) -> Result<Option<Salt>, StoreError> {
         self.read(move |connection| Ok(person(connection, &tenant, &issuer, &subject)?)).await
-    }
-
-    pub(crate) async fn freeze(&self, tenant: TenantId) -> Result<Freeze, StoreError> {
-        self.read(move |connection| Ok(freeze(connection, &tenant)?)).await
     }
 }
 
@@ -290,56 +253,6 @@ pub(super) fn scope_key(tenant: &TenantId, scope: &IdempotencyScope) -> Digest {
         .finish()
 }
 
-pub(super) fn active(
-    connection: &Connection,
-    tenant: &TenantId,
-    workflow: &WorkflowId,
-) -> rusqlite::Result<Option<PolicyVersionId>> {
-    connection
-        .prepare_cached(
-            "SELECT version FROM activation WHERE tenant = ?1 AND workflow = ?2 ORDER BY number DESC LIMIT 1",
-        )?
-        .query_row(params![tenant.as_str(), workflow.as_str()], |row| digest(row, 0).map(PolicyVersionId))
-        .optional()
-}
-
-/// Returns the freeze of a tenant; one that was never frozen is at epoch 0.
-pub(super) fn freeze(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Freeze> {
-    connection
-        .prepare_cached("SELECT epoch, frozen FROM freeze WHERE tenant = ?1")?
-        .query_row([tenant.as_str()], |row| Ok(Freeze { epoch: count(row, 0)?, frozen: row.get(1)? }))
-        .optional()
-        .map(|found| found.unwrap_or(Freeze { epoch: 0, frozen: false }))
-}
-
-/// Begins the next freeze epoch of a tenant.
-pub(super) fn set_freeze(connection: &Connection, tenant: &TenantId, frozen: bool) -> rusqlite::Result<()> {
-    let next = freeze(connection, tenant)?.epoch.saturating_add(1);
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO freeze(tenant, epoch, frozen) VALUES(?1, ?2, ?3)")?
-        .execute(params![tenant.as_str(), int(next), frozen])
-        .map(drop)
-}
-
-/// Adds a line to the activations of a workflow.
-pub(super) fn activate(
-    connection: &Connection,
-    tenant: &TenantId,
-    workflow: &WorkflowId,
-    version: PolicyVersionId,
-    by: &ActorId,
-    at: UnixMillis,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO activation(tenant, workflow, number, version, actor, at)
-             SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5
-             FROM activation WHERE tenant = ?1 AND workflow = ?2",
-        )?
-        .execute(params![tenant.as_str(), workflow.as_str(), version.0.as_bytes(), by.as_str(), millis(at)])
-        .map(drop)
-}
-
 fn bundle(
     connection: &Connection,
     tenant: &TenantId,
@@ -357,16 +270,6 @@ fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
     let mut id = [0; 16];
     id.copy_from_slice(half);
     Cursor { at: row.created_at, id }
-}
-
-pub(super) fn has_bundle(
-    connection: &Connection,
-    tenant: &TenantId,
-    version: PolicyVersionId,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM policy_bundle WHERE tenant = ?1 AND version = ?2")?
-        .exists(params![tenant.as_str(), version.0.as_bytes()])
 }
 
 pub(super) fn person(

@@ -1,12 +1,13 @@
 //! Snapshots, and their erasure.
 
-use gantral_core::digest::Digest;
+use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::columns::{count, digest, instant, int, is_null, label, millis, rows, salt};
+use super::governance;
 use super::instances::CHAIN;
 use crate::error::StoreError;
 use crate::page::CHAIN_PAGE_MAX;
@@ -26,6 +27,24 @@ impl SqliteStore {
             ))?;
             let key = params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()];
             Ok(select.query_row(key, snapshot_row).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn governance_snapshot(
+        &self,
+        tenant: TenantId,
+        commitment: Digest,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "{} SELECT sequence, commitment, label, salt, plaintext, erased_at
+                 FROM chain CROSS JOIN snapshot ON artifact = number WHERE commitment = ?3 LIMIT 1",
+                governance::CHAIN
+            ))?;
+            Ok(select
+                .query_row(params![tenant.as_str(), 0, commitment.as_bytes()], snapshot_row)
+                .optional()?)
         })
         .await
     }
@@ -57,36 +76,62 @@ impl SqliteStore {
     }
 }
 
+/// Keeps what opens a commitment of the artifact that has this number.
+pub(super) fn put(
+    connection: &Connection,
+    artifact: i64,
+    commitment: &Digest,
+    label: CommitmentLabel,
+    salt: &Salt,
+    plaintext: &[u8],
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext) VALUES(?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![artifact, commitment.as_bytes(), label.as_str(), salt.as_bytes(), plaintext])
+        .map(drop)
+}
+
 /// Erases a snapshot, and returns whether there was something to erase.
 pub(super) fn erase(
     connection: &Connection,
-    tenant: &TenantId,
-    id: InstanceId,
+    artifact: i64,
     commitment: &Digest,
     at: UnixMillis,
 ) -> rusqlite::Result<bool> {
     let erased = connection
-        .prepare_cached(&format!(
-            "{CHAIN} UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?5
-             WHERE artifact IN (SELECT number FROM chain) AND commitment = ?4 AND erased_at IS NULL"
-        ))?
-        .execute(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes(), millis(at)])?;
+        .prepare_cached(
+            "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?3
+             WHERE artifact = ?1 AND commitment = ?2 AND erased_at IS NULL",
+        )?
+        .execute(params![artifact, commitment.as_bytes(), millis(at)])?;
     Ok(erased > 0)
 }
 
-/// Tells whether there is something to erase.
-pub(super) fn is_kept(
+/// Returns the number of the artifact that keeps what opens a commitment, of an instance's chain or of the governance chain; `None`
+/// when there is nothing to erase.
+pub(super) fn kept_by(
     connection: &Connection,
     tenant: &TenantId,
-    id: InstanceId,
+    id: Option<InstanceId>,
     commitment: &Digest,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(&format!(
-            "{CHAIN} SELECT 1 FROM chain CROSS JOIN snapshot ON artifact = number
-             WHERE commitment = ?4 AND erased_at IS NULL"
-        ))?
-        .exists(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()])
+) -> rusqlite::Result<Option<i64>> {
+    let of = |chain: &str, place: u8| {
+        format!(
+            "{chain} SELECT number FROM chain CROSS JOIN snapshot ON artifact = number
+             WHERE commitment = ?{place} AND erased_at IS NULL LIMIT 1"
+        )
+    };
+    let found = match id {
+        Some(id) => connection
+            .prepare_cached(&of(CHAIN, 4))?
+            .query_row(params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()], |row| row.get(0)),
+        None => connection
+            .prepare_cached(&of(governance::CHAIN, 3))?
+            .query_row(params![tenant.as_str(), 0, commitment.as_bytes()], |row| row.get(0)),
+    };
+    found.optional()
 }
 
 fn snapshot_row(row: &Row<'_>) -> rusqlite::Result<Snapshot> {

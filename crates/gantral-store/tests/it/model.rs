@@ -9,7 +9,7 @@ use gantral_store::{
 };
 use proptest::prelude::*;
 
-use crate::world::{Chain, at, freezing, governed, grant, idempotency, tenant};
+use crate::world::{Chain, at, governed, grant, idempotency, tenant};
 
 /// Which head the caller believes in.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ enum Op {
         grant: Grant,
         key: Option<(u8, u8)>,
     },
-    Freeze {
+    Govern {
         tenant: usize,
     },
     Reopen,
@@ -59,7 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
             key,
         },
     );
-    prop_oneof![20 => append, 1 => (0..2usize).prop_map(|tenant| Op::Freeze { tenant }), 1 => Just(Op::Reopen)]
+    prop_oneof![20 => append, 1 => (0..2usize).prop_map(|tenant| Op::Govern { tenant }), 1 => Just(Op::Reopen)]
 }
 
 /// What must stand.
@@ -67,9 +67,10 @@ struct Model {
     chains: Vec<(Chain, Vec<SealedArtifact>)>,
     /// Whether the grant of a chain was made, and consumed.
     grants: Vec<Option<bool>>,
-    epochs: [u64; 2],
-    /// What the appender believes the epochs to be; it learns a new one from its first refusal.
-    believed: [u64; 2],
+    /// The heads of the governance chains.
+    heads: [Option<Digest>; 2],
+    /// What the appender believes them to be; it learns a new one from its first refusal.
+    believed: [Option<Digest>; 2],
     keys: BTreeMap<(usize, u8), (u8, IdempotencyAnswer)>,
 }
 
@@ -85,8 +86,8 @@ impl Model {
         if append.expected != chain.head {
             return AppendOutcome::Moved(chain.head);
         }
-        if let Some(guard @ Guard::FreezeEpoch(epoch)) = append.guards.first()
-            && *epoch != self.epochs[owner]
+        if let Some(guard @ Guard::GovernanceHead(head)) = append.guards.first()
+            && *head != self.heads[owner]
         {
             return AppendOutcome::GuardFailed(guard.clone());
         }
@@ -147,8 +148,8 @@ async fn play(ops: Vec<Op>) {
     let mut model = Model {
         chains: (0..4).map(|index| (Chain::new(&tenants[index % 2]), Vec::new())).collect(),
         grants: vec![None; 4],
-        epochs: [0; 2],
-        believed: [0; 2],
+        heads: [None; 2],
+        believed: [None; 2],
         keys: BTreeMap::new(),
     };
     for op in ops {
@@ -158,17 +159,13 @@ async fn play(ops: Vec<Op>) {
                 store = Store::open_sqlite(&path).unwrap();
                 model.compare(&store).await;
             }
-            Op::Freeze { tenant } => {
-                governed(&store, &tenants[tenant], freezing(true)).await;
-                model.epochs[tenant] += 1;
-                assert_eq!(store.freeze(&tenants[tenant]).await.unwrap().epoch, model.epochs[tenant]);
-            }
+            Op::Govern { tenant } => model.heads[tenant] = governed(&store, &tenants[tenant], None).await,
             Op::Append { chain: index, belief, count, state, open, grant, key } => {
                 let (chain, artifacts) = &model.chains[index];
                 let mut append = believe(chain, artifacts, belief).append_of(count);
                 (append.index.state, append.index.open) = (StateCode(state), open);
                 append.index.due_at = open.then(|| at(state.into()));
-                append.guards = vec![Guard::FreezeEpoch(model.believed[index % 2])];
+                append.guards = vec![Guard::GovernanceHead(model.believed[index % 2])];
                 append.effects = match grant {
                     Grant::Put if model.grants[index].is_none() => {
                         vec![Effect::PutGrant { id: ids[index], expires_at: at(9) }]
@@ -179,8 +176,8 @@ async fn play(ops: Vec<Op>) {
                 append.idempotency = key.map(|(key, body)| idempotency(&format!("k{key}"), &[body]));
                 let expected = model.append(index, &append, key);
                 assert_eq!(store.append(append).await.unwrap(), expected);
-                if let AppendOutcome::GuardFailed(Guard::FreezeEpoch(_)) = expected {
-                    model.believed[index % 2] = model.epochs[index % 2];
+                if let AppendOutcome::GuardFailed(Guard::GovernanceHead(_)) = expected {
+                    model.believed[index % 2] = model.heads[index % 2];
                 }
             }
         }

@@ -6,7 +6,6 @@ use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
 use gantral_core::ids::{
     ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId,
 };
-use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard,
@@ -206,19 +205,25 @@ pub async fn govern(
     store.append_governance(append).await
 }
 
-/// Expects effects to be committed.
-pub async fn governed(store: &Store, tenant: &TenantId, effect: GovernanceEffect) {
-    assert_eq!(govern(store, tenant, vec![effect]).await.unwrap(), GovernanceOutcome::Committed);
+/// Expects an artifact to be committed, and returns its hash.
+pub async fn governed(
+    store: &Store,
+    tenant: &TenantId,
+    effect: impl Into<Option<GovernanceEffect>>,
+) -> Option<Digest> {
+    let effects = effect.into().into_iter().collect();
+    assert_eq!(govern(store, tenant, effects).await.unwrap(), GovernanceOutcome::Committed);
+    store.governance_head(tenant).await.unwrap().map(|head| head.hash)
 }
 
-pub fn activation(of: &str, version: PolicyVersionId, millis: u64) -> GovernanceEffect {
-    GovernanceEffect::ActivatePolicy { workflow: workflow(of), version, by: actor("admin"), at: at(millis) }
+/// Returns the effect that keeps why a rule was changed, and its commitment.
+pub fn reason(text: &str) -> (Digest, GovernanceEffect) {
+    let (label, salt) = (CommitmentLabel::Justification, Salt::from_bytes([7; 32]));
+    let commitment = commit(label, &salt, text.as_bytes());
+    let plaintext = text.as_bytes().to_vec();
+    (commitment, GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext })
 }
 
 pub fn erasure(instance: InstanceId, commitment: Digest, millis: u64) -> GovernanceEffect {
-    GovernanceEffect::EraseSnapshot { instance, commitment, at: at(millis) }
-}
-
-pub fn freezing(frozen: bool) -> GovernanceEffect {
-    GovernanceEffect::SetFreeze { frozen }
+    GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at: at(millis) }
 }

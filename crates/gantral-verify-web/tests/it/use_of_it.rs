@@ -88,7 +88,7 @@ fn window_is_no_damaged_bundle_and_is_sent_to_the_programs() {
     let (_turn, mut browser) = open();
     let window = repository().join("spec/vectors/windows/001-whole/window");
     let is_sent_away = "document.querySelector('#bundle .problem').textContent.includes('gantral-verify')";
-    browser.choose("#bundle .folder", &[window.clone()]);
+    browser.choose("#bundle .folder", std::slice::from_ref(&window));
     browser.wait(is_sent_away);
     browser.value("document.querySelector('#again').click()");
     assert_eq!(browser.value(is_sent_away), false);

@@ -22,7 +22,7 @@ use gantral_core::time::DurationMs;
 use gantral_policy::bundle::Bundle;
 
 use super::evidence::{Format, write_new};
-use super::workflows;
+use super::{policy, workflows};
 use crate::bundle_files::unpack;
 use crate::connection::run_long;
 use crate::exit::Exit;
@@ -133,8 +133,9 @@ async fn prepare(stage: &Stage, told: &Transcript) -> Result<(), Failure> {
     let (definition, _) = workflows::parse(WORKFLOW).map_err(Failure::new)?;
     let definition = with_command(definition, &stage.path("ledger.txt"))?;
     let id = "refund".parse().map_err(Failure::new)?;
-    let (published, applied) =
-        workflows::publish_and_apply(&stage.client("bob")?, &id, &definition, &bundle).await?;
+    let client = stage.client("bob")?;
+    let published = policy::published(&client, &bundle).await?;
+    let applied = workflows::register(&client, &id, &definition, Some(published.policy_version_id)).await?;
     told.fact(
         "policy",
         format_args!("{}, {} tests passed", published.policy_version_id, published.tests.passed),

@@ -75,12 +75,16 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
             }
         }
         GovernanceCommand::Freeze => {
-            let governed = converse(async { Ok(client.set_freeze(&SetFreeze { frozen: true }).await?) })?;
+            let governed = converse(async {
+                Ok(client.set_freeze(&SetFreeze { frozen: true, justification: None }).await?)
+            })?;
             say(&governed, "the tenant is frozen", out)?;
             out.hint("gantral governance lift");
         }
         GovernanceCommand::Lift => {
-            let governed = converse(async { Ok(client.set_freeze(&SetFreeze { frozen: false }).await?) })?;
+            let governed = converse(async {
+                Ok(client.set_freeze(&SetFreeze { frozen: false, justification: None }).await?)
+            })?;
             say(&governed, "nothing is frozen", out)?;
         }
         GovernanceCommand::Erase(what) => {

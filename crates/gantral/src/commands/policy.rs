@@ -1,57 +1,59 @@
-//! `gantral policy`: what policy authors run, in worker processes of their own and without a server.
+//! `gantral policy`: writing policies, publishing them, and putting them in force.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod author;
+mod force;
+mod scope;
+mod store;
 
-use clap::{Args, Subcommand};
-use gantral_core::json::{Profile, Value, parse};
+use std::path::Path;
+
+use clap::Subcommand;
 use gantral_policy::WorkerCommand;
 use gantral_policy::bundle::Bundle;
-use gantral_policy::check::{self, CheckError, CheckReport, TestOutcome};
-use gantral_policy::input::validate;
-use serde_json::json;
 
+use crate::cli::Server;
 use crate::commands::policy_worker;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
-use crate::input;
-use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
+use crate::out::Out;
 
-/// How long one evaluation may take here. The server's limit is 250 ms; an author who waits longer wants to know why.
-const EVAL_TIME_MAX: Duration = Duration::from_secs(5);
+pub use store::published;
+
+/// Who writes policies in development.
+const USUAL: &str = "bob";
 
 /// Subcommands of `policy`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Checks whether a bundle may be published, and runs its tests
-    Test(TestArgs),
+    Test(author::TestArgs),
     /// Evaluates one input as a gate would
-    Eval(EvalArgs),
-}
-
-/// Arguments of `policy test`.
-#[derive(Debug, Args)]
-pub struct TestArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
-}
-
-/// Arguments of `policy eval`.
-#[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
-    /// The input document; `-` reads standard input
-    #[arg(long, value_name = "FILE", default_value = "-")]
-    input: PathBuf,
+    Eval(author::EvalArgs),
+    /// Publishes a bundle, and with a scope puts it in force there
+    Publish(store::PublishArgs),
+    /// Lists published bundles, newest first, and where each is in force
+    Ls(store::LsArgs),
+    /// Shows what a published bundle holds, or writes it to a folder
+    Show(store::ShowArgs),
+    /// Puts a published bundle in force for a scope, from the next ask of every instance on
+    Activate(force::ActivateArgs),
+    /// Puts in force again what was in force in a scope before the present bundle
+    Rollback(force::RollbackArgs),
+    /// Lists who put what in force, where and why, newest first
+    History(force::HistoryArgs),
 }
 
 /// Runs a subcommand.
-pub fn run(command: &PolicyCommand, out: Out) -> Result<Exit, Failure> {
+pub fn run(command: &PolicyCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     match command {
-        PolicyCommand::Test(args) => test(args, out),
-        PolicyCommand::Eval(args) => eval(args, out),
+        PolicyCommand::Test(args) => author::test(args, out),
+        PolicyCommand::Eval(args) => author::eval(args, out),
+        PolicyCommand::Publish(args) => store::publish(args, server, out),
+        PolicyCommand::Ls(args) => store::ls(args, server, out),
+        PolicyCommand::Show(args) => store::show(args, server, out),
+        PolicyCommand::Activate(args) => force::activate(args, server, out),
+        PolicyCommand::Rollback(args) => force::rollback(args, server, out),
+        PolicyCommand::History(args) => force::history(args, server, out),
     }
 }
 
@@ -62,89 +64,9 @@ pub fn worker() -> Result<WorkerCommand, Failure> {
 }
 
 /// Reads a folder as a bundle.
-pub fn bundle(directory: &std::path::Path) -> Result<Bundle, Failure> {
+pub fn bundle(directory: &Path) -> Result<Bundle, Failure> {
     Bundle::from_directory(directory).map_err(|error| {
         Failure::new(format!("`{}` is no policy bundle: {error}", directory.display()))
             .code("policy_rejected")
     })
-}
-
-fn test(args: &TestArgs, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
-    let report = check::check(&worker()?, &bundle).map_err(failed)?;
-    let version = bundle.version().0.to_hex();
-    let passed = report.passed();
-    if out.json {
-        let line = json!({ "policy_version_id": version, "passed": passed, "report": report });
-        out.data(&line.to_string())?;
-    } else {
-        out.data(&shown(&report))?;
-        out.talk(format_args!("{} {version}", styled(FAINT, "version")));
-    }
-    Ok(if passed { Exit::DONE } else { Exit::FAILED })
-}
-
-fn shown(report: &CheckReport) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for problem in &report.problems {
-        lines.push(format!("{}  {}", styled(BAD, "problem"), inert(&problem.to_string())));
-    }
-    for warning in &report.warnings {
-        lines.push(format!("{}  {}", styled(LOOK, "warning"), inert(&warning.to_string())));
-    }
-    for test in &report.tests.tests {
-        let (style, word) = match test.outcome {
-            TestOutcome::Passed => (GOOD, "passed "),
-            TestOutcome::Failed => (BAD, "failed "),
-            TestOutcome::Errored => (BAD, "errored"),
-            TestOutcome::Skipped => (LOOK, "skipped"),
-        };
-        let detail = test.detail.as_deref().map(|detail| format!(": {}", inert(detail))).unwrap_or_default();
-        lines.push(format!("{}  {}.{}{detail}", styled(style, word), test.package, test.name));
-    }
-    let count = |outcome| report.tests.count(outcome);
-    lines.push(format!(
-        "{} passed, {} failed, {} skipped",
-        count(TestOutcome::Passed),
-        count(TestOutcome::Failed) + count(TestOutcome::Errored),
-        count(TestOutcome::Skipped)
-    ));
-    lines.join("\n")
-}
-
-fn eval(args: &EvalArgs, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
-    let document = input::value(&args.input)?;
-    let bytes = document.to_canonical();
-    if let Err(error) = validate(&bytes) {
-        out.talk(format_args!("{} the engine would refuse this input: {error}", styled(LOOK, "warning:")));
-    }
-    let evaluation = check::eval(&worker()?, &bundle, &bytes, EVAL_TIME_MAX).map_err(failed)?;
-    let decision = String::from_utf8_lossy(&evaluation.decision).into_owned();
-    if out.json {
-        out.data(&decision)?;
-        return Ok(Exit::DONE);
-    }
-    out.data(evaluation.verdict.as_str())?;
-    if let Ok(Value::Object(members)) = parse(&evaluation.decision, &Profile::DOCUMENT) {
-        for (name, value) in members.iter().filter(|(name, _)| *name != "decision") {
-            let text = String::from_utf8_lossy(&value.to_canonical()).into_owned();
-            out.data(&format!("  {name:<20}{}", inert(&text)))?;
-        }
-    }
-    Ok(Exit::DONE)
-}
-
-fn failed(error: CheckError) -> Failure {
-    match error {
-        CheckError::Refused(refused) => {
-            Failure::new(format!("{}: {}", refused.failure, inert(&refused.detail)))
-                .code(refused.failure.as_str())
-                .hint("at a gate this is recorded and fails closed, as the workflow says")
-        }
-        CheckError::Bundle(error) => Failure::new(error.to_string()).code("policy_rejected"),
-        error @ (CheckError::Start(_) | CheckError::Report { .. }) => {
-            Failure::new(error.to_string()).hint("`gantral doctor` looks at what workers need")
-        }
-    }
 }

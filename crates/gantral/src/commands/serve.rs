@@ -38,13 +38,13 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
     });
     let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
     let tls = settings.tls_files();
-    let listening =
-        listen(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
+    let listening = listen(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
     let url = settings.public_url.clone().unwrap_or_else(|| listening.url());
     let setup = Setup {
         data: &settings.data,
         tenants: &tenants,
         identity: &settings.identity,
+        policy: &settings.policy,
         development: false,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

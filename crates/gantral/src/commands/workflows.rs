@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gantral_api::client::Client;
-use gantral_api::wire::{
-    AppliedWorkflow, ApplyWorkflow, PageQuery, PublishedPolicy, WorkflowPage, WorkflowSummary, text,
-};
+use gantral_api::wire::{AppliedWorkflow, ApplyWorkflow, PageQuery, WorkflowPage, WorkflowSummary, text};
 use gantral_core::json::{Number, Object, Value};
-use gantral_policy::bundle::Bundle;
 
 use super::policy;
 use crate::cli::Server;
@@ -25,7 +22,7 @@ const USUAL: &str = "bob";
 /// Subcommands of `workflows`.
 #[derive(Debug, Subcommand)]
 pub enum WorkflowsCommand {
-    /// Publishes the policy that a definition names, registers the definition, and makes both active
+    /// Registers a definition; publishes the policy that its file names, and puts it in force for the workflow
     Apply(ApplyArgs),
     /// Lists workflows by name
     Ls(LsArgs),
@@ -58,10 +55,22 @@ pub fn run(command: &WorkflowsCommand, server: &Server, out: Out) -> Result<Exit
         WorkflowsCommand::Apply(args) => {
             let definition = Definition::read(&args.file, args.policy.as_deref())?;
             let client = server.client(out, USUAL)?;
-            let bundle = policy::bundle(&definition.policy)?;
-            let (published, applied) =
-                converse(publish_and_apply(&client, &definition.id, &definition.value, &bundle))?;
-            out.talk(format_args!("published the policy: {} of its tests passed", published.tests.passed));
+            let bundle = definition.policy.as_deref().map(policy::bundle).transpose()?;
+            let (published, applied) = converse(async {
+                let published = match &bundle {
+                    None => None,
+                    Some(bundle) => Some(policy::published(&client, bundle).await?),
+                };
+                let version = published.as_ref().map(|published| published.policy_version_id);
+                let applied = register(&client, &definition.id, &definition.value, version).await?;
+                Ok((published, applied))
+            })?;
+            if let Some(published) = published {
+                out.talk(format_args!(
+                    "published the policy: {} of its tests passed",
+                    published.tests.passed
+                ));
+            }
             out.show(&applied, |applied| {
                 format!(
                     "{} workflow {} version {}\n  definition  {}\n  policy      {}",
@@ -69,7 +78,9 @@ pub fn run(command: &WorkflowsCommand, server: &Server, out: Out) -> Result<Exit
                     definition.id,
                     applied.version,
                     applied.workflow_version_id,
-                    applied.policy_version_id
+                    applied
+                        .policy_version_id
+                        .map_or_else(|| "none is in force".to_owned(), |id| id.to_string())
                 )
             })?;
             out.hint(format_args!("gantral instances create {}", definition.id));
@@ -94,8 +105,8 @@ pub struct Definition {
     pub id: text::WorkflowId,
     /// The definition without `policy`, which is not part of it.
     pub value: Value,
-    /// The folder of the policy bundle.
-    pub policy: PathBuf,
+    /// The folder of the policy bundle; without one, the policy of the team or the tenant counts.
+    pub policy: Option<PathBuf>,
 }
 
 impl Definition {
@@ -104,14 +115,7 @@ impl Definition {
         let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))?;
         let (value, named) = parse(&text).map_err(|why| Failure::file("use", file, &why))?;
         let beside = |named: &str| file.parent().unwrap_or(Path::new("")).join(named);
-        let policy = match (policy, named) {
-            (Some(policy), _) => policy.to_owned(),
-            (None, Some(named)) => beside(&named),
-            (None, None) => {
-                return Err(Failure::new(format!("`{}` names no policy", file.display()))
-                    .hint("write `policy = \"FOLDER\"` at the top of the file, or give `--policy DIR`"));
-            }
-        };
+        let policy = policy.map(Path::to_owned).or_else(|| named.as_deref().map(beside));
         let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
         let id = id.parse().map_err(|why: String| Failure::file("use", file, &format!("`id`: {why}")))?;
         Ok(Self { id, value, policy })
@@ -159,20 +163,15 @@ fn json(value: toml::Value) -> Result<Value, String> {
     })
 }
 
-/// Publishes a bundle and applies a definition with it.
-pub async fn publish_and_apply(
+/// Registers a definition, and puts a published policy in force for it if one is named.
+pub async fn register(
     client: &Client,
     id: &text::WorkflowId,
     definition: &Value,
-    bundle: &Bundle,
-) -> Result<(PublishedPolicy, AppliedWorkflow), Failure> {
-    let packed = bundle.with_revision().and_then(|bundle| bundle.to_archive());
-    let archive = packed.map_err(|error| Failure::new(error.to_string()).code("policy_rejected"))?;
-    let published = client.publish_policy(archive).await?;
-    let body =
-        ApplyWorkflow { definition: document(definition)?, policy_version_id: published.policy_version_id };
-    let applied = client.apply_workflow(id, &body).await?;
-    Ok((published, applied))
+    policy_version_id: Option<text::PolicyVersionId>,
+) -> Result<AppliedWorkflow, Failure> {
+    let body = ApplyWorkflow { definition: document(definition)?, policy_version_id };
+    Ok(client.apply_workflow(id, &body).await?)
 }
 
 fn shown(page: &WorkflowPage) -> String {

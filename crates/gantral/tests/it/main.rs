@@ -18,6 +18,7 @@ mod keys;
 mod loss;
 mod monitor;
 mod offline;
+mod policies;
 mod replay;
 mod scripts;
 mod serve;

@@ -45,7 +45,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),
         client.workflow(&parsed("w")).await.err(),
         client.governance(&PageQuery::default()).await.err(),
-        client.set_freeze(&SetFreeze { frozen: true }).await.err(),
+        client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
         client
             .window(&body(r#"{"from":"2026-01-01T00:00:00.000Z","to":"2026-01-02T00:00:00.000Z"}"#))
             .await

@@ -1,15 +1,14 @@
 //! The governance chain, and what becomes true with it.
 
-use gantral_core::digest::{Digest, Salt};
-use gantral_core::policy::PolicyVersionId;
+use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_store::{
-    AppendOutcome, ChainId, Freeze, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, Head,
+    AppendOutcome, ChainId, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, Head,
     SealedArtifact, SnapshotContent, Store, StoreError,
 };
 
 use crate::conformance::conformance;
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, SIGNER, actor, at, snapshot_effect, tenant, workflow};
+use crate::world::{Chain, SIGNER, at, reason, snapshot_effect, tenant};
 
 conformance!(
     a_governance_chain_grows_at_its_head_only,
@@ -55,26 +54,25 @@ async fn a_governance_chain_grows_at_its_head_only(store: &Store) {
 }
 
 async fn an_effect_commits_with_its_artifact_or_not_at_all(store: &Store) {
-    let (acme, refund) = (tenant("acme"), workflow("refund"));
-    let version = PolicyVersionId(Digest::of(b"policy"));
-    let activate =
-        GovernanceEffect::ActivatePolicy { workflow: refund.clone(), version, by: actor("admin"), at: at(5) };
-    let effects = vec![GovernanceEffect::SetFreeze { frozen: true }, activate.clone()];
-    let refused = store.append_governance(governance(None, "a", effects.clone())).await.unwrap();
-    assert_eq!(refused, GovernanceOutcome::Refused(activate));
+    let acme = tenant("acme");
+    let (commitment, put) = reason("the auditors asked for it");
+    let absent = GovernanceEffect::EraseSnapshot { instance: None, commitment, at: at(5) };
+    let effects = vec![put.clone(), absent.clone()];
+    let refused = store.append_governance(governance(None, "a", effects)).await.unwrap();
+    assert_eq!(refused, GovernanceOutcome::Refused(absent.clone()));
     assert_eq!(store.governance_head(&acme).await.unwrap(), None);
-    assert_eq!(store.freeze(&acme).await.unwrap(), Freeze { epoch: 0, frozen: false });
+    assert_eq!(store.governance_snapshot(&acme, commitment).await.unwrap(), None);
 
-    store.put_policy_bundle(&acme, version, vec![1], at(1)).await.unwrap();
-    let head = committed(store, governance(None, "a", effects)).await;
-    assert_eq!(store.freeze(&acme).await.unwrap(), Freeze { epoch: 1, frozen: true });
-    assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), Some(version));
-    let line = &store.activations(&acme, &refund, 1).await.unwrap()[0];
-    assert_eq!((line.number, &line.by, line.at), (1, &actor("admin"), at(5)));
-    let lift = vec![GovernanceEffect::SetFreeze { frozen: false }];
-    committed(store, governance(head, "b", lift)).await;
-    assert_eq!(store.freeze(&acme).await.unwrap(), Freeze { epoch: 2, frozen: false });
-    assert_eq!(store.freeze(&tenant("other")).await.unwrap().epoch, 0);
+    let head = committed(store, governance(None, "a", vec![put])).await;
+    let kept = store.governance_snapshot(&acme, commitment).await.unwrap().unwrap();
+    assert_eq!((kept.place.sequence, kept.label), (0, CommitmentLabel::Justification));
+    assert!(
+        matches!(kept.content, SnapshotContent::Kept { plaintext, .. } if plaintext == b"the auditors asked for it")
+    );
+    assert_eq!(store.governance_snapshot(&tenant("other"), commitment).await.unwrap(), None);
+    committed(store, governance(head, "b", vec![absent])).await;
+    let left = store.governance_snapshot(&acme, commitment).await.unwrap().unwrap();
+    assert_eq!(left.content, SnapshotContent::Erased { at: at(5) });
 }
 
 async fn what_is_erased_is_gone_and_its_erasure_stays(store: &Store) {
@@ -82,7 +80,7 @@ async fn what_is_erased_is_gone_and_its_erasure_stays(store: &Store) {
     let (commitment, keep) = snapshot_effect(b"personal");
     chain.commit(store, vec![keep]).await;
     let old = store.person(&chain.tenant, "https://id", "alice", Salt::from_bytes([1; 32])).await.unwrap();
-    let snapshot = GovernanceEffect::EraseSnapshot { instance: chain.id, commitment, at: at(9) };
+    let snapshot = GovernanceEffect::EraseSnapshot { instance: Some(chain.id), commitment, at: at(9) };
     let person =
         GovernanceEffect::ErasePerson { issuer: "https://id".to_owned(), subject: "alice".to_owned() };
     for effect in [&snapshot, &person] {

@@ -2,20 +2,21 @@
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::AttemptNo;
-use gantral_core::policy::PolicyVersionId;
-use gantral_store::{AppendOutcome, Effect, Freeze, Guard, Store};
+use gantral_store::{AppendOutcome, Effect, Guard, Store};
 
 use crate::conformance::conformance;
-use crate::world::{Chain, activation, actor, at, freezing, governed, grant, tenant, workflow};
+use crate::world::{Chain, actor, at, governed, grant, tenant};
 
 conformance!(
     a_lease_guard_stands_while_the_attempt_holds_its_lease,
-    a_freeze_guard_fails_after_any_change,
-    a_policy_guard_fails_after_another_activation,
+    a_governance_guard_fails_after_any_change,
     a_grant_guard_fails_for_the_unknown_and_the_consumed,
     the_first_guard_that_fails_is_named,
     a_moved_head_is_answered_before_a_failed_guard,
 );
+
+/// A guard that does not stand.
+const NEVER: Guard = Guard::GovernanceHead(Some(Digest::from_bytes([7; 32])));
 
 /// Asks whether a guard stands, by an append that changes nothing else.
 async fn stands(store: &Store, chain: &mut Chain, guard: Guard) -> bool {
@@ -56,31 +57,17 @@ async fn a_lease_guard_stands_while_the_attempt_holds_its_lease(store: &Store) {
     assert!(!stands(store, &mut chain, guard(2, 10)).await, "ended");
 }
 
-async fn a_freeze_guard_fails_after_any_change(store: &Store) {
+async fn a_governance_guard_fails_after_any_change(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
-    assert!(stands(store, &mut chain, Guard::FreezeEpoch(0)).await);
-    governed(store, &chain.tenant, freezing(true)).await;
-    assert_eq!(store.freeze(&chain.tenant).await.unwrap(), Freeze { epoch: 1, frozen: true });
-    assert!(!stands(store, &mut chain, Guard::FreezeEpoch(0)).await);
-    assert!(stands(store, &mut chain, Guard::FreezeEpoch(1)).await);
-    governed(store, &chain.tenant, freezing(false)).await;
-    assert_eq!(store.freeze(&chain.tenant).await.unwrap(), Freeze { epoch: 2, frozen: false });
-    assert!(!stands(store, &mut chain, Guard::FreezeEpoch(1)).await);
-}
-
-async fn a_policy_guard_fails_after_another_activation(store: &Store) {
-    let mut chain = Chain::new(&tenant("acme"));
-    let versions = [b"one", b"two"].map(|bytes| PolicyVersionId(Digest::of(bytes)));
-    let guard = |version| Guard::ActivePolicy { workflow: workflow("refund"), version };
-    assert!(!stands(store, &mut chain, guard(versions[0])).await);
-    for version in versions {
-        store.put_policy_bundle(&chain.tenant, version, b"package".to_vec(), at(1)).await.unwrap();
-        governed(store, &chain.tenant, activation("refund", version, 5)).await;
-        assert!(stands(store, &mut chain, guard(version)).await);
-    }
-    assert!(!stands(store, &mut chain, guard(versions[0])).await);
-    let elsewhere = Guard::ActivePolicy { workflow: workflow("another"), version: versions[1] };
-    assert!(!stands(store, &mut chain, elsewhere).await);
+    let none = Guard::GovernanceHead(None);
+    assert!(stands(store, &mut chain, none.clone()).await);
+    let first = Guard::GovernanceHead(governed(store, &chain.tenant, None).await);
+    assert!(!stands(store, &mut chain, none).await);
+    assert!(stands(store, &mut chain, first.clone()).await);
+    governed(store, &tenant("other"), None).await;
+    assert!(stands(store, &mut chain, first.clone()).await);
+    governed(store, &chain.tenant, None).await;
+    assert!(!stands(store, &mut chain, first).await);
 }
 
 async fn a_grant_guard_fails_for_the_unknown_and_the_consumed(store: &Store) {
@@ -98,8 +85,8 @@ async fn a_grant_guard_fails_for_the_unknown_and_the_consumed(store: &Store) {
 async fn the_first_guard_that_fails_is_named(store: &Store) {
     let chain = Chain::new(&tenant("acme"));
     let id = grant();
-    let mut append = chain.guarded(Guard::FreezeEpoch(0));
-    append.guards.extend([Guard::GrantUnconsumed(id), Guard::FreezeEpoch(7)]);
+    let mut append = chain.guarded(Guard::GovernanceHead(None));
+    append.guards.extend([Guard::GrantUnconsumed(id), NEVER]);
     let outcome = store.append(append).await.unwrap();
     assert_eq!(outcome, AppendOutcome::GuardFailed(Guard::GrantUnconsumed(id)));
     chain.stands(store).await;
@@ -107,7 +94,7 @@ async fn the_first_guard_that_fails_is_named(store: &Store) {
 
 async fn a_moved_head_is_answered_before_a_failed_guard(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
-    let stale = chain.guarded(Guard::FreezeEpoch(7));
+    let stale = chain.guarded(NEVER);
     chain.commit(store, vec![]).await;
     assert_eq!(store.append(stale).await.unwrap(), AppendOutcome::Moved(chain.head));
 }

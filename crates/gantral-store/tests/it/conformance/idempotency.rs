@@ -55,7 +55,7 @@ async fn a_repeated_request_is_answered_before_head_and_guards(store: &Store) {
     let append = keyed(&chain, "k", b"body");
     chain.committed(store, append.clone()).await;
     chain.commit(store, vec![]).await;
-    let repeated = Append { guards: vec![Guard::FreezeEpoch(9)], ..append };
+    let repeated = Append { guards: vec![Guard::GovernanceHead(Some(Digest::of(b"another")))], ..append };
     assert_eq!(store.append(repeated).await.unwrap(), AppendOutcome::Replayed(answer(&chain, 0, 1)));
     chain.stands(store).await;
 }

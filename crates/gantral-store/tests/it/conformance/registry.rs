@@ -2,18 +2,17 @@
 
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{GovernanceOutcome, PutOutcome, Store, WorkflowRow};
+use gantral_store::{PutOutcome, Store, WorkflowRow};
 use tokio::task::JoinSet;
 
 use crate::conformance::conformance;
-use crate::world::{activation, at, govern, name, team, tenant, workflow};
+use crate::world::{at, name, team, tenant, workflow};
 
 conformance!(
     a_workflow_version_never_changes,
     workflows_are_found_by_version_digest_and_latest,
     a_policy_bundle_never_changes,
     policy_bundles_are_listed_newest_first,
-    activations_keep_their_history,
     one_person_has_one_salt,
 );
 
@@ -74,28 +73,6 @@ async fn a_policy_bundle_never_changes(store: &Store) {
     assert_eq!(put(b"bundle").await, PutOutcome::Same);
     assert_eq!(put(b"other").await, PutOutcome::Differs);
     assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"bundle".to_vec()));
-}
-
-async fn activations_keep_their_history(store: &Store) {
-    let acme = tenant("acme");
-    let refund = workflow("refund");
-    let activate = async |version, millis| {
-        let outcome = govern(store, &acme, vec![activation("refund", version, millis)]).await.unwrap();
-        outcome == GovernanceOutcome::Committed
-    };
-    let [one, two] = [b"one", b"two"].map(|bytes| PolicyVersionId(Digest::of(bytes)));
-    assert!(!activate(one, 1).await, "its bundle is not here");
-    assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), None);
-    for version in [one, two] {
-        store.put_policy_bundle(&acme, version, vec![1], at(1)).await.unwrap();
-    }
-    for (version, millis) in [(one, 2), (two, 3), (one, 4)] {
-        assert!(activate(version, millis).await);
-    }
-    assert_eq!(store.active_policy(&acme, &refund).await.unwrap(), Some(one));
-    let history = store.activations(&acme, &refund, 2).await.unwrap();
-    let lines: Vec<_> = history.iter().map(|line| (line.number, line.version, line.at)).collect();
-    assert_eq!(lines, [(3, one, at(4)), (2, two, at(3))]);
 }
 
 async fn one_person_has_one_salt(store: &Store) {

@@ -4,14 +4,14 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::{
-    Append, AppendOutcome, Effect, GateFilter, GovernanceOutcome, Guard, IdempotencyLookup, InstanceFilter,
-    Store, StoreError, WorkflowRow,
+    Append, AppendOutcome, Effect, GateFilter, GovernanceEffect, GovernanceOutcome, Guard, IdempotencyLookup,
+    InstanceFilter, Store, StoreError, WorkflowRow,
 };
 
 use crate::conformance::conformance;
 use crate::world::{
-    Chain, activation, actor, at, erasure, freezing, gate, gate_row, govern, governed, grant, idempotency,
-    name, role, scope, snapshot_effect, team, tenant, workflow,
+    Chain, actor, at, erasure, gate, gate_row, govern, governed, grant, idempotency, name, reason, role,
+    scope, snapshot_effect, team, tenant, workflow,
 };
 
 conformance!(
@@ -46,8 +46,7 @@ async fn everything(store: &Store, owner: &str) -> (Chain, Digest, [u8; 16]) {
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
     store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
-    governed(store, &chain.tenant, activation("refund", version, 1)).await;
-    governed(store, &chain.tenant, freezing(true)).await;
+    governed(store, &chain.tenant, reason("why").1).await;
     (chain, commitment, id)
 }
 
@@ -81,9 +80,7 @@ async fn no_read_shows_another_tenants_rows(store: &Store) {
     assert_eq!(store.workflow_by_digest(other, Digest::of(b"d")).await.unwrap(), None);
     assert_eq!(store.list_workflows(other, None, 10).await.unwrap(), []);
     assert_eq!(store.policy_bundle(other, version).await.unwrap(), None);
-    assert_eq!(store.active_policy(other, refund).await.unwrap(), None);
-    assert_eq!(store.activations(other, refund, 10).await.unwrap(), []);
-    assert_eq!(store.freeze(other).await.unwrap().epoch, 0);
+    assert_eq!(store.governance_chain(other, 0, 10).await.unwrap(), []);
 }
 
 async fn no_write_reaches_another_tenants_rows(store: &Store) {
@@ -103,8 +100,8 @@ async fn no_write_reaches_another_tenants_rows(store: &Store) {
     ));
     let close = Effect::CloseGate { id: gate_id, resolution: name("x"), decided_by: None, at: at(2) };
     assert!(matches!(store.append(twin.with(vec![close])).await, Err(StoreError::Contradiction { .. })));
-    let version = PolicyVersionId(Digest::of(b"p"));
-    for effect in [erasure(chain.id, commitment, 2), activation("refund", version, 1)] {
+    let why = GovernanceEffect::EraseSnapshot { instance: None, commitment: reason("why").0, at: at(2) };
+    for effect in [erasure(chain.id, commitment, 2), why] {
         let refused = govern(store, &other, vec![effect.clone()]).await.unwrap();
         assert_eq!(refused, GovernanceOutcome::Refused(effect), "what another tenant has is not here");
     }

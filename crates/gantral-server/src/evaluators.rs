@@ -1,0 +1,200 @@
+//! The section `[policy]` of the configuration: which evaluators workflows may choose, and which they get when they choose none.
+//!
+//! The embedded engine is always there, as `embedded`. What an evaluator answers is the affair of the engine; here it is only named,
+//! given its time, and looked at by `readyz` and the metrics.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantral_core::ids::Name;
+use gantral_core::time::DurationMs;
+use gantral_engine::policy_point::{Evaluators, PolicyPoint};
+use gantral_policy::opa::{DECISION_DEFAULT, OpaConfig, OpaConfigError, OpaPolicyPoint, OpaStatus};
+use serde::Deserialize;
+
+/// The name of the embedded engine.
+pub const EMBEDDED: &str = "embedded";
+/// How long one evaluation in a worker may take.
+const EMBEDDED_LIMIT: Duration = Duration::from_millis(250);
+/// How long one evaluation in an OPA on this machine may take.
+const LOCAL_LIMIT: Duration = Duration::from_millis(100);
+/// How long one evaluation in an OPA elsewhere may take.
+const REMOTE_LIMIT: Duration = Duration::from_millis(250);
+/// The shortest and the longest deadline that may be configured: within less nothing answers, and nobody waits for longer.
+const LIMITS: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(10);
+/// The largest number of evaluators: each holds connections and is a label of metrics.
+const EVALUATORS_MAX: usize = 64;
+
+/// The section `[policy]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The evaluator of workflows that choose none; `embedded` when absent.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Evaluators beside the embedded one, by their names.
+    #[serde(default)]
+    pub evaluators: BTreeMap<String, EvaluatorSettings>,
+}
+
+/// One evaluator beside the embedded one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum EvaluatorSettings {
+    /// An Open Policy Agent.
+    Opa {
+        /// Its address, above `v1/data`: `https`, or `http` on loopback.
+        url: String,
+        /// A file with a bearer token, mode 0600.
+        #[serde(default)]
+        token_file: Option<PathBuf>,
+        /// The authorities to trust for it, PEM; those of the system when absent.
+        #[serde(default)]
+        ca_file: Option<PathBuf>,
+        /// The name of the policy's bundle in OPA; without it every bundle of that OPA must be the policy.
+        #[serde(default)]
+        bundle: Option<String>,
+        /// The package to evaluate, as a path; `gantral/policy` when absent.
+        #[serde(default)]
+        decision: Option<String>,
+        /// How long one evaluation may take, `5ms` to `10s`; `100ms` on loopback and `250ms` elsewhere when absent.
+        #[serde(default)]
+        deadline: Option<String>,
+    },
+}
+
+/// What is wrong with the section. Its author's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicySettingsError {
+    /// Not a name.
+    #[error("`policy.evaluators` has `{name}`, which is not a name: letters, digits and `._:/@+-`, up to 128")]
+    Name {
+        /// As it was written.
+        name: String,
+    },
+    /// The name of the embedded engine.
+    #[error("`policy.evaluators.embedded` is always there: give this one another name")]
+    Reserved,
+    /// Too many evaluators.
+    #[error("`policy.evaluators` has more than {EVALUATORS_MAX}")]
+    TooMany,
+    /// No such evaluator.
+    #[error("`policy.default` is `{name}`, which `policy.evaluators` does not have")]
+    Default {
+        /// As it was written.
+        name: String,
+    },
+    /// No such time.
+    #[error("`policy.evaluators.{name}.deadline` is `{deadline}`, which is not a time from `5ms` to `10s`")]
+    Deadline {
+        /// The evaluator.
+        name: String,
+        /// As it was written.
+        deadline: String,
+    },
+    /// The OPA cannot be asked like that.
+    #[error("`policy.evaluators.{name}`: {source}")]
+    Opa {
+        /// The evaluator.
+        name: String,
+        /// Why.
+        source: OpaConfigError,
+    },
+}
+
+/// One OPA under its name.
+#[derive(Clone)]
+struct Opa {
+    name: Name,
+    point: Arc<OpaPolicyPoint>,
+    limit: Duration,
+}
+
+/// The evaluators beside the embedded one. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Opas {
+    default: Option<Name>,
+    points: Vec<Opa>,
+}
+
+impl PolicySettings {
+    /// Reads names, times, tokens and certificates. Connects to nothing.
+    ///
+    /// # Errors
+    /// `PolicySettingsError`, naming the member.
+    pub fn open(&self) -> Result<Opas, PolicySettingsError> {
+        if self.evaluators.len() > EVALUATORS_MAX {
+            return Err(PolicySettingsError::TooMany);
+        }
+        let points = self.evaluators.iter().map(|(name, settings)| open(name, settings));
+        let points = points.collect::<Result<Vec<_>, _>>()?;
+        let default = match &self.default {
+            Some(name) if name != EMBEDDED => {
+                let found = points.iter().find(|opa| opa.name.as_str() == name);
+                let unknown = || PolicySettingsError::Default { name: name.clone() };
+                Some(found.ok_or_else(unknown)?.name.clone())
+            }
+            Some(_) | None => None,
+        };
+        Ok(Opas { default, points })
+    }
+}
+
+fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsError> {
+    if name == EMBEDDED {
+        return Err(PolicySettingsError::Reserved);
+    }
+    let parsed = Name::parse(name).map_err(|_| PolicySettingsError::Name { name: name.to_owned() })?;
+    let EvaluatorSettings::Opa { url, token_file, ca_file, bundle, decision, deadline } = settings;
+    let config = OpaConfig {
+        url: url.clone(),
+        token_file: token_file.clone(),
+        ca_file: ca_file.clone(),
+        bundle: bundle.clone(),
+        decision: decision.clone().unwrap_or_else(|| DECISION_DEFAULT.to_owned()),
+    };
+    let limit = match deadline {
+        Some(text) => deadline_of(text).ok_or_else(|| PolicySettingsError::Deadline {
+            name: name.to_owned(),
+            deadline: text.clone(),
+        })?,
+        None if config.is_local() => LOCAL_LIMIT,
+        None => REMOTE_LIMIT,
+    };
+    let point = OpaPolicyPoint::new(&config)
+        .map_err(|source| PolicySettingsError::Opa { name: name.to_owned(), source })?;
+    Ok(Opa { name: parsed, point: Arc::new(point), limit })
+}
+
+fn deadline_of(text: &str) -> Option<Duration> {
+    let limit = Duration::from_millis(DurationMs::parse(text)?.get());
+    LIMITS.contains(&limit).then_some(limit)
+}
+
+impl Opas {
+    /// Returns what the engine evaluates with: the embedded evaluator and these.
+    ///
+    /// # Errors
+    /// Never for a build of ours: `embedded` is a name.
+    pub fn beside(&self, embedded: Arc<dyn PolicyPoint>) -> Result<Evaluators, PolicySettingsError> {
+        let own = Name::parse(EMBEDDED).map_err(|_| PolicySettingsError::Reserved)?;
+        let chosen = self.points.iter().find(|opa| Some(&opa.name) == self.default.as_ref());
+        let default = match chosen {
+            Some(opa) => Evaluators::new(opa.point.clone(), opa.limit),
+            None => Evaluators::new(Arc::clone(&embedded), EMBEDDED_LIMIT),
+        };
+        let all = default.with(own, embedded, EMBEDDED_LIMIT);
+        let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), opa.point.clone(), opa.limit);
+        Ok(self.points.iter().fold(all, add))
+    }
+
+    /// Returns what is known of each.
+    pub(crate) fn status(&self) -> Vec<(&Name, OpaStatus)> {
+        self.points.iter().map(|opa| (&opa.name, opa.point.status())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

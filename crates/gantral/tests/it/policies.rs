@@ -1,0 +1,87 @@
+//! A platform engineer changes policy from the command line: publish, put in force, look, take back.
+
+use crate::support::{World, repository};
+
+/// Asks for 900 and acts at once where policy lets it.
+const AGENT: &str = r#"gantral ask refund --target order/7 --set amount=900 --consume > "$GANTRAL_INSTANCE_ID.said"
+test $? = 3 && exit 3
+gantral outcome SUCCEEDED --grant "$(cat "$GANTRAL_INSTANCE_ID.said")"
+"#;
+
+/// A policy that allows up to an amount.
+fn policy(world: &World, name: &str, limit: u32) -> String {
+    let folder = world.path(name);
+    std::fs::create_dir(&folder).unwrap();
+    let text = format!(
+        "package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\napprover_roles := [\"RISK_OFFICER\"]\n\n\
+         decision := \"ALLOW\" if input.action.parameters.amount <= {limit}\n"
+    );
+    std::fs::write(folder.join("policy.rego"), text).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn threshold_is_changed_without_touching_workflow_or_agent_and_rolled_back() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let ended = |world: &World| {
+        let id = world.create();
+        let state = crate::support::wait_until(|| {
+            ["WAITING_FOR_HUMAN", "COMPLETED"].contains(&world.instance(&id)["state"].as_str().unwrap())
+        });
+        assert!(state);
+        world.instance(&id)["state"].as_str().unwrap().to_owned()
+    };
+    let (low, high) = (policy(&world, "low", 500), policy(&world, "high", 1_000));
+    let put = |folder: &str, why: &str| {
+        let ran =
+            world.run(&["policy", "publish", folder, "--workflow", "refund", "--reason", why, "--json"]);
+        ran.status(0).json()["policy_version_id"].as_str().unwrap().to_owned()
+    };
+    let first = put(&low, "start low");
+    assert_eq!(ended(&world), "WAITING_FOR_HUMAN");
+    let second = put(&high, "finance agreed to more");
+    assert_eq!(ended(&world), "COMPLETED");
+    let listed = world.run(&["policy", "ls"]).status(0).data;
+    let line = |version: &str| listed.lines().find(|line| line.contains(version)).unwrap().to_owned();
+    assert!(line(&second).ends_with("workflow refund"), "{listed}");
+    assert!(line(&first).ends_with(&first), "{listed}");
+
+    let stale = world.run(&["policy", "rollback", "--workflow", "refund", "--present", &first]).status(1);
+    assert!(stale.talk.contains("[policy_moved]"), "{stale:?}");
+    let back = world.run(&["policy", "rollback", "--workflow", "refund", "--reason", "too much"]).status(0);
+    assert!(back.data.contains(&first), "{back:?}");
+    assert_eq!(ended(&world), "WAITING_FOR_HUMAN");
+
+    let history = world.run(&["policy", "history", "--workflow", "refund"]).status(0).data;
+    let lines: Vec<&str> = history.lines().collect();
+    assert_eq!(lines.len(), 5, "{history}");
+    assert!(lines[1].contains(&first[..16]) && lines[1].ends_with("too much"), "{history}");
+    assert!(lines[2].contains(&second[..16]) && lines[2].ends_with("finance agreed to more"), "{history}");
+    assert!(lines[4].contains("  none  "), "{history}");
+    let none = world.run(&["policy", "history", "--team", "payments"]).status(0).data;
+    assert_eq!(none.trim(), "no policy was put in force");
+}
+
+#[test]
+fn published_bundle_is_shown_and_written_as_it_was() {
+    let world = World::start();
+    let folder = repository().join("policies/refunds");
+    let ran = world.run(&["policy", "publish", folder.to_str().unwrap(), "--json"]).status(0);
+    let version = ran.json()["policy_version_id"].as_str().unwrap().to_owned();
+    let shown = world.run(&["policy", "show", &version]).status(0).data;
+    assert!(shown.contains("# policy.rego\n# Refunds: small ones pass"), "{shown}");
+    world.run(&["policy", "show", &version, "--output", "copy"]).status(0);
+    let same = |name: &str| {
+        std::fs::read(world.path("copy").join(name)).unwrap() == std::fs::read(folder.join(name)).unwrap()
+    };
+    assert!(same("policy.rego") && same("policy_test.rego"));
+    let again = world.run(&["policy", "show", &version, "--output", "copy"]).status(1);
+    assert!(again.talk.contains("cannot write `copy`"), "{again:?}");
+    let unknown = world.run(&["policy", "show", &"0".repeat(64)]).status(1);
+    assert!(unknown.talk.contains("[policy_unknown]"), "{unknown:?}");
+    // A scope is exactly one, and always named.
+    world.run(&["policy", "activate", &version]).status(2);
+    world.run(&["policy", "activate", &version, "--tenant", "--team", "payments"]).status(2);
+}
