@@ -98,7 +98,7 @@ impl Place {
         let archive = policy::rules(RULES).to_archive().unwrap();
         let published = bob.publish_policy(archive).await.unwrap();
         let definition = Document::from_text(definition.to_string()).unwrap();
-        let body = ApplyWorkflow { definition, policy_version_id: published.policy_version_id };
+        let body = ApplyWorkflow { definition, policy_version_id: Some(published.policy_version_id) };
         bob.apply_workflow(&"refund".parse().unwrap(), &body).await.unwrap();
     }
 

@@ -29,7 +29,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
     let digest = "0".repeat(64);
     let apply = ApplyWorkflow {
         definition: Document::from_text("{}").expect("a document"),
-        policy_version_id: parsed(&digest),
+        policy_version_id: Some(parsed(&digest)),
     };
     vec![
         client.me().await.err(),
