@@ -172,10 +172,17 @@ impl OpaPolicyPoint {
         })
     }
 
-    /// Returns what is known of this OPA.
+    /// Returns what is known of this OPA. Where the pause of an open breaker is over, it is looked at meanwhile, so that one that is back
+    /// is seen to be back although nobody asks it anything. Must be called within a runtime.
     pub fn status(&self) -> OpaStatus {
-        let breaker = self.shared.breaker();
-        OpaStatus { breaker: breaker.state(Instant::now()), opened: breaker.times() }
+        let status = {
+            let breaker = self.shared.breaker();
+            OpaStatus { breaker: breaker.state(Instant::now()), opened: breaker.times() }
+        };
+        if status.breaker == BreakerState::HalfOpen {
+            self.shared.check_in_background();
+        }
+        status
     }
 
     async fn ask(&self, expected: &Expected<'_>, input: &[u8], limit: Duration) -> Told {
@@ -298,16 +305,17 @@ impl Shared {
         Err(failure)
     }
 
-    /// Finds out whether an OPA that let an evaluation run out of time is alive at all; if it is not, those that come next are held
-    /// back until it is.
+    /// Finds out whether an OPA that let an evaluation run out of time, or was left alone, is alive at all; if it is not, those that come
+    /// next are held back until it is.
     fn check_in_background(self: &Arc<Self>) {
         if self.checking.swap(true, Ordering::Relaxed) {
             return;
         }
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            if timeout(ALIVE_WITHIN, shared.http.is_alive()).await != Ok(true) {
-                shared.note_outage();
+            match timeout(ALIVE_WITHIN, shared.http.is_alive()).await {
+                Ok(true) => shared.breaker().alive(),
+                Ok(false) | Err(_) => shared.note_outage(),
             }
             shared.checking.store(false, Ordering::Relaxed);
         });

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantral_core::ids::Name;
+use gantral_core::ids::{IdError, Name};
 use gantral_core::time::DurationMs;
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
 use gantral_policy::opa::{DECISION_DEFAULT, OpaConfig, OpaConfigError, OpaPolicyPoint, OpaStatus};
@@ -69,11 +69,8 @@ pub enum EvaluatorSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicySettingsError {
     /// Not a name.
-    #[error("`policy.evaluators` has `{name}`, which is not a name: letters, digits and `._:/@+-`, up to 128")]
-    Name {
-        /// As it was written.
-        name: String,
-    },
+    #[error("`policy.evaluators`: {0}")]
+    Name(#[from] IdError),
     /// The name of the embedded engine.
     #[error("`policy.evaluators.embedded` is always there: give this one another name")]
     Reserved,
@@ -146,7 +143,7 @@ fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsE
     if name == EMBEDDED {
         return Err(PolicySettingsError::Reserved);
     }
-    let parsed = Name::parse(name).map_err(|_| PolicySettingsError::Name { name: name.to_owned() })?;
+    let parsed = Name::parse(name)?;
     let EvaluatorSettings::Opa { url, token_file, ca_file, bundle, decision, deadline } = settings;
     let config = OpaConfig {
         url: url.clone(),
@@ -156,10 +153,8 @@ fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsE
         decision: decision.clone().unwrap_or_else(|| DECISION_DEFAULT.to_owned()),
     };
     let limit = match deadline {
-        Some(text) => deadline_of(text).ok_or_else(|| PolicySettingsError::Deadline {
-            name: name.to_owned(),
-            deadline: text.clone(),
-        })?,
+        Some(text) => deadline_of(text)
+            .ok_or_else(|| PolicySettingsError::Deadline { name: name.to_owned(), deadline: text.clone() })?,
         None if config.is_local() => LOCAL_LIMIT,
         None => REMOTE_LIMIT,
     };
@@ -179,7 +174,7 @@ impl Opas {
     /// # Errors
     /// Never for a build of ours: `embedded` is a name.
     pub fn beside(&self, embedded: Arc<dyn PolicyPoint>) -> Result<Evaluators, PolicySettingsError> {
-        let own = Name::parse(EMBEDDED).map_err(|_| PolicySettingsError::Reserved)?;
+        let own = Name::parse(EMBEDDED)?;
         let chosen = self.points.iter().find(|opa| Some(&opa.name) == self.default.as_ref());
         let default = match chosen {
             Some(opa) => Evaluators::new(opa.point.clone(), opa.limit),

@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use gantral_core::ids::TenantId;
-use gantral_engine::policy_point::Evaluators;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
@@ -22,13 +20,11 @@ use serde::Deserialize;
 
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
+use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::keys::{issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
 use crate::standing::Standing;
-
-/// How long one evaluation in a worker may take.
-const POLICY_LIMIT: Duration = Duration::from_millis(250);
 
 /// The file of `gantral serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +44,9 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Who vouches for callers.
     pub identity: IdentityConfig,
+    /// Who evaluates policy.
+    #[serde(default)]
+    pub policy: PolicySettings,
     /// The transparency logs.
     #[serde(default)]
     pub log: LogSettings,
@@ -143,6 +142,9 @@ pub enum SetupError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// An evaluator cannot be used.
+    #[error(transparent)]
+    Evaluators(#[from] PolicySettingsError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -194,6 +196,8 @@ pub struct Setup<'a> {
     pub tenants: &'a [TenantId],
     /// Who vouches for callers.
     pub identity: &'a IdentityConfig,
+    /// Who evaluates policy.
+    pub policy: &'a PolicySettings,
     /// Whether the development issuer is among them.
     pub development: bool,
     /// The URL under which this server is reached.
@@ -213,6 +217,7 @@ impl Setup<'_> {
     /// `SetupError`; what was opened is closed again.
     pub async fn app(self) -> Result<App, SetupError> {
         self.check_tenants()?;
+        let opas = self.policy.open()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let keys = KeyFolder::serve(self.data).await?;
@@ -237,7 +242,7 @@ impl Setup<'_> {
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
         let checkpoints = Arc::new(logs.clone());
-        let evaluators = Evaluators::new(policy.clone(), POLICY_LIMIT);
+        let evaluators = opas.beside(policy.clone())?;
         let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
         if standing.behind().is_none() {
@@ -267,6 +272,7 @@ impl Setup<'_> {
             attempts,
             clock: Arc::new(SystemClock),
             policy,
+            opas,
             worker: self.worker,
             public_url: self.public_url,
             standing,

@@ -6,6 +6,7 @@ use std::path::Path;
 use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
+use gantral_server::evaluators::PolicySettings;
 use gantral_server::serve;
 use gantral_server::settings::Setup;
 use tokio::sync::watch;

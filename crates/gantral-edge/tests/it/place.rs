@@ -15,6 +15,7 @@ use gantral_core::time::UnixMillis;
 use gantral_edge::runner::{Observer, Pinned, Runner, RunnerConfig, RunnerError, RunnerEvent};
 use gantral_evidence::trust::Trust;
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, IdentityConfig, TokenKey};
+use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{listen, serve};
 use gantral_testkit::{copy_ledger, policy};

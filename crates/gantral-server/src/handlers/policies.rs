@@ -44,8 +44,11 @@ pub(crate) async fn publish(
     if !report.passed() {
         return Err(rejected(&report));
     }
-    let archive =
-        bundle.to_archive().map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
+    // The revision is how an OPA that is given this archive tells its version; it is no part of the version.
+    let archive = bundle
+        .with_revision()
+        .and_then(|bundle| bundle.to_archive())
+        .map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
     let version = bundle.version();
     // Equal content in another archive is the same bundle: the bytes that came first stay.
     app.engine()

@@ -23,6 +23,7 @@ use gantral_keys::KeyFolder;
 use gantral_log::folder::Folders;
 use gantral_log::objects::Shelf as _;
 use gantral_log::tree::Edge;
+use gantral_server::evaluators::PolicySettings;
 use gantral_server::logs::WitnessSettings;
 use gantral_server::settings::Setup;
 use gantral_server::{App, Clock as _, SystemClock, listen, serve};

@@ -9,6 +9,7 @@
 
 mod activations;
 mod decisions;
+mod evaluators;
 mod faults;
 mod governance;
 mod isolation;

@@ -25,6 +25,7 @@ use gantral_identity::{
 use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
+use gantral_server::evaluators::Opas;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
 };

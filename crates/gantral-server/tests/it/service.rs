@@ -14,6 +14,7 @@ use gantral_evidence::trust::KeyRole;
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TenantRule, TokenKey};
 use gantral_keys::{LocalSigner, Signer as _};
 use gantral_policy::WorkerCommand;
+use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::{Settings, Setup, SetupError};
 use gantral_server::{App, ListenError, SocketError, TlsFiles, listen, serve};
 use gantral_testkit::policy::worker_command;

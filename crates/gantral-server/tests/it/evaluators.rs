@@ -1,0 +1,206 @@
+//! An OPA beside the embedded engine: chosen by a workflow, named in artifacts, missed when it is away.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use gantral_api::client::Client;
+use gantral_api::problem::Code;
+use gantral_api::wire::{
+    ApplyWorkflow, Attach, AuthorityAnswer, CreateInstance, Document, PublishedPolicy, text,
+};
+use gantral_core::ids::TenantId;
+use gantral_evidence::dsse::Envelope;
+use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
+use gantral_server::evaluators::PolicySettings;
+use gantral_server::settings::Setup;
+use gantral_server::{Clock as _, SystemClock, listen, serve};
+use gantral_testkit::policy::{example, worker_command};
+use gantral_testkit::workflows;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::place::{action, client, code, to};
+
+/// A server that may choose the OPA at `port`, as `sidecar`.
+struct Site {
+    folder: TempDir,
+    issuer: DevIssuer,
+    url: String,
+    port: u16,
+    _stop: watch::Sender<bool>,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Longer than a busy machine needs.
+        let policy: PolicySettings = toml::from_str(&format!(
+            "[evaluators.sidecar]\nkind = \"opa\"\nurl = \"http://127.0.0.1:{port}\"\ndeadline = \"10s\""
+        ))
+        .unwrap();
+        let listening = listen("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
+        let url = listening.url();
+        let setup = Setup {
+            data: &folder.path().join("data"),
+            tenants: &[TenantId::parse("dev").unwrap()],
+            identity: &IdentityConfig { issuers: vec![issuer.config()] },
+            policy: &policy,
+            development: true,
+            public_url: url.clone(),
+            worker: worker_command(),
+            public_logs: false,
+            witnesses: &[],
+        };
+        let app = setup.app().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(serve(app, listening, stopped));
+        Self { folder, issuer, url, port, _stop: stop }
+    }
+
+    fn bearing(&self, token: &str) -> Client {
+        client(&self.url).with_token(gantral_api::client::TokenSource::Fixed(token.to_owned()))
+    }
+
+    fn bob(&self) -> Client {
+        self.bearing(self.issuer.human_token("bob", SystemClock.now()).unwrap().expose())
+    }
+
+    /// Publishes the refunds, and gives their archive to OPA as the server serves it.
+    async fn publish(&self) -> PublishedPolicy {
+        let published = self.bob().publish_policy(example("refunds").to_archive().unwrap()).await.unwrap();
+        let archive = self.bob().policy(published.policy_version_id.clone()).await.unwrap();
+        std::fs::write(self.folder.path().join("bundle.tar.gz"), archive).unwrap();
+        published
+    }
+
+    async fn apply(&self, published: &PublishedPolicy, id: &str, evaluator: &str) -> Result<(), Code> {
+        let mut definition: Value = serde_json::from_str(workflows::REFUND).unwrap();
+        (definition["id"], definition["evaluator"]) = (json!(id), json!(evaluator));
+        let body: ApplyWorkflow =
+            to(json!({"definition": definition, "policy_version_id": published.policy_version_id}));
+        let applied = self.bob().apply_workflow(&id.parse().unwrap(), &body).await;
+        if applied.is_ok() { Ok(()) } else { Err(code(applied)) }
+    }
+
+    /// Asks for a small refund of a new instance; returns the answer and the payload of its first artifact.
+    async fn ask(&self, workflow: &str) -> (AuthorityAnswer, Option<String>) {
+        let token = self.issuer.client_token("refund-agent", SystemClock.now()).unwrap();
+        let agent = self.bearing(token.expose());
+        let create: CreateInstance = to(json!({"workflow": workflow, "input": {"order": 7}}));
+        let id: text::InstanceId = agent.create_instance(&create).await.unwrap().instance.instance_id;
+        let attached = agent.attach(id, Attach::SelfRun).await.unwrap();
+        let asked = self.bearing(&attached.token).ask(id, &to(json!({"action": action(480)}))).await.unwrap();
+        let payload = match &asked {
+            AuthorityAnswer::Allow(allowed) => Some(payload(&allowed.artifacts.first().unwrap().envelope)),
+            _ => None,
+        };
+        (asked, payload)
+    }
+
+    fn opa(&self) -> Opa {
+        Opa::start(self.folder.path(), self.port)
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+        http.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+}
+
+fn payload(envelope: &Document) -> String {
+    String::from_utf8(Envelope::parse(envelope.as_str().as_bytes()).unwrap().payload).unwrap()
+}
+
+struct Opa(Child);
+
+impl Drop for Opa {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Opa {
+    fn start(folder: &Path, port: u16) -> Self {
+        let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
+        let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
+        let program = parts.join("opa/opa");
+        assert!(program.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
+        let child = Command::new(program)
+            .args([
+                "run",
+                "--server",
+                "--disable-telemetry",
+                "--log-level=error",
+                "--bundle",
+                "bundle.tar.gz",
+            ])
+            .arg(format!("--addr=127.0.0.1:{port}"))
+            .current_dir(folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let opa = Self(child.unwrap());
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "OPA does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        opa
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_choose_between_the_embedded_engine_and_an_opa_and_artifacts_say_which_it_was() {
+    let site = Site::start().await;
+    let published = site.publish().await;
+    let _opa = site.opa();
+    for (workflow, evaluator) in [("near", "sidecar"), ("within", "embedded")] {
+        site.apply(&published, workflow, evaluator).await.unwrap();
+    }
+    assert_eq!(site.apply(&published, "nowhere", "nobody").await, Err(Code::WorkflowInvalid));
+    for (workflow, engine) in
+        [("near", r#""engine":"opa","engine_version":"1.9.0""#), ("within", r#""engine":"regorus""#)]
+    {
+        let (_, payload) = site.ask(workflow).await;
+        let payload = payload.unwrap_or_else(|| panic!("{workflow} does not allow it"));
+        assert!(payload.contains(engine), "{payload}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opa_that_is_away_is_closed_and_named_until_it_is_back() {
+    let site = Site::start().await;
+    let published = site.publish().await;
+    site.apply(&published, "near", "sidecar").await.unwrap();
+    site.apply(&published, "within", "embedded").await.unwrap();
+    for _ in 0..5 {
+        let (asked, _) = site.ask("near").await;
+        assert!(!matches!(asked, AuthorityAnswer::Allow(_)), "nobody evaluated it");
+    }
+    let health: Value = serde_json::from_str(&site.get("/readyz").await).unwrap();
+    assert_eq!((&health["status"], &health["evaluators_away"]), (&json!("ready"), &json!(["sidecar"])));
+    let metrics = site.get("/metrics").await;
+    assert!(metrics.contains("gantral_policy_evaluator_away{evaluator=\"sidecar\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("gantral_policy_evaluator_breaks{evaluator=\"sidecar\"} 1"), "{metrics}");
+    let (asked, _) = site.ask("within").await;
+    assert!(matches!(asked, AuthorityAnswer::Allow(_)), "the others go on");
+
+    let _opa = site.opa();
+    let begun = Instant::now();
+    while site.get("/readyz").await.contains("sidecar") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not found again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (asked, _) = site.ask("near").await;
+    assert!(matches!(asked, AuthorityAnswer::Allow(_)));
+    let metrics = site.get("/metrics").await;
+    assert!(metrics.contains("gantral_policy_evaluator_away{evaluator=\"sidecar\"} 0\n"), "{metrics}");
+}
