@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     policy::ARCHIVE,
     policy::UNPACKED,
     policy::OUTPUT,
+    policy::OPA,
     policy::INPUT,
     policy::WORKFLOW,
     service::BODY,

@@ -12,6 +12,7 @@ use gantral_core::workflow::Workflow;
 use gantral_engine::policy_input::{ActionInput, patched};
 use gantral_evidence::disclosure::Disclosure;
 use gantral_policy::bundle::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, Bundle, FILE_BYTES_MAX, PATH_BYTES_MAX};
+use gantral_policy::opa::answer::{ANSWER_BYTES_MAX, Expected, read, read_version};
 use gantral_policy::output;
 
 use crate::seeds::Vectors;
@@ -60,6 +61,23 @@ pub const OUTPUT: Target = Target {
     ],
     seeds: outputs,
     check: check_output,
+};
+pub const OPA: Target = Target {
+    name: "opa_answer",
+    bytes_max: 32 << 10,
+    tokens: &[
+        "\"result\":{\"decision\":\"ALLOW\"}",
+        "\"result\":{}",
+        "\"provenance\":{",
+        "\"bundles\":{}",
+        "\"revision\":\"\"",
+        "\"version\":\"1.9.0\"",
+        "\"warning\":{}",
+        "\"errors\":[]",
+        "\"code\":\"eval_conflict_error\"",
+    ],
+    seeds: opa_answers,
+    check: check_opa,
 };
 pub const INPUT: Target = Target {
     name: "policy_input",
@@ -160,6 +178,54 @@ fn check_output(bytes: &[u8]) -> Answer {
     };
     ensure(
         output::read(&advice.decision).as_ref() == Ok(&advice),
+        "what is kept of an answer is read as the same",
+    )?;
+    Ok(Seen::Accepted)
+}
+
+/// The version that answers are held against.
+fn asked() -> PolicyVersionId {
+    PolicyVersionId(gantral_core::digest::Digest::of(b"policy"))
+}
+
+/// Returns answers of an OPA, each behind its status.
+fn opa_answers(vectors: &Vectors) -> Vec<Vec<u8>> {
+    let answer = |status: u16, body: &str| [&status.to_be_bytes(), body.as_bytes()].concat();
+    let revision = asked().0.to_hex();
+    let documents = outputs(vectors).into_iter().filter_map(|output| String::from_utf8(output).ok());
+    let evaluated = documents.map(|output| {
+        let bundles = format!(r#"{{"b.tar.gz":{{"revision":"{revision}"}}}}"#);
+        answer(
+            200,
+            &format!(r#"{{"provenance":{{"version":"1.9.0","bundles":{bundles}}},"result":{output}}}"#),
+        )
+    });
+    let failed =
+        r#"{"code":"internal_error","errors":[{"code":"eval_conflict_error","message":"m"}],"message":"m"}"#;
+    evaluated.chain([answer(500, failed), answer(503, ""), answer(200, "{}")]).collect()
+}
+
+/// Nothing but a whole answer under the version that was asked for is an evaluation.
+fn check_opa(bytes: &[u8]) -> Answer {
+    let Some((status, body)) = bytes.split_first_chunk::<2>() else { return Ok(Seen::Refused(0)) };
+    let status = u16::from_be_bytes(*status);
+    let expected = Expected { version: asked(), bundle: None };
+    let other =
+        Expected { version: PolicyVersionId(gantral_core::digest::Digest::of(b"other")), bundle: None };
+    let told = twice(|| read(status, body, &expected))?;
+    ensure(read(status, body, &other).result.is_err(), "no answer counts under two versions")?;
+    let evaluation = match told.result {
+        Ok(evaluation) => evaluation,
+        Err(failure) => return Ok(refused(&failure)),
+    };
+    ensure(status == 200 && body.len() <= ANSWER_BYTES_MAX, "only a whole answer is an evaluation")?;
+    ensure(told.opa.is_some(), "an evaluation says who gave it")?;
+    ensure(
+        read_version(status, body, &expected) == Ok(()),
+        "an evaluation is under the version that is loaded",
+    )?;
+    ensure(
+        output::read(&evaluation.decision).as_ref() == Ok(&evaluation),
         "what is kept of an answer is read as the same",
     )?;
     Ok(Seen::Accepted)

@@ -70,6 +70,7 @@ every_target!(
     policy_archive,
     policy_tar,
     policy_output,
+    opa_answer,
     policy_input,
     workflow,
     api_body,

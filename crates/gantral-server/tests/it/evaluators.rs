@@ -73,7 +73,7 @@ impl Site {
     /// Publishes the refunds, and gives their archive to OPA as the server serves it.
     async fn publish(&self) -> PublishedPolicy {
         let published = self.bob().publish_policy(example("refunds").to_archive().unwrap()).await.unwrap();
-        let archive = self.bob().policy(published.policy_version_id.clone()).await.unwrap();
+        let archive = self.bob().policy(published.policy_version_id).await.unwrap();
         std::fs::write(self.folder.path().join("bundle.tar.gz"), archive).unwrap();
         published
     }
