@@ -12,7 +12,7 @@ use gantral_core::json::{Number, Object, Profile, Value};
 use gantral_core::policy::{Materiality, PolicyVersionId};
 use gantral_core::time::UnixMillis;
 
-pub use schema::validate;
+pub use schema::{ContractMember, contract_members, validate};
 
 /// The largest input, in bytes.
 pub const INPUT_BYTES_MAX: usize = 256 * 1024;

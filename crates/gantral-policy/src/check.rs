@@ -39,6 +39,98 @@ impl fmt::Display for Problem {
     }
 }
 
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// Nobody can have meant it.
+    Problem,
+    /// It should be looked at.
+    Warning,
+}
+
+/// What the lint looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LintRule {
+    /// The bundle may not be published.
+    Refused,
+    /// The decision is ALLOW where no rule makes one.
+    FailOpenDefault,
+    /// Two rules of one name give different values for some input.
+    Contradiction,
+    /// A member of the input that the contract does not have.
+    UnknownInput,
+    /// A member of the input is compared with what it can never be.
+    ImpossibleValue,
+    /// A rule that looks like a member of the output and is not read.
+    UnreadOutput,
+    /// A rule's conditions exclude each other.
+    DeadBranch,
+    /// A human is required and nobody is named.
+    MissingApprovers,
+    /// A comparison with a number that is not kept exactly.
+    InexactNumber,
+}
+
+/// A place in a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file within the bundle.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+/// What the lint says about one place of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// How grave it is.
+    pub weight: Weight,
+    /// What was looked for.
+    pub rule: LintRule,
+    /// The file within the bundle; empty when no single file is at fault.
+    pub file: String,
+    /// The line, from 1; 0 when unknown.
+    pub line: u64,
+    /// What was found.
+    pub message: String,
+    /// The other place, where two contradict each other.
+    pub other: Option<Place>,
+}
+
+impl Finding {
+    /// What keeps a bundle from being published, as a finding.
+    pub(crate) fn refused(problem: Problem) -> Self {
+        let Problem { file, line, message } = problem;
+        Self { weight: Weight::Problem, rule: LintRule::Refused, file, line, message, other: None }
+    }
+
+    /// Returns this as a warning of publishing, which the lint never refuses.
+    pub(crate) fn into_warning(self) -> Problem {
+        Problem { file: self.file, line: self.line, message: self.message }
+    }
+
+    /// Returns the place and what was found there.
+    pub fn text(&self) -> String {
+        self.clone().into_warning().to_string()
+    }
+}
+
+/// What the lint says about a bundle, in the order of files and lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LintReport {
+    /// Every finding; what keeps the bundle from being published first.
+    pub findings: Vec<Finding>,
+}
+
+impl LintReport {
+    /// Tells whether there is nothing of this weight or graver.
+    pub fn is_clean(&self, weight: Weight) -> bool {
+        self.findings.iter().all(|finding| finding.weight > weight)
+    }
+}
+
 /// What became of one test rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -129,6 +221,12 @@ pub enum CheckError {
 /// and passes its own tests. Blocks up to [`CHECK_TIME_MAX`].
 pub fn check(worker: &WorkerCommand, bundle: &Bundle) -> Result<CheckReport, CheckError> {
     read(&run_alone(worker, &[Request::Check(&bundle.to_archive()?)], CHECK_TIME_MAX)?)
+}
+
+/// Looks for what the author of a bundle most likely did not mean. Nothing of the bundle is evaluated. Blocks up to
+/// [`CHECK_TIME_MAX`].
+pub fn lint(worker: &WorkerCommand, bundle: &Bundle) -> Result<LintReport, CheckError> {
+    read(&run_alone(worker, &[Request::Lint(&bundle.to_archive()?)], CHECK_TIME_MAX)?)
 }
 
 /// Runs the tests of a bundle. Blocks up to [`CHECK_TIME_MAX`].

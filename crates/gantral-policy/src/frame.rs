@@ -30,6 +30,8 @@ pub(crate) enum Request<'a> {
     Eval(PolicyVersionId, &'a [u8]),
     /// Check whether this bundle may be published, and run its tests.
     Check(&'a [u8]),
+    /// Look at this bundle without running anything of it.
+    Lint(&'a [u8]),
     /// Run the tests of this bundle.
     Test(&'a [u8]),
 }
@@ -40,6 +42,7 @@ impl<'a> Request<'a> {
     const EVAL: u8 = 3;
     const CHECK: u8 = 4;
     const TEST: u8 = 5;
+    const LINT: u8 = 6;
 
     /// Appends this request as a frame.
     pub(crate) fn write(&self, number: u64, out: &mut Vec<u8>) {
@@ -48,6 +51,7 @@ impl<'a> Request<'a> {
             Self::Drop(version) => (Self::DROP, Some(version), &[]),
             Self::Eval(version, input) => (Self::EVAL, Some(version), input),
             Self::Check(archive) => (Self::CHECK, None, archive),
+            Self::Lint(archive) => (Self::LINT, None, archive),
             Self::Test(archive) => (Self::TEST, None, archive),
         };
         let version: &[u8] = version.map_or(&[], |version| version.0.as_bytes());
@@ -66,6 +70,7 @@ impl<'a> Request<'a> {
             Self::DROP => versioned().map(|(version, _)| Self::Drop(version))?,
             Self::EVAL => versioned().map(|(version, input)| Self::Eval(version, input))?,
             Self::CHECK => Self::Check(body),
+            Self::LINT => Self::Lint(body),
             Self::TEST => Self::Test(body),
             _ => return None,
         };

@@ -10,6 +10,7 @@ mod builtins;
 mod calls;
 mod engine;
 mod limits;
+mod lint;
 mod nesting;
 mod publish;
 
@@ -120,6 +121,7 @@ impl Worker {
                 None => Err(Refused::new(EvalFailure::VersionUnknown, "this version is not loaded")),
             },
             Request::Check(archive) => publish::check(&read_bundle(archive)?),
+            Request::Lint(archive) => publish::lint(&read_bundle(archive)?),
             Request::Test(archive) => publish::test(&read_bundle(archive)?),
         }
     }

@@ -20,6 +20,8 @@ struct Member(&'static str, bool, Kind);
 enum Kind {
     /// An object with exactly these members.
     Closed(&'static [Member]),
+    /// Anything that passes this check and may have members of its own, and its name in messages.
+    Open(fn(&Value) -> bool, &'static str),
     /// Anything that passes this check, and its name in messages.
     Of(fn(&Value) -> bool, &'static str),
 }
@@ -35,8 +37,8 @@ const CONTRACT: &[Member] = &[
     Member("instance", REQUIRED, Kind::Closed(INSTANCE)),
     Member("now", OPTIONAL, Kind::Of(|v| is(v, |t| UnixMillis::parse(t).is_ok()), "an instant")),
     Member("policy", REQUIRED, Kind::Closed(POLICY)),
-    Member("requester", OPTIONAL, Kind::Of(is_chain, "an object or a list")),
-    Member("totals", OPTIONAL, Kind::Of(is_object, "an object")),
+    Member("requester", OPTIONAL, Kind::Open(is_chain, "an object or a list")),
+    Member("totals", OPTIONAL, Kind::Open(is_object, "an object")),
 ];
 
 const INSTANCE: &[Member] = &[
@@ -58,7 +60,7 @@ const EXECUTION: &[Member] = &[
 ];
 
 const CONTEXT: &[Member] = &[
-    Member("attributes", REQUIRED, Kind::Of(is_object, "an object")),
+    Member("attributes", REQUIRED, Kind::Open(is_object, "an object")),
     Member(
         "domain",
         REQUIRED,
@@ -73,7 +75,7 @@ const CONTEXT: &[Member] = &[
 
 const IDENTITY: &[Member] = &[
     Member("actor_id", REQUIRED, Kind::Of(|v| is(v, |t| ActorId::parse(t).is_ok()), "a name")),
-    Member("roles", REQUIRED, Kind::Of(is_roles, "a list of role names")),
+    Member("roles", REQUIRED, Kind::Open(is_roles, "a list of role names")),
 ];
 
 const POLICY: &[Member] =
@@ -81,9 +83,54 @@ const POLICY: &[Member] =
 
 const ACTION: &[Member] = &[
     Member("name", REQUIRED, Kind::Of(|v| is(v, |t| Name::parse(t).is_ok()), "a name")),
-    Member("parameters", REQUIRED, Kind::Of(is_object, "an object")),
+    Member("parameters", REQUIRED, Kind::Open(is_object, "an object")),
     Member("target", REQUIRED, Kind::Of(|v| is(v, |_| true), "a text")),
 ];
+
+/// A member of the contract at any depth, for whoever reads policies rather than inputs.
+pub struct ContractMember {
+    path: Vec<&'static str>,
+    kind: &'static Kind,
+}
+
+impl ContractMember {
+    /// Returns where it stands, from below `input`.
+    pub fn path(&self) -> &[&'static str] {
+        &self.path
+    }
+
+    /// Tells whether it may have members that the contract does not name.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.kind, Kind::Open(..))
+    }
+
+    /// Returns what it must be, if this value can never stand there.
+    pub fn refuses(&self, value: &Value) -> Option<&'static str> {
+        match self.kind {
+            Kind::Closed(_) => value.as_object().is_none().then_some("an object"),
+            Kind::Open(passes, expected) | Kind::Of(passes, expected) => {
+                (!passes(value)).then_some(*expected)
+            }
+        }
+    }
+}
+
+/// Returns every member of the contract, each before those within it.
+pub fn contract_members() -> Vec<ContractMember> {
+    let mut found = Vec::new();
+    collect(&[], CONTRACT, &mut found);
+    found
+}
+
+fn collect(above: &[&'static str], members: &'static [Member], found: &mut Vec<ContractMember>) {
+    for Member(name, _, kind) in members {
+        let path = [above, &[*name]].concat();
+        found.push(ContractMember { path: path.clone(), kind });
+        if let Kind::Closed(within) = kind {
+            collect(&path, within, found);
+        }
+    }
+}
 
 /// Checks that bytes are an input of the contract, whoever made them.
 ///
@@ -111,7 +158,7 @@ fn check_members(prefix: &str, found: &Object, expected: &[Member]) -> Result<()
                 let object = value.as_object().ok_or_else(|| wrong(&path(), "an object"))?;
                 check_members(&format!("{prefix}{name}."), object, members)?;
             }
-            (Some(value), Kind::Of(passes, expected)) => {
+            (Some(value), Kind::Of(passes, expected) | Kind::Open(passes, expected)) => {
                 if !passes(value) {
                     return Err(wrong(&path(), expected));
                 }

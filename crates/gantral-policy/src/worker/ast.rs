@@ -14,6 +14,9 @@ pub(super) type Path = Vec<String>;
 #[derive(Debug)]
 pub(super) struct Module {
     pub(super) file: String,
+    pub(super) source: String,
+    /// The serialised tree, for what only the lint looks at.
+    pub(super) tree: Value,
     pub(super) package: Path,
     pub(super) imports: BTreeMap<String, Path>,
     pub(super) rules: Vec<Rule>,
@@ -24,8 +27,8 @@ pub(super) struct Module {
 pub(super) struct Rule {
     pub(super) name: Path,
     pub(super) line: u64,
-    /// The constant of a `default` rule, if it is a text.
-    pub(super) default: Option<String>,
+    /// The number of its definition among the rules of the tree.
+    pub(super) index: usize,
     pub(super) uses: Uses,
 }
 
@@ -42,15 +45,21 @@ pub(super) struct Uses {
 
 impl Module {
     /// Reads the serialised tree of one module.
-    pub(super) fn read(file: &str, source: &str, tree: &Value) -> Self {
+    pub(super) fn read(file: &str, source: &str, tree: Value) -> Self {
         let package = tree.pointer("/package/refr").map(static_path).unwrap_or_default();
-        let imports = members(tree, "imports").filter_map(|import| read_import(source, import)).collect();
-        let rules = members(tree, "rules").filter_map(|rule| read_rule(source, rule)).collect();
-        Self { file: file.to_owned(), package, imports, rules }
+        let imports = members(&tree, "imports").filter_map(|import| read_import(source, import)).collect();
+        let rules = members(&tree, "rules").enumerate();
+        let rules = rules.filter_map(|(index, rule)| read_rule(source, index, rule)).collect();
+        Self { file: file.to_owned(), source: source.to_owned(), package, imports, rules, tree }
+    }
+
+    /// Returns the serialised definition of one of its rules.
+    pub(super) fn definition(&self, rule: &Rule) -> Option<&Value> {
+        self.tree.get("rules")?.get(rule.index)
     }
 }
 
-fn members<'a>(tree: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn members<'a>(tree: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     tree.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -63,7 +72,7 @@ fn read_import(source: &str, import: &Value) -> Option<(String, Path)> {
     Some((alias, path))
 }
 
-fn read_rule(source: &str, rule: &Value) -> Option<Rule> {
+fn read_rule(source: &str, index: usize, rule: &Value) -> Option<Rule> {
     let (kind, body) = rule.as_object()?.iter().next()?;
     let line = body.pointer("/span/line").and_then(Value::as_u64).unwrap_or(0);
     let head = match kind.as_str() {
@@ -80,11 +89,7 @@ fn read_rule(source: &str, rule: &Value) -> Option<Rule> {
         head.get(part).into_iter().for_each(|part| walk.node(part));
     }
     body.get("bodies").into_iter().for_each(|bodies| walk.node(bodies));
-    let default = match kind.as_str() {
-        "Default" => body.pointer("/value/String/value").and_then(Value::as_str).map(str::to_owned),
-        _ => None,
-    };
-    Some(Rule { name: static_path(refr), line, default, uses: walk.uses })
+    Some(Rule { name: static_path(refr), line, index, uses: walk.uses })
 }
 
 /// Returns the names of a reference from its root up to the first part that is computed.
@@ -109,12 +114,12 @@ fn static_path(expr: &Value) -> Path {
     reversed
 }
 
-fn variant(node: &Value) -> Option<(&str, &Value)> {
+pub(super) fn variant(node: &Value) -> Option<(&str, &Value)> {
     let members = node.as_object().filter(|members| members.len() == 1)?;
     members.iter().next().map(|(name, body)| (name.as_str(), body))
 }
 
-fn span_text<'a>(source: &'a str, span: &Value) -> Option<&'a str> {
+pub(super) fn span_text<'a>(source: &'a str, span: &Value) -> Option<&'a str> {
     let bound = |name: &str| usize::try_from(span.get(name)?.as_u64()?).ok();
     source.get(bound("start")?..bound("end")?)
 }
@@ -161,7 +166,7 @@ impl Walk<'_> {
 
     fn call(&mut self, body: &Value) {
         if let Some(function) = body.get("fcn") {
-            let line = function_line(function).unwrap_or(self.line);
+            let line = own_line(function).unwrap_or(self.line);
             self.uses.calls.push((static_path(function), line));
             self.indices(function);
         }
@@ -171,7 +176,7 @@ impl Walk<'_> {
     fn reference(&mut self, node: &Value) {
         let path = static_path(node);
         if !path.is_empty() {
-            let line = function_line(node).unwrap_or(self.line);
+            let line = own_line(node).unwrap_or(self.line);
             self.uses.references.push((path, line));
         }
         self.indices(node);
@@ -207,6 +212,6 @@ impl Walk<'_> {
 }
 
 /// Returns the line of an expression: its own span, one level below its kind.
-fn function_line(node: &Value) -> Option<u64> {
+pub(super) fn own_line(node: &Value) -> Option<u64> {
     variant(node)?.1.pointer("/span/line")?.as_u64()
 }

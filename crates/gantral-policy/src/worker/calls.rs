@@ -123,17 +123,17 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn full_path(module: &Module, rule: &Rule) -> Path {
+pub(super) fn full_path(module: &Module, rule: &Rule) -> Path {
     module.package.iter().chain(&rule.name).cloned().collect()
 }
 
 /// A name bound in the rule hides a rule of that name, but not in calls: functions are no values in Rego.
-fn is_local(rule: &Rule, path: &Path) -> bool {
+pub(super) fn is_local(rule: &Rule, path: &Path) -> bool {
     path.first().is_some_and(|root| rule.uses.locals.contains(root))
 }
 
 /// Returns where in the data document a reference leads; the input leads nowhere.
-fn resolve(module: &Module, path: &Path) -> Option<Path> {
+pub(super) fn resolve(module: &Module, path: &Path) -> Option<Path> {
     let (root, rest) = path.split_first()?;
     let absolute: Path = match (root.as_str(), module.imports.get(root)) {
         ("input", _) => return None,

@@ -100,7 +100,7 @@ impl Compiled {
         }
         let trees = engine.get_modules().iter().map(serde_json::to_value);
         let modules = sources.iter().zip(trees).map(|((path, source), tree)| match tree {
-            Ok(tree) => Ok(Module::read(path, source, &tree)),
+            Ok(tree) => Ok(Module::read(path, source, tree)),
             Err(error) => Err(problem(path, &error.to_string())),
         });
         let modules: Vec<Module> = modules.collect::<Result<_, _>>().map_err(|problem| vec![problem])?;

@@ -6,15 +6,14 @@ use gantral_core::policy::EvalFailure;
 use regorus::{Engine, Value};
 
 use super::ast::{Module, Path};
-use super::calls;
 use super::engine::{Compiled, TEST_MODULE_ENDING, translate};
+use super::{calls, lint};
 use crate::bundle::Bundle;
-use crate::check::{CheckReport, Problem, TestOutcome, TestReport, TestResult};
+use crate::check::{CheckReport, Finding, LintReport, Problem, TestOutcome, TestReport, TestResult};
 use crate::frame::Refused;
-use crate::output::MEMBERS;
 
 /// The package that policies answer from.
-const PACKAGE: [&str; 2] = ["gantral", "policy"];
+pub(super) const PACKAGE: [&str; 2] = ["gantral", "policy"];
 
 /// Checks a bundle and runs its tests; returns a [`CheckReport`] as JSON.
 pub(super) fn check(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
@@ -22,18 +21,28 @@ pub(super) fn check(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
         Ok(compiled) => compiled,
         Err(problems) => return report(&CheckReport { problems, ..CheckReport::default() }),
     };
-    let mut problems = calls::problems(&compiled.modules);
-    problems.extend(misplaced_tests(&compiled.modules));
-    problems.extend(missing_decision(&compiled.modules));
+    let mut problems = shape_problems(&compiled.modules);
     // Without its tests a bundle must still be whole: that is how it is evaluated.
     if problems.is_empty()
         && let Err(found) = Compiled::new(bundle, |path| !path.ends_with(TEST_MODULE_ENDING))
     {
         problems.extend(found);
     }
-    let warnings = compiled.modules.iter().flat_map(warnings).collect();
+    let warnings = lint::findings(&compiled.modules).into_iter().map(Finding::into_warning).collect();
     let tests = if problems.is_empty() { run_tests(compiled) } else { TestReport::default() };
     report(&CheckReport { problems, warnings, tests })
+}
+
+/// Looks at a bundle without running anything of it; returns a [`LintReport`] as JSON.
+pub(super) fn lint(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
+    let refused = |problems: Vec<Problem>| problems.into_iter().map(Finding::refused).collect::<Vec<_>>();
+    let compiled = match Compiled::new(bundle, |_| true) {
+        Ok(compiled) => compiled,
+        Err(problems) => return report(&LintReport { findings: refused(problems) }),
+    };
+    let mut findings = refused(shape_problems(&compiled.modules));
+    findings.extend(lint::findings(&compiled.modules));
+    report(&LintReport { findings })
 }
 
 /// Runs the tests of a bundle; returns a [`TestReport`] as JSON.
@@ -54,6 +63,14 @@ fn report(report: &impl serde::Serialize) -> Result<Vec<u8>, Refused> {
     serde_json::to_vec(report).map_err(|error| Refused::new(EvalFailure::Evaluation, error.to_string()))
 }
 
+/// What keeps modules that compile from being published.
+fn shape_problems(modules: &[Module]) -> Vec<Problem> {
+    let mut problems = calls::problems(modules);
+    problems.extend(misplaced_tests(modules));
+    problems.extend(missing_decision(modules));
+    problems
+}
+
 /// Test modules are left out of evaluation, so nothing else may hide in them.
 fn misplaced_tests(modules: &[Module]) -> impl Iterator<Item = Problem> {
     let is_test = |module: &&Module| module.file.ends_with(TEST_MODULE_ENDING);
@@ -72,31 +89,6 @@ fn missing_decision(modules: &[Module]) -> Option<Problem> {
     });
     let message = "no rule `decision` in `package gantral.policy`".to_owned();
     (!defined).then(|| Problem { file: String::new(), line: 0, message })
-}
-
-/// Warns of a decision that is ALLOW by default, and of rules that look like a misspelt member of the contract.
-fn warnings(module: &Module) -> Vec<Problem> {
-    let mut found = Vec::new();
-    for rule in module.rules.iter().filter(|_| module.package == PACKAGE) {
-        let name = rule.name.first().map_or("", String::as_str);
-        let mut warn =
-            |message: String| found.push(Problem { file: module.file.clone(), line: rule.line, message });
-        if name == "decision" && rule.default.as_deref() == Some("ALLOW") {
-            warn("the default decision is ALLOW: an input that no rule expects passes".to_owned());
-        }
-        let near = MEMBERS.iter().find(|member| **member != name && spelt_alike(member, name));
-        if let Some(member) = near.filter(|_| !MEMBERS.contains(&name)) {
-            warn(format!("`{name}` is not read; the contract has `{member}`"));
-        }
-    }
-    found.dedup();
-    found
-}
-
-/// Tells whether two names differ only in a final `s`, in case or in underscores.
-fn spelt_alike(a: &str, b: &str) -> bool {
-    let plain = |name: &str| name.to_lowercase().replace('_', "").trim_end_matches('s').to_owned();
-    plain(a) == plain(b)
 }
 
 fn run_tests(mut compiled: Compiled) -> TestReport {

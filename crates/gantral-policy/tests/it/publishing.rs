@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantral_core::policy::{EvalFailure, Verdict};
 use gantral_policy::bundle::Bundle;
-use gantral_policy::check::{CheckError, TestOutcome, check, eval, test};
+use gantral_policy::check::{CheckError, LintRule, TestOutcome, Weight, check, eval, lint, test};
 
 use crate::support::{PATIENT, examples, policy, worker_command};
 
@@ -19,16 +19,61 @@ fn every_example_may_be_published_and_passes_its_own_tests() {
     }
 }
 
+const OPEN: &str = "policy.rego:3: the default decision is ALLOW: an input that no rule expects passes";
+const CONTRADICTION: &str = "policy.rego:5: `decision` is \"REQUIRE_HUMAN\" here and \"DENY\" at policy.rego:9: where both \
+                             hold the evaluation is a conflict, which fails closed";
+
 #[test]
-fn the_seeds_example_is_published_with_a_warning() {
+fn the_seeds_example_is_published_with_warnings() {
     let bundle = Bundle::from_directory(&examples().join("seed-example")).unwrap();
     let report = check(&worker_command(), &bundle).unwrap();
     let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        warnings,
-        ["policy.rego:3: the default decision is ALLOW: an input that no rule expects passes"]
-    );
+    assert_eq!(warnings, [OPEN, CONTRADICTION]);
     assert_eq!(report.tests.count(TestOutcome::Skipped), 1);
+}
+
+#[test]
+fn lint_names_the_contradiction_and_the_open_default_of_the_seeds_example() {
+    let bundle = Bundle::from_directory(&examples().join("seed-example")).unwrap();
+    let report = lint(&worker_command(), &bundle).unwrap();
+    let found: Vec<(LintRule, Weight, String)> =
+        report.findings.iter().map(|finding| (finding.rule, finding.weight, finding.text())).collect();
+    assert_eq!(
+        found,
+        [
+            (LintRule::FailOpenDefault, Weight::Warning, OPEN.to_owned()),
+            (LintRule::Contradiction, Weight::Problem, CONTRADICTION.to_owned()),
+        ]
+    );
+    let other = report.findings[1].other.as_ref().map(|place| (place.file.as_str(), place.line));
+    assert_eq!(other, Some(("policy.rego", 9)));
+    assert!(!report.is_clean(Weight::Problem) && !report.is_clean(Weight::Warning));
+}
+
+#[test]
+fn lint_has_nothing_to_say_of_our_other_examples() {
+    for name in ["demo", "refunds", "deploys"] {
+        let bundle = Bundle::from_directory(&examples().join(name)).unwrap();
+        let report = lint(&worker_command(), &bundle).unwrap();
+        assert_eq!(report.findings, [], "{name}");
+        assert!(report.is_clean(Weight::Warning));
+    }
+}
+
+#[test]
+fn what_may_not_be_published_is_a_problem_for_the_lint_too() {
+    for (rules, expect) in [
+        ("decision := \"ALLOW\" if {", "policy.rego:"),
+        ("decision := f(1)\nf(x) := f(x)", "policy.rego:3: rules must not be recursive"),
+        ("allowed := true", "no rule `decision` in `package gantral.policy`"),
+    ] {
+        let report = lint(&worker_command(), &policy(rules)).unwrap();
+        let first = report.findings.first().unwrap();
+        assert_eq!((first.rule, first.weight), (LintRule::Refused, Weight::Problem));
+        assert!(first.text().starts_with(expect), "{rules}: {}", first.text());
+    }
+    let warned = lint(&worker_command(), &policy("default decision := \"ALLOW\"")).unwrap();
+    assert!(warned.is_clean(Weight::Problem) && !warned.is_clean(Weight::Warning));
 }
 
 #[test]

@@ -27,6 +27,8 @@ const USUAL: &str = "bob";
 pub enum PolicyCommand {
     /// Checks whether a bundle may be published, and runs its tests
     Test(author::TestArgs),
+    /// Looks for what the author of a bundle most likely did not mean
+    Lint(author::LintArgs),
     /// Evaluates one input as a gate would
     Eval(author::EvalArgs),
     /// Publishes a bundle, and with a scope puts it in force there
@@ -47,6 +49,7 @@ pub enum PolicyCommand {
 pub fn run(command: &PolicyCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Test(args) => author::test(args, out),
+        PolicyCommand::Lint(args) => author::lint(args, out),
         PolicyCommand::Eval(args) => author::eval(args, out),
         PolicyCommand::Publish(args) => store::publish(args, server, out),
         PolicyCommand::Ls(args) => store::ls(args, server, out),

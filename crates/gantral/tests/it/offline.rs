@@ -53,6 +53,27 @@ fn policy_that_fails_its_tests_says_which_and_why() {
 }
 
 #[test]
+fn lint_fails_on_problems_and_where_it_is_strict_on_warnings() {
+    let seed = run(&repository(), &["policy", "lint", "policies/seed-example"]).status(1).data;
+    assert!(seed.contains("warning  policy.rego:3: the default decision is ALLOW"), "{seed}");
+    assert!(seed.contains("problem  policy.rego:5: `decision` is \"REQUIRE_HUMAN\" here"), "{seed}");
+    assert!(seed.ends_with("\nproblems: 1, warnings: 1\n"), "{seed}");
+    let ran = run(&repository(), &["policy", "lint", "policies/seed-example", "--json"]).status(1).json();
+    assert_eq!(ran["passed"], false);
+    assert_eq!(ran["findings"][1]["rule"], "contradiction");
+    assert_eq!(ran["findings"][1]["weight"], "problem");
+    assert_eq!(ran["findings"][1]["other"]["line"], 9);
+    for name in ["demo", "deploys", "refunds"] {
+        run(&repository(), &["policy", "lint", &format!("policies/{name}"), "--strict"]).status(0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = "package gantral.policy\ndefault decision := \"ALLOW\"\n";
+    std::fs::write(folder.path().join("policy.rego"), open).unwrap();
+    assert_eq!(run(folder.path(), &["policy", "lint", ".", "--json"]).status(0).json()["passed"], true);
+    run(folder.path(), &["policy", "lint", ".", "--strict"]).status(1);
+}
+
+#[test]
 fn policy_is_asked_about_one_input() {
     let folder = tempfile::tempdir().unwrap();
     let policy = repository().join("policies/demo").display().to_string();

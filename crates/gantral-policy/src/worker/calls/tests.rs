@@ -9,7 +9,7 @@ fn messages(files: &[(&str, &str)]) -> Vec<String> {
     }
     let trees = engine.get_modules().iter().map(|module| serde_json::to_value(module).unwrap());
     let modules: Vec<Module> =
-        files.iter().zip(trees).map(|((file, source), tree)| Module::read(file, source, &tree)).collect();
+        files.iter().zip(trees).map(|((file, source), tree)| Module::read(file, source, tree)).collect();
     problems(&modules).iter().map(ToString::to_string).collect()
 }
 

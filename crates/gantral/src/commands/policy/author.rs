@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use gantral_core::json::{Profile, Value, parse};
-use gantral_policy::check::{self, CheckError, CheckReport, TestOutcome};
+use gantral_policy::check::{self, CheckError, CheckReport, LintReport, TestOutcome, Weight};
 use gantral_policy::input::validate;
 use serde_json::json;
 
@@ -24,6 +24,16 @@ const EVAL_TIME_MAX: Duration = Duration::from_secs(5);
 pub struct TestArgs {
     /// The folder of the bundle
     directory: PathBuf,
+}
+
+/// Arguments of `policy lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// The folder of the bundle
+    directory: PathBuf,
+    /// Fails on warnings too
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Arguments of `policy eval`.
@@ -76,6 +86,35 @@ fn shown(report: &CheckReport) -> String {
         count(TestOutcome::Failed) + count(TestOutcome::Errored),
         count(TestOutcome::Skipped)
     ));
+    lines.join("\n")
+}
+
+pub fn lint(args: &LintArgs, out: Out) -> Result<Exit, Failure> {
+    let bundle = bundle(&args.directory)?;
+    let report = check::lint(&worker()?, &bundle).map_err(failed)?;
+    let passed = report.is_clean(if args.strict { Weight::Warning } else { Weight::Problem });
+    if out.json {
+        let version = bundle.version().0.to_hex();
+        let line = json!({ "policy_version_id": version, "passed": passed, "findings": report.findings });
+        out.data(&line.to_string())?;
+    } else {
+        out.data(&found(&report))?;
+    }
+    Ok(if passed { Exit::DONE } else { Exit::FAILED })
+}
+
+fn found(report: &LintReport) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut problems = 0_usize;
+    for finding in &report.findings {
+        let (style, word) = match finding.weight {
+            Weight::Problem => (BAD, "problem"),
+            Weight::Warning => (LOOK, "warning"),
+        };
+        problems += usize::from(finding.weight == Weight::Problem);
+        lines.push(format!("{}  {}", styled(style, word), inert(&finding.text())));
+    }
+    lines.push(format!("problems: {problems}, warnings: {}", report.findings.len() - problems));
     lines.join("\n")
 }
 
