@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use crate::digest::Digest;
 use crate::ids::{Name, Role};
+use crate::rule::Stage;
 use crate::time::DurationMs;
 
 /// The advice of a policy.
@@ -83,19 +84,40 @@ pub struct EvaluatorId {
     pub version: Name,
 }
 
+/// Whom a policy wants to approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approvers {
+    /// So many distinct humans, at least 1, who hold one of these roles; without roles, one of the workflow's default approvers.
+    Some {
+        /// Any of these roles counts.
+        roles: Vec<Role>,
+        /// How many humans.
+        required: u32,
+    },
+    /// Every stage after the one before; at least one.
+    Stages(Vec<Stage>),
+}
+
+/// One step of an escalation that a policy wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// Who is asked instead.
+    pub roles: Vec<Role>,
+    /// How long they have; `None`: as long as the first approvers.
+    pub timeout: Option<DurationMs>,
+}
+
 /// What a policy answered, read strictly from its output document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
     /// The advice.
     pub verdict: Verdict,
-    /// Who may approve; empty leaves it to the workflow's default approvers.
-    pub approver_roles: Vec<Role>,
-    /// How many distinct humans must approve; at least 1.
-    pub required_approvals: u32,
+    /// Who must approve.
+    pub approvers: Approvers,
     /// How long humans have; `None` leaves it to the workflow.
     pub timeout: Option<DurationMs>,
-    /// Who is asked next when nobody answered in time; empty means no escalation.
-    pub escalation_roles: Vec<Role>,
+    /// Who is asked when nobody answered in time, step by step; empty means no escalation.
+    pub escalation: Vec<Escalation>,
     /// Why, in the policy author's words: text by someone, shown as untrusted.
     pub reasons: Vec<String>,
     /// The canonical bytes of the output document, as committed to.

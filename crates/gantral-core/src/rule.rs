@@ -2,11 +2,12 @@
 //!
 //! Source: `spec/states.md` §6.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::digest::Digest;
 use crate::ids::{PersonId, Role};
-use crate::policy::{Evaluation, Verdict};
+use crate::policy::{Approvers, Escalation, Evaluation, Verdict};
 use crate::state::HumanEvidence;
 use crate::time::DurationMs;
 
@@ -103,23 +104,21 @@ impl Rule {
 
     /// Tells whether a role may vote in the stage that is open after these votes.
     pub fn is_eligible<'a>(&self, role: &Role, votes: impl Iterator<Item = &'a CountedVote> + Clone) -> bool {
-        let Tally::Open { stage } = self.tally(votes) else { return false };
-        self.stages
-            .get(stage)
-            .is_some_and(|stage| stage.groups.iter().any(|group| group.roles.contains(role)))
+        self.open_stage(votes).is_some_and(|(_, stage)| stage.roles().contains(role))
+    }
+
+    /// Returns the stage that is open after these votes; `None` when every one is satisfied.
+    pub fn open_stage<'a>(
+        &self,
+        votes: impl Iterator<Item = &'a CountedVote> + Clone,
+    ) -> Option<(usize, &Stage)> {
+        let Tally::Open { stage } = self.tally(votes) else { return None };
+        self.stages.get(stage).map(|open| (stage, open))
     }
 
     /// Returns every role that any stage asks for, sorted, once each.
     pub fn roles(&self) -> Vec<Role> {
-        let mut roles: Vec<Role> = self
-            .stages
-            .iter()
-            .flat_map(|stage| &stage.groups)
-            .flat_map(|group| group.roles.iter().cloned())
-            .collect();
-        roles.sort();
-        roles.dedup();
-        roles
+        self.stages.iter().flat_map(Stage::roles).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Replaces the roles of every group: what an escalation does.
@@ -138,6 +137,11 @@ impl CountedVote {
 }
 
 impl Stage {
+    /// Returns every role that the stage asks for, sorted, once each.
+    pub fn roles(&self) -> BTreeSet<Role> {
+        self.groups.iter().flat_map(|group| group.roles.iter().cloned()).collect()
+    }
+
     /// Seats votes of persons who have no seat yet; tells whether every group is full then.
     fn seat<'a>(
         &self,
@@ -261,39 +265,67 @@ impl Floors {
     ///
     /// `None` comes back when nobody would be eligible: that is a defect, never an open door.
     pub fn plan(&self, evaluation: Option<&Evaluation>) -> Option<GatePlan> {
-        let named = evaluation.map(|e| e.approver_roles.as_slice()).unwrap_or_default();
-        let roles = if named.is_empty() { self.default_approvers.clone() } else { named.to_vec() };
+        let stages = match evaluation.map(|evaluation| &evaluation.approvers) {
+            Some(Approvers::Stages(stages)) => self.tightened(stages.clone()),
+            Some(Approvers::Some { roles, required }) => self.one_group(roles, *required)?,
+            None => self.one_group(&[], 1)?,
+        };
+        let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
+        let escalation = evaluation.map(|e| self.steps(&e.escalation, timeout)).unwrap_or_default();
+        let rule = Rule { stages, ..Rule::one_group(Vec::new(), 1, self.required_evidence) };
+        Some(GatePlan { rule, timeout, escalation })
+    }
+
+    /// Returns the stage of one group, in which one seat is for a floor role where the others are for roles beyond.
+    fn one_group(&self, named: &[Role], required: u32) -> Option<Vec<Stage>> {
+        let roles = if named.is_empty() { self.default_approvers.as_slice() } else { named };
         if roles.is_empty() {
             return None;
         }
-        let required = evaluation.map_or(1, |e| e.required_approvals).max(self.required_approvals).max(1);
-        let mut rule = Rule::one_group(roles.clone(), required, self.required_evidence);
-        let covered = self.least_roles.is_empty() || roles.iter().all(|role| self.least_roles.contains(role));
-        if let (false, Some(stage)) = (covered, rule.stages.first_mut()) {
-            tighten(stage, &self.least_roles);
+        let required = required.max(self.required_approvals).max(1);
+        let mut groups = alloc::vec![Group { roles: roles.to_vec(), required }];
+        if !self.is_covered(&groups) {
+            let floor = Group { roles: self.least_roles.clone(), required: 1 };
+            groups = [floor, Group { roles: roles.to_vec(), required: required.saturating_sub(1) }].into();
+            groups.retain(|group| group.required > 0);
         }
-        let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
-        // S47: an escalation replaces the roles of every group: nobody may come in that way who lacks a floor role.
-        let above_floor = |role: &&Role| self.least_roles.is_empty() || self.least_roles.contains(role);
-        let next: Vec<Role> = evaluation
-            .map(|e| e.escalation_roles.iter().filter(above_floor).cloned().collect())
-            .unwrap_or_default();
-        let escalation = if self.escalate && !next.is_empty() {
-            alloc::vec![EscalationStep { roles: next, duration: timeout }]
-        } else {
-            Vec::new()
-        };
-        Some(GatePlan { rule, timeout, escalation })
+        Some(alloc::vec![Stage { groups }])
     }
-}
 
-/// Keeps the number of persons and makes one of them hold a floor role.
-fn tighten(stage: &mut Stage, least_roles: &[Role]) {
-    if let Some(group) = stage.groups.first_mut() {
-        group.required = group.required.saturating_sub(1);
+    /// Adds to the first stage what the stages of a policy leave short of the floors: a seat for a floor role where no group is for
+    /// floor roles alone, and persons in its first group.
+    fn tightened(&self, mut stages: Vec<Stage>) -> Vec<Stage> {
+        let covered = stages.iter().any(|stage| self.is_covered(&stage.groups));
+        let all = stages.iter().flat_map(|stage| &stage.groups);
+        let persons = all.fold(u32::from(!covered), |sum, group| sum.saturating_add(group.required));
+        if let Some(first) = stages.first_mut() {
+            if let Some(group) = first.groups.first_mut() {
+                let missing = self.required_approvals.saturating_sub(persons);
+                group.required = group.required.saturating_add(missing);
+            }
+            if !covered {
+                first.groups.insert(0, Group { roles: self.least_roles.clone(), required: 1 });
+            }
+        }
+        stages
     }
-    stage.groups.retain(|group| group.required > 0);
-    stage.groups.insert(0, Group { roles: least_roles.to_vec(), required: 1 });
+
+    /// Tells whether some group can only be filled by floor roles.
+    fn is_covered(&self, groups: &[Group]) -> bool {
+        let is_floor = |group: &Group| group.roles.iter().all(|role| self.least_roles.contains(role));
+        self.least_roles.is_empty() || groups.iter().any(is_floor)
+    }
+
+    /// Returns the steps of an escalation. S47: a step replaces the roles of every group, so nobody comes in by it who lacks a floor
+    /// role; a step that leaves nobody is left out.
+    fn steps(&self, wanted: &[Escalation], timeout: DurationMs) -> Vec<EscalationStep> {
+        let above_floor = |role: &&Role| self.least_roles.is_empty() || self.least_roles.contains(role);
+        let steps = wanted.iter().filter(|_| self.escalate).map(|step| EscalationStep {
+            roles: step.roles.iter().filter(above_floor).cloned().collect(),
+            duration: step.timeout.unwrap_or(timeout).min(self.timeout_max),
+        });
+        steps.filter(|step| !step.roles.is_empty()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -7,28 +7,45 @@
 //! | `required_approvals` | integer, 1 to 16 | 1 |
 //! | `timeout` | text: `250ms`, `30s`, `30m`, `24h`, `7d` | the workflow's |
 //! | `escalation_roles` | array or set of role names | no escalation |
+//! | `stages` | array of {`all_of`: [{`any_of`: roles, `count`}]}, instead of `approver_roles` and `required_approvals` | one stage of one group |
+//! | `escalation` | array of {`roles`, `timeout`}, instead of `escalation_roles` | one step, or none |
 //! | `reasons` | array or set of texts | none |
 //!
-//! Other members of the document are the policy's helper rules and are not read. The contract is the seed's, with
-//! `required_approvals` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
+//! Other members of the document are the policy's helper rules and are not read. The contract is the seed's four members, with
+//! `required_approvals`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
+
+use std::ops::RangeInclusive;
 
 use gantral_core::ids::Role;
 use gantral_core::json::{self, Object, Profile, Value};
-use gantral_core::policy::{EvalFailure, Evaluation, Verdict};
-use gantral_core::rule::{APPROVALS_MAX, RULE_PARTS_MAX};
+use gantral_core::policy::{Approvers, Escalation, EvalFailure, Evaluation, Verdict};
+use gantral_core::rule::{APPROVALS_MAX, Group, RULE_PARTS_MAX, Stage};
 use gantral_core::time::DurationMs;
 
 /// The members that are read, sorted.
-pub const MEMBERS: [&str; 6] =
-    ["approver_roles", "decision", "escalation_roles", "reasons", "required_approvals", "timeout"];
+pub const MEMBERS: [&str; 8] = [
+    "approver_roles",
+    "decision",
+    "escalation",
+    "escalation_roles",
+    "reasons",
+    "required_approvals",
+    "stages",
+    "timeout",
+];
 /// The largest output document, in bytes: it is shown to people and kept with the gate.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The largest number of roles in one list: as many as one group of a gate's rule has room for.
 pub const ROLES_MAX: usize = RULE_PARTS_MAX;
+/// The largest number of stages, and of steps of an escalation.
+pub const STAGES_MAX: usize = RULE_PARTS_MAX;
+/// The largest number of groups in a stage: a floor of the workflow may add one.
+pub const GROUPS_MAX: usize = RULE_PARTS_MAX - 1;
 /// The largest number of reasons.
 pub const REASONS_MAX: usize = 64;
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
+
 /// How an output breaks the contract. Always the policy's fault; evaluating again gives the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
@@ -56,6 +73,22 @@ pub enum OutputError {
     /// Not a number of approvals from 1 to 16.
     #[error("`required_approvals` is not an integer from 1 to 16")]
     Approvals,
+    /// Not stages of groups.
+    #[error(
+        "`stages` is not a list of 1 to 16 stages {{`all_of`: [{{`any_of`: roles, `count`: 1 to 16}}]}} of 1 to 15 groups"
+    )]
+    Stages,
+    /// Not steps of an escalation.
+    #[error("`escalation` is not a list of at most 16 steps {{`roles`, `timeout`}}")]
+    Escalation,
+    /// The same is said twice.
+    #[error("`{member}` and `{other}` say the same: give one of them")]
+    Twice {
+        /// The member.
+        member: &'static str,
+        /// What it stands instead of.
+        other: &'static str,
+    },
     /// Not a duration.
     #[error("`timeout` is not a duration like `30m`")]
     Timeout,
@@ -74,6 +107,9 @@ impl OutputError {
             | Self::Roles { .. }
             | Self::Nobody
             | Self::Approvals
+            | Self::Stages
+            | Self::Escalation
+            | Self::Twice { .. }
             | Self::Timeout
             | Self::Reasons => EvalFailure::Malformed,
         }
@@ -90,17 +126,11 @@ pub fn read(bytes: &[u8]) -> Result<Evaluation, OutputError> {
     let contract = contract_members(members);
     let verdict = contract.get("decision").ok_or(OutputError::NoDecision)?;
     let verdict = verdict.as_str().and_then(Verdict::parse).ok_or(OutputError::Decision)?;
-    let approver_roles = roles(&contract, "approver_roles")?;
-    let nobody = approver_roles.as_ref().is_some_and(Vec::is_empty);
-    if nobody && verdict == Verdict::RequireHuman {
-        return Err(OutputError::Nobody);
-    }
     Ok(Evaluation {
         verdict,
-        approver_roles: approver_roles.unwrap_or_default(),
-        required_approvals: required_approvals(&contract)?,
+        approvers: approvers(&contract, verdict)?,
         timeout: timeout(&contract)?,
-        escalation_roles: roles(&contract, "escalation_roles")?.unwrap_or_default(),
+        escalation: escalation(&contract)?,
         reasons: reasons(&contract)?,
         decision: Value::from(contract).to_canonical(),
     })
@@ -116,30 +146,96 @@ fn contract_members(members: Object) -> Object {
     contract
 }
 
-fn roles(contract: &Object, member: &'static str) -> Result<Option<Vec<Role>>, OutputError> {
-    let refused = || OutputError::Roles { member };
-    let Some(value) = contract.get(member) else {
-        return Ok(None);
+/// Reads who must approve: one group, or stages of groups.
+fn approvers(contract: &Object, verdict: Verdict) -> Result<Approvers, OutputError> {
+    if let Some(value) = contract.get("stages") {
+        for other in ["approver_roles", "required_approvals"] {
+            if contract.get(other).is_some() {
+                return Err(OutputError::Twice { member: "stages", other });
+            }
+        }
+        let stages = list(value, 1..=STAGES_MAX).ok_or(OutputError::Stages)?;
+        let stages = stages.iter().map(stage).collect::<Option<_>>().ok_or(OutputError::Stages)?;
+        return Ok(Approvers::Stages(stages));
+    }
+    let named = roles(contract, "approver_roles")?;
+    let nobody = named.as_ref().is_some_and(Vec::is_empty);
+    if nobody && verdict == Verdict::RequireHuman {
+        return Err(OutputError::Nobody);
+    }
+    let required = match contract.get("required_approvals") {
+        None => 1,
+        Some(value) => count(value).ok_or(OutputError::Approvals)?,
     };
-    let names = value.as_array().filter(|names| names.len() <= ROLES_MAX).ok_or_else(refused)?;
+    Ok(Approvers::Some { roles: named.unwrap_or_default(), required })
+}
+
+fn stage(value: &Value) -> Option<Stage> {
+    let members = closed(value, &["all_of"])?;
+    let groups = list(members.get("all_of")?, 1..=GROUPS_MAX)?;
+    Some(Stage { groups: groups.iter().map(group).collect::<Option<_>>()? })
+}
+
+fn group(value: &Value) -> Option<Group> {
+    let members = closed(value, &["any_of", "count"])?;
+    let roles = role_names(members.get("any_of")?).filter(|roles| !roles.is_empty())?;
+    let required = members.get("count").map_or(Some(1), count)?;
+    Some(Group { roles, required })
+}
+
+/// Reads who is asked when nobody answered: one step, or several.
+fn escalation(contract: &Object) -> Result<Vec<Escalation>, OutputError> {
+    let Some(value) = contract.get("escalation") else {
+        let roles = roles(contract, "escalation_roles")?.filter(|roles| !roles.is_empty());
+        return Ok(roles.map(|roles| Escalation { roles, timeout: None }).into_iter().collect());
+    };
+    if contract.get("escalation_roles").is_some() {
+        return Err(OutputError::Twice { member: "escalation", other: "escalation_roles" });
+    }
+    let step = |value: &Value| {
+        let members = closed(value, &["roles", "timeout"])?;
+        let roles = role_names(members.get("roles")?).filter(|roles| !roles.is_empty())?;
+        let timeout = match members.get("timeout") {
+            None => None,
+            Some(value) => Some(value.as_str().and_then(DurationMs::parse)?),
+        };
+        Some(Escalation { roles, timeout })
+    };
+    let steps = list(value, 0..=STAGES_MAX).ok_or(OutputError::Escalation)?;
+    steps.iter().map(step).collect::<Option<_>>().ok_or(OutputError::Escalation)
+}
+
+/// Returns an object that has no other members than these: a misspelt restriction must not vanish.
+fn closed<'a>(value: &'a Value, known: &[&str]) -> Option<&'a Object> {
+    value.as_object().filter(|members| members.names().all(|name| known.contains(&name)))
+}
+
+fn list(value: &Value, lengths: RangeInclusive<usize>) -> Option<&[Value]> {
+    value.as_array().filter(|values| lengths.contains(&values.len()))
+}
+
+fn count(value: &Value) -> Option<u32> {
+    value.as_u32().filter(|count| (1..=APPROVALS_MAX).contains(count))
+}
+
+fn roles(contract: &Object, member: &'static str) -> Result<Option<Vec<Role>>, OutputError> {
+    match contract.get(member) {
+        None => Ok(None),
+        Some(value) => role_names(value).map(Some).ok_or(OutputError::Roles { member }),
+    }
+}
+
+fn role_names(value: &Value) -> Option<Vec<Role>> {
+    let names = list(value, 0..=ROLES_MAX)?;
     let mut roles = Vec::with_capacity(names.len());
     for name in names {
-        let role = name.as_str().and_then(|name| Role::parse(name).ok()).ok_or_else(refused)?;
+        let role = Role::parse(name.as_str()?).ok()?;
         // Naming a role twice must not make it count twice.
         if !roles.contains(&role) {
             roles.push(role);
         }
     }
-    Ok(Some(roles))
-}
-
-fn required_approvals(contract: &Object) -> Result<u32, OutputError> {
-    match contract.get("required_approvals") {
-        None => Ok(1),
-        Some(value) => {
-            value.as_u32().filter(|count| (1..=APPROVALS_MAX).contains(count)).ok_or(OutputError::Approvals)
-        }
-    }
+    Some(roles)
 }
 
 fn timeout(contract: &Object) -> Result<Option<DurationMs>, OutputError> {

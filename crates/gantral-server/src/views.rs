@@ -3,9 +3,10 @@
 use gantral_api::wire::{self, Document, text};
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::event::WorkflowRef;
-use gantral_core::ids::{GateId, GrantId, Name};
+use gantral_core::ids::{GateId, GrantId, Name, Role};
 use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::{Object, Value};
+use gantral_core::rule::{Group, Stage};
 use gantral_core::time::UnixMillis;
 use gantral_engine::{GateFacts, InstanceFacts, Receipt, display_digest};
 
@@ -171,6 +172,11 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
     let rule = facts.gate.as_ref().map_or(&opened.rule, |gate| &gate.rule);
     let required = rule.stages.iter().flat_map(|stage| &stage.groups).map(|group| group.required).sum();
     let votes = facts.gate.as_ref().map(|gate| gate.votes.as_slice()).unwrap_or_default();
+    let open = facts.gate.as_ref().and_then(|gate| gate.rule.open_stage(gate.votes.iter()));
+    let roles: Vec<Role> = match open {
+        Some((_, stage)) => stage.roles().into_iter().collect(),
+        None => facts.row.gate.roles.clone(),
+    };
     let context = match &facts.context {
         Some(context) => document(context)?,
         None => document(&Value::Null)?,
@@ -186,8 +192,10 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
         asked_action_commitment: opened.gate.action.into(),
         context,
         context_commitment: opened.gate.context.into(),
-        roles: facts.row.gate.roles.iter().cloned().map(Into::into).collect(),
+        roles: roles.into_iter().map(Into::into).collect(),
         required,
+        stages: rule.stages.iter().map(stage).collect(),
+        open_stage: open.and_then(|(index, _)| u32::try_from(index).ok()),
         votes: votes
             .iter()
             .map(|vote| wire::VoteView {
@@ -206,6 +214,14 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
         cause,
         display_digest: display_digest(&opened.gate, facts.row.gate.version).into(),
     })
+}
+
+fn stage(stage: &Stage) -> wire::GateStage {
+    let group = |group: &Group| wire::GateGroup {
+        any_of: group.roles.iter().cloned().map(Into::into).collect(),
+        count: group.required,
+    };
+    wire::GateStage { all_of: stage.groups.iter().map(group).collect() }
 }
 
 pub(crate) fn gate_summary(facts: &GateFacts) -> Answer<wire::GateSummary> {

@@ -31,6 +31,22 @@ pub struct VoteView {
     pub at: Option<text::Time>,
 }
 
+/// One stage of a gate: all of its groups must be filled, and every stage before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateStage {
+    /// The groups, all of them needed; one human fills one seat of the whole gate.
+    pub all_of: Vec<GateGroup>,
+}
+
+/// So many distinct humans who hold one of these roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateGroup {
+    /// Any of these roles counts.
+    pub any_of: Vec<text::Role>,
+    /// How many humans.
+    pub count: u32,
+}
+
 /// One gate with everything that an approver must see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GateView {
@@ -54,8 +70,13 @@ pub struct GateView {
     pub context_commitment: text::Digest,
     /// Who may decide now.
     pub roles: Vec<text::Role>,
-    /// How many distinct humans must agree.
+    /// How many distinct humans must agree, over all stages.
     pub required: u32,
+    /// Who must agree, stage after stage.
+    pub stages: Vec<GateStage>,
+    /// The stage that is open, counted from 0; absent when the gate is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_stage: Option<u32>,
     /// The votes that count so far.
     pub votes: Vec<VoteView>,
     /// When the gate escalates or closes.

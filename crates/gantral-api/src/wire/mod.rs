@@ -20,6 +20,7 @@ mod key;
 mod policy;
 mod runner;
 mod service;
+mod shadow;
 pub mod text;
 mod window;
 mod workflow;
@@ -30,8 +31,8 @@ use utoipa::ToSchema;
 pub use attach::Attach;
 pub use attempt::{Attached, EndAttempt, HeartbeatAnswer};
 pub use authority::{
-    Allowed, Ask, AuthorityAnswer, Consume, ConsumeAnswer, Consumed, Denied, EvidenceItem, ReportOutcome,
-    Waiting,
+    Allowed, Ask, AuthorityAnswer, Consume, ConsumeAnswer, Consumed, Denied, EvidenceItem,
+    ObservedVerdict, ReportOutcome, Waiting,
 };
 pub use body::{BodyError, read_body};
 pub use definition::{
@@ -40,8 +41,8 @@ pub use definition::{
 };
 pub use document::{Document, NotJson};
 pub use gate::{
-    Decide, Decided, Extend, Extended, GateFilter, GateList, GatePage, GateState, GateSummary, GateView,
-    VoteView,
+    Decide, Decided, Extend, Extended, GateFilter, GateGroup, GateList, GatePage, GateStage, GateState,
+    GateSummary, GateView, VoteView,
 };
 pub use governance::{
     Activate, Erase, GovernanceEvent, GovernancePage, Governed, PoliciesInForce, PolicyInForce, Scope,
@@ -56,6 +57,9 @@ pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
+pub use shadow::{
+    Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow,
+};
 pub use text::Text;
 pub use window::{AskWindow, WindowView};
 pub use workflow::{

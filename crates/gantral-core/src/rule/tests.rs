@@ -27,10 +27,9 @@ fn floors() -> Floors {
 fn advice(roles: &[&str], required: u32, timeout: u64) -> Evaluation {
     Evaluation {
         verdict: Verdict::RequireHuman,
-        approver_roles: roles.iter().map(|name| role(name)).collect(),
-        required_approvals: required,
+        approvers: Approvers::Some { roles: roles.iter().map(|name| role(name)).collect(), required },
         timeout: Some(DurationMs::from_secs(timeout)),
-        escalation_roles: vec![role("PLATFORM_ADMIN")],
+        escalation: vec![Escalation { roles: vec![role("PLATFORM_ADMIN")], timeout: None }],
         reasons: vec!["large".to_string()],
         decision: vec![],
     }
@@ -137,12 +136,67 @@ fn a_rule_that_asks_nobody_is_never_satisfied() {
 fn no_escalation_leads_around_a_floor_role() {
     let strict = Floors { least_roles: vec![role("RISK"), role("PLATFORM_ADMIN")], ..floors() };
     let mut evaluation = advice(&["RISK"], 1, 60);
-    evaluation.escalation_roles = vec![role("INTERN"), role("PLATFORM_ADMIN")];
+    let step =
+        |roles: &[&str]| Escalation { roles: roles.iter().map(|name| role(name)).collect(), timeout: None };
+    evaluation.escalation = vec![step(&["INTERN", "PLATFORM_ADMIN"])];
     let plan = strict.plan(Some(&evaluation)).unwrap();
     assert_eq!(plan.escalation.len(), 1);
     assert_eq!(plan.escalation[0].roles, vec![role("PLATFORM_ADMIN")]);
-    evaluation.escalation_roles = vec![role("INTERN")];
+    evaluation.escalation = vec![step(&["INTERN"])];
     assert!(strict.plan(Some(&evaluation)).unwrap().escalation.is_empty());
+    evaluation.escalation = vec![step(&["INTERN"]), step(&["RISK"])];
+    assert_eq!(strict.plan(Some(&evaluation)).unwrap().escalation[0].roles, vec![role("RISK")]);
+}
+
+#[test]
+fn an_escalation_has_as_many_steps_as_policy_gives_and_none_is_longer_than_the_floor() {
+    let mut evaluation = advice(&["LEAD"], 1, 60);
+    let step = |name, timeout: Option<u64>| Escalation {
+        roles: vec![role(name)],
+        timeout: timeout.map(DurationMs::from_secs),
+    };
+    evaluation.escalation = vec![step("A", None), step("B", Some(5)), step("C", Some(999_999))];
+    let plan = floors().plan(Some(&evaluation)).unwrap();
+    let seconds: Vec<u64> = plan.escalation.iter().map(|step| step.duration.get() / 1_000).collect();
+    assert_eq!(seconds, [60, 5, 3_600]);
+    assert!(Floors { escalate: false, ..floors() }.plan(Some(&evaluation)).unwrap().escalation.is_empty());
+}
+
+fn staged(stages: &[&[(&[&str], u32)]]) -> Evaluation {
+    let stages = stages.iter().flat_map(|stage| groups(stage).stages).collect();
+    Evaluation { approvers: Approvers::Stages(stages), ..advice(&[], 1, 60) }
+}
+
+fn seats(floors: &Floors, stages: &[&[(&[&str], u32)]]) -> Vec<Vec<(Vec<Role>, u32)>> {
+    let plan = floors.plan(Some(&staged(stages))).unwrap();
+    let stages = plan.rule.stages.into_iter();
+    stages
+        .map(|stage| stage.groups.into_iter().map(|group| (group.roles, group.required)).collect())
+        .collect()
+}
+
+#[test]
+fn stages_of_a_policy_are_asked_as_they_are_where_they_meet_the_floors() {
+    let asked: &[&[(&[&str], u32)]] = &[&[(&["LEAD"], 1), (&["RISK", "CFO"], 2)], &[(&["OWNER"], 1)]];
+    let named = |names: &[&str]| names.iter().map(|name| role(name)).collect::<Vec<_>>();
+    let expected =
+        vec![vec![(named(&["LEAD"]), 1), (named(&["RISK", "CFO"]), 2)], vec![(named(&["OWNER"]), 1)]];
+    assert_eq!(seats(&floors(), asked), expected);
+    let met = Floors { required_approvals: 4, least_roles: named(&["OWNER"]), ..floors() };
+    assert_eq!(seats(&met, asked), expected);
+}
+
+#[test]
+fn stages_of_a_policy_that_are_short_of_the_floors_are_tightened() {
+    let asked: &[&[(&[&str], u32)]] = &[&[(&["LEAD"], 1)], &[(&["OWNER"], 1)]];
+    let named = |name| vec![role(name)];
+    let more = Floors { required_approvals: 4, ..floors() };
+    assert_eq!(seats(&more, asked), [vec![(named("LEAD"), 3)], vec![(named("OWNER"), 1)]]);
+    let floor = Floors { required_approvals: 4, least_roles: named("RISK"), ..floors() };
+    assert_eq!(
+        seats(&floor, asked),
+        [vec![(named("RISK"), 1), (named("LEAD"), 2)], vec![(named("OWNER"), 1)]]
+    );
 }
 
 #[test]

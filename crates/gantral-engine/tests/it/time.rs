@@ -1,14 +1,16 @@
 //! What time demands: gates close, escalate and grants lapse, whenever the timer comes; and what a freeze stops.
 
 use gantral_core::command::Refusal;
+use gantral_core::ids::InstanceId;
 use gantral_core::state::{EventKind, State};
-use gantral_core::time::DurationMs;
+use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::{EngineError, Ticked};
 use gantral_store::fault::Fault;
+use gantral_testkit::policy::rules;
 use gantral_testkit::workflows::{REFUND, read};
-use gantral_testkit::{World, policy};
+use gantral_testkit::{AGENT, World, policy};
 
-use crate::script::{LARGE, Learned, RUN, SELF, SMALL, Script, Step, decision};
+use crate::script::{LARGE, Learned, RUN, SELF, SMALL, Script, Step, ask, decision, events, new_instance};
 
 const DAY: DurationMs = DurationMs::from_secs(86_400);
 
@@ -118,7 +120,7 @@ async fn a_clock_that_goes_back_seals_no_event_before_the_last_one() {
     script.step(Step::Ask { amount: SMALL, consume: true }).await.unwrap();
     let (world, bearer) = (&script.world, script.world.bearer(script.id(), 1));
     let call = gantral_engine::Call { now: earlier, ..world.call() };
-    let report = crate::script::outcome(script.learned.grant.unwrap());
+    let report = crate::script::outcome(script.learned.grant);
     world.engine().report(call, &bearer, report).await.unwrap();
     assert_eq!(script.facts().await.instance.last_at, script.world.clock.now());
     script.is_valid().await;
@@ -153,4 +155,62 @@ async fn a_freeze_stops_claims_and_the_task_waits() {
     assert_eq!(script.step(Step::Claim).await, Err(EngineError::NotFound { what: "a task" }));
     script.world.set_frozen(false).await;
     script.step(Step::Claim).await.unwrap();
+}
+
+/// How many gates have their deadline in one second.
+const AT_ONCE: usize = 1_000;
+
+/// Opens so many gates whose deadlines lie within one second.
+async fn gates_at_once(world: &World) -> Vec<InstanceId> {
+    let mut opened = Vec::with_capacity(AT_ONCE);
+    for batch in 0..AT_ONCE / 50 {
+        let open = (0..50).map(|_| async {
+            let (engine, agent) = (world.engine(), world.people.requester(AGENT, world.clock.now()));
+            let id = engine.create(world.call(), &agent, new_instance("refund")).await.unwrap().instance;
+            engine.begin_self(world.call(), &agent, id).await.unwrap();
+            engine.ask(world.call(), &world.bearer(id, 1), ask(LARGE, false)).await.unwrap();
+            id
+        });
+        opened.extend(futures_util::future::join_all(open).await);
+        world.clock.advance(DurationMs::new(if batch % 2 == 0 { 50 } else { 0 }));
+    }
+    opened
+}
+
+#[tokio::test]
+async fn a_thousand_gates_that_are_due_in_one_second_move_once_each_over_a_restart_and_a_clock_step() {
+    let mut world = World::new();
+    let text = REFUND.replace("\"floors\": {", "\"floors\": {\"on_timeout\": \"escalate\", ");
+    let bundle = rules(
+        "decision := \"REQUIRE_HUMAN\"\napprover_roles := [\"FINANCE_LEAD\"]\ntimeout := \"10m\"\nescalation_roles := [\"CFO\"]",
+    );
+    world.apply(read(&text), &bundle).await;
+    let gates = gates_at_once(&world).await;
+    let at_deadline = world.clock.advance(DurationMs::from_secs(600));
+    let tick = async |world: &World, now| world.engine().tick(now, world.seed()).await.unwrap();
+    let mut escalated = tick(&world, at_deadline).await.due;
+    assert!(escalated > 0 && escalated < AT_ONCE, "{escalated}");
+    // Half of the work was done when the server was started anew, and its clock stood an hour back for a while.
+    world.restart();
+    let back = UnixMillis::new(at_deadline.get() - 3_600_000).unwrap();
+    assert_eq!(tick(&world, back).await, Ticked::default());
+    loop {
+        // Two nodes that tick at once hinder each other and repeat nothing.
+        let (one, other) = tokio::join!(tick(&world, at_deadline), tick(&world, at_deadline));
+        assert_eq!(one.failed + other.failed, 0);
+        let held = one.due.max(other.due);
+        escalated += held;
+        if held == 0 {
+            break;
+        }
+    }
+    assert!(escalated >= AT_ONCE, "{escalated}");
+    let at_end = world.clock.advance(DurationMs::from_secs(601));
+    while tick(&world, at_end).await.due > 0 {}
+    for id in gates {
+        let events = events(&world, id).await;
+        let count = |kind| events.iter().filter(|event| **event == kind).count();
+        let counted = (count(EventKind::Escalated), count(EventKind::Rejected), count(EventKind::Terminated));
+        assert_eq!(counted, (1, 1, 1), "{id}: {events:?}");
+    }
 }

@@ -61,7 +61,77 @@ fn the_committed_document_holds_the_contract_in_canonical_form() {
         evaluation.decision,
         br#"{"approver_roles":["B","A","B"],"decision":"ALLOW","timeout":"30m"}"#
     );
-    assert_eq!(evaluation.approver_roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["B", "A"]);
-    assert_eq!(evaluation.required_approvals, 1);
+    let roles = ["B", "A"].map(|name| Role::parse(name).unwrap()).to_vec();
+    assert_eq!(evaluation.approvers, Approvers::Some { roles, required: 1 });
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
+}
+
+fn role(name: &str) -> Role {
+    Role::parse(name).unwrap()
+}
+
+#[test]
+fn stages_of_groups_are_read_in_their_order() {
+    let output = br#"{"decision":"REQUIRE_HUMAN","stages":[
+        {"all_of":[{"any_of":["LEAD"]},{"any_of":["CFO","RISK","CFO"],"count":2}]},{"all_of":[{"any_of":["OWNER"]}]}]}"#;
+    let group =
+        |names: &[&str], required| Group { roles: names.iter().map(|name| role(name)).collect(), required };
+    let expected = vec![
+        Stage { groups: vec![group(&["LEAD"], 1), group(&["CFO", "RISK"], 2)] },
+        Stage { groups: vec![group(&["OWNER"], 1)] },
+    ];
+    assert_eq!(read(output).unwrap().approvers, Approvers::Stages(expected));
+}
+
+#[test]
+fn an_escalation_is_read_in_steps_and_the_seeds_member_is_one() {
+    let read = |output: &str| read(output.as_bytes()).unwrap().escalation;
+    let step = |name, seconds: Option<u64>| Escalation {
+        roles: vec![role(name)],
+        timeout: seconds.map(DurationMs::from_secs),
+    };
+    let steps =
+        read(r#"{"decision":"ALLOW","escalation":[{"roles":["A"],"timeout":"30s"},{"roles":["B"]}]}"#);
+    assert_eq!(steps, [step("A", Some(30)), step("B", None)]);
+    assert_eq!(read(r#"{"decision":"ALLOW","escalation_roles":["A"]}"#), [step("A", None)]);
+    assert_eq!(read(r#"{"decision":"ALLOW","escalation_roles":[]}"#), []);
+    assert_eq!(read(r#"{"decision":"ALLOW","escalation":[]}"#), []);
+}
+
+#[test]
+fn stages_and_escalations_of_another_form_are_refused() {
+    let group = r#"{"any_of":["A"]}"#;
+    let groups = |count: usize| format!(r#"[{{"all_of":[{}]}}]"#, vec![group; count].join(","));
+    check(&format!(r#"{{"decision":"ALLOW","stages":{}}}"#, groups(GROUPS_MAX)), Ok(Verdict::Allow));
+    let stages = vec![r#"{"all_of":[{"any_of":["A"]}]}"#; STAGES_MAX + 1].join(",");
+    for wrong in [
+        "[]",
+        "{}",
+        "[{}]",
+        r#"[{"all_of":[]}]"#,
+        r#"[{"all_of":[{"any_of":[]}]}]"#,
+        r#"[{"all_of":[{"any_of":["A"],"count":0}]}]"#,
+        r#"[{"all_of":[{"any_of":["A"],"count":17}]}]"#,
+        r#"[{"all_of":[{"any_of":["A"],"number":2}]}]"#,
+        r#"[{"all_of":[{"any_of":["A"]}],"any_of":["B"]}]"#,
+        &groups(GROUPS_MAX + 1),
+        &format!("[{stages}]"),
+    ] {
+        check(&format!(r#"{{"decision":"ALLOW","stages":{wrong}}}"#), Err(OutputError::Stages));
+    }
+    for wrong in [
+        "{}",
+        "[{}]",
+        r#"[{"roles":[]}]"#,
+        r#"[{"roles":["A"],"timeout":"soon"}]"#,
+        r#"[{"roles":["A"],"x":1}]"#,
+    ] {
+        check(&format!(r#"{{"decision":"ALLOW","escalation":{wrong}}}"#), Err(OutputError::Escalation));
+    }
+    for other in ["approver_roles", "required_approvals"] {
+        let output = format!(r#"{{"decision":"ALLOW","stages":{},"{other}":1}}"#, groups(1));
+        check(&output, Err(OutputError::Twice { member: "stages", other }));
+    }
+    let both = r#"{"decision":"ALLOW","escalation":[],"escalation_roles":[]}"#;
+    check(both, Err(OutputError::Twice { member: "escalation", other: "escalation_roles" }));
 }

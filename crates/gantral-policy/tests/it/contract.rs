@@ -1,6 +1,11 @@
 //! The contract of the seed: its example, the answers of the example policies, and how failures are resolved.
 
-use gantral_core::policy::{Closed, EvalFailure, FailurePolicy, Materiality, Verdict, resolve_failure};
+use gantral_core::ids::Role;
+use gantral_core::policy::{
+    Approvers, Closed, Escalation, EvalFailure, Evaluation, FailurePolicy, Materiality, Verdict,
+    resolve_failure,
+};
+use gantral_core::rule::{Group, Stage};
 use gantral_core::time::DurationMs;
 use gantral_policy::bundle::Bundle;
 
@@ -16,8 +21,9 @@ fn seed_input(materiality: &str, cost: u64) -> String {
 async fn the_seeds_example_answers_as_the_guide_says() {
     let point = Point::with_workers(1);
     let bundle = Bundle::from_directory(&examples().join("seed-example")).unwrap();
-    let roles = |evaluation: &gantral_core::policy::Evaluation| {
-        evaluation.approver_roles.iter().map(ToString::to_string).collect::<Vec<_>>()
+    let roles = |evaluation: &Evaluation| match &evaluation.approvers {
+        Approvers::Some { roles, .. } => roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        stages @ Approvers::Stages(_) => panic!("{stages:?}"),
     };
     let low = point.ask(&bundle, &seed_input("LOW", 10)).await.unwrap();
     assert_eq!((low.verdict, roles(&low)), (Verdict::Allow, vec![]));
@@ -28,6 +34,25 @@ async fn the_seeds_example_answers_as_the_guide_says() {
     assert_eq!(high.decision, br#"{"approver_roles":["RISK_OFFICER"],"decision":"REQUIRE_HUMAN"}"#);
     let both = point.ask(&bundle, &seed_input("HIGH", 200_000)).await;
     assert_eq!(both, Err(EvalFailure::Conflict));
+}
+
+fn named(names: &[&str]) -> Vec<Role> {
+    names.iter().map(|name| Role::parse(name).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn stages_and_steps_are_read_from_rules_and_from_sets() {
+    let point = Point::with_workers(1);
+    let rules = r#"decision := "REQUIRE_HUMAN"
+stages := [{"all_of": [{"any_of": {"B", "A"}, "count": 2}]}, {"all_of": [{"any_of": ["C"]}]}]
+escalation := [{"roles": {"D"}, "timeout": "5m"}, {"roles": ["E"]}]"#;
+    let evaluation = point.ask(&policy(rules), "{}").await.unwrap();
+    let group = |names: &[&str], required| Stage { groups: vec![Group { roles: named(names), required }] };
+    assert_eq!(evaluation.approvers, Approvers::Stages(vec![group(&["A", "B"], 2), group(&["C"], 1)]));
+    let step = |name, timeout| Escalation { roles: named(&[name]), timeout };
+    assert_eq!(evaluation.escalation, [step("D", Some(DurationMs::from_secs(300))), step("E", None)]);
+    let both = format!("{rules}\napprover_roles := [\"A\"]");
+    assert_eq!(point.ask(&policy(&both), "{}").await, Err(EvalFailure::Malformed));
 }
 
 #[tokio::test]
@@ -43,10 +68,9 @@ reasons contains "first"
 helper := "not read""#;
     let evaluation = point.ask(&policy(rules), "{}").await.unwrap();
     assert_eq!(evaluation.verdict, Verdict::RequireHuman);
-    assert_eq!(evaluation.approver_roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["A", "B"]);
-    assert_eq!(evaluation.required_approvals, 2);
+    assert_eq!(evaluation.approvers, Approvers::Some { roles: named(&["A", "B"]), required: 2 });
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
-    assert_eq!(evaluation.escalation_roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["ADMIN"]);
+    assert_eq!(evaluation.escalation, [Escalation { roles: named(&["ADMIN"]), timeout: None }]);
     assert_eq!(evaluation.reasons, ["first", "second"]);
     let text = String::from_utf8(evaluation.decision).unwrap();
     assert!(text.starts_with(r#"{"approver_roles":["A","B"],"decision":"REQUIRE_HUMAN","#), "{text}");
@@ -81,7 +105,7 @@ async fn the_clock_of_a_policy_is_the_instant_in_its_input() {
     let bundle =
         policy("default decision := \"DENY\"\ndecision := \"ALLOW\" if time.now_ns() == 1700000000123000000");
     let at = |now: &str| format!(r#"{{"now":"{now}"}}"#);
-    let verdict = |answer: Result<gantral_core::policy::Evaluation, _>| answer.map(|e| e.verdict);
+    let verdict = |answer: Result<Evaluation, _>| answer.map(|e| e.verdict);
     assert_eq!(verdict(point.ask(&bundle, &at("2023-11-14T22:13:20.123Z")).await), Ok(Verdict::Allow));
     assert_eq!(verdict(point.ask(&bundle, &at("2023-11-14T22:13:20.124Z")).await), Ok(Verdict::Deny));
     assert_eq!(verdict(point.ask(&bundle, "{}").await), Ok(Verdict::Deny));

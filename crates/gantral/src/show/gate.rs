@@ -1,6 +1,6 @@
 //! A gate as an approver sees it: the exact action first, everybody's prose last and named as untrusted.
 
-use gantral_api::wire::{Action, GatePage, GateState, GateSummary, GateView, text};
+use gantral_api::wire::{Action, GateGroup, GatePage, GateState, GateSummary, GateView, text};
 use gantral_core::json::{Object, Value};
 use gantral_core::time::UnixMillis;
 
@@ -46,7 +46,7 @@ pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
         "asked by",
         format_args!("{} {}", gate.requested_by, distance(gate.opened_at.0, now)),
     ));
-    text.push_str(&row("needs", format_args!("{} of {}", gate.required, roles(&gate.roles))));
+    text.push_str(&needs(gate));
     for vote in &gate.votes {
         text.push_str(&row("vote", format_args!("{} as {}", vote.person, vote.role)));
     }
@@ -121,6 +121,25 @@ fn context(document: &str) -> String {
     let mut text = format!("  | {}\n", inert(&shown));
     if more > 0 {
         text.push_str(&format!("  | … and {more} characters more: `--json` shows all\n"));
+    }
+    text
+}
+
+/// Returns who must agree: one line for each stage.
+fn needs(gate: &GateView) -> String {
+    let group = |group: &GateGroup| format!("{} of {}", group.count, roles(&group.any_of));
+    let mut text = String::new();
+    for (index, stage) in gate.stages.iter().enumerate() {
+        let groups: Vec<String> = stage.all_of.iter().map(group).collect();
+        let word = match gate.open_stage.and_then(|open| usize::try_from(open).ok()) {
+            _ if gate.stages.len() == 1 => "",
+            Some(open) if index < open => ", which is met",
+            Some(open) if index == open => ", now",
+            Some(_) => ", afterwards",
+            None => "",
+        };
+        let label = if index == 0 { "needs" } else { "" };
+        text.push_str(&row(label, format_args!("{}{word}", groups.join(" and "))));
     }
     text
 }
