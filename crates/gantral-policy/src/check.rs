@@ -139,9 +139,9 @@ pub enum TestOutcome {
     Passed,
     /// The rule is anything else, undefined included.
     Failed,
-    /// The rule could not be evaluated.
+    /// The rule could not be evaluated, or is true only because something in it failed.
     Errored,
-    /// The rule's name begins with `todo_`.
+    /// The rule's name begins with `todo_test_`.
     Skipped,
 }
 
@@ -150,7 +150,7 @@ pub enum TestOutcome {
 pub struct TestResult {
     /// The package, without `data.`.
     pub package: String,
-    /// The name of the rule.
+    /// The name of the rule; a further definition of it is `name#01`, `name#02`, as in OPA.
     pub name: String,
     /// The file it stands in.
     pub file: String,

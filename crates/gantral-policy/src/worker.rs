@@ -13,6 +13,7 @@ mod limits;
 mod lint;
 mod nesting;
 mod publish;
+mod testing;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};

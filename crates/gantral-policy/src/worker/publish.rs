@@ -1,15 +1,12 @@
-//! The publish checks and the tests of a bundle, as the worker runs them.
-
-use std::collections::BTreeSet;
+//! The publish checks of a bundle, as the worker runs them.
 
 use gantral_core::policy::EvalFailure;
-use regorus::{Engine, Value};
 
-use super::ast::{Module, Path};
-use super::engine::{Compiled, TEST_MODULE_ENDING, translate};
-use super::{calls, lint};
+use super::ast::Module;
+use super::engine::{Compiled, TEST_MODULE_ENDING};
+use super::{calls, lint, testing};
 use crate::bundle::Bundle;
-use crate::check::{CheckReport, Finding, LintReport, Problem, TestOutcome, TestReport, TestResult};
+use crate::check::{CheckReport, Finding, LintReport, Problem, TestReport};
 use crate::frame::Refused;
 
 /// The package that policies answer from.
@@ -29,7 +26,7 @@ pub(super) fn check(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
         problems.extend(found);
     }
     let warnings = lint::findings(&compiled.modules).into_iter().map(Finding::into_warning).collect();
-    let tests = if problems.is_empty() { run_tests(compiled) } else { TestReport::default() };
+    let tests = if problems.is_empty() { testing::run(bundle, compiled) } else { TestReport::default() };
     report(&CheckReport { problems, warnings, tests })
 }
 
@@ -56,7 +53,7 @@ pub(super) fn test(bundle: &Bundle) -> Result<Vec<u8>, Refused> {
     if !problems.is_empty() {
         return Err(first(problems));
     }
-    report(&run_tests(compiled))
+    report(&testing::run(bundle, compiled))
 }
 
 fn report(report: &impl serde::Serialize) -> Result<Vec<u8>, Refused> {
@@ -89,46 +86,4 @@ fn missing_decision(modules: &[Module]) -> Option<Problem> {
     });
     let message = "no rule `decision` in `package gantral.policy`".to_owned();
     (!defined).then(|| Problem { file: String::new(), line: 0, message })
-}
-
-fn run_tests(mut compiled: Compiled) -> TestReport {
-    let mut seen: BTreeSet<(Path, String)> = BTreeSet::new();
-    let mut tests = Vec::new();
-    for module in &compiled.modules {
-        for rule in &module.rules {
-            let Some(name) = rule.name.first().filter(|name| is_test_name(name)) else {
-                continue;
-            };
-            // A test may be defined in several parts; it is still one test.
-            if seen.insert((module.package.clone(), name.clone())) {
-                tests.push(run_test(&mut compiled.engine, module, name));
-            }
-        }
-    }
-    TestReport { tests }
-}
-
-fn is_test_name(name: &str) -> bool {
-    name.starts_with("test_") || name.starts_with("todo_")
-}
-
-fn run_test(engine: &mut Engine, module: &Module, name: &str) -> TestResult {
-    let (outcome, detail) = if name.starts_with("todo_") {
-        (TestOutcome::Skipped, None)
-    } else {
-        match engine.clone().eval_rule(rule_path(&module.package, name)) {
-            Ok(Value::Bool(true)) => (TestOutcome::Passed, None),
-            Ok(Value::Undefined) => (TestOutcome::Failed, Some("the rule is undefined".to_owned())),
-            Ok(value) => (TestOutcome::Failed, Some(format!("the rule is {value}"))),
-            Err(error) => (TestOutcome::Errored, Some(translate(&error.to_string()).detail)),
-        }
-    };
-    let (package, file) = (module.package.join("."), module.file.clone());
-    TestResult { package, name: name.to_owned(), file, outcome, detail }
-}
-
-/// Returns a rule's path with each part of its package quoted: a package may have any text as a part.
-fn rule_path(package: &Path, name: &str) -> String {
-    let quoted = package.iter().map(|part| format!("[{}]", serde_json::Value::from(part.as_str())));
-    format!("data{}.{name}", quoted.collect::<String>())
 }

@@ -11,6 +11,7 @@
 mod contract;
 mod hostile;
 mod opa;
+mod parity;
 mod publishing;
 mod supervision;
 mod support;

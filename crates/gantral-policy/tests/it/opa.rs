@@ -2,7 +2,7 @@
 
 mod matrix;
 mod rogue;
-mod service;
+pub mod service;
 
 use std::time::{Duration, Instant};
 

@@ -127,11 +127,16 @@ test_true if data.gantral.policy.decision == "ALLOW"
 test_false := false
 test_undefined if 1 == 2
 test_number := 1
-test_error if to_number("x") == 1
+test_error if data.gantral.policy.word == 1
+test_builtin if to_number("x") == 1
+test_builtin_denied if not to_number("x") == 1
 todo_test_later if false
 helper := 1"#;
     let bundle = Bundle::from_files([
-        ("policy.rego", b"package gantral.policy\ndecision := \"ALLOW\"".to_vec()),
+        (
+            "policy.rego",
+            b"package gantral.policy\ndecision := \"ALLOW\"\nword := 1 if true\nword := 2 if true".to_vec(),
+        ),
         ("policy_test.rego", tests.as_bytes().to_vec()),
     ])
     .unwrap();
@@ -146,10 +151,14 @@ helper := 1"#;
             ("test_undefined", TestOutcome::Failed),
             ("test_number", TestOutcome::Failed),
             ("test_error", TestOutcome::Errored),
+            ("test_builtin", TestOutcome::Failed),
+            ("test_builtin_denied", TestOutcome::Errored),
             ("todo_test_later", TestOutcome::Skipped),
         ]
     );
     assert!(!report.passed());
+    let denied = report.tests[6].detail.as_deref().unwrap();
+    assert!(denied.starts_with("true only because this counts as undefined:"), "{denied}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Opa {
     }
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
     parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts")).join("opa/opa")
 }
