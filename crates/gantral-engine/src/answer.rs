@@ -4,6 +4,7 @@ use gantral_core::digest::Digest;
 use gantral_core::event::Entry;
 use gantral_core::ids::{AttemptNo, GateId, GrantId, InstanceId, Role};
 use gantral_core::json::{Object, Profile, Value, parse};
+use gantral_core::policy::Verdict;
 use gantral_core::state::{EventKind, State};
 use gantral_core::time::UnixMillis;
 use gantral_store::SealedArtifact;
@@ -46,14 +47,23 @@ pub enum Answer {
         /// The grant that it may consume.
         grant: Option<GrantId>,
     },
-    /// Policy allowed the action, or it may go ahead under SHADOW.
+    /// Policy allowed the action.
     Allowed {
-        /// The grant; absent under SHADOW.
+        /// The grant.
         grant: Option<GrantId>,
         /// When the grant lapses.
         expires_at: Option<UnixMillis>,
         /// Until when the action must start, when it was consumed in the same commit.
         act_by: Option<UnixMillis>,
+        /// Policy's reasons.
+        reasons: Vec<String>,
+    },
+    /// Policy was asked under SHADOW: the action may go ahead whatever it said.
+    Observed {
+        /// What would have been enforced.
+        verdict: Verdict,
+        /// Who would have been asked; nobody unless the verdict is `RequireHuman`.
+        roles: Vec<Role>,
         /// Policy's reasons.
         reasons: Vec<String>,
     },
@@ -91,6 +101,8 @@ impl Answer {
         let object = Object::new().with("state", state.as_str());
         let texts =
             |texts: &[String]| Value::Array(texts.iter().map(|text| Value::from(text.as_str())).collect());
+        let names =
+            |roles: &[Role]| Value::Array(roles.iter().map(|role| Value::from(role.as_str())).collect());
         let object = match self {
             Self::Recorded => object.with("kind", "recorded"),
             Self::Attempt { attempt, grant } => object
@@ -103,11 +115,16 @@ impl Answer {
                 .with("expires_at", expires_at.map(UnixMillis::get))
                 .with("act_by", act_by.map(UnixMillis::get))
                 .with("reasons", texts(reasons)),
+            Self::Observed { verdict, roles, reasons } => object
+                .with("kind", "observed")
+                .with("verdict", verdict.as_str())
+                .with("roles", names(roles))
+                .with("reasons", texts(reasons)),
             Self::Waiting { gate, deadline, roles, reasons } => object
                 .with("kind", "waiting")
                 .with("gate", gate.to_string())
                 .with("deadline", deadline.get())
-                .with("roles", Value::Array(roles.iter().map(|role| Value::from(role.as_str())).collect()))
+                .with("roles", names(roles))
                 .with("reasons", texts(reasons)),
             Self::Denied { reasons } => object.with("kind", "denied").with("reasons", texts(reasons)),
             Self::Voted { grant } => {
@@ -129,6 +146,7 @@ impl Answer {
             let elements = value.get(name).and_then(Value::as_array).unwrap_or_default();
             elements.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
+        let roles = || list("roles").iter().filter_map(|role| Role::parse(role).ok()).collect();
         let answer = match text("kind")? {
             "recorded" => Self::Recorded,
             "attempt" => {
@@ -141,10 +159,15 @@ impl Answer {
                 act_by: time("act_by"),
                 reasons: list("reasons"),
             },
+            "observed" => Self::Observed {
+                verdict: Verdict::parse(text("verdict")?)?,
+                roles: roles(),
+                reasons: list("reasons"),
+            },
             "waiting" => Self::Waiting {
                 gate: GateId::parse(text("gate")?).ok()?,
                 deadline: time("deadline")?,
-                roles: list("roles").iter().filter_map(|role| Role::parse(role).ok()).collect(),
+                roles: roles(),
                 reasons: list("reasons"),
             },
             "denied" => Self::Denied { reasons: list("reasons") },

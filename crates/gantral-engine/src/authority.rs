@@ -8,9 +8,10 @@ use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal, U
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Asked, Event, EvidenceRef, Executor, Outcome};
-use gantral_core::ids::{AttemptNo, GrantId, InstanceId, TenantId};
+use gantral_core::ids::{AttemptNo, GrantId, InstanceId, Role, TenantId};
 use gantral_core::instance::{Grant, Instance, Origin};
 use gantral_core::json::Value;
+use gantral_core::policy::Verdict;
 use gantral_core::secret::find_inline_secret;
 use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
 use gantral_core::workflow::Workflow;
@@ -39,8 +40,8 @@ pub struct AskRequest {
 /// What an executor reports.
 #[derive(Debug, Clone)]
 pub struct OutcomeReport {
-    /// The consumed grant.
-    pub grant: GrantId,
+    /// The consumed grant; none for what was done under SHADOW.
+    pub grant: Option<GrantId>,
     /// SUCCEEDED or FAILED.
     pub status: OutcomeStatus,
     /// The result; kept in the erasable snapshot.
@@ -52,7 +53,7 @@ pub struct OutcomeReport {
 }
 
 impl Engine {
-    /// Answers an ask: a grant, a gate, or the end.
+    /// Answers an ask: a grant, a gate, or the end; under SHADOW what it would have been, and the agent goes on.
     ///
     /// # Errors
     /// `Action`, `Input`, `NotImmediate`: the caller must change the ask. `Refused`: see the refusal. Everything else: nothing moved,
@@ -94,17 +95,16 @@ impl Engine {
         if let Some(path) = find_inline_secret(&Value::Object(request.facts.attributes.clone())) {
             return Err(ActionError::InlineSecret { path: format!("/attributes{path}") }.into());
         }
-        let in_force = match request.consume {
-            None => self.in_force(tenant).await?,
-            Some(_) => self.unfrozen(tenant, &workflow).await?,
-        };
-        let version = in_force.policy(&workflow)?;
+        let in_force = self.in_force_for(tenant, &workflow, request.consume.is_some()).await?;
+        let (version, mode) = (in_force.policy(&workflow)?, in_force.mode(&workflow));
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
         plan.guards.push(in_force.guard());
-        if request.consume.is_some() && workflow.release.witnesses().is_some() {
+        // Under SHADOW there is no grant to use up, and nothing that could be released.
+        let consume = request.consume.filter(|_| mode == Mode::Enforce);
+        if consume.is_some() && workflow.release.witnesses().is_some() {
             return Err(EngineError::NotImmediate { release: workflow.release });
         }
-        let consume = request.consume.map(|kind| {
+        let consume = consume.map(|kind| {
             plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
             self.consumer(&in_force, kind, &actor)
         });
@@ -113,6 +113,7 @@ impl Engine {
         let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
         let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
         let Advised { advice, context, reasons } = advised;
+        let roles = advice.plan.as_ref().map(|plan| plan.rule.roles()).unwrap_or_default();
         let step = request.facts.step.clone();
         let ask = Ask {
             attempt: scope.attempt,
@@ -120,12 +121,28 @@ impl Engine {
             grant: call.fresh.grant(),
             grant_lifetime: workflow.grant_lifetime,
             advice,
-            mode: Mode::Enforce,
+            mode,
             consume,
         };
         let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now)?;
-        let answer = answer_of(&decided, reasons);
+        let answer = answer_of(&decided, reasons, roles);
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Returns what is in force for an ask. What is done at once, because its grant is used up in the same commit or because it is only
+    /// observed, is refused while the workflow is frozen.
+    async fn in_force_for(
+        &self,
+        tenant: &TenantId,
+        workflow: &Workflow,
+        consumes: bool,
+    ) -> Result<Arc<InForceAt>, EngineError> {
+        let known = self.in_force(tenant).await?;
+        if consumes || known.mode(workflow) == Mode::Shadow {
+            self.unfrozen(tenant, workflow).await
+        } else {
+            Ok(known)
+        }
     }
 
     /// Waits until the log covers a grant as its workflow wants, at most as long as the engine is set up to; returns whether
@@ -246,7 +263,7 @@ impl Engine {
         };
         let command = Command::Consume(Box::new(consume));
         let decided = decide(&held.loaded()?.instance, &actor, command, call.now)?;
-        let answer = answer_of(&decided, reasons);
+        let answer = answer_of(&decided, reasons, Vec::new());
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
 
@@ -282,10 +299,11 @@ impl Engine {
         }
     }
 
-    /// Records what came of a consumed grant. The consuming attempt may say so once, even after it lost its lease.
+    /// Records what came of a consumed grant: the consuming attempt may say so once, even after it lost its lease. Without a grant,
+    /// what came of something that was only observed: the newest attempt may say so, as often as it likes.
     ///
     /// # Errors
-    /// `Refused(OutcomeNotOwed)`; `Action(InlineSecret)` for the result; the store's.
+    /// `Refused(OutcomeNotOwed)`; without a grant `Refused(WrongState | StaleAttempt)`; `Action(InlineSecret)` for the result; the store's.
     pub async fn report(
         &self,
         mut call: Call,
@@ -299,17 +317,18 @@ impl Engine {
             return Err(ActionError::InlineSecret { path }.into());
         }
         self.execute(&mut call, tenant, scope.instance, |loaded, now, fresh| {
-            let consumed_by =
-                loaded.instance.consumptions.get(&report.grant).map(|consumption| consumption.attempt);
-            if consumed_by != Some(scope.attempt) {
-                return Err(Refusal::OutcomeNotOwed { grant: report.grant }.into());
+            if let Some(grant) = report.grant {
+                let consumption = loaded.instance.consumptions.get(&grant);
+                if consumption.map(|consumption| consumption.attempt) != Some(scope.attempt) {
+                    return Err(Refusal::OutcomeNotOwed { grant }.into());
+                }
             }
             let mut plan = Plan::default();
             let result = report.result.as_ref().map(|result| {
                 keep(&mut plan.snapshots, CommitmentLabel::Outcome, fresh, result.to_canonical())
             });
             let outcome = Outcome {
-                grant: Some(report.grant),
+                grant: report.grant,
                 status: report.status,
                 result,
                 evidence: report.evidence.clone(),
@@ -337,12 +356,17 @@ fn fence(instance: &Instance, attempt: AttemptNo) -> Result<(), Refusal> {
     }
 }
 
-/// Reads the answer off the events that were decided.
-fn answer_of(decided: &Decided, reasons: Vec<String>) -> Answer {
+/// Reads the answer off the events that were decided; `roles` are those that a human would have had to hold.
+fn answer_of(decided: &Decided, reasons: Vec<String>, roles: Vec<Role>) -> Answer {
     let mut answer = Answer::Recorded;
     for entry in &decided.events {
         answer = match (&entry.event, answer) {
-            (Event::Allowed(detail) | Event::Observed(detail), _) => Answer::Allowed {
+            (Event::Observed(detail), _) => {
+                let verdict = detail.policy.verdict;
+                let roles = if verdict == Verdict::RequireHuman { roles.clone() } else { Vec::new() };
+                Answer::Observed { verdict, roles, reasons: reasons.clone() }
+            }
+            (Event::Allowed(detail), _) => Answer::Allowed {
                 grant: detail.grant.map(|terms| terms.id),
                 expires_at: detail.grant.map(|terms| terms.expires_at),
                 act_by: None,

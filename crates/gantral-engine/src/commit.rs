@@ -17,13 +17,13 @@ use gantral_evidence::seal::{Sealed, Unsigned};
 use gantral_evidence::statement::Statement;
 use gantral_keys::SigningContext;
 use gantral_store::{
-    Append, AppendOutcome, Effect, Guard, Head, IdempotencyRow, InstanceIndex, InstanceRow, ModeCode,
-    NewArtifact, SealedArtifact,
+    Append, AppendOutcome, Effect, Guard, Head, IdempotencyRow, InstanceIndex, InstanceRow, NewArtifact,
+    SealedArtifact,
 };
 
 use crate::answer::{Answer, Done, Receipt};
 use crate::effects::effects;
-use crate::engine::{Call, Engine, Held, RequestKey, state_code};
+use crate::engine::{Call, Engine, Held, RequestKey, mode_code, state_code};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::loaded::{Loaded, since};
@@ -259,6 +259,7 @@ impl Engine {
         all.extend(effects(&plan.entries, instance, &loaded.workflow, plan.action.as_ref()));
         let index = InstanceIndex {
             state: state_code(instance.state()),
+            mode: mode_code(instance.weakest_mode),
             waiting_since: loaded.waiting_since,
             due_at: next_due(instance),
             call_key: plan.call_key.or(loaded.row.index.call_key),
@@ -302,7 +303,7 @@ impl Commit {
 fn first_index(instance: &Instance, workflow: &Workflow, at: UnixMillis) -> InstanceIndex {
     InstanceIndex {
         state: state_code(State::Created),
-        mode: ModeCode(instance.weakest_mode as u8),
+        mode: mode_code(instance.weakest_mode),
         team: workflow.team.clone(),
         workflow: workflow.id.clone(),
         workflow_version: workflow.digest,

@@ -7,12 +7,12 @@ use gantral_core::decide::due;
 use gantral_core::digest::Digest;
 use gantral_core::event::Actor;
 use gantral_core::ids::{ActorId, InstanceId, LogOrigin, TenantId};
-use gantral_core::state::{ActorKind, State};
+use gantral_core::state::{ActorKind, Mode, State};
 use gantral_core::table::semantics_digest;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::keys::PublicKey;
 use gantral_keys::{Delegations, Signer};
-use gantral_store::{IdempotencyScope, StateCode, Store};
+use gantral_store::{IdempotencyScope, ModeCode, StateCode, Store};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::answer::{Answer, Done};
@@ -253,6 +253,11 @@ impl Held {
 /// Returns the store's code of a state.
 pub const fn state_code(state: State) -> StateCode {
     StateCode(state as u8)
+}
+
+/// Returns the store's code of a mode.
+pub(crate) const fn mode_code(mode: Mode) -> ModeCode {
+    ModeCode(mode as u8)
 }
 
 /// Returns the state of a store's code.

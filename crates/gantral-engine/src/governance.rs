@@ -7,6 +7,7 @@ use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::event::Actor;
 use gantral_core::ids::{ActorId, TenantId};
 use gantral_core::policy::PolicyVersionId;
+use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
@@ -27,7 +28,7 @@ mod erasure;
 mod keys;
 mod rules;
 
-pub use rules::{Activation, PolicyInForce};
+pub use rules::{Activation, ModeInForce, PolicyInForce};
 
 /// The governance chain of one tenant, folded up to its head.
 struct Governed {
@@ -65,6 +66,11 @@ impl InForceAt {
     /// `NoActivePolicy`.
     pub(crate) fn policy(&self, workflow: &Workflow) -> Result<PolicyVersionId, EngineError> {
         self.in_force.policy(&workflow.id, Some(&workflow.team)).ok_or(EngineError::NoActivePolicy)
+    }
+
+    /// Returns whether what policy says of a workflow is enforced, or only observed.
+    pub(crate) fn mode(&self, workflow: &Workflow) -> Mode {
+        self.in_force.mode(&workflow.id, Some(&workflow.team))
     }
 
     fn freezes(&self, workflow: &Workflow) -> bool {

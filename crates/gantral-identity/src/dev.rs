@@ -190,6 +190,9 @@ impl DevIssuer {
     pub fn config(&self) -> IssuerConfig {
         let mut clients = self.directory.clients.clone();
         clients.insert(DEV_HUMAN_CLIENT.to_owned(), client(PrincipalKind::Human));
+        // Each role stands for itself; written down, it is one of which the server knows that somebody has it.
+        let roles = self.directory.people.values().flat_map(|person| &person.roles);
+        let role_map = roles.map(|role| (role.clone(), vec![role.clone()])).collect();
         IssuerConfig {
             issuer: DEV_ISSUER_URL.to_owned(),
             audiences: vec![DEV_AUDIENCE.to_owned()],
@@ -199,6 +202,7 @@ impl DevIssuer {
             tenant: TenantRule::Fixed(DEV_TENANT.to_owned()),
             claims: ClaimMapping {
                 roles: Some("roles".into()),
+                role_map: Some(role_map),
                 teams: Some("teams".into()),
                 ..ClaimMapping::default()
             },

@@ -14,6 +14,7 @@ use crate::error::Fault;
 use crate::keys::{Algorithm, KeyError, KeyRing};
 use crate::person::{HumanSubject, is_identity_text};
 use crate::principal::PrincipalKind;
+use crate::verifier::Holders;
 
 /// Why a configuration of issuers is refused. All of it is for the operator to mend; nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -209,6 +210,22 @@ impl Issuer {
             clients: clients.collect::<Result<_, ConfigError>>()?,
             development: config.development,
         })
+    }
+
+    /// Tells whether a human of this issuer may come to act in a tenant.
+    pub(crate) fn has_humans_of(&self, tenant: &TenantId) -> bool {
+        let mut humans = self.clients.values().filter(|client| client.kind == PrincipalKind::Human);
+        humans.any(|client| self.tenants_of(client).contains(tenant))
+    }
+
+    /// Returns what the configuration says about humans of this issuer who hold a role.
+    pub(crate) fn holders(&self, role: &Role) -> Holders {
+        match (&self.claims.roles, &self.role_map) {
+            (None, _) => Holders::Nobody,
+            (Some(_), None) => Holders::Unknown,
+            (Some(_), Some(map)) if map.values().any(|roles| roles.contains(role)) => Holders::Named,
+            (Some(_), Some(_)) => Holders::Nobody,
+        }
     }
 
     /// Returns every tenant that a client of this issuer may come to act in.

@@ -41,4 +41,4 @@ pub use keys::{Algorithm, Jwk, JwkSet, KeyError};
 pub use person::{HumanSubject, SubjectError, person_bytes};
 pub use principal::{AttemptScope, Principal, PrincipalKind};
 pub use signing::{IssuedToken, KeyFileError, TokenKey};
-pub use verifier::{CLOCK_SKEW, TOKEN_BYTES_MAX, Verifier};
+pub use verifier::{CLOCK_SKEW, Holders, TOKEN_BYTES_MAX, Verifier};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, TenantId};
+use gantral_core::ids::{ActorId, Role, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::attempt::{ATTEMPT_TYPE, ActingWorkload, AttemptTokens};
@@ -28,6 +28,17 @@ pub struct Verifier {
     current: RwLock<Arc<Generation>>,
     attempts: Option<Arc<AttemptTokens>>,
     cache: Cache,
+}
+
+/// Who holds a role, as far as the configuration says: people are known to their provider alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holders {
+    /// No human of the tenant can have it: no claim of any provider stands for it.
+    Nobody,
+    /// A provider may give it, and nothing in the configuration names it.
+    Unknown,
+    /// The configuration names it: a value of a provider's claim stands for it.
+    Named,
 }
 
 /// One state of the configuration. Its number is never used again.
@@ -109,6 +120,13 @@ impl Verifier {
             teams: client.teams.clone(),
             owner: client.owner.clone(),
         })
+    }
+
+    /// Returns what the configuration says now about the humans of a tenant who hold a role.
+    pub fn holders(&self, tenant: &TenantId, role: &Role) -> Holders {
+        let generation = self.generation();
+        let issuers = generation.issuers.values().filter(|issuer| issuer.has_humans_of(tenant));
+        issuers.map(|issuer| issuer.holders(role)).max().unwrap_or(Holders::Nobody)
     }
 
     fn generation(&self) -> Arc<Generation> {

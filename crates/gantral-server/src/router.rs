@@ -6,7 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, evidence, gates, governance, instances, logs, operations, policies, workflows,
+    attempts, authority, evidence, gates, governance, instances, logs, operations, policies, shadow,
+    workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -42,6 +43,8 @@ fn v1() -> Router<App> {
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
         .route("/v1/governance", get(governance::list))
         .route("/v1/activations", get(policies::in_force).post(policies::activate))
+        .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
+        .route("/v1/shadow-report", get(shadow::report))
         .route("/v1/freeze", post(governance::freeze))
         .route("/v1/erasures", post(governance::erase))
         .route("/v1/journal", post(governance::journal))
@@ -53,6 +56,7 @@ fn v1() -> Router<App> {
         .route("/v1/instances/{id}/authority", post(authority::ask))
         .route("/v1/instances/{id}/grants/{grant_id}/consume", post(authority::consume))
         .route("/v1/instances/{id}/grants/{grant_id}/outcome", post(authority::outcome))
+        .route("/v1/instances/{id}/outcome", post(authority::observed_outcome))
         .route("/v1/instances/{id}/grants/{grant_id}/reconcile", post(authority::reconcile))
         .route("/v1/instances/{id}/complete", post(authority::complete))
         .route("/v1/instances/{id}/fail", post(authority::fail))

@@ -71,7 +71,7 @@ pub struct ModeCode(pub u8);
 pub struct InstanceIndex {
     /// The authority state after the append.
     pub state: StateCode,
-    /// The mode under which the instance runs.
+    /// The weakest mode under which anything happened in the instance.
     pub mode: ModeCode,
     /// The team that owns the workflow.
     pub team: TeamId,

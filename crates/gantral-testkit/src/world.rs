@@ -9,7 +9,7 @@ use gantral_core::digest::{Digest, Hasher};
 use gantral_core::event::Actor;
 use gantral_core::ids::{AttemptNo, InstanceId, Name, PersonId, Role, TenantId};
 use gantral_core::policy::PolicyVersionId;
-use gantral_core::state::ActorKind;
+use gantral_core::state::{ActorKind, Mode};
 use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
@@ -217,6 +217,13 @@ impl World {
         let sealed =
             self.engine().set_frozen(&mut self.call(), &tenant, (&by).into(), &Scope::Tenant, frozen).await;
         assert!(sealed.expect("the freeze is sealed").is_some(), "it is so already");
+    }
+
+    /// Says whether what policy says of a scope is enforced or only observed.
+    pub async fn set_mode(&self, scope: &Scope, mode: Mode) {
+        let (tenant, by) = (self.tenant(), self.governor());
+        let sealed = self.engine().set_mode(&mut self.call(), &tenant, (&by).into(), scope, mode).await;
+        assert!(sealed.expect("the mode is sealed").is_some(), "it is so already");
     }
 
     /// Erases what a commitment of an instance stands for.

@@ -35,6 +35,15 @@ impl Client {
         self.post(&["v1", "instances", &id.to_string(), "grants", &grant.to_string(), "outcome"], body).await
     }
 
+    /// Reports what came of an action that was only observed.
+    pub async fn report_observed(
+        &self,
+        id: text::InstanceId,
+        body: &ReportOutcome,
+    ) -> Result<Moved, ClientError> {
+        self.post(&["v1", "instances", &id.to_string(), "outcome"], body).await
+    }
+
     /// Settles an outcome that nobody knows, as an administrator.
     pub async fn reconcile(
         &self,

@@ -4,8 +4,8 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me,
-    PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SetFreeze, WindowView, WorkflowPage,
-    WorkflowView, text,
+    ModesInForce, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SetFreeze, SetMode,
+    ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// # Errors
@@ -78,6 +78,21 @@ impl Client {
     /// Puts a policy in force for a scope, or the one before it.
     pub async fn activate(&self, body: &Activate) -> Result<Governed, ClientError> {
         self.post(&["v1", "activations"], body).await
+    }
+
+    /// Lists where what policy says is enforced, and where only observed, by scope.
+    pub async fn modes(&self) -> Result<ModesInForce, ClientError> {
+        self.get(&["v1", "modes"]).await
+    }
+
+    /// Says whether what policy says of a scope is enforced or only observed.
+    pub async fn set_mode(&self, body: &SetMode) -> Result<Governed, ClientError> {
+        self.post(&["v1", "modes"], body).await
+    }
+
+    /// Counts what would have been answered to asks that were only observed: one page.
+    pub async fn shadow_report(&self, query: &ShadowReportQuery) -> Result<ShadowReport, ClientError> {
+        self.list(&["v1", "shadow-report"], query).await
     }
 
     /// Freezes the tenant, or lifts its freeze, as an administrator.

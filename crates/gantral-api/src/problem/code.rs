@@ -260,6 +260,9 @@ codes! {
     NoPolicyBefore = "no_policy_before", 409, Caller, Pointless,
         "No policy was in force in this scope before the present one.",
         "Name the version to put in force instead of rolling back.";
+    ApproversUnconfirmed = "approvers_unconfirmed", 409, Caller, AfterChange,
+        "The server does not know anybody who could approve.",
+        "See to it that somebody holds a role of each entry of `approvers`, then send it with `confirmed`.";
     NoActivePolicy = "no_active_policy", 409, Caller, AfterChange,
         "The workflow has no active policy.",
         "Apply the workflow with a published policy version.";

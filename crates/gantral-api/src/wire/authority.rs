@@ -60,8 +60,11 @@ pub struct Allowed {
     /// The grant, while it waits to be consumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantView>,
-    /// Whether the answer is enforced; false under SHADOW.
+    /// Whether the answer is enforced; false under SHADOW, where every ask is answered so.
     pub enforced: bool,
+    /// What would have been answered; only under SHADOW.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<ObservedVerdict>,
     /// Until when the action must start, when the ask consumed its grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act_by: Option<text::Time>,
@@ -71,11 +74,22 @@ pub struct Allowed {
     pub artifacts: Vec<Receipt>,
 }
 
+/// What would have been enforced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObservedVerdict {
+    /// ALLOW, REQUIRE_HUMAN or DENY.
+    pub verdict: text::Verdict,
+    /// Who would have been asked; nobody unless the verdict is REQUIRE_HUMAN.
+    pub roles: Vec<text::Role>,
+}
+
 /// A gate is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Waiting {
     /// WAITING_FOR_HUMAN.
     pub status: text::State,
+    /// Always true: under SHADOW nobody is asked.
+    pub enforced: bool,
     /// The gate.
     pub gate_id: text::GateId,
     /// When the gate escalates or closes.
@@ -97,6 +111,8 @@ pub struct Denied {
     pub reasons: Vec<String>,
     /// The state of the instance: TERMINATED.
     pub state: text::State,
+    /// Always true: under SHADOW nothing is denied.
+    pub enforced: bool,
     /// What the write sealed.
     pub artifacts: Vec<Receipt>,
 }
@@ -129,13 +145,15 @@ pub enum ConsumeAnswer {
 pub struct Consumed {
     /// Always true.
     pub consumed: bool,
+    /// Always true: under SHADOW there is no grant.
+    pub enforced: bool,
     /// Until when the action must have started.
     pub act_by: text::Time,
     /// What the write sealed.
     pub artifacts: Vec<Receipt>,
 }
 
-/// Body of `POST /v1/instances/{id}/grants/{grant_id}/outcome`.
+/// Body of `POST /v1/instances/{id}/grants/{grant_id}/outcome` and of `POST /v1/instances/{id}/outcome`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportOutcome {

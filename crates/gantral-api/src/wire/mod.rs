@@ -31,8 +31,8 @@ use utoipa::ToSchema;
 pub use attach::Attach;
 pub use attempt::{Attached, EndAttempt, HeartbeatAnswer};
 pub use authority::{
-    Allowed, Ask, AuthorityAnswer, Consume, ConsumeAnswer, Consumed, Denied, EvidenceItem,
-    ObservedVerdict, ReportOutcome, Waiting,
+    Allowed, Ask, AuthorityAnswer, Consume, ConsumeAnswer, Consumed, Denied, EvidenceItem, ObservedVerdict,
+    ReportOutcome, Waiting,
 };
 pub use body::{BodyError, read_body};
 pub use definition::{
@@ -57,9 +57,7 @@ pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
-pub use shadow::{
-    Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow,
-};
+pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow};
 pub use text::Text;
 pub use window::{AskWindow, WindowView};
 pub use workflow::{

@@ -137,7 +137,7 @@ fn an_answer_is_told_apart_by_its_tag_and_keeps_its_documents() {
     let AuthorityAnswer::Allow(allowed) = answer else { panic!("not allowed") };
     assert_eq!(allowed.grant.unwrap().action.parameters.as_str(), r#"{"a":1.0}"#);
 
-    let deny = r#"{"answer":"DENY","reasons":["no"],"state":"TERMINATED","artifacts":[]}"#;
+    let deny = r#"{"answer":"DENY","reasons":["no"],"state":"TERMINATED","enforced":true,"artifacts":[]}"#;
     assert!(matches!(serde_json::from_str(deny).unwrap(), AuthorityAnswer::Deny(_)));
     assert!(matches!(serde_json::from_str(deny).unwrap(), ConsumeAnswer::Deny(_)));
     assert!(serde_json::from_str::<AuthorityAnswer>(r#"{"answer":"MAYBE"}"#).is_err());
@@ -145,7 +145,7 @@ fn an_answer_is_told_apart_by_its_tag_and_keeps_its_documents() {
 
 #[test]
 fn an_answer_with_members_of_a_later_version_is_read() {
-    let deny = r#"{"later":{"n":1.0},"answer":"DENY","reasons":[],"state":"TERMINATED","artifacts":[]}"#;
+    let deny = r#"{"later":{"n":1.0},"answer":"DENY","reasons":[],"state":"TERMINATED","enforced":true,"artifacts":[]}"#;
     assert!(serde_json::from_str::<AuthorityAnswer>(deny).is_ok());
 }
 

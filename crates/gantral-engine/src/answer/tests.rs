@@ -14,7 +14,12 @@ fn every_answer_reads_back() {
             act_by: None,
             reasons: vec!["small".into()],
         },
-        Answer::Allowed { grant: None, expires_at: None, act_by: None, reasons: vec![] },
+        Answer::Observed {
+            verdict: Verdict::RequireHuman,
+            roles: vec![Role::parse("R").unwrap()],
+            reasons: vec!["large".into()],
+        },
+        Answer::Observed { verdict: Verdict::Deny, roles: vec![], reasons: vec![] },
         Answer::Waiting {
             gate,
             deadline: time,

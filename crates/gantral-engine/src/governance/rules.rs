@@ -1,7 +1,8 @@
-//! What binds everybody from now on: policies in force, and freezes.
+//! What binds everybody from now on: policies in force, modes, and freezes.
 
 use gantral_core::ids::TenantId;
 use gantral_core::policy::PolicyVersionId;
+use gantral_core::state::Mode;
 use gantral_evidence::governance::{Detail, Scope};
 
 use super::{GovernanceReceipt, Governor};
@@ -28,6 +29,15 @@ pub struct PolicyInForce {
     pub before: Option<PolicyVersionId>,
 }
 
+/// The mode of one scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModeInForce {
+    /// Where it is in force.
+    pub scope: Scope,
+    /// Whether what policy says is enforced there, or only observed.
+    pub mode: Mode,
+}
+
 impl Engine {
     /// Returns the policies in force, of every scope that has one of its own.
     ///
@@ -41,6 +51,27 @@ impl Engine {
             before: known.in_force.policy_before(scope),
         });
         Ok(policies.collect())
+    }
+
+    /// Returns the policy that is in force for a scope by now, also where another server has changed it: that of the scope itself, or else
+    /// of the team of a workflow, or else of the tenant.
+    ///
+    /// # Errors
+    /// `NotFound` for a workflow, `NoActivePolicy`, `Damaged`; the store's.
+    pub async fn policy_for(&self, tenant: &TenantId, scope: &Scope) -> Result<PolicyVersionId, EngineError> {
+        let team = match scope {
+            Scope::Tenant => None,
+            Scope::Team(team) => Some(Scope::Team(team.clone())),
+            Scope::Workflow(id) => Some(Scope::Team(self.workflow(tenant, id, None).await?.team.clone())),
+        };
+        let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
+        if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
+            self.0.registry.forget_in_force(tenant);
+        }
+        let known = self.in_force(tenant).await?;
+        let scopes = [Some(scope), team.as_ref(), Some(&Scope::Tenant)];
+        let found = scopes.into_iter().flatten().find_map(|scope| known.in_force.policy_of(scope));
+        found.ok_or(EngineError::NoActivePolicy)
     }
 
     /// Puts a policy in force for a scope, from the next ask of every instance on; returns nothing when it is already. An open gate keeps
@@ -79,6 +110,38 @@ impl Engine {
             }
             let scope = scope.clone();
             Ok(Some(Detail::PolicyActivated { scope, version, previous: present }.into()))
+        })
+        .await
+    }
+
+    /// Returns the modes in force, of every scope for which one was set. Where none was, what policy says is enforced.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub async fn modes_in_force(&self, tenant: &TenantId) -> Result<Vec<ModeInForce>, EngineError> {
+        let known = self.in_force(tenant).await?;
+        let modes = known.in_force.modes().map(|(scope, mode)| ModeInForce { scope: scope.clone(), mode });
+        Ok(modes.collect())
+    }
+
+    /// Says whether what policy says of a scope is enforced or only observed, from the next ask of every instance on; returns nothing
+    /// when it is so already. A gate that is open stays open, and a grant that was given is consumed under `ENFORCE`.
+    ///
+    /// # Errors
+    /// `Conflict`: others were faster, repeat; the signer's and the store's.
+    pub async fn set_mode(
+        &self,
+        call: &mut Call,
+        tenant: &TenantId,
+        by: Governor<'_>,
+        scope: &Scope,
+        mode: Mode,
+    ) -> Result<Option<GovernanceReceipt>, EngineError> {
+        self.govern(tenant, call, by, |in_force| {
+            if in_force.mode_of(scope) == Some(mode) {
+                return Ok(None);
+            }
+            Ok(Some(Detail::ModeChanged { scope: scope.clone(), mode }.into()))
         })
         .await
     }

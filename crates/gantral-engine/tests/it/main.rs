@@ -13,6 +13,7 @@ mod faults;
 mod governance;
 mod life;
 mod policies;
+mod quorum;
 mod races;
 mod refusals;
 mod repetition;
@@ -21,6 +22,7 @@ mod rules;
 mod runners;
 mod script;
 mod secrets;
+mod shadow;
 mod time;
 
 /// Becomes a policy worker when this program starts itself as one.

@@ -119,10 +119,10 @@ async fn an_outcome_with_more_evidence_than_an_artifact_holds_is_refused_and_may
         name: Name::parse("photo").unwrap(),
     };
     let many =
-        gantral_engine::OutcomeReport { evidence: vec![piece; 2_000], ..crate::script::outcome(grant) };
+        gantral_engine::OutcomeReport { evidence: vec![piece; 2_000], ..crate::script::outcome(Some(grant)) };
     let error = world.engine().report(world.call(), &bearer, many).await.unwrap_err();
     assert!(matches!(error, EngineError::Seal(_)), "{error:?}");
-    world.engine().report(world.call(), &bearer, crate::script::outcome(grant)).await.unwrap();
+    world.engine().report(world.call(), &bearer, crate::script::outcome(Some(grant))).await.unwrap();
     script.is_valid().await;
 }
 

@@ -187,8 +187,8 @@ async fn a_lost_attempt_may_still_say_once_what_came_of_its_action() {
     let (script, grant) = acting().await;
     lost(&script).await;
     let (world, bearer) = (&script.world, script.world.bearer(script.id(), 1));
-    world.engine().report(world.call(), &bearer, outcome(grant)).await.unwrap();
-    let again = world.engine().report(world.call(), &bearer, outcome(grant)).await.unwrap_err();
+    world.engine().report(world.call(), &bearer, outcome(Some(grant))).await.unwrap();
+    let again = world.engine().report(world.call(), &bearer, outcome(Some(grant))).await.unwrap_err();
     assert_eq!(again, EngineError::Refused(Refusal::OutcomeNotOwed { grant }));
     let task = claim(&script).await.unwrap().expect("nothing is owed any more");
     assert_eq!(task.attempt, AttemptNo(2));
@@ -201,7 +201,7 @@ async fn a_lost_attempt_may_still_say_once_what_came_of_its_action() {
 async fn nobody_else_reports_an_outcome() {
     let (script, grant) = acting().await;
     let (world, other) = (&script.world, script.world.bearer(script.id(), 2));
-    let error = world.engine().report(world.call(), &other, outcome(grant)).await.unwrap_err();
+    let error = world.engine().report(world.call(), &other, outcome(Some(grant))).await.unwrap_err();
     assert_eq!(error, EngineError::Refused(Refusal::OutcomeNotOwed { grant }));
 }
 

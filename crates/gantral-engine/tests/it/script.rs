@@ -153,7 +153,7 @@ impl Script {
                 self.learned.grant = grant.or(self.learned.grant);
             }
             Answer::Waiting { gate, .. } => self.learned.gate = Some(*gate),
-            Answer::Recorded | Answer::Denied { .. } | Answer::Consumed { .. } => {}
+            Answer::Recorded | Answer::Observed { .. } | Answer::Denied { .. } | Answer::Consumed { .. } => {}
         }
         match step {
             Step::Ask { amount, .. } | Step::Override { amount } => self.learned.amount = amount,
@@ -219,7 +219,7 @@ impl Script {
             }
             Step::Report => {
                 let bearer = world.bearer(id(), known.attempt);
-                engine.report(call(bearer.principal()), &bearer, outcome(known.grant.unwrap())).await?
+                engine.report(call(bearer.principal()), &bearer, outcome(known.grant)).await?
             }
             Step::Finish => {
                 let bearer = world.bearer(id(), known.attempt);
@@ -286,7 +286,7 @@ pub fn ask(amount: u64, consume: bool) -> AskRequest {
     AskRequest { action: refund(amount), facts: AskFacts::default(), consume }
 }
 
-pub fn outcome(grant: GrantId) -> OutcomeReport {
+pub fn outcome(grant: Option<GrantId>) -> OutcomeReport {
     OutcomeReport {
         grant,
         status: OutcomeStatus::Succeeded,

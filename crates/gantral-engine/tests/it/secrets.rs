@@ -44,7 +44,10 @@ async fn a_secret_is_refused_wherever_it_is_passed_and_is_in_no_file_afterwards(
         panic!("{allowed:?}")
     };
     let result = Some(Value::from(CANARY));
-    is_refused(engine.report(world.call(), &bearer, OutcomeReport { result, ..outcome(grant) }).await, "");
+    is_refused(
+        engine.report(world.call(), &bearer, OutcomeReport { result, ..outcome(Some(grant)) }).await,
+        "",
+    );
     let folder = world.file().parent().unwrap().to_owned();
     for close in [false, true] {
         if close {

@@ -187,6 +187,16 @@ impl InForce {
         scopes(workflow, team).find_map(|scope| self.modes.get(&scope).copied()).unwrap_or(Mode::Enforce)
     }
 
+    /// Returns the mode that was set for exactly this scope.
+    pub fn mode_of(&self, scope: &Scope) -> Option<Mode> {
+        self.modes.get(scope).copied()
+    }
+
+    /// Returns every scope for which a mode was set, with the one in force.
+    pub fn modes(&self) -> impl Iterator<Item = (&Scope, Mode)> {
+        self.modes.iter().map(|(scope, mode)| (scope, *mode))
+    }
+
     /// Tells whether some team is frozen or has a policy, so that the team of a workflow matters (G12).
     pub fn depends_on_team(&self) -> bool {
         self.team_has_policy() || self.frozen.iter().any(|scope| matches!(scope, Scope::Team(_)))

@@ -1,6 +1,7 @@
 //! Configurations that would open a door are refused when they are read.
 
-use gantral_identity::{ConfigError, IdentityConfig, Verifier};
+use gantral_core::ids::{Role, TenantId};
+use gantral_identity::{ConfigError, Holders, IdentityConfig, Verifier};
 use serde_json::{Value, json};
 
 use crate::forge::{Key, config, identity, verifier, with};
@@ -119,4 +120,34 @@ fn a_configuration_survives_being_written_and_read() {
     let read = identity(&[config(&[&key])]);
     let again: IdentityConfig = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
     assert_eq!(again, read);
+}
+
+#[test]
+fn who_holds_a_role_is_as_certain_as_the_configuration() {
+    let (key, other) = (Key::ed25519("a"), Key::ed25519("b"));
+    let claims = |claims: Value| with(config(&[&key]), json!({ "tenant": "dev", "claims": claims }));
+    let mapped = json!({"roles": "roles", "role_map": {"risk": ["RISK_OFFICER"]}});
+    let machines = with(
+        claims(json!({"roles": "roles"})),
+        json!({"clients": {"it": {"kind": "runner", "queues": ["default"]}}}),
+    );
+    let beside = json!({"issuer": "https://beside.example", "tenant": "dev", "claims": {"roles": "roles"},
+        "clients": {"people": {"kind": "human"}}});
+    let beside = with(config(&[&other]), beside);
+    for (issuers, role, expected) in [
+        (vec![claims(mapped.clone())], "RISK_OFFICER", Holders::Named),
+        (vec![claims(mapped.clone())], "CFO", Holders::Nobody),
+        (vec![claims(json!({"roles": "roles"}))], "CFO", Holders::Unknown),
+        (vec![claims(json!({}))], "CFO", Holders::Nobody),
+        (vec![machines], "CFO", Holders::Nobody),
+        (vec![with(claims(mapped.clone()), json!({"tenant": "other"}))], "RISK_OFFICER", Holders::Nobody),
+        (vec![], "RISK_OFFICER", Holders::Nobody),
+        // Of several providers the best counts.
+        (vec![claims(mapped.clone()), beside.clone()], "RISK_OFFICER", Holders::Named),
+        (vec![claims(mapped), beside], "CFO", Holders::Unknown),
+    ] {
+        let verifier = Verifier::new(&identity(&issuers)).unwrap();
+        let holders = verifier.holders(&TenantId::parse("dev").unwrap(), &Role::parse(role).unwrap());
+        assert_eq!(holders, expected, "{role}: {issuers:?}");
+    }
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, AuthorityAnswer, ConsumeAnswer, text};
 use gantral_core::event::EvidenceRef;
-use gantral_core::ids::{GateId, InstanceId};
+use gantral_core::ids::{GateId, GrantId, InstanceId};
 use gantral_core::json::{Object, Value};
 use gantral_core::state::{ExecutorKind, NextStep, OutcomeStatus};
 use gantral_engine::{Answer as Said, AskFacts, AskRequest, OutcomeReport, Reconciliation};
@@ -54,8 +54,14 @@ pub(crate) async fn ask(
     let done = app.engine().ask(write.call, &bearer, request).await?;
     let artifacts = receipts(&done.receipts)?;
     match done.answer {
+        Said::Observed { verdict, roles, reasons } => {
+            let roles = roles.into_iter().map(Into::into).collect();
+            let observed = Some(wire::ObservedVerdict { verdict: verdict.into(), roles });
+            let (grant_id, grant, act_by, enforced) = (None, None, None, false);
+            let allowed = wire::Allowed { grant_id, grant, enforced, observed, act_by, reasons, artifacts };
+            Ok(Json(AuthorityAnswer::Allow(allowed)).into_response())
+        }
         Said::Allowed { grant, act_by, reasons, .. } => {
-            let enforced = grant.is_some();
             let grant_id = grant.map(Into::into);
             let waiting = match (grant, act_by) {
                 (Some(grant), None) => app.engine().grant(write.principal.tenant(), id, grant).await.ok(),
@@ -63,7 +69,8 @@ pub(crate) async fn ask(
             };
             let grant = waiting.as_ref().map(views::grant).transpose()?;
             let act_by = act_by.map(Into::into);
-            let allowed = wire::Allowed { grant_id, grant, enforced, act_by, reasons, artifacts };
+            let (enforced, observed) = (true, None);
+            let allowed = wire::Allowed { grant_id, grant, enforced, observed, act_by, reasons, artifacts };
             Ok(Json(AuthorityAnswer::Allow(allowed)).into_response())
         }
         Said::Waiting { gate, deadline, roles, reasons } => {
@@ -71,7 +78,7 @@ pub(crate) async fn ask(
             Ok((StatusCode::ACCEPTED, Json(AuthorityAnswer::RequireHuman(waiting))).into_response())
         }
         Said::Denied { reasons } => {
-            let denied = wire::Denied { reasons, state: done.state.into(), artifacts };
+            let denied = wire::Denied { reasons, state: done.state.into(), enforced: true, artifacts };
             Ok(Json(AuthorityAnswer::Deny(denied)).into_response())
         }
         Said::Recorded | Said::Attempt { .. } | Said::Voted { .. } | Said::Consumed { .. } => {
@@ -99,7 +106,8 @@ pub(crate) async fn consume(
     let artifacts = receipts(&done.receipts)?;
     match done.answer {
         Said::Consumed { act_by } => {
-            let consumed = wire::Consumed { consumed: true, act_by: act_by.into(), artifacts };
+            let consumed =
+                wire::Consumed { consumed: true, enforced: true, act_by: act_by.into(), artifacts };
             Ok(Json(ConsumeAnswer::Allow(consumed)).into_response())
         }
         Said::Waiting { gate, deadline, roles, reasons } => {
@@ -107,12 +115,14 @@ pub(crate) async fn consume(
             Ok((StatusCode::ACCEPTED, Json(ConsumeAnswer::RequireHuman(waiting))).into_response())
         }
         Said::Denied { reasons } => {
-            let denied = wire::Denied { reasons, state: done.state.into(), artifacts };
+            let denied = wire::Denied { reasons, state: done.state.into(), enforced: true, artifacts };
             Ok(Json(ConsumeAnswer::Deny(denied)).into_response())
         }
-        Said::Recorded | Said::Attempt { .. } | Said::Allowed { .. } | Said::Voted { .. } => {
-            Err(misanswered())
-        }
+        Said::Recorded
+        | Said::Attempt { .. }
+        | Said::Allowed { .. }
+        | Said::Observed { .. }
+        | Said::Voted { .. } => Err(misanswered()),
     }
 }
 
@@ -122,7 +132,25 @@ pub(crate) async fn outcome(
     Path((id, grant)): Path<(text::InstanceId, text::GrantId)>,
     write: Write<wire::ReportOutcome>,
 ) -> Answer<Json<wire::Moved>> {
-    let bearer = bearer_of(&write.principal, id.into_inner())?;
+    report(&app, id.into_inner(), Some(grant.into_inner()), write).await
+}
+
+/// POST /v1/instances/{id}/outcome
+pub(crate) async fn observed_outcome(
+    State(app): State<App>,
+    Path(id): Path<text::InstanceId>,
+    write: Write<wire::ReportOutcome>,
+) -> Answer<Json<wire::Moved>> {
+    report(&app, id.into_inner(), None, write).await
+}
+
+async fn report(
+    app: &App,
+    id: InstanceId,
+    grant: Option<GrantId>,
+    write: Write<wire::ReportOutcome>,
+) -> Answer<Json<wire::Moved>> {
+    let bearer = bearer_of(&write.principal, id)?;
     let body = write.body;
     if body.evidence.len() > wire::EVIDENCE_ITEMS_MAX {
         return Err(Failure::member("evidence", "`evidence` has more than 32 items"));
@@ -138,7 +166,7 @@ pub(crate) async fn outcome(
         .into_iter()
         .map(|item| EvidenceRef { digest: item.digest.into_inner(), name: item.name.into_inner() });
     let report = OutcomeReport {
-        grant: grant.into_inner(),
+        grant,
         status: body.status.into_inner(),
         result: body.result.as_ref().map(|result| value(result, "result")).transpose()?,
         cost: body.cost,
@@ -217,6 +245,7 @@ fn waiting(
 ) -> wire::Waiting {
     wire::Waiting {
         status: state.into(),
+        enforced: true,
         gate_id: gate.into(),
         expires_at: deadline.into(),
         url: format!("{}/v1/gates/{gate}", app.0.public_url),

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gantral_api::wire::{self, text};
-use gantral_core::ids::InstanceId;
+use gantral_core::ids::{InstanceId, TeamId};
 use gantral_engine::policy_input::Trigger;
 use gantral_engine::{Done, InstanceFacts, NewInstance, state_code};
 use gantral_identity::Principal;
@@ -60,15 +60,9 @@ pub(crate) async fn list(
     Query(query): Query<wire::InstanceList>,
 ) -> Answer<Json<wire::InstancePage>> {
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
-    let teams = match query.team {
-        Some(team) if sees_team(&principal, &team) => Some(vec![team.into_inner()]),
-        Some(_) => Some(Vec::new()),
-        None if principal.administrator().is_ok() => None,
-        None => Some(principal.teams().iter().cloned().collect()),
-    };
     let filter = InstanceFilter {
         state: query.state.map(|state| state_code(state.into_inner())),
-        teams,
+        teams: teams_of(&principal, query.team),
         workflow: query.workflow.map(text::Text::into_inner),
         session: query.session.map(text::Text::into_inner),
     };
@@ -80,6 +74,16 @@ pub(crate) async fn list(
         items.push(summary(&app.engine().instance(tenant, row.id).await?));
     }
     Ok(Json(wire::InstancePage { items, next: found.next.map(|cursor| cursor.to_string()) }))
+}
+
+/// Returns the teams whose instances a list shows: those that the caller sees, or the named one of them. `None` is any.
+pub(crate) fn teams_of(principal: &Principal, named: Option<text::TeamId>) -> Option<Vec<TeamId>> {
+    match named {
+        Some(team) if sees_team(principal, &team) => Some(vec![team.into_inner()]),
+        Some(_) => Some(Vec::new()),
+        None if principal.administrator().is_ok() => None,
+        None => Some(principal.teams().iter().cloned().collect()),
+    }
 }
 
 /// Returns an instance that the caller may see: of its team, of its own making, or of its attempt.

@@ -9,6 +9,7 @@ pub(crate) mod instances;
 pub(crate) mod logs;
 pub(crate) mod operations;
 pub(crate) mod policies;
+pub(crate) mod shadow;
 pub(crate) mod workflows;
 
 use std::str::FromStr;

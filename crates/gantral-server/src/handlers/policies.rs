@@ -145,15 +145,19 @@ pub(crate) async fn in_force(
 ) -> Answer<Json<wire::PoliciesInForce>> {
     let policies = app.engine().policies_in_force(principal.tenant()).await?;
     let items = policies.into_iter().map(|policy| wire::PolicyInForce {
-        scope: match policy.scope {
-            Scope::Tenant => wire::Scope::Tenant,
-            Scope::Team(team) => wire::Scope::Team { name: team.into() },
-            Scope::Workflow(workflow) => wire::Scope::Workflow { name: workflow.into() },
-        },
+        scope: scope_view(policy.scope),
         policy_version_id: policy.version.into(),
         before: policy.before.map(Into::into),
     });
     Ok(Json(wire::PoliciesInForce { items: items.collect() }))
+}
+
+pub(crate) fn scope_view(scope: Scope) -> wire::Scope {
+    match scope {
+        Scope::Tenant => wire::Scope::Tenant,
+        Scope::Team(team) => wire::Scope::Team { name: team.into() },
+        Scope::Workflow(workflow) => wire::Scope::Workflow { name: workflow.into() },
+    }
 }
 
 /// POST /v1/activations
@@ -177,7 +181,7 @@ pub(crate) async fn activate(
 }
 
 /// Returns a scope that is the caller's: administrators have every one, others their teams and the workflows of these.
-async fn owned(app: &App, principal: &Principal, scope: wire::Scope) -> Answer<Scope> {
+pub(crate) async fn owned(app: &App, principal: &Principal, scope: wire::Scope) -> Answer<Scope> {
     let (scope, owner) = match scope {
         wire::Scope::Tenant => (Scope::Tenant, None),
         wire::Scope::Team { name } => (Scope::Team(name.0.clone()), Some(name.0)),
@@ -193,6 +197,6 @@ async fn owned(app: &App, principal: &Principal, scope: wire::Scope) -> Answer<S
     if owns || principal.administrator().is_ok() {
         return Ok(scope);
     }
-    let detail = "only the owning team and administrators may put a policy in force there";
+    let detail = "only the owning team and administrators may change a rule there";
     Err(Failure::new(Code::Forbidden, detail))
 }

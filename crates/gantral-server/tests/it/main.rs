@@ -21,6 +21,7 @@ mod repeats;
 mod routes;
 mod runner;
 mod service;
+mod shadow;
 mod story;
 
 /// Becomes a policy worker when this program starts itself as one.

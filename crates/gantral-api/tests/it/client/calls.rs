@@ -6,8 +6,8 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt, Extend,
-    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, SetFreeze, ShowInstance,
-    text,
+    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, SetFreeze,
+    ShadowReportQuery, ShowInstance, text,
 };
 
 use super::server::Server;
@@ -45,6 +45,11 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),
         client.workflow(&parsed("w")).await.err(),
         client.governance(&PageQuery::default()).await.err(),
+        client.activations().await.err(),
+        client.activate(&body(r#"{"scope":{"kind":"tenant"}}"#)).await.err(),
+        client.modes().await.err(),
+        client.set_mode(&body(r#"{"scope":{"kind":"tenant"},"mode":"SHADOW"}"#)).await.err(),
+        client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
         client
             .window(&body(r#"{"from":"2026-01-01T00:00:00.000Z","to":"2026-01-02T00:00:00.000Z"}"#))
@@ -96,6 +101,7 @@ async fn call_authority(client: &Client) -> Vec<Option<ClientError>> {
         client.ask(id(), &ask).await.err(),
         client.consume(id(), grant, &Consume { action: action(), executor: None }).await.err(),
         client.report_outcome(id(), grant, &outcome).await.err(),
+        client.report_observed(id(), &outcome).await.err(),
         client.reconcile(id(), grant, &reconcile).await.err(),
         client.gates(&GateList { mine: Some(true), ..GateList::default() }).await.err(),
         client.gate(gate).await.err(),
