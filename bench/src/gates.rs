@@ -23,10 +23,11 @@ const HUMAN_GATES: usize = 6_000;
 /// How many connections ask at the same time.
 pub const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
-const POLICY: &str = "package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\n\
+pub const POLICY: &str = "package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\n\
     decision := \"ALLOW\" if input.action.parameters.amount <= 100\n\napprover_roles := [\"RISK_OFFICER\"]\n";
 
-const WORKFLOW: &str = r#"{"id":"bench","version":"1","team":"payments","materiality":"MEDIUM","domain":"finance",
+/// What follows the name in the definition of a workflow.
+const WORKFLOW: &str = r#""version":"1","team":"payments","materiality":"MEDIUM","domain":"finance",
   "actions":{"refund":{"parameters":{"amount":{"type":"integer"}}}},"attempts_max":1000,
   "floors":{"default_approvers":["RISK_OFFICER"],"required_evidence":"development"}}"#;
 
@@ -39,10 +40,10 @@ measurement    connections  per second        p50        p99   raw commit      f
 ";
 
 /// What one run measured, over all its connections.
-struct Measured {
-    per_second: f64,
-    p50: Duration,
-    p99: Duration,
+pub struct Measured {
+    pub per_second: f64,
+    pub p50: Duration,
+    pub p99: Duration,
 }
 
 /// One round: the gates, and what the disk itself gives to as many callers.
@@ -63,7 +64,7 @@ pub fn run(connections: &[usize]) -> Result<()> {
             for &connections in connections {
                 let mut rounds = Vec::new();
                 for round in 0..ROUNDS {
-                    let gates = measure(&server, connections, human, round).await?;
+                    let gates = measure(&server, "bench", connections, human, round).await?;
                     let raw = raw::measure(&folder.path().join("raw"), connections, None).await?;
                     rounds.push(Round { gates, raw_per_second: raw.per_second() });
                 }
@@ -88,13 +89,22 @@ fn line(out: &mut String, name: &str, connections: usize, rounds: &[Round]) -> R
     Ok(())
 }
 
+/// Applies the workflow `bench` under the small policy.
 pub async fn prepare(server: &Server) -> Result<()> {
-    let mut admin = Connection::open(server.address, &server.person("bob")?, "prepare").await?;
-    let bundle = Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?;
-    let published = admin.send("PUT", "/v1/policies", "application/gzip", &bundle.to_archive()?).await?;
+    apply(server, "bench", "", &Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?).await
+}
+
+/// Applies a workflow under a policy; `more` are further members of its definition, each with a comma behind it.
+pub async fn apply(server: &Server, workflow: &str, more: &str, policy: &Bundle) -> Result<()> {
+    let name = format!("prepare-{workflow}");
+    let mut admin = Connection::open(server.address, &server.person("bob")?, &name).await?;
+    let archive = policy.to_archive()?;
+    let published = admin.send("PUT", "/v1/policies", "application/gzip", &archive).await?;
     let version = text(&published.json()?, "policy_version_id")?;
-    let body = format!(r#"{{"definition":{WORKFLOW},"policy_version_id":"{version}"}}"#);
-    admin.send("PUT", "/v1/workflows/bench", "application/json", body.as_bytes()).await?.json()?;
+    let definition = format!(r#"{{"id":"{workflow}",{more}{WORKFLOW}"#);
+    let body = format!(r#"{{"definition":{definition},"policy_version_id":"{version}"}}"#);
+    let path = format!("/v1/workflows/{workflow}");
+    admin.send("PUT", &path, "application/json", body.as_bytes()).await?.json()?;
     Ok(())
 }
 
@@ -106,6 +116,7 @@ fn text(value: &Value, name: &str) -> Result<String> {
 pub struct Agent {
     pub connection: Connection,
     pub instance: String,
+    workflow: String,
     workload: String,
     approver: String,
     /// Running instances with the tokens of their attempts.
@@ -113,11 +124,18 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub async fn start(address: SocketAddr, workload: &str, approver: &str, name: &str) -> Result<Self> {
+    pub async fn start(
+        address: SocketAddr,
+        workflow: &str,
+        workload: &str,
+        approver: &str,
+        name: &str,
+    ) -> Result<Self> {
         let connection = Connection::open(address, workload, name).await?;
         let mut agent = Self {
             connection,
             instance: String::new(),
+            workflow: workflow.to_owned(),
             workload: workload.to_owned(),
             approver: approver.to_owned(),
             stock: Vec::new(),
@@ -129,7 +147,8 @@ impl Agent {
     /// Creates the next instance and attaches to it.
     async fn renew(&mut self) -> Result<()> {
         self.connection.act_as(&self.workload);
-        let created = self.connection.post("/v1/instances", r#"{"workflow":"bench"}"#).await?.json()?;
+        let body = format!(r#"{{"workflow":"{}"}}"#, self.workflow);
+        let created = self.connection.post("/v1/instances", &body).await?.json()?;
         let id = created.get("instance").and_then(|view| view.get("instance_id")).and_then(Value::as_str);
         self.instance = id.context("no instance")?.to_owned();
         let path = format!("/v1/instances/{}/attempts", self.instance);
@@ -196,15 +215,22 @@ impl Agent {
 }
 
 /// Prepares every agent first, then starts the clock.
-async fn measure(server: &Server, connections: usize, human: bool, round: usize) -> Result<Measured> {
+pub async fn measure(
+    server: &Server,
+    workflow: &str,
+    connections: usize,
+    human: bool,
+    round: usize,
+) -> Result<Measured> {
     let (workload, approver) = (server.client("refund-agent")?, server.person("alice")?);
     let local = tokio::task::LocalSet::new();
     let mut starting = Vec::new();
     for number in 0..connections {
-        let name = format!("{human}-{connections}-{round}-{number}");
+        let name = format!("{workflow}-{human}-{connections}-{round}-{number}");
         let (workload, approver, address) = (workload.clone(), approver.clone(), server.address);
+        let workflow = workflow.to_owned();
         starting.push(local.spawn_local(async move {
-            let mut agent = Agent::start(address, &workload, &approver, &name).await?;
+            let mut agent = Agent::start(address, &workflow, &workload, &approver, &name).await?;
             if human {
                 agent.stock(HUMAN_GATES.div_ceil(connections)).await?;
             }
@@ -232,8 +258,15 @@ async fn measure(server: &Server, connections: usize, human: bool, round: usize)
             Ok::<_, anyhow::Error>(())
         })
         .await?;
-    let per_second = all.len() as f64 / started.elapsed().as_secs_f64();
-    all.sort_unstable();
-    let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied().unwrap_or_default();
-    Ok(Measured { per_second, p50: at(0.5), p99: at(0.99) })
+    Ok(Measured::of(all, started.elapsed()))
+}
+
+impl Measured {
+    /// Sums up how long each of many requests took, and all of them together.
+    pub fn of(mut all: Vec<Duration>, together: Duration) -> Self {
+        let per_second = all.len() as f64 / together.as_secs_f64();
+        all.sort_unstable();
+        let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied().unwrap_or_default();
+        Self { per_second, p50: at(0.5), p99: at(0.99) }
+    }
 }

@@ -5,6 +5,8 @@ mod gates;
 mod http;
 mod log;
 mod meter;
+mod opa;
+mod policies;
 mod raw;
 mod server;
 mod verifying;
@@ -19,7 +21,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | log | verify";
+const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | log | policies | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,12 +31,14 @@ fn main() -> Result<()> {
         ["gates"] => gates::run(&gates::CONNECTIONS),
         ["gates", connections] => gates::run(&[connections.parse()?]),
         ["log"] => log::run(),
+        ["policies"] => policies::run(),
         ["verify"] => verifying::run(),
         ["verify-window", window, trust, threads] => {
             verifying::window(window.as_ref(), trust.as_ref(), threads.parse()?)
         }
         // What the benchmarks start as processes of their own.
-        ["serve", data] => server::run(data.into()),
+        ["serve", data] => server::run(data.into(), None),
+        ["serve", data, opa] => server::run(data.into(), Some(opa)),
         ["policy-worker"] => Ok(gantral_policy::run_worker()?),
         _ => bail!(USAGE),
     }

@@ -10,6 +10,7 @@ use gantral_core::ids::TenantId;
 use gantral_core::time::UnixMillis;
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_policy::WorkerCommand;
+use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{Clock as _, SystemClock, listen, serve};
 use tokio::sync::watch;
@@ -28,8 +29,14 @@ pub struct Server {
 impl Server {
     /// Starts this program as a server over a data folder.
     pub fn start(data: &Path) -> Result<Self> {
+        Self::beside(data, None)
+    }
+
+    /// Starts this program as a server whose workflows may choose the OPA at an address, as `sidecar`.
+    pub fn beside(data: &Path, opa: Option<&str>) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve".as_ref(), data.as_os_str()])
+            .args(opa)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -69,7 +76,13 @@ fn issuer(data: &Path) -> Result<DevIssuer> {
 }
 
 /// The whole life of the server process: prints its address, ends when its input closes.
-pub fn run(data: PathBuf) -> Result<()> {
+pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
+    let mut policy = PolicySettings::default();
+    if let Some(opa) = opa {
+        policy = serde_json::from_value(serde_json::json!({
+            "evaluators": { "sidecar": { "kind": "opa", "url": opa, "deadline": "5s" } }
+        }))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async move {
         let issuer = issuer(&data)?;
@@ -80,6 +93,7 @@ pub fn run(data: PathBuf) -> Result<()> {
             data: &data,
             tenants: &tenants,
             identity: &identity,
+            policy: &policy,
             development: true,
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,

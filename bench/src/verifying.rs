@@ -121,7 +121,7 @@ impl Evidence {
             for number in 0..instances {
                 // Another name for each agent: under the same, its calls would be repetitions.
                 let name = format!("verify-{instances}-{number}");
-                let mut agent = Agent::start(server.address, &workload, &approver, &name).await?;
+                let mut agent = Agent::start(server.address, "bench", &workload, &approver, &name).await?;
                 for _ in 0..GATES {
                     agent.allowed().await?;
                 }

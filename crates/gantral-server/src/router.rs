@@ -6,7 +6,7 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, evidence, gates, governance, instances, logs, operations, policies, shadow,
+    attempts, authority, bundles, evidence, gates, governance, instances, logs, operations, policies, shadow,
     workflows,
 };
 use crate::limits::bounded;
@@ -42,6 +42,9 @@ fn v1() -> Router<App> {
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
         .route("/v1/governance", get(governance::list))
+        .route("/v1/bundles/tenant", get(bundles::of_tenant))
+        .route("/v1/bundles/teams/{team}", get(bundles::of_team))
+        .route("/v1/bundles/workflows/{workflow}", get(bundles::of_workflow))
         .route("/v1/activations", get(policies::in_force).post(policies::activate))
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))

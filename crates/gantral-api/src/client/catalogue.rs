@@ -4,7 +4,7 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me,
-    ModesInForce, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SetFreeze, SetMode,
+    ModesInForce, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, Scope, SetFreeze, SetMode,
     ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
@@ -73,6 +73,15 @@ impl Client {
     /// Lists the policies in force, by scope.
     pub async fn activations(&self) -> Result<PoliciesInForce, ClientError> {
         self.get(&["v1", "activations"]).await
+    }
+
+    /// Fetches the bundle in force for a scope.
+    pub async fn bundle_in_force(&self, scope: &Scope) -> Result<Vec<u8>, ClientError> {
+        match scope {
+            Scope::Tenant => self.archive(&["v1", "bundles", "tenant"]).await,
+            Scope::Team { name } => self.archive(&["v1", "bundles", "teams", name.as_str()]).await,
+            Scope::Workflow { name } => self.archive(&["v1", "bundles", "workflows", name.as_str()]).await,
+        }
     }
 
     /// Puts a policy in force for a scope, or the one before it.

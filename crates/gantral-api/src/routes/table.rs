@@ -29,6 +29,14 @@ const WAIT: Query = query::<text::Duration>(
     "Holds the answer until there is something to say, at most this long (60 s).",
 );
 
+const BUNDLE: Answer =
+    bytes("application/vnd.openpolicyagent.bundles", "The bundle; `ETag` is its version in quotes.");
+const SAME_BUNDLE: Answer = Answer {
+    status: 304,
+    about: "It is the one that `If-None-Match` names; `Prefer: wait=60` waits for another, at most so many seconds (60).",
+    content: Content::None,
+};
+
 macro_rules! route {
     (
         $method:ident $path:literal, $id:literal, $tag:literal, [$($who:ident),+], $summary:literal
@@ -85,6 +93,15 @@ pub const ROUTES: &[Route] = &[
         "Lists the tenant's governance chain from its beginning: activations, freezes, erasures, keys",
         query [CURSOR, LIMIT],
         body Body::None, answers [json::<wire::GovernancePage>(200, "One page.")], refuses []),
+    route!(Get "/v1/bundles/tenant", "fetchBundleOfTenant", "policies", [Tenant],
+        "Fetches the bundle in force for the tenant, as OPA's bundle service",
+        body Body::None, answers [BUNDLE, SAME_BUNDLE], refuses [NoActivePolicy]),
+    route!(Get "/v1/bundles/teams/{team}", "fetchBundleOfTeam", "policies", [Tenant],
+        "Fetches the bundle in force for a team, as OPA's bundle service",
+        body Body::None, answers [BUNDLE, SAME_BUNDLE], refuses [NoActivePolicy]),
+    route!(Get "/v1/bundles/workflows/{workflow}", "fetchBundleOfWorkflow", "policies", [Tenant],
+        "Fetches the bundle in force for a workflow, as OPA's bundle service",
+        body Body::None, answers [BUNDLE, SAME_BUNDLE], refuses [WorkflowUnknown, NoActivePolicy]),
     route!(Get "/v1/activations", "listActivations", "policies", [Tenant],
         "Lists the policies in force, by scope", body Body::None,
         answers [json::<wire::PoliciesInForce>(200, "What is in force.")], refuses []),

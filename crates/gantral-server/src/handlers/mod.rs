@@ -2,6 +2,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod authority;
+pub(crate) mod bundles;
 pub(crate) mod evidence;
 pub(crate) mod gates;
 pub(crate) mod governance;

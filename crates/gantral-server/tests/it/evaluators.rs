@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gantral_api::client::Client;
 use gantral_api::problem::Code;
 use gantral_api::wire::{
-    ApplyWorkflow, Attach, AuthorityAnswer, CreateInstance, Document, PublishedPolicy, text,
+    Activate, ApplyWorkflow, Attach, AuthorityAnswer, CreateInstance, Document, PublishedPolicy, text,
 };
 use gantral_core::ids::TenantId;
 use gantral_evidence::dsse::Envelope;
@@ -16,7 +16,7 @@ use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{Clock as _, SystemClock, listen, serve};
-use gantral_testkit::policy::{example, worker_command};
+use gantral_testkit::policy::{example, rules, worker_command};
 use gantral_testkit::workflows;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -103,7 +103,22 @@ impl Site {
     }
 
     fn opa(&self) -> Opa {
-        Opa::start(self.folder.path(), self.port)
+        Opa::start(self.folder.path(), self.port, &["--bundle", "bundle.tar.gz"])
+    }
+
+    /// An OPA that keeps itself at the bundle in force for a workflow, with nothing but the address of the server and a token.
+    fn opa_that_follows(&self, workflow: &str) -> Opa {
+        let token = self.issuer.client_token("refund-agent", SystemClock.now()).unwrap();
+        let config = json!({
+            "services": {"gantral": {"url": self.url, "credentials": {"bearer": {"token": token.expose()}}}},
+            "bundles": {"gantral": {
+                "service": "gantral",
+                "resource": format!("v1/bundles/workflows/{workflow}"),
+                "polling": {"long_polling_timeout_seconds": 10},
+            }},
+        });
+        std::fs::write(self.folder.path().join("opa.json"), config.to_string()).unwrap();
+        Opa::start(self.folder.path(), self.port, &["--config-file", "opa.json"])
     }
 
     async fn get(&self, path: &str) -> String {
@@ -126,20 +141,14 @@ impl Drop for Opa {
 }
 
 impl Opa {
-    fn start(folder: &Path, port: u16) -> Self {
+    fn start(folder: &Path, port: u16, arguments: &[&str]) -> Self {
         let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
         let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
         let program = parts.join("opa/opa");
         assert!(program.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
         let child = Command::new(program)
-            .args([
-                "run",
-                "--server",
-                "--disable-telemetry",
-                "--log-level=error",
-                "--bundle",
-                "bundle.tar.gz",
-            ])
+            .args(["run", "--server", "--disable-telemetry", "--log-level=error"])
+            .args(arguments)
             .arg(format!("--addr=127.0.0.1:{port}"))
             .current_dir(folder)
             .env_clear()
@@ -203,4 +212,35 @@ async fn an_opa_that_is_away_is_closed_and_named_until_it_is_back() {
     assert!(matches!(asked, AuthorityAnswer::Allow(_)));
     let metrics = site.get("/metrics").await;
     assert!(metrics.contains("gantral_policy_evaluator_away{evaluator=\"sidecar\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opa_follows_what_is_put_in_force_without_being_restarted() {
+    let site = Site::start().await;
+    let allowing = site.publish().await;
+    site.apply(&allowing, "near", "sidecar").await.unwrap();
+    let _opa = site.opa_that_follows("near");
+    let answers = async |wanted: fn(&AuthorityAnswer) -> bool| {
+        let begun = Instant::now();
+        while !wanted(&site.ask("near").await.0) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "OPA does not follow");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    answers(|answer| matches!(answer, AuthorityAnswer::Allow(_))).await;
+    let denying = rules("decision := \"DENY\"").to_archive().unwrap();
+    let denying = site.bob().publish_policy(denying).await.unwrap().policy_version_id;
+    let activate: Activate = to(json!({
+        "scope": {"kind": "workflow", "name": "near"},
+        "policy_version_id": denying,
+    }));
+    site.bob().activate(&activate).await.unwrap();
+    // Until OPA has it, its answer names another version and closes: nothing is allowed under the old one.
+    assert!(!matches!(site.ask("near").await.0, AuthorityAnswer::Allow(_)));
+    answers(|answer| matches!(answer, AuthorityAnswer::Deny(_))).await;
+    site.bob()
+        .activate(&to::<Activate>(json!({"scope": {"kind": "workflow", "name": "near"}})))
+        .await
+        .unwrap();
+    answers(|answer| matches!(answer, AuthorityAnswer::Allow(_))).await;
 }

@@ -6,7 +6,7 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt, Extend,
-    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, SetFreeze,
+    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, Scope, SetFreeze,
     ShadowReportQuery, ShowInstance, text,
 };
 
@@ -47,6 +47,9 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.governance(&PageQuery::default()).await.err(),
         client.activations().await.err(),
         client.activate(&body(r#"{"scope":{"kind":"tenant"}}"#)).await.err(),
+        client.bundle_in_force(&Scope::Tenant).await.err(),
+        client.bundle_in_force(&Scope::Team { name: parsed("t") }).await.err(),
+        client.bundle_in_force(&Scope::Workflow { name: parsed("w") }).await.err(),
         client.modes().await.err(),
         client.set_mode(&body(r#"{"scope":{"kind":"tenant"},"mode":"SHADOW"}"#)).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
