@@ -98,7 +98,9 @@ def run(gantral, graph, thread):
     if answer["answer"] == "DENY":
         say(f"denied: {'; '.join(answer['reasons'])}")
         return EXIT_DENIED
-    return {"grant_id": answer["grant"]["grant_id"], "action": pending.value}
+    if not answer["enforced"]:
+        say(f"only observed: enforced it would be {answer['observed']['verdict']}")
+    return {"grant_id": answer.get("grant_id"), "action": pending.value}
 
 
 def settled(gantral, state):

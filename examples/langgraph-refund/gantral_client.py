@@ -51,16 +51,22 @@ class Gantral:
         return self.context["grant"] if self.grant_id else None
 
     def ask(self, action, **facts):
-        """Asks before acting. `answer` is ALLOW, REQUIRE_HUMAN (now exit with status 3) or DENY."""
+        """Asks before acting. `answer` is ALLOW, REQUIRE_HUMAN (now exit with status 3) or DENY.
+
+        Where policy is only observed, `answer` is ALLOW without a `grant_id`, and `enforced` is false.
+        """
         return self._post("authority", {"action": action, **facts})
 
     def consume(self, grant_id, action):
         """Uses the grant up, just before acting. Act only if `answer` is ALLOW; never on an error."""
+        if grant_id is None:
+            return {"answer": "ALLOW", "enforced": False}
         return self._post(f"grants/{grant_id}/consume", {"action": action})
 
     def outcome(self, grant_id, status, result=None):
         """Says what came of it: SUCCEEDED or FAILED."""
-        return self._post(f"grants/{grant_id}/outcome", {"status": status, "result": result})
+        path = "outcome" if grant_id is None else f"grants/{grant_id}/outcome"
+        return self._post(path, {"status": status, "result": result})
 
     def _post(self, path, body):
         # One key for one logical call: a lost answer is asked for again and nothing happens twice.

@@ -145,6 +145,16 @@ impl Script {
         Ok(answer)
     }
 
+    /// Reports what came of an action that was only observed, under which there is no grant.
+    ///
+    /// # Errors
+    /// A report that is repeated after a lost answer may be sealed twice: nothing tells two actions under SHADOW apart.
+    pub async fn observed_outcome(&self, report: &ReportOutcome) -> Result<Moved, ScriptError> {
+        let moved = self.client.report_observed(self.instance.into(), report).await?;
+        self.keep(&moved.artifacts)?;
+        Ok(moved)
+    }
+
     /// Writes the receipts of an answer into the journal, before anybody acts on it.
     fn keep(&self, receipts: &[Receipt]) -> Result<(), JournalError> {
         self.journal.as_ref().map_or(Ok(()), |journal| journal.append(receipts))

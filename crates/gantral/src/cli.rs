@@ -87,6 +87,10 @@ pub enum Command {
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Tests policies and asks them without a server, publishes them, and puts them in force
     Policy(Online<commands::policy::PolicyCommand>),
+    /// Says where what policy says is enforced, and where it is only observed
+    Enforce(Online<commands::enforce::EnforceCommand>),
+    /// Counts what would have happened where policy is only observed
+    Shadow(Online<commands::shadow::ShadowCommand>),
     /// Makes, replaces and revokes the signing keys of a server
     Keys(commands::keys::KeysArgs),
     /// Shows who changed the rules; freezes, lifts and erases

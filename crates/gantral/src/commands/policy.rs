@@ -2,7 +2,7 @@
 
 mod author;
 mod force;
-mod scope;
+pub mod scope;
 mod store;
 
 use std::path::Path;

@@ -4,10 +4,11 @@
 //! the right thing: a script that waits ends with the status that a runner takes for waiting.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use gantral_api::wire::{
-    Ask, AuthorityAnswer, ConsumeAnswer, Denied, EvidenceItem, ReportOutcome, Waiting, text,
+    Allowed, Ask, AuthorityAnswer, ConsumeAnswer, Denied, EvidenceItem, ReportOutcome, Waiting, text,
 };
 use gantral_core::json::{Number, Object, Value};
 use gantral_edge::script::{Script, ScriptError};
@@ -23,6 +24,26 @@ use crate::when::{now, with_distance};
 
 const STATUS: &str =
     "Exit status: 0 it may be done, 3 waits for a human (end with 3 too), 4 denied, 1 failed.";
+
+/// What `ask` prints for a grant under SHADOW, and `consume` and `outcome` take for one: a script is the same in both modes.
+const NO_GRANT: &str = "none";
+
+/// A grant on the command line.
+#[derive(Debug, Clone, Copy)]
+enum GrantArg {
+    /// There is none: the action was only observed.
+    None,
+    /// This one.
+    Of(text::GrantId),
+}
+
+impl FromStr for GrantArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == NO_GRANT { Ok(Self::None) } else { text.parse().map(Self::Of) }
+    }
+}
 
 /// Arguments of `ask`.
 #[derive(Debug, Args)]
@@ -61,9 +82,9 @@ pub struct AskArgs {
 #[derive(Debug, Args)]
 #[command(after_help = STATUS)]
 pub struct ConsumeArgs {
-    /// The grant; the one that humans gave to this attempt when absent
+    /// The grant, as `ask` printed it, `none` included; the one that humans gave to this attempt when absent
     #[arg(long)]
-    grant: Option<text::GrantId>,
+    grant: Option<GrantArg>,
     /// The action that is about to start, JSON; the approved one when absent. Another one is refused
     #[arg(long, value_name = "FILE")]
     action: Option<PathBuf>,
@@ -74,9 +95,9 @@ pub struct ConsumeArgs {
 pub struct OutcomeArgs {
     /// SUCCEEDED or FAILED
     status: text::OutcomeStatus,
-    /// The grant; the one that humans gave to this attempt when absent
+    /// The grant, as `ask` printed it, `none` included; the one that humans gave to this attempt when absent
     #[arg(long)]
-    grant: Option<text::GrantId>,
+    grant: Option<GrantArg>,
     /// What the action returned, JSON; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     result: Option<PathBuf>,
@@ -100,11 +121,10 @@ pub fn ask(args: &AskArgs, out: Out) -> Result<Exit, Failure> {
     let answer = converse(async { Ok(script.ask(&body).await?) })?;
     match &answer {
         AuthorityAnswer::Allow(allowed) => {
-            let enforced = if allowed.enforced { "" } else { " (observed only, not enforced)" };
-            out.talk(format_args!("{}{enforced}", styled(GOOD, "ALLOW")));
-            let grant = allowed.grant_id.map(|id| id.to_string()).unwrap_or_default();
+            out.talk(format_args!("{}{}", styled(GOOD, "ALLOW"), instead(allowed)));
+            let grant = allowed.grant_id.map_or_else(|| NO_GRANT.to_owned(), |id| id.to_string());
             out.show(&answer, |_| grant.clone())?;
-            if !body.consume && !grant.is_empty() {
+            if !body.consume && allowed.enforced {
                 out.hint(format_args!("gantral consume --grant {grant}, then act, then gantral outcome"));
             }
             Ok(Exit::DONE)
@@ -118,6 +138,15 @@ pub fn ask(args: &AskArgs, out: Out) -> Result<Exit, Failure> {
             Ok(denies(denied, out))
         }
     }
+}
+
+/// Says what would have been answered, under SHADOW.
+fn instead(allowed: &Allowed) -> String {
+    let Some(observed) = &allowed.observed else { return String::new() };
+    let roles: Vec<String> = observed.roles.iter().map(ToString::to_string).collect();
+    let of = if roles.is_empty() { String::new() } else { format!(" of {}", roles.join(", ")) };
+    let reasons: String = allowed.reasons.iter().map(|reason| format!("\n  | {}", inert(reason))).collect();
+    format!(": only observed, enforced it would be {}{of}{reasons}", observed.verdict)
 }
 
 fn ask_of(args: &AskArgs) -> Result<Ask, Failure> {
@@ -182,7 +211,16 @@ pub fn consume(args: &ConsumeArgs, out: Out) -> Result<Exit, Failure> {
         Some(path) => input::action(path)?,
         None => script.approved_action()?,
     };
-    let grant = args.grant.map(text::GrantId::into_inner);
+    let grant = match args.grant {
+        None => None,
+        Some(GrantArg::Of(grant)) => Some(grant.into_inner()),
+        Some(GrantArg::None) => {
+            out.talk("only observed: there is no grant, and nothing to use up");
+            let canonical = canonical(&action)?;
+            out.show(&serde_json::json!({ "grant_id": null, "action": action }), |_| canonical)?;
+            return Ok(Exit::DONE);
+        }
+    };
     let (grant, answer) = converse(async { Ok(script.consume(grant, Some(action.clone())).await?) })?;
     match &answer {
         ConsumeAnswer::Allow(consumed) => {
@@ -217,8 +255,13 @@ pub fn outcome(args: &OutcomeArgs, out: Out) -> Result<Exit, Failure> {
     let result = args.result.as_deref().map(|path| document(&input::value(path)?)).transpose()?;
     let report =
         ReportOutcome { status: args.status, result, cost: args.cost, evidence: args.evidence.clone() };
-    let grant = args.grant.map(text::GrantId::into_inner);
-    let moved = converse(async { Ok(script.outcome(grant, &report).await?) })?;
+    let moved = converse(async {
+        match args.grant {
+            None => Ok(script.outcome(None, &report).await?),
+            Some(GrantArg::Of(grant)) => Ok(script.outcome(Some(grant.into_inner()), &report).await?),
+            Some(GrantArg::None) => Ok(script.observed_outcome(&report).await?),
+        }
+    })?;
     out.show(&moved, |moved| {
         format!("{} {}: {}", styled(GOOD, "reported"), args.status, show::receipts(&moved.artifacts))
     })?;

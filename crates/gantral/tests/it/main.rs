@@ -22,6 +22,7 @@ mod policies;
 mod replay;
 mod scripts;
 mod serve;
+mod shadow;
 mod support;
 mod windows;
 mod witness;

@@ -1,4 +1,4 @@
-//! What a policy is put in force for, on the command line and on the screen.
+//! What a rule is in force for, on the command line and on the screen.
 
 use clap::{ArgGroup, Args};
 use gantral_api::wire::{Scope, text};
@@ -12,10 +12,10 @@ pub struct ScopeArgs {
     /// For one workflow
     #[arg(long)]
     workflow: Option<text::WorkflowId>,
-    /// For the workflows of a team that have no policy of their own
+    /// For the workflows of a team that have none of their own
     #[arg(long)]
     team: Option<text::TeamId>,
-    /// For every workflow of the tenant whose team has no policy either
+    /// For every workflow of the tenant whose team has none either
     #[arg(long)]
     tenant: bool,
 }

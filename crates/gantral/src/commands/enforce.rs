@@ -1,0 +1,131 @@
+//! `gantral enforce`: where what policy says is enforced, and where it is only observed.
+
+use clap::{Args, Subcommand};
+use gantral_api::client::{Client, ClientError};
+use gantral_api::problem::Code;
+use gantral_api::wire::{Approvers, Governed, ModesInForce, SetMode, text};
+use gantral_core::state::Mode;
+
+use super::policy::scope::{self, ScopeArgs};
+use crate::cli::Server;
+use crate::connection::run as converse;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::inert::inert;
+use crate::out::{GOOD, LOOK, Out, styled};
+use crate::table::table;
+
+/// Who switches in development.
+const USUAL: &str = "bob";
+
+/// Subcommands of `enforce`.
+#[derive(Debug, Subcommand)]
+pub enum EnforceCommand {
+    /// Enforces what policy says from the next ask on, once somebody is known who could approve
+    Enable(EnableArgs),
+    /// Only observes what policy says from the next ask on: agents go on at once, nobody is asked
+    Disable(DisableArgs),
+    /// Shows where what policy says is enforced, and where it is only observed
+    Status,
+}
+
+/// Arguments of `enforce enable`.
+#[derive(Debug, Args)]
+#[command(group = scope::group())]
+pub struct EnableArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Says that there are approvers where the server does not know any
+    #[arg(long, short)]
+    yes: bool,
+    /// Why; kept beside the evidence, and erasable
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<text::Prose>,
+}
+
+/// Arguments of `enforce disable`.
+#[derive(Debug, Args)]
+#[command(group = scope::group())]
+pub struct DisableArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Why; kept beside the evidence, and erasable
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<text::Prose>,
+}
+
+/// Runs a subcommand.
+pub fn run(command: &EnforceCommand, server: &Server, out: Out) -> Result<Exit, Failure> {
+    let client = server.client(out, USUAL)?;
+    match command {
+        EnforceCommand::Enable(args) => {
+            let scope = args.scope.named()?;
+            let (mode, confirmed) = (Mode::Enforce.into(), args.yes);
+            set(&client, SetMode { scope, mode, confirmed, justification: args.reason.clone() }, out)
+        }
+        EnforceCommand::Disable(args) => {
+            let scope = args.scope.named()?;
+            let (mode, confirmed) = (Mode::Shadow.into(), false);
+            set(&client, SetMode { scope, mode, confirmed, justification: args.reason.clone() }, out)
+        }
+        EnforceCommand::Status => {
+            let modes = converse(async { Ok(client.modes().await?) })?;
+            out.show(&modes, listed)?;
+            Ok(Exit::DONE)
+        }
+    }
+}
+
+fn set(client: &Client, body: SetMode, out: Out) -> Result<Exit, Failure> {
+    let governed = converse(async {
+        match client.set_mode(&body).await {
+            Err(error) if error.code() == Some(Code::ApproversUnconfirmed) => Err(unconfirmed(error, out)),
+            answer => Ok(answer?),
+        }
+    })?;
+    let words = inert(&scope::shown(&body.scope));
+    out.show(&governed, |governed| said(governed, body.mode.into_inner(), &words))?;
+    match body.mode.into_inner() {
+        Mode::Enforce => out.hint("gantral enforce status"),
+        Mode::Shadow => out.hint("gantral shadow report, after some days"),
+    }
+    Ok(Exit::DONE)
+}
+
+/// Says of which approvers the server knows nothing.
+fn unconfirmed(error: ClientError, out: Out) -> Failure {
+    let listed = error.problem().and_then(|problem| problem.member("approvers")).cloned();
+    let approvers: Vec<Approvers> =
+        listed.and_then(|listed| serde_json::from_value(listed).ok()).unwrap_or_default();
+    for group in &approvers {
+        let roles: Vec<String> = group.any_of.iter().map(ToString::to_string).collect();
+        let known = if group.possible {
+            "only the identity provider knows whether anybody has it"
+        } else {
+            "no token of any identity provider can carry it"
+        };
+        out.talk(format_args!("{} {}: {known}", styled(LOOK, "approver"), inert(&roles.join(" or "))));
+    }
+    Failure::from(error).hint("see to it that these people exist, then repeat it with `--yes`")
+}
+
+fn said(governed: &Governed, mode: Mode, words: &str) -> String {
+    let (style, word) = match mode {
+        Mode::Enforce => (GOOD, "enforced"),
+        Mode::Shadow => (LOOK, "only observed"),
+    };
+    let since = if governed.sealed.is_empty() { ": it was so already" } else { " from the next ask on" };
+    format!("{} for {words}{since}", styled(style, word))
+}
+
+fn listed(modes: &ModesInForce) -> String {
+    let everywhere = "everywhere else what policy says is enforced";
+    if modes.items.is_empty() {
+        return "what policy says is enforced everywhere".to_owned();
+    }
+    let mut rows = vec![["FOR", "MODE"].map(str::to_owned).to_vec()];
+    for item in &modes.items {
+        rows.push(vec![inert(&scope::shown(&item.scope)), item.mode.to_string()]);
+    }
+    format!("{}\n{everywhere}", table(&rows))
+}

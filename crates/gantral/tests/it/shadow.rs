@@ -1,0 +1,128 @@
+//! A team adopts step by step: it observes first, looks at what would have happened, and then enforces; the script is the same throughout.
+
+use crate::support::{World, wait_until};
+
+/// Asks, acts on what it may and reports: one line of `paid.txt` for each action.
+const AGENT: &str = r#"set -eu
+grant=$(gantral ask refund --target order/7 --set amount=900 2>> talk.txt)
+gantral consume --grant "$grant" --action - >> paid.txt <<'ACTION'
+{"name":"refund","target":"order/7","parameters":{"amount":900,"note":""}}
+ACTION
+gantral outcome SUCCEEDED --grant "$grant"
+"#;
+
+fn ended(world: &World, state: &str) -> String {
+    let id = world.create();
+    world.reach(&id, state);
+    id
+}
+
+#[test]
+fn team_observes_first_looks_at_what_would_have_happened_and_then_enforces() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let status = world.run(&["enforce", "status"]).status(0).data;
+    assert_eq!(status.trim(), "what policy says is enforced everywhere");
+    let off = ["enforce", "disable", "--workflow", "refund", "--reason", "two weeks of looking"];
+    let said = world.run(&off).status(0).data;
+    assert_eq!(said.trim(), "only observed for workflow refund from the next ask on");
+    assert!(world.run(&off).status(0).data.contains("it was so already"));
+    let status = world.run(&["enforce", "status"]).status(0).data;
+    assert!(status.contains("workflow refund  SHADOW"), "{status}");
+
+    let ids = [ended(&world, "COMPLETED"), ended(&world, "COMPLETED")];
+    assert_eq!(world.text("paid.txt").lines().count(), 2);
+    let talk = world.text("talk.txt");
+    assert!(
+        talk.contains("ALLOW: only observed, enforced it would be REQUIRE_HUMAN of RISK_OFFICER"),
+        "{talk}"
+    );
+    assert_eq!(
+        world.run(&["approvals", "ls", "--json"]).status(0).json()["items"].as_array().unwrap().len(),
+        0
+    );
+
+    // A stranger finds the story valid, and no claim that anything was enforced.
+    let report = world.verified(&ids[0], "refund.gantral").status(0).json();
+    assert_eq!(report["verdict"], "VALID");
+    assert_eq!(report["assurance"]["enforcement"], "shadow");
+
+    let report = world.run(&["shadow", "report", "--workflow", "refund", "--json"]).status(0).json();
+    assert_eq!(report["asks"], serde_json::json!({"allowed": 0, "waited": 2, "denied": 0}));
+    assert_eq!(report["executions"], 2);
+    assert_eq!(report["roles"][0]["role"], "RISK_OFFICER");
+    assert_eq!(report["roles"][0]["pages"], 2);
+    let text = world.run(&["shadow", "report"]).status(0).data;
+    assert!(text.starts_with("2 asks were only observed, in 2 executions"), "{text}");
+    assert!(text.contains("would have waited       2  100 %"), "{text}");
+    assert!(text.contains("Pages by role of approvers"), "{text}");
+    let nothing = world.run(&["shadow", "report", "--to", "2026-01-01T00:00:00.000Z"]).status(0).data;
+    assert!(nothing.starts_with("0 asks"), "{nothing}");
+
+    let on = ["enforce", "enable", "--workflow", "refund"];
+    let said = world.run(&on).status(0).data;
+    assert_eq!(said.trim(), "enforced for workflow refund from the next ask on");
+    ended(&world, "WAITING_FOR_HUMAN");
+    assert_eq!(world.text("paid.txt").lines().count(), 2);
+    let chain = world.run(&["governance", "ls", "--json"]).status(0).json();
+    let modes: Vec<_> = chain["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["event"] == "mode_changed")
+        .map(|event| (event["detail"]["mode"].as_str().unwrap(), event["justification"].as_str()))
+        .collect();
+    assert_eq!(modes, [("SHADOW", Some("two weeks of looking")), ("ENFORCE", None)]);
+}
+
+#[test]
+fn nothing_is_enforced_before_somebody_could_approve_unless_one_insists() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let folder = world.path("ghosts");
+    std::fs::create_dir(&folder).unwrap();
+    let text = "package gantral.policy\n\ndecision := \"REQUIRE_HUMAN\"\n\napprover_roles := [\"GHOST\"]\n";
+    std::fs::write(folder.join("policy.rego"), text).unwrap();
+    world.run(&["policy", "publish", folder.to_str().unwrap(), "--workflow", "refund"]).status(0);
+    world.run(&["enforce", "disable", "--team", "payments"]).status(0);
+    ended(&world, "COMPLETED");
+    let refused = world.run(&["enforce", "enable", "--team", "payments"]).status(1);
+    assert!(refused.talk.contains("[approvers_unconfirmed]"), "{refused:?}");
+    assert!(
+        refused.talk.contains("approver GHOST: no token of any identity provider can carry it"),
+        "{refused:?}"
+    );
+    assert!(!refused.talk.contains("RISK_OFFICER"), "alice is known: {refused:?}");
+    assert!(refused.talk.contains("--yes"), "{refused:?}");
+    ended(&world, "COMPLETED");
+    world.run(&["enforce", "enable", "--team", "payments", "--yes"]).status(0);
+    ended(&world, "WAITING_FOR_HUMAN");
+    // A scope is exactly one, and always named.
+    world.run(&["enforce", "enable"]).status(2);
+    world.run(&["enforce", "disable", "--tenant", "--team", "payments"]).status(2);
+}
+
+#[test]
+fn running_agent_is_held_from_the_switch_on() {
+    let script = r#"set -eu
+gantral ask refund --target order/7 --set amount=900 > first.txt
+while [ ! -e switched ]; do sleep 0.05; done
+exec gantral ask refund --target order/8 --set amount=900
+"#;
+    let mut world = World::start();
+    world.apply(script, "30s");
+    world.run(&["enforce", "disable", "--workflow", "refund"]).status(0);
+    world.start_runner();
+    let id = world.create();
+    assert!(wait_until(|| world.text("first.txt").trim() == "none"), "{}", world.text("first.txt"));
+    world.run(&["enforce", "enable", "--workflow", "refund"]).status(0);
+    std::fs::write(world.path("switched"), "").unwrap();
+    world.reach(&id, "WAITING_FOR_HUMAN");
+    let report = world.verified(&id, "held.gantral").json();
+    assert_eq!(
+        report["assurance"]["enforcement"], "shadow",
+        "what was enforced later does not make up for it"
+    );
+}
