@@ -83,6 +83,8 @@ pub struct Workflow {
     pub attempts_max: u32,
     /// From when a grant may be used.
     pub release: Release,
+    /// Whether policy is told what was spent. Then what is authorised in one team is decided one after the other.
+    pub totals: bool,
     /// The canonical definition.
     pub canonical: Vec<u8>,
     /// The digest of the definition.

@@ -19,6 +19,7 @@ use crate::loaded::Loaded;
 use crate::policy_input::{ActionInput, Domain, InstanceInput, PolicyInput, Trigger, patched};
 use crate::policy_point::Answered;
 use crate::snapshot::keep;
+use crate::totals::Counted;
 
 /// What an ask says beside its action.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +50,7 @@ impl Engine {
         action: &Action,
         facts: &AskFacts,
         version: PolicyVersionId,
+        counted: Option<&Counted>,
         now: UnixMillis,
     ) -> Result<Vec<u8>, EngineError> {
         let workflow = &loaded.workflow;
@@ -76,7 +78,7 @@ impl Engine {
             policy_version_id: version,
             action: Some(action_input(action, workflow)),
             requester: Some(requester(loaded)),
-            totals: None,
+            totals: counted.map(Counted::to_input),
             now: Some(now),
         };
         Ok(input.to_canonical()?)
@@ -88,9 +90,10 @@ impl Engine {
         action: &Action,
         workflow: &Workflow,
         version: PolicyVersionId,
+        counted: Option<&Counted>,
         now: UnixMillis,
     ) -> Result<Vec<u8>, EngineError> {
-        Ok(patched(asked, &action_input(action, workflow), version, now)?)
+        Ok(patched(asked, &action_input(action, workflow), version, counted.map(Counted::to_input), now)?)
     }
 
     /// Evaluates an input and applies failure matrix and floors.

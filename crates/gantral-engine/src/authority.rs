@@ -25,6 +25,7 @@ use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::governance::InForceAt;
 use crate::snapshot::keep;
+use crate::totals::{countable, estimated};
 
 /// One ask, as it comes in.
 #[derive(Debug, Clone)]
@@ -110,7 +111,16 @@ impl Engine {
         });
         let committed =
             keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
-        let input = Self::input(loaded, principal, &action, &request.facts, version, call.now)?;
+        let counted = self.counted(loaded, call.now).await?;
+        let estimate = match &counted {
+            None => 0,
+            Some(counted) => {
+                plan.guards.push(counted.guard());
+                countable(request.facts.cost_estimate.as_ref())?
+            }
+        };
+        let (facts, now) = (&request.facts, call.now);
+        let input = Self::input(loaded, principal, &action, facts, version, counted.as_ref(), now)?;
         let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
         let Advised { advice, context, reasons } = advised;
         let roles = advice.plan.as_ref().map(|plan| plan.rule.roles()).unwrap_or_default();
@@ -125,6 +135,8 @@ impl Engine {
             consume,
         };
         let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now)?;
+        plan.snapshots
+            .extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events, estimate)));
         let answer = answer_of(&decided, reasons, roles);
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
@@ -237,13 +249,22 @@ impl Engine {
         plan.guards.push(in_force.guard());
         plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
         let consumer = self.consumer(&in_force, executor, &actor);
-        let input = Self::input_again(&asked, &action, &workflow, current, call.now)?;
+        let counted = self.counted(held.loaded()?, call.now).await?;
+        let estimate = match &counted {
+            None => 0,
+            Some(counted) => {
+                plan.guards.push(counted.guard());
+                countable(estimated(&asked))?
+            }
+        };
+        let input = Self::input_again(&asked, &action, &workflow, current, counted.as_ref(), call.now)?;
         let under_current =
             self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
         let under_gate = match &grant.origin {
             Origin::Humans(origin) if origin.policy_version != current => {
                 let version = origin.policy_version;
-                let input = Self::input_again(&asked, &action, &workflow, version, call.now)?;
+                let counted = counted.as_ref();
+                let input = Self::input_again(&asked, &action, &workflow, version, counted, call.now)?;
                 Some(self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await)
             }
             Origin::Humans(_) | Origin::Policy { .. } => None,
@@ -263,6 +284,8 @@ impl Engine {
         };
         let command = Command::Consume(Box::new(consume));
         let decided = decide(&held.loaded()?.instance, &actor, command, call.now)?;
+        plan.snapshots
+            .extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events, estimate)));
         let answer = answer_of(&decided, reasons, Vec::new());
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }

@@ -8,6 +8,8 @@ use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_store::{Effect, GateRow};
 
+use crate::totals::settled;
+
 /// Returns the rows that the events of one append bring with them. `after` is the instance with all of them applied.
 pub(crate) fn effects(
     entries: &[Entry],
@@ -106,6 +108,9 @@ fn of_event(
                 effects.push(Effect::ConsumeGrant { id: detail.grant, attempt: entry.attempt });
             }
         }
+        Event::Outcome(_) | Event::Reconciled(_) => {
+            effects.extend(settled(&entry.event).filter(|_| workflow.totals));
+        }
         Event::Created(_)
         | Event::Started(_)
         | Event::Running(_)
@@ -113,8 +118,6 @@ fn of_event(
         | Event::Terminated(_)
         | Event::Observed(_)
         | Event::Vote(_)
-        | Event::Outcome(_)
-        | Event::Reconciled(_)
         | Event::EvaluatorFailed(_) => {}
     }
 }

@@ -24,6 +24,7 @@ use crate::governance::Governance;
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
+use crate::totals::Turns;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
 pub(crate) const DECISIONS_MAX: usize = 3;
@@ -101,6 +102,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
     pub(crate) governance: Governance,
+    pub(crate) turns: Turns,
     pub(crate) semantics: Digest,
     system: Actor,
 }
@@ -128,6 +130,7 @@ impl Engine {
             config,
             slots: Slots::default(),
             governance: Governance::default(),
+            turns: Turns::default(),
             semantics: semantics_digest(),
             system: Actor { id, kind: ActorKind::System, issuer: None, role: None },
         })))

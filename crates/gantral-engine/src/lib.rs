@@ -28,6 +28,7 @@ mod repeat;
 mod shadow;
 mod snapshot;
 mod tick;
+mod totals;
 mod view;
 mod window;
 

@@ -227,7 +227,8 @@ impl PolicyInput {
     }
 }
 
-/// Returns the input under which something was asked, with another action, policy version and instant.
+/// Returns the input under which something was asked, with another action, policy version and instant, and with the totals of that instant
+/// where the workflow counts.
 ///
 /// # Errors
 /// As [`PolicyInput::to_canonical`]; also when `asked` is not an input.
@@ -235,15 +236,35 @@ pub fn patched(
     asked: &Value,
     action: &ActionInput,
     version: PolicyVersionId,
+    totals: Option<Object>,
     now: UnixMillis,
 ) -> Result<Vec<u8>, InputError> {
     let mut document = asked.as_object().cloned().unwrap_or_else(Object::new);
+    if let Some(totals) = totals {
+        document.insert("totals", totals);
+    }
     document.insert("action", action_object(action));
     document.insert("now", now.to_text());
-    document.insert("policy", Object::new().with("policy_version_id", version.0.to_hex()));
+    document.insert("policy", policy_object(version));
     let document = Value::from(document);
     schema::check(&document)?;
     bounded(document.to_canonical())
+}
+
+/// Returns the input under which something was asked as another policy version would have seen it.
+///
+/// # Errors
+/// As [`patched`].
+pub fn under_version(asked: &Value, version: PolicyVersionId) -> Result<Vec<u8>, InputError> {
+    let mut document = asked.as_object().cloned().unwrap_or_else(Object::new);
+    document.insert("policy", policy_object(version));
+    let document = Value::from(document);
+    schema::check(&document)?;
+    bounded(document.to_canonical())
+}
+
+fn policy_object(version: PolicyVersionId) -> Object {
+    Object::new().with("policy_version_id", version.0.to_hex())
 }
 
 fn action_object(action: &ActionInput) -> Object {

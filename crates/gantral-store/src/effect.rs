@@ -16,6 +16,17 @@ pub enum Guard {
         /// The instant of the command.
         now: UnixMillis,
     },
+    /// The totals of the workflow and of the team have changed so often.
+    Totals {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// How often its totals changed.
+        workflow_changes: u64,
+        /// The team.
+        team: TeamId,
+        /// How often its totals changed.
+        team_changes: u64,
+    },
     /// The newest artifact of the tenant's governance chain has this hash; `None` is a tenant without such a chain.
     GovernanceHead(Option<Digest>),
 }
@@ -86,6 +97,22 @@ pub enum Effect {
         /// The attempt that consumes it.
         attempt: AttemptNo,
     },
+    /// Reserves what a grant that is consumed is expected to cost, in the totals of the instance, its workflow and its team.
+    Reserve {
+        /// The grant.
+        grant: GrantId,
+        /// Whole minor units.
+        amount: u64,
+        /// When: tells the month and the day in which it counts.
+        at: UnixMillis,
+    },
+    /// Counts what a grant has cost in place of what was reserved for it. One for which nothing is reserved counts nothing.
+    Settle {
+        /// The grant.
+        grant: GrantId,
+        /// Whole minor units; `None`: as much as was reserved.
+        cost: Option<u64>,
+    },
     /// Keeps the plaintext behind a commitment, until it is erased. A commitment is salted anew whenever one is made, so
     /// that none is kept twice.
     PutSnapshot {
@@ -144,6 +171,8 @@ impl Effect {
             | Self::CloseGate { .. }
             | Self::PutGrant { .. }
             | Self::ConsumeGrant { .. }
+            | Self::Reserve { .. }
+            | Self::Settle { .. }
             | Self::PutTask { .. }
             | Self::AssignTask { .. }
             | Self::EndLease { .. }

@@ -14,6 +14,7 @@ mod governance;
 mod log;
 mod page;
 mod rows;
+mod spending;
 mod sqlite;
 mod store;
 
@@ -37,5 +38,6 @@ pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
     SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
+pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

@@ -53,6 +53,9 @@ pub struct WorkflowDefinition {
     /// Which evaluator of the server evaluates its policy; the default one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluator: Option<text::Name>,
+    /// Whether policy is told what was spent; false when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<bool>,
     /// From when a grant may be used; `committed` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<text::Release>,

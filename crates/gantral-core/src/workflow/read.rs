@@ -126,6 +126,7 @@ pub(super) fn workflow(value: &Value) -> Result<Workflow> {
         "grant_lifetime",
         "attempts_max",
         "release",
+        "totals",
     ];
     let reader = Reader::new(value, "", &known)?;
     let materiality = reader.needed("materiality", "is not LOW, MEDIUM or HIGH", Materiality::parse)?;
@@ -155,6 +156,7 @@ pub(super) fn workflow(value: &Value) -> Result<Workflow> {
                 Release::parse,
             )?
             .unwrap_or(Release::Committed),
+        totals: reader.flag("totals", false)?,
         digest: digest_of(&canonical),
         canonical,
     })

@@ -24,6 +24,7 @@ mod script;
 mod secrets;
 mod shadow;
 mod time;
+mod totals;
 
 /// Becomes a policy worker when this program starts itself as one.
 #[test]

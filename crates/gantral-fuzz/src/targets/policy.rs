@@ -248,7 +248,7 @@ fn check_input(bytes: &[u8]) -> Answer {
         return Ok(Seen::Refused(0));
     };
     let action = ActionInput { name, target: "target".to_owned(), parameters: Object::new() };
-    let again = match patched(&asked, &action, version, now) {
+    let again = match patched(&asked, &action, version, None, now) {
         Ok(again) => again,
         Err(error) => return Ok(refused(&error)),
     };
@@ -258,7 +258,7 @@ fn check_input(bytes: &[u8]) -> Answer {
     let same = ["identity", "instance"].iter().all(|member| asked.get(member) == patched_value.get(member));
     ensure(same, "what is not patched stays as it was asked")?;
     ensure(
-        patched(&patched_value, &action, version, now).as_ref() == Ok(&again),
+        patched(&patched_value, &action, version, None, now).as_ref() == Ok(&again),
         "patching twice changes nothing more",
     )?;
     Ok(Seen::Accepted)

@@ -5,8 +5,8 @@ use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::{joined, millis, name};
-use super::snapshots;
 use super::writer::Fail;
+use super::{snapshots, spending};
 use crate::append::Append;
 use crate::effect::{Effect, GateRow};
 
@@ -49,6 +49,10 @@ pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> 
                     ])?;
                 only_one(changed, "a grant is consumed before it is made")?;
             }
+            Effect::Reserve { grant, amount, at } => {
+                spending::reserve(connection, append, *grant, *amount, *at)?;
+            }
+            Effect::Settle { grant, cost } => spending::settle(connection, append, *grant, *cost)?,
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
                 snapshots::put(connection, artifact, commitment, *label, salt, plaintext)?;
             }

@@ -4,7 +4,7 @@ use gantral_core::ids::GrantId;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::millis;
-use super::governance;
+use super::{governance, spending};
 use crate::append::Append;
 use crate::effect::{Effect, Guard};
 
@@ -31,6 +31,8 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
             | Effect::MoveGate { .. }
             | Effect::CloseGate { .. }
             | Effect::PutSnapshot { .. }
+            | Effect::Reserve { .. }
+            | Effect::Settle { .. }
             | Effect::PutTask { .. }
             | Effect::AssignTask { .. }
             | Effect::EndLease { .. }
@@ -50,6 +52,10 @@ fn stands(connection: &Connection, append: &Append, guard: &Guard) -> rusqlite::
                  WHERE tenant = ?1 AND instance = ?2 AND attempt = ?3 AND ended = 0 AND until > ?4",
             )?
             .exists(params![append.tenant.as_str(), append.instance.as_bytes(), attempt.0, millis(*now)])?),
+        Guard::Totals { workflow, workflow_changes, team, team_changes } => {
+            let changes = spending::changes(connection, &append.tenant, workflow, team)?;
+            Ok(changes == (*workflow_changes, *team_changes))
+        }
         Guard::GovernanceHead(hash) => {
             let head = governance::place(connection, &append.tenant)?.map(|place| place.head.hash);
             Ok(head == *hash)

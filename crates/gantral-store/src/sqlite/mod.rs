@@ -15,6 +15,7 @@ mod logs;
 mod readers;
 mod registry;
 mod snapshots;
+mod spending;
 mod tasks;
 mod writer;
 

@@ -8,6 +8,7 @@ mod held;
 mod idempotency;
 pub mod logs;
 mod registry;
+mod spending;
 mod tasks;
 mod tenants;
 

@@ -1,0 +1,67 @@
+//! What was spent: running totals for policies that keep a budget.
+//!
+//! A total changes in the transaction of the artifact that changes it, and only there, so that it is exact however many consume at the
+//! same time. Amounts are whole minor units.
+
+use gantral_core::ids::{InstanceId, TeamId, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+
+use crate::error::StoreError;
+use crate::store::Store;
+
+/// The largest amount, and the largest total: greater ones stay at it.
+pub const AMOUNT_MAX: u64 = 9_007_199_254_740_991;
+
+/// One total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Total {
+    /// What actions whose outcome is known have cost.
+    pub spent: u64,
+    /// What actions that were authorised are expected to cost, as long as nobody knows what came of them.
+    pub reserved: u64,
+}
+
+/// The totals of one workflow or team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Since there is a ledger.
+    pub always: Total,
+    /// In the month (UTC) of the instant that was asked about.
+    pub month: Total,
+    /// On its day (UTC).
+    pub day: Total,
+    /// How often any of these changed; what [`crate::Guard::Totals`] compares.
+    pub changes: u64,
+}
+
+/// What was spent by one instance, and in its workflow and team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spending {
+    /// By the instance.
+    pub instance: Total,
+    /// In its workflow, over all versions.
+    pub workflow: Totals,
+    /// In the team that owns it.
+    pub team: Totals,
+}
+
+impl Store {
+    /// Returns what was spent until now, with the month and day of an instant.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn spending(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        workflow: &WorkflowId,
+        team: &TeamId,
+        at: UnixMillis,
+    ) -> Result<Spending, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.spending(tenant.clone(), instance, workflow.clone(), team.clone(), at).await
+            }
+        }
+    }
+}

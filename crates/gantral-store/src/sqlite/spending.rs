@@ -1,0 +1,188 @@
+//! Running totals, and what is reserved until an outcome is known.
+
+use gantral_core::ids::{GrantId, InstanceId, TeamId, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::SqliteStore;
+use super::columns::{count, instance, instant, int, millis, text};
+use super::writer::Fail;
+use crate::append::Append;
+use crate::error::StoreError;
+use crate::spending::{AMOUNT_MAX, Spending, Total, Totals};
+
+impl SqliteStore {
+    pub(crate) async fn spending(
+        &self,
+        tenant: TenantId,
+        id: InstanceId,
+        workflow: WorkflowId,
+        team: TeamId,
+        at: UnixMillis,
+    ) -> Result<Spending, StoreError> {
+        self.read(move |connection| {
+            let of = |kind, name: &str| totals(connection, &tenant, kind, name, at);
+            Ok(Spending {
+                instance: of("instance", &id.to_string())?.always,
+                workflow: of("workflow", workflow.as_str())?,
+                team: of("team", team.as_str())?,
+            })
+        })
+        .await
+    }
+}
+
+/// Returns how often the totals of a workflow and of a team changed.
+pub(super) fn changes(
+    connection: &Connection,
+    tenant: &TenantId,
+    workflow: &WorkflowId,
+    team: &TeamId,
+) -> rusqlite::Result<(u64, u64)> {
+    let of = |kind, name: &str| Ok::<_, rusqlite::Error>(total(connection, tenant, kind, name, "")?.1);
+    Ok((of("workflow", workflow.as_str())?, of("team", team.as_str())?))
+}
+
+fn totals(
+    connection: &Connection,
+    tenant: &TenantId,
+    kind: &str,
+    name: &str,
+    at: UnixMillis,
+) -> rusqlite::Result<Totals> {
+    let [month, day] = periods(at);
+    let (always, changes) = total(connection, tenant, kind, name, "")?;
+    let (month, _) = total(connection, tenant, kind, name, &month)?;
+    let (day, _) = total(connection, tenant, kind, name, &day)?;
+    Ok(Totals { always, month, day, changes })
+}
+
+fn total(
+    connection: &Connection,
+    tenant: &TenantId,
+    kind: &str,
+    name: &str,
+    period: &str,
+) -> rusqlite::Result<(Total, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT spent, reserved, changes FROM spending
+             WHERE tenant = ?1 AND kind = ?2 AND name = ?3 AND period = ?4",
+        )?
+        .query_row(params![tenant.as_str(), kind, name, period], |row| {
+            Ok((Total { spent: count(row, 0)?, reserved: count(row, 1)? }, count(row, 2)?))
+        })
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Returns the month and the day of an instant, of UTC.
+fn periods(at: UnixMillis) -> [String; 2] {
+    let text = at.to_text();
+    [7, 10].map(|length| text.chars().take(length).collect())
+}
+
+/// What is reserved for a grant, and where it counts.
+struct Reservation {
+    instance: InstanceId,
+    workflow: WorkflowId,
+    team: TeamId,
+    amount: u64,
+    at: UnixMillis,
+}
+
+/// Reserves what a grant of the append's instance is expected to cost.
+pub(super) fn reserve(
+    connection: &Connection,
+    append: &Append,
+    grant: GrantId,
+    amount: u64,
+    at: UnixMillis,
+) -> Result<(), Fail> {
+    let (workflow, team) = (append.index.workflow.clone(), append.index.team.clone());
+    let amount = amount.min(AMOUNT_MAX);
+    connection
+        .prepare_cached(
+            "INSERT INTO reservation(tenant, id, instance, workflow, team, amount, at)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            append.tenant.as_str(),
+            grant.as_bytes(),
+            append.instance.as_bytes(),
+            workflow.as_str(),
+            team.as_str(),
+            int(amount),
+            millis(at),
+        ])?;
+    let reservation = Reservation { instance: append.instance, workflow, team, amount, at };
+    Ok(add(connection, &append.tenant, &reservation, 0, i64::try_from(amount).unwrap_or(i64::MAX))?)
+}
+
+/// Counts what a grant has cost in place of what was reserved for it; `None`: as much. One for which nothing is reserved counts nothing.
+pub(super) fn settle(
+    connection: &Connection,
+    append: &Append,
+    grant: GrantId,
+    cost: Option<u64>,
+) -> Result<(), Fail> {
+    let key = params![append.tenant.as_str(), grant.as_bytes()];
+    let found = connection
+        .prepare_cached(
+            "DELETE FROM reservation WHERE tenant = ?1 AND id = ?2 RETURNING instance, workflow, team, amount, at",
+        )?
+        .query_row(key, |row| {
+            Ok(Reservation {
+                instance: instance(row, 0)?,
+                workflow: text(row, 1, WorkflowId::parse)?,
+                team: text(row, 2, TeamId::parse)?,
+                amount: count(row, 3)?,
+                at: instant(row, 4)?,
+            })
+        })
+        .optional()?;
+    let Some(reservation) = found else { return Ok(()) };
+    let reserved = i64::try_from(reservation.amount).unwrap_or(i64::MAX);
+    let cost = cost.unwrap_or(reservation.amount).min(AMOUNT_MAX);
+    Ok(add(connection, &append.tenant, &reservation, cost, reserved.saturating_neg())?)
+}
+
+/// Adds to every total that a reservation counts in.
+fn add(
+    connection: &Connection,
+    tenant: &TenantId,
+    of: &Reservation,
+    spent: u64,
+    reserved: i64,
+) -> rusqlite::Result<()> {
+    let [month, day] = periods(of.at);
+    let instance = of.instance.to_string();
+    let places = [
+        ("instance", instance.as_str(), ""),
+        ("workflow", of.workflow.as_str(), ""),
+        ("workflow", of.workflow.as_str(), &month),
+        ("workflow", of.workflow.as_str(), &day),
+        ("team", of.team.as_str(), ""),
+        ("team", of.team.as_str(), &month),
+        ("team", of.team.as_str(), &day),
+    ];
+    for (kind, name, period) in places {
+        connection
+            .prepare_cached(
+                "INSERT INTO spending(tenant, kind, name, period, spent, reserved, changes)
+                 VALUES(?1, ?2, ?3, ?4, ?5, max(?6, 0), 1)
+                 ON CONFLICT DO UPDATE SET spent = min(spent + ?5, ?7), reserved = max(min(reserved + ?6, ?7), 0),
+                   changes = changes + 1",
+            )?
+            .execute(params![
+                tenant.as_str(),
+                kind,
+                name,
+                period,
+                int(spent),
+                reserved,
+                int(AMOUNT_MAX)
+            ])?;
+    }
+    Ok(())
+}
