@@ -1,14 +1,19 @@
 //! Shadow mode: policy is asked, what it would have done is sealed, and nobody is held.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use gantral_core::event::Event;
 use gantral_core::ids::{Role, TeamId, WorkflowId};
 use gantral_core::policy::{EvalFailure, Verdict};
 use gantral_core::state::{EventKind, Mode, OutcomeStatus, State};
-use gantral_core::time::DurationMs;
-use gantral_engine::{Answer, EngineError};
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_engine::checkpoints::NoCheckpoints;
+use gantral_engine::policy_point::{Evaluators, PolicyPoint};
+use gantral_engine::{Answer, Engine, EngineConfig, EngineError, Ports};
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_evidence::verify::{Enforcement, Verdict as Judged};
-use gantral_store::GateFilter;
+use gantral_store::{GateFilter, InstanceFilter};
 use gantral_testkit::World;
 use gantral_testkit::policy::rules;
 use gantral_testkit::workflows::{REFUND, read};
@@ -231,4 +236,77 @@ async fn a_mode_is_sealed_once_with_who_and_why() {
         modes.iter().map(|mode| (&mode.scope, mode.mode)).collect::<Vec<_>>(),
         [(&scope, Mode::Shadow)]
     );
+}
+
+#[tokio::test]
+async fn a_switch_on_another_server_counts_for_the_next_ask_too() {
+    let mut script = asking(&[]).await;
+    let (world, tenant) = (&script.world, script.world.tenant());
+    let ports = Ports {
+        store: world.engine().store().clone(),
+        signer: Arc::new(world.signer()),
+        policy: Evaluators::new(
+            Arc::clone(&world.point.rego) as Arc<dyn PolicyPoint>,
+            Duration::from_secs(20),
+        ),
+        checkpoints: Arc::new(NoCheckpoints),
+    };
+    let other = Engine::new(ports, EngineConfig::default()).unwrap();
+    // What is in force is known here before it changes there.
+    assert!(matches!(ask(&mut script, SMALL).await, Answer::Allowed { .. }));
+    for (mode, shadow) in [(Mode::Shadow, true), (Mode::Enforce, false), (Mode::Shadow, true)] {
+        let (world, by) = (&script.world, script.world.governor());
+        world.clock.advance(DurationMs::new(1));
+        let sealed = other.set_mode(&mut world.call(), &tenant, (&by).into(), &workflow(), mode).await;
+        assert!(sealed.unwrap().is_some());
+        let answer = ask(&mut script, SMALL).await;
+        assert_eq!(matches!(answer, Answer::Observed { .. }), shadow, "{mode:?}: {answer:?}");
+    }
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn what_was_observed_is_read_back_page_by_page_also_after_it_was_erased() {
+    let mut script = asking(&[(workflow(), Mode::Shadow)]).await;
+    let mut expected = Vec::new();
+    for number in 0..3 {
+        if number > 0 {
+            script.step(Step::Create).await.unwrap();
+            script.step(Step::Begin).await.unwrap();
+        }
+        for amount in [SMALL, LARGE] {
+            ask(&mut script, amount).await;
+        }
+        expected.insert(0, script.id());
+        script.world.clock.advance(DurationMs::new(1));
+    }
+    let (engine, tenant) = (script.world.engine(), script.world.tenant());
+    let span = (UnixMillis::EPOCH, script.world.clock.now());
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = engine.observed(&tenant, span, &InstanceFilter::default(), after, 2).await.unwrap();
+        assert!(page.instances <= 2);
+        found.extend(page.asks);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let instances: Vec<_> = found.iter().map(|ask| ask.instance).collect();
+    assert_eq!(instances, expected.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>());
+    let verdicts: Vec<_> = found.iter().map(|ask| ask.policy.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Allow, Verdict::RequireHuman].repeat(3));
+    assert!(found.iter().all(|ask| ask.decision.is_some()));
+    assert!(found.iter().all(|ask| ask.action.as_ref().is_some_and(|name| name.as_str() == "refund")));
+
+    let sealed = statements(&script.world, script.id()).await;
+    let Event::Observed(newest) = &sealed.last().unwrap().entry.event else { panic!("{sealed:?}") };
+    for commitment in [newest.context, newest.policy.decision.unwrap()] {
+        script.world.erase(script.id(), commitment).await;
+    }
+    let page = engine.observed(&tenant, span, &InstanceFilter::default(), None, 1).await.unwrap();
+    let erased = &page.asks[1];
+    assert_eq!((erased.action.as_ref(), erased.decision.as_ref()), (None, None));
+    assert_eq!(erased.policy.verdict, Verdict::RequireHuman);
+    script.is_valid().await;
 }
