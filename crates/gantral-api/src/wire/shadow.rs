@@ -102,8 +102,7 @@ pub struct ShadowRow {
     /// How policy failed, when the verdict is what its failure was resolved to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// Who would have been asked; nobody unless the verdict is REQUIRE_HUMAN. Nobody there means that the ask would have been refused
-    /// (`nobody_eligible`), or that what policy answered was erased.
+    /// Who would have been asked; nobody unless the verdict is REQUIRE_HUMAN. Nobody there means that what policy answered was erased.
     pub roles: Vec<text::Role>,
     /// Why, in the policy author's words. Untrusted text.
     pub reasons: Vec<String>,

@@ -121,7 +121,7 @@ fn groups(plan: &GatePlan) -> Vec<Vec<Role>> {
     groups.map(|group| group.roles.clone()).collect()
 }
 
-/// Returns the gate that would have been opened; `None` when nobody would have been eligible, or what policy answered was erased.
+/// Returns the gate that would have been opened; `None` when what policy answered was erased.
 fn plan(ask: &ObservedAsk) -> Option<GatePlan> {
     match (&ask.decision, ask.policy.failure) {
         (Some(decision), None) => ask.workflow.floors.plan(Some(&output::read(decision).ok()?)),

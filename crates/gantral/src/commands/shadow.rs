@@ -127,9 +127,9 @@ fn shown(summary: &Summary) -> String {
         let word = styled(BAD, "policy failed");
         text.push_str(&format!("{word} in {} of them: {}\n", summary.failed, summary.failures()));
     }
-    if summary.nobody > 0 {
-        let word = styled(LOOK, "nobody is known");
-        text.push_str(&format!("{word} who would have been asked in {} of them\n", summary.nobody));
+    if summary.erased > 0 {
+        let word = styled(LOOK, "erased");
+        text.push_str(&format!("{word} is who would have been asked in {} of them\n", summary.erased));
     }
     section(&mut text, "By action", &["WORKFLOW", "ACTION"], &summary.actions);
     section(&mut text, "By reason (numbers as N)", &["REASON"], &summary.reasons);

@@ -176,8 +176,8 @@ pub struct Summary {
     pub all: Tally,
     /// In how many asks policy failed.
     pub failed: u64,
-    /// In how many asks that would have waited nobody is known who would have been asked.
-    pub nobody: u64,
+    /// In how many asks that would have waited it was erased who would have been asked.
+    pub erased: u64,
     /// By workflow and action.
     pub actions: Counts<Action>,
     /// By reason, numbers taken out; an ask with several reasons counts under each.
@@ -198,7 +198,7 @@ impl Summary {
             executions: 0,
             all: Tally::default(),
             failed: 0,
-            nobody: 0,
+            erased: 0,
             actions: Counts::new(),
             reasons: Counts::new(),
             hours: Counts::new(),
@@ -235,7 +235,7 @@ impl Summary {
             self.reasons.add(reason, verdict, asks);
         }
         if verdict == Verdict::RequireHuman && row.roles.is_empty() {
-            self.nobody = self.nobody.saturating_add(asks);
+            self.erased = self.erased.saturating_add(asks);
         }
         for role in &row.roles {
             self.pages.entry(role.to_string()).or_default().add(hour, asks);
@@ -271,7 +271,7 @@ impl Summary {
             "executions": self.executions,
             "asks": self.all.to_json(),
             "failures": self.failures,
-            "nobody": self.nobody,
+            "erased": self.erased,
             "actions": self.actions.to_json(|(workflow, action)| json!({ "workflow_id": workflow, "action": action })),
             "reasons": self.reasons.to_json(|reason| json!(reason)),
             "hours": self.hours.to_json(|hour| json!(hour)),

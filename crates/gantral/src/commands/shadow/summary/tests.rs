@@ -48,12 +48,12 @@ fn pages_add_up_to_what_one_page_would_have_said() {
 }
 
 #[test]
-fn failures_and_gates_that_would_ask_nobody_are_counted_apart() {
+fn failures_and_what_was_erased_are_counted_apart() {
     let mut failed = row("2026-01-05T09:00:00.000Z", "REQUIRE_HUMAN", &[], &[], 4);
     failed["failure"] = json!("CONFLICT");
     let mut summary = Summary::new(UnixMillis::EPOCH, at("2026-01-07T11:00:00.000Z"));
     summary.add(&page(&json!([failed])));
-    assert_eq!((summary.failed, summary.nobody, summary.failures().as_str()), (4, 4, "CONFLICT 4"));
+    assert_eq!((summary.failed, summary.erased, summary.failures().as_str()), (4, 4, "CONFLICT 4"));
 }
 
 #[test]
