@@ -28,7 +28,8 @@ pub enum AgainError {
 }
 
 /// Archives of policy bundles by the versions that they are said to be. Whoever loads one checks that it is.
-struct Archives(BTreeMap<PolicyVersionId, Vec<u8>>);
+#[derive(Default)]
+pub(crate) struct Archives(pub(crate) BTreeMap<PolicyVersionId, Vec<u8>>);
 
 impl BundleSource for Archives {
     fn bundle(&self, version: PolicyVersionId) -> BoxFuture<'_, Result<Option<Vec<u8>>, SourceUnavailable>> {

@@ -10,11 +10,13 @@
 //! - [`opa`]: the policy point that asks an OPA.
 //! - [`run_worker`]: the whole life of one worker process.
 //! - [`EvaluateAgain`]: policies that somebody brings, evaluated again.
+//! - [`compare`]: two policies over recorded inputs.
 //! - [`check`]: publish checks, tests and explained evaluations, for policy authors.
 
 mod again;
 pub mod bundle;
 pub mod check;
+pub mod compare;
 mod frame;
 pub mod opa;
 pub mod output;

@@ -6,8 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, evidence, gates, governance, instances, logs, operations, policies, shadow,
-    workflows,
+    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, operations, policies,
+    shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -39,6 +39,7 @@ fn v1() -> Router<App> {
         .route("/v1/me", get(operations::me))
         .route("/v1/policies", put(policies::publish).get(policies::list))
         .route("/v1/policies/{version}", get(policies::download))
+        .route("/v1/policy-diffs", post(diffs::compare))
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
         .route("/v1/governance", get(governance::list))

@@ -1,12 +1,18 @@
 //! Service, policies and workflows.
 
+use std::time::Duration;
+
+use super::send::Call;
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    Activate, AppliedWorkflow, ApplyWorkflow, AskWindow, Erase, GovernancePage, Governed, Health, Keys, Me,
-    ModesInForce, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, Scope, SetFreeze, SetMode,
-    ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, Erase, GovernancePage, Governed, Health,
+    Keys, Me, ModesInForce, PageQuery, PoliciesInForce, PolicyDiff, PolicyPage, PublishedPolicy, Scope,
+    SetFreeze, SetMode, ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
+
+/// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
+const COMPARED_WITHIN: Duration = Duration::from_secs(90);
 
 /// # Errors
 /// Each call as [`ClientError`] describes; the pages of the codes say what to do.
@@ -54,6 +60,13 @@ impl Client {
     /// Fetches a policy bundle as published.
     pub async fn policy(&self, version: text::PolicyVersionId) -> Result<Vec<u8>, ClientError> {
         self.archive(&["v1", "policies", &version.to_string()]).await
+    }
+
+    /// Says what two policies make of recorded asks. Tried once, and waited for longer than it may take.
+    pub async fn compare_policies(&self, body: &AskDiff) -> Result<PolicyDiff, ClientError> {
+        let call = self.call(Method::Post, &["v1", "policy-diffs"])?.json(body)?;
+        let timeout = call.timeout.max(COMPARED_WITHIN);
+        self.without_retries().send(Call { timeout, ..call }).await?.read()
     }
 
     /// Registers a workflow version, or activates another policy for it.

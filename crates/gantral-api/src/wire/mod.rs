@@ -11,6 +11,7 @@ mod attempt;
 mod authority;
 mod body;
 mod definition;
+mod diff;
 mod document;
 mod gate;
 mod governance;
@@ -39,6 +40,7 @@ pub use definition::{
     ActionDefinition, FailureDefinition, FloorsDefinition, OnClosed, OnOutage, OnTimeout,
     ParameterDefinition, RunDefinition, WorkflowDefinition,
 };
+pub use diff::{AskDiff, DiffFailure, DiffPages, DiffSample, DiffSide, PolicyDiff, Transition};
 pub use document::{Document, NotJson};
 pub use gate::{
     Decide, Decided, Extend, Extended, GateFilter, GateGroup, GateList, GatePage, GateStage, GateState,

@@ -9,6 +9,7 @@
 
 mod activations;
 mod decisions;
+mod diffs;
 mod evaluators;
 mod faults;
 mod governance;

@@ -1,6 +1,7 @@
 //! `gantral policy`: writing policies, publishing them, and putting them in force.
 
 mod author;
+mod diff;
 mod force;
 pub mod scope;
 mod store;
@@ -31,6 +32,8 @@ pub enum PolicyCommand {
     Lint(author::LintArgs),
     /// Evaluates one input as a gate would
     Eval(author::EvalArgs),
+    /// Says what two policies make of recorded asks, and who would have been paged; decides nothing
+    Diff(diff::DiffArgs),
     /// Publishes a bundle, and with a scope puts it in force there
     Publish(store::PublishArgs),
     /// Lists published bundles, newest first, and where each is in force
@@ -51,6 +54,7 @@ pub fn run(command: &PolicyCommand, server: &Server, out: Out) -> Result<Exit, F
         PolicyCommand::Test(args) => author::test(args, out),
         PolicyCommand::Lint(args) => author::lint(args, out),
         PolicyCommand::Eval(args) => author::eval(args, out),
+        PolicyCommand::Diff(args) => diff::diff(args, server, out),
         PolicyCommand::Publish(args) => store::publish(args, server, out),
         PolicyCommand::Ls(args) => store::ls(args, server, out),
         PolicyCommand::Show(args) => store::show(args, server, out),

@@ -85,3 +85,33 @@ fn published_bundle_is_shown_and_written_as_it_was() {
     world.run(&["policy", "activate", &version]).status(2);
     world.run(&["policy", "activate", &version, "--tenant", "--team", "payments"]).status(2);
 }
+
+#[test]
+fn change_is_compared_over_recorded_asks_before_it_is_published() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let (low, high) = (policy(&world, "low", 500), policy(&world, "high", 1_000));
+    let published = world.run(&["policy", "publish", &low, "--workflow", "refund", "--json"]).status(0);
+    let version = published.json()["policy_version_id"].as_str().unwrap().to_owned();
+    let id = world.create();
+    assert!(crate::support::wait_until(|| world.instance(&id)["state"] == "WAITING_FOR_HUMAN"));
+
+    let shown = world.run(&["policy", "diff", &version, &high, "--workflow", "refund"]).status(0).data;
+    assert!(shown.contains("1 asks of 1 instances"), "{shown}");
+    let row = shown.lines().find(|line| line.starts_with("REQUIRE_HUMAN")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["REQUIRE_HUMAN", "1", "0", "0", "0"], "{shown}");
+    assert!(shown.contains("REQUIRE_HUMAN -> ALLOW: 1\n") && shown.contains(&id), "{shown}");
+    let pages = shown.lines().find(|line| line.starts_with("RISK_OFFICER")).unwrap();
+    assert_eq!(pages.split_whitespace().nth(1), Some("1"), "{shown}");
+    assert_eq!(pages.split_whitespace().nth(2), Some("0"), "{shown}");
+
+    let ran = world.run(&["policy", "diff", &low, &high, "--json"]).status(0).json();
+    assert_eq!((&ran["a"], &ran["gates"]), (&version.as_str().into(), &1.into()));
+    // The other was compared and nothing more: it is not there, and nothing came of the gate.
+    let listed = world.run(&["policy", "ls"]).status(0).data;
+    assert!(!listed.contains(ran["b"].as_str().unwrap()), "{listed}");
+    assert_eq!(world.instance(&id)["state"], "WAITING_FOR_HUMAN");
+    let missing = world.run(&["policy", "diff", &version, "no-such-folder"]).status(1);
+    assert!(missing.talk.contains("`no-such-folder` is no policy bundle"), "{missing:?}");
+}

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
-    Action, ApplyWorkflow, Ask, Attach, Claim, Consume, CreateInstance, Decide, Document, EndAttempt, Extend,
-    GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, Scope, SetFreeze,
-    ShadowReportQuery, ShowInstance, text,
+    Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, Consume, CreateInstance, Decide, Document,
+    EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, Scope,
+    SetFreeze, ShadowReportQuery, ShowInstance, text,
 };
 
 use super::server::Server;
@@ -31,6 +31,9 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         definition: Document::from_text("{}").expect("a document"),
         policy_version_id: Some(parsed(&digest)),
     };
+    let side = format!(r#"{{"kind":"published","policy_version_id":"{digest}"}}"#);
+    let compared = format!(r#"{{"a":{side},"b":{side},"from":"2026-01-01T00:00:00.000Z"}}"#);
+    let compared: AskDiff = body(&compared);
     vec![
         client.me().await.err(),
         client.keys().await.err(),
@@ -41,6 +44,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.publish_policy(vec![31, 139]).await.err(),
         client.policies(&PageQuery::default()).await.err(),
         client.policy(parsed(&digest)).await.err(),
+        client.compare_policies(&compared).await.err(),
         client.apply_workflow(&parsed("w"), &apply).await.err(),
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),
         client.workflow(&parsed("w")).await.err(),

@@ -1,0 +1,179 @@
+//! Asks as they were recorded: the very input that policy saw, and what was enforced. For whoever wants to know what another
+//! policy would have said; nothing is decided here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantral_core::digest::{CommitmentLabel, Digest, commit};
+use gantral_core::event::{Event, PolicyRecord};
+use gantral_core::ids::{InstanceId, TenantId};
+use gantral_core::json::Value;
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_store::{Cursor, InstanceFilter, InstanceRow, SnapshotContent};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::loaded::{chain, open};
+use crate::policy_input::{InputError, under_version};
+
+/// How many instances are read before it is looked whether a page is full.
+const STRIDE: usize = 50;
+
+/// One ask and what became of it.
+#[derive(Debug, Clone)]
+pub struct RecordedGate {
+    /// The instance.
+    pub instance: InstanceId,
+    /// When the instance was created.
+    pub created_at: UnixMillis,
+    /// When it was asked.
+    pub at: UnixMillis,
+    /// The definition under which.
+    pub workflow: Arc<Workflow>,
+    /// Under which policy, and what was enforced, or would have been where it was only observed.
+    pub policy: PolicyRecord,
+    /// The input that policy saw.
+    pub input: Value,
+}
+
+impl RecordedGate {
+    /// Returns the input as another version would have seen it: all is as recorded but the version itself.
+    ///
+    /// # Errors
+    /// The recorded input does not follow the contract of today.
+    pub fn input_under(&self, version: PolicyVersionId) -> Result<Vec<u8>, InputError> {
+        under_version(&self.input, version)
+    }
+}
+
+/// One page of what was recorded.
+#[derive(Debug, Clone)]
+pub struct RecordedPage {
+    /// The asks: by instance from the newest to the oldest, in each as they came.
+    pub gates: Vec<RecordedGate>,
+    /// How many asks have no input any more, because it was erased.
+    pub erased: usize,
+    /// How many instances were looked at.
+    pub instances: usize,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl Engine {
+    /// Returns the asks of the instances that were created from `from` to before `to`. A page ends with the instance that
+    /// brings it to `asks` asks, or where there are no more.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub async fn recorded(
+        &self,
+        tenant: &TenantId,
+        (from, to): (UnixMillis, UnixMillis),
+        filter: &InstanceFilter,
+        after: Option<Cursor>,
+        asks: usize,
+    ) -> Result<RecordedPage, EngineError> {
+        let mut page = RecordedPage { gates: Vec::new(), erased: 0, instances: 0, next: after };
+        loop {
+            // From the newest to the oldest.
+            let found = self.0.store.list_instances(tenant, filter.clone(), page.next, STRIDE).await?;
+            page.next = found.next;
+            for row in found.items {
+                if row.index.created_at < from {
+                    page.next = None;
+                    break;
+                }
+                if row.index.created_at < to {
+                    page.instances = page.instances.saturating_add(1);
+                    self.recorded_in(tenant, &row, &mut page).await?;
+                }
+            }
+            if page.next.is_none() || page.gates.len() >= asks {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Adds the asks of one instance.
+    async fn recorded_in(
+        &self,
+        tenant: &TenantId,
+        row: &InstanceRow,
+        page: &mut RecordedPage,
+    ) -> Result<(), EngineError> {
+        let workflow = self.0.registry.workflow(tenant, row.index.workflow_version).await?;
+        let mut asked = Vec::new();
+        for artifact in chain(&self.0.store, tenant, row.id).await? {
+            let entry = open(&artifact)?.entry;
+            let policy = match entry.event {
+                Event::Allowed(detail) | Event::Observed(detail) => detail.policy,
+                Event::HumanRequired(detail) => detail.policy,
+                Event::Terminated(detail) => match detail.policy {
+                    Some(policy) => policy,
+                    None => continue,
+                },
+                // A failure is followed by what it was resolved to, and a consumption asks nothing new.
+                Event::EvaluatorFailed(_)
+                | Event::Consumed(_)
+                | Event::Created(_)
+                | Event::Started(_)
+                | Event::Approved(_)
+                | Event::Overridden(_)
+                | Event::Rejected(_)
+                | Event::Resumed(_)
+                | Event::Running(_)
+                | Event::Completed(_)
+                | Event::AttemptAssigned(_)
+                | Event::AttemptEnded(_)
+                | Event::Vote(_)
+                | Event::Escalated(_)
+                | Event::Extended(_)
+                | Event::Outcome(_)
+                | Event::Reconciled(_) => continue,
+            };
+            asked.push((entry.at, policy));
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let inputs = self.inputs(tenant, row.id).await?;
+        for (at, policy) in asked {
+            let Some(input) = inputs.get(&policy.input) else {
+                page.erased = page.erased.saturating_add(1);
+                continue;
+            };
+            page.gates.push(RecordedGate {
+                instance: row.id,
+                created_at: row.index.created_at,
+                at,
+                workflow: Arc::clone(&workflow),
+                policy,
+                input: input.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns the inputs of an instance's evaluations that are still there, by their commitments. They are kept as what
+    /// approvers see: the same bytes and salt under another label.
+    async fn inputs(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+    ) -> Result<BTreeMap<Digest, Value>, EngineError> {
+        let mut inputs = BTreeMap::new();
+        for snapshot in self.snapshots(tenant, id).await? {
+            if snapshot.label != CommitmentLabel::Context {
+                continue;
+            }
+            if let SnapshotContent::Kept { salt, plaintext } = snapshot.content {
+                let commitment = commit(CommitmentLabel::Input, &salt, &plaintext);
+                let opened = crate::snapshot::Opened { salt, plaintext };
+                inputs.insert(commitment, opened.document()?);
+            }
+        }
+        Ok(inputs)
+    }
+}

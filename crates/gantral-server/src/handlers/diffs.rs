@@ -1,0 +1,154 @@
+//! Two policies over recorded asks: what a change would do, before it is made. Reads the ledger and writes nothing.
+
+mod tally;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt as _, stream};
+use gantral_api::problem::{Code, Problem};
+use gantral_api::wire::{self, text};
+use gantral_core::ids::TenantId;
+use gantral_core::policy::{EvalFailure, PolicyVersionId};
+use gantral_core::time::UnixMillis;
+use gantral_engine::{EngineError, RecordedGate};
+use gantral_policy::bundle::Bundle;
+use gantral_policy::compare::{COMPARED_AT_ONCE, CompareError, Comparison, Said};
+use gantral_store::InstanceFilter;
+use tokio::time::Instant;
+
+use super::instances::teams_of;
+use crate::app::App;
+use crate::command::Write;
+use crate::identity::governs;
+use crate::problems::{Answer, Failure};
+use tally::Tally;
+
+/// How many asks one comparison looks at, before it is cut.
+const GATES_MAX: usize = 100_000;
+/// For how long it looks, before it is cut.
+const LOOKED_FOR: Duration = Duration::from_secs(60);
+/// How many asks are read at once: none of them is kept longer than it is compared.
+const ASKS_READ: usize = 1_000;
+/// Worker processes of one comparison.
+const WORKERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// POST /v1/policy-diffs
+pub(crate) async fn compare(
+    State(app): State<App>,
+    write: Write<wire::AskDiff>,
+) -> Answer<Json<wire::PolicyDiff>> {
+    governs(&write.principal)?;
+    let body = write.body;
+    let tenant = write.principal.tenant();
+    let from = body.from.into_inner();
+    let to = body.to.map_or(write.call.now, text::Text::into_inner);
+    if to <= from {
+        return Err(Failure::new(Code::InvalidBody, "the span ends before it begins"));
+    }
+    // Each comparison has worker processes of its own, as each check of a bundle.
+    let _permit = app.0.limits.check()?;
+    let (a, b) = (side(&app, tenant, &body.a, "a").await?, side(&app, tenant, &body.b, "b").await?);
+    let comparison = Comparison::start(&app.0.worker, WORKERS, [&a, &b]).map_err(not_started)?;
+    for (name, ready) in ["a", "b"].into_iter().zip(comparison.ready().await) {
+        ready.map_err(|failure| not_ready(name, failure))?;
+    }
+    let filter = InstanceFilter {
+        teams: teams_of(&write.principal, body.team),
+        workflow: body.workflow.map(text::Text::into_inner),
+        ..InstanceFilter::default()
+    };
+    walk(&app, tenant, &comparison, &filter, (from, to)).await.map(Json)
+}
+
+/// Goes through the ledger from the newest instance on, page by page.
+async fn walk(
+    app: &App,
+    tenant: &TenantId,
+    comparison: &Comparison,
+    filter: &InstanceFilter,
+    (from, to): (UnixMillis, UnixMillis),
+) -> Answer<wire::PolicyDiff> {
+    let until = Instant::now() + LOOKED_FOR;
+    let mut tally = Tally::default();
+    let mut cursor = None;
+    loop {
+        let page = app.engine().recorded(tenant, (from, to), filter, cursor, ASKS_READ).await?;
+        tally.looked(page.instances, page.erased);
+        let mut compared =
+            stream::iter(page.gates).map(|gate| ask(comparison, gate)).buffered(COMPARED_AT_ONCE);
+        while let Some((gate, said)) = compared.next().await {
+            match said {
+                Some([a, b]) => tally.count(&gate, &a, &b),
+                None => tally.leave_out(),
+            }
+            if tally.gates() >= GATES_MAX || Instant::now() >= until {
+                return Ok(tally.finish(comparison.versions(), (from, to), true));
+            }
+        }
+        if page.next.is_none() {
+            return Ok(tally.finish(comparison.versions(), (from, to), false));
+        }
+        cursor = page.next;
+    }
+}
+
+/// Asks both about one recorded input; `None` where it does not follow the contract any more.
+async fn ask(comparison: &Comparison, gate: RecordedGate) -> (RecordedGate, Option<[Said; 2]>) {
+    let [a, b] = comparison.versions().map(|version| gate.input_under(version));
+    let said = match (a, b) {
+        (Ok(a), Ok(b)) => Some(comparison.ask([&a, &b]).await),
+        (Err(_), _) | (_, Err(_)) => None,
+    };
+    (gate, said)
+}
+
+async fn side(app: &App, tenant: &TenantId, side: &wire::DiffSide, name: &str) -> Answer<Bundle> {
+    let archive = match side {
+        wire::DiffSide::Published { policy_version_id } => {
+            return published(app, tenant, policy_version_id.into_inner()).await;
+        }
+        wire::DiffSide::Archive { base64 } => STANDARD.decode(base64),
+    };
+    let archive = archive
+        .map_err(|error| Failure::new(Code::InvalidBody, format!("`{name}` is not in base64: {error}")))?;
+    Bundle::from_archive(&archive)
+        .map_err(|error| Failure::new(Code::PolicyRejected, format!("`{name}`: {error}")))
+}
+
+async fn published(app: &App, tenant: &TenantId, version: PolicyVersionId) -> Answer<Bundle> {
+    let found = app.engine().store().policy_bundle(tenant, version).await.map_err(EngineError::from)?;
+    let archive =
+        found.ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))?;
+    Bundle::from_archive(&archive).map_err(|error| {
+        tracing::error!(%error, version = %version.0, "a published bundle cannot be read");
+        Failure::new(Code::Internal, "a published bundle cannot be read")
+    })
+}
+
+fn not_started(error: CompareError) -> Failure {
+    match error {
+        CompareError::Bundle(error) => Failure::new(Code::PolicyRejected, error.to_string()),
+        CompareError::Start(error) => {
+            tracing::error!(%error, "policies cannot be compared");
+            let failure = EvalFailure::Unavailable.as_str();
+            Failure(
+                Problem::new(Code::EvaluatorFailed, "policies cannot be compared now")
+                    .with("failure", failure),
+            )
+        }
+    }
+}
+
+/// Tells a policy that cannot be evaluated from workers that cannot evaluate.
+fn not_ready(name: &str, failure: EvalFailure) -> Failure {
+    if failure.is_outage() {
+        let problem = Problem::new(Code::EvaluatorFailed, "policies cannot be compared now");
+        return Failure(problem.with("failure", failure.as_str()));
+    }
+    Failure::new(Code::PolicyRejected, format!("`{name}` cannot be evaluated: {failure}"))
+}

@@ -1,0 +1,169 @@
+//! Counting what two policies say of the same asks.
+
+use std::collections::BTreeMap;
+
+use gantral_api::wire;
+use gantral_core::ids::Role;
+use gantral_core::policy::{PolicyVersionId, Verdict, resolve_failure};
+use gantral_core::time::UnixMillis;
+use gantral_core::workflow::Workflow;
+use gantral_engine::RecordedGate;
+use gantral_policy::compare::Said;
+
+/// How many asks of one transition are shown.
+const SAMPLES_MAX: usize = 5;
+/// One day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+
+/// What a policy makes of an ask, as far as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Verdict(Verdict),
+    Failed,
+}
+
+impl Class {
+    fn of(said: &Said, workflow: &Workflow) -> Self {
+        match said {
+            Ok(evaluation) => Self::Verdict(evaluation.verdict.max(workflow.floors.least_verdict)),
+            Err(_) => Self::Failed,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verdict(verdict) => verdict.as_str(),
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// What was counted so far.
+#[derive(Default)]
+pub(super) struct Tally {
+    instances: u64,
+    gates: usize,
+    left_out: u64,
+    reached: Option<UnixMillis>,
+    transitions: BTreeMap<(Class, Class), (u64, Vec<wire::DiffSample>)>,
+    failures: BTreeMap<&'static str, [u64; 2]>,
+    pages: BTreeMap<Role, [u64; 2]>,
+}
+
+impl Tally {
+    /// Notes which part of the ledger was looked at.
+    pub(super) fn looked(&mut self, instances: usize, erased: usize) {
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.instances = self.instances.saturating_add(wide(instances));
+        self.left_out = self.left_out.saturating_add(wide(erased));
+    }
+
+    /// Notes an ask that nobody can be asked about.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out = self.left_out.saturating_add(1);
+    }
+
+    /// Returns how many asks were counted.
+    pub(super) const fn gates(&self) -> usize {
+        self.gates
+    }
+
+    /// Counts one ask.
+    pub(super) fn count(&mut self, gate: &RecordedGate, a: &Said, b: &Said) {
+        self.gates = self.gates.saturating_add(1);
+        self.reached = Some(gate.created_at);
+        let workflow = &gate.workflow;
+        for (side, said) in [a, b].into_iter().enumerate() {
+            if let Err(failure) = said {
+                count(self.failures.entry(failure.as_str()).or_default(), side);
+            }
+            for role in asked(said, workflow) {
+                count(self.pages.entry(role).or_default(), side);
+            }
+        }
+        let classes = (Class::of(a, workflow), Class::of(b, workflow));
+        let (gates, samples) = self.transitions.entry(classes).or_default();
+        *gates = gates.saturating_add(1);
+        if samples.len() < SAMPLES_MAX {
+            samples.push(sample(gate, a, b));
+        }
+    }
+
+    /// Returns what was counted.
+    pub(super) fn finish(
+        self,
+        [a, b]: [PolicyVersionId; 2],
+        (from, to): (UnixMillis, UnixMillis),
+        cut: bool,
+    ) -> wire::PolicyDiff {
+        let from = if cut { self.reached.unwrap_or(from) } else { from };
+        let span_ms = to.get().saturating_sub(from.get()).max(1);
+        let tenths = |pages: u64| pages.saturating_mul(10).saturating_mul(DAY_MS).div_ceil(span_ms);
+        let transitions = self.transitions.into_iter().map(|((a, b), (gates, samples))| wire::Transition {
+            a: a.as_str().to_owned(),
+            b: b.as_str().to_owned(),
+            gates,
+            samples,
+        });
+        let failures = self.failures.into_iter().map(|(failure, [a, b])| wire::DiffFailure {
+            failure: failure.to_owned(),
+            a,
+            b,
+        });
+        let pages = self.pages.into_iter().map(|(role, [a, b])| wire::DiffPages {
+            role: role.into(),
+            a,
+            b,
+            a_per_day_tenths: tenths(a),
+            b_per_day_tenths: tenths(b),
+        });
+        wire::PolicyDiff {
+            a: a.into(),
+            b: b.into(),
+            from: from.into(),
+            to: to.into(),
+            cut,
+            instances: self.instances,
+            gates: u64::try_from(self.gates).unwrap_or(u64::MAX),
+            left_out: self.left_out,
+            transitions: transitions.collect(),
+            failures: failures.collect(),
+            pages: pages.collect(),
+        }
+    }
+}
+
+fn count(sides: &mut [u64; 2], side: usize) {
+    if let Some(count) = sides.get_mut(side) {
+        *count = count.saturating_add(1);
+    }
+}
+
+/// Returns the roles that would be asked; none where nothing is asked of a human.
+fn asked(said: &Said, workflow: &Workflow) -> Vec<Role> {
+    let (verdict, plan) = match said {
+        Ok(evaluation) => (evaluation.verdict, workflow.floors.plan(Some(evaluation))),
+        Err(failure) => {
+            (resolve_failure(workflow.materiality, *failure, workflow.failure), workflow.floors.plan(None))
+        }
+    };
+    match verdict.max(workflow.floors.least_verdict) {
+        Verdict::RequireHuman => plan.map(|plan| plan.rule.roles()).unwrap_or_default(),
+        Verdict::Allow | Verdict::Deny => Vec::new(),
+    }
+}
+
+fn sample(gate: &RecordedGate, a: &Said, b: &Said) -> wire::DiffSample {
+    let failure = |said: &Said| said.as_ref().err().map(|failure| failure.as_str().to_owned());
+    let action = gate.input.get("action").and_then(|action| action.get("name")?.as_str());
+    wire::DiffSample {
+        instance_id: gate.instance.into(),
+        at: gate.at.into(),
+        workflow_id: gate.workflow.id.clone().into(),
+        action: action.map(str::to_owned),
+        recorded: gate.policy.verdict.into(),
+        failure_a: failure(a),
+        failure_b: failure(b),
+        reasons: b.as_ref().map(|evaluation| evaluation.reasons.clone()).unwrap_or_default(),
+    }
+}
