@@ -127,5 +127,5 @@ fn listed(modes: &ModesInForce) -> String {
     for item in &modes.items {
         rows.push(vec![inert(&scope::shown(&item.scope)), item.mode.to_string()]);
     }
-    format!("{}\n{everywhere}", table(&rows))
+    format!("{}{everywhere}", table(&rows))
 }
