@@ -34,35 +34,51 @@ pub struct PolicySettings {
     /// The evaluator of workflows that choose none; `embedded` when absent.
     #[serde(default)]
     pub default: Option<String>,
-    /// Evaluators beside the embedded one, by their names.
+    /// Evaluators by their names; `embedded` is always there, and here only to be given another deadline.
     #[serde(default)]
     pub evaluators: BTreeMap<String, EvaluatorSettings>,
 }
 
-/// One evaluator beside the embedded one.
+/// One evaluator.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum EvaluatorSettings {
+    /// The engine in workers of this server.
+    Embedded(EmbeddedSettings),
     /// An Open Policy Agent.
-    Opa {
-        /// Its address, above `v1/data`: `https`, or `http` on loopback.
-        url: String,
-        /// A file with a bearer token, mode 0600.
-        #[serde(default)]
-        token_file: Option<PathBuf>,
-        /// The authorities to trust for it, PEM; those of the system when absent.
-        #[serde(default)]
-        ca_file: Option<PathBuf>,
-        /// The name of the policy's bundle in OPA; without it every bundle of that OPA must be the policy.
-        #[serde(default)]
-        bundle: Option<String>,
-        /// The package to evaluate, as a path; `gantral/policy` when absent.
-        #[serde(default)]
-        decision: Option<String>,
-        /// How long one evaluation may take, `5ms` to `10s`; `100ms` on loopback and `250ms` elsewhere when absent.
-        #[serde(default)]
-        deadline: Option<String>,
-    },
+    Opa(OpaSettings),
+}
+
+/// The engine in workers of this server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedSettings {
+    /// How long one evaluation may take, `5ms` to `10s`; `250ms` when absent.
+    #[serde(default)]
+    pub deadline: Option<String>,
+}
+
+/// An Open Policy Agent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpaSettings {
+    /// Its address, above `v1/data`: `https`, or `http` on loopback.
+    pub url: String,
+    /// A file with a bearer token, mode 0600.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// The authorities to trust for it, PEM; those of the system when absent.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The name of the policy's bundle in OPA; without it every bundle of that OPA must be the policy.
+    #[serde(default)]
+    pub bundle: Option<String>,
+    /// The package to evaluate, as a path; `gantral/policy` when absent.
+    #[serde(default)]
+    pub decision: Option<String>,
+    /// How long one evaluation may take, `5ms` to `10s`; `100ms` on loopback and `250ms` elsewhere when absent.
+    #[serde(default)]
+    pub deadline: Option<String>,
 }
 
 /// What is wrong with the section. Its author's fault.
@@ -71,9 +87,14 @@ pub enum PolicySettingsError {
     /// Not a name.
     #[error("`policy.evaluators`: {0}")]
     Name(#[from] IdError),
-    /// The name of the embedded engine.
-    #[error("`policy.evaluators.embedded` is always there: give this one another name")]
-    Reserved,
+    /// The embedded engine has one name, and nothing else has it.
+    #[error(
+        "`policy.evaluators.{name}`: the kind `embedded` goes with the name `embedded`, and no other kind does"
+    )]
+    Embedded {
+        /// The name.
+        name: String,
+    },
     /// Too many evaluators.
     #[error("`policy.evaluators` has more than {EVALUATORS_MAX}")]
     TooMany,
@@ -114,6 +135,8 @@ struct Opa {
 pub struct Opas {
     default: Option<Name>,
     points: Vec<Opa>,
+    /// How long one evaluation in a worker may take, where the configuration says.
+    embedded_limit: Option<Duration>,
 }
 
 impl PolicySettings {
@@ -125,8 +148,20 @@ impl PolicySettings {
         if self.evaluators.len() > EVALUATORS_MAX {
             return Err(PolicySettingsError::TooMany);
         }
-        let points = self.evaluators.iter().map(|(name, settings)| open(name, settings));
-        let points = points.collect::<Result<Vec<_>, _>>()?;
+        let mut points = Vec::new();
+        let mut embedded_limit = None;
+        for (name, settings) in &self.evaluators {
+            match settings {
+                EvaluatorSettings::Embedded(settings) if name == EMBEDDED => {
+                    let deadline = settings.deadline.as_deref();
+                    embedded_limit = deadline.map(|text| deadline_of(name, text)).transpose()?;
+                }
+                EvaluatorSettings::Opa(settings) if name != EMBEDDED => points.push(open(name, settings)?),
+                EvaluatorSettings::Embedded(_) | EvaluatorSettings::Opa(_) => {
+                    return Err(PolicySettingsError::Embedded { name: name.clone() });
+                }
+            }
+        }
         let default = match &self.default {
             Some(name) if name != EMBEDDED => {
                 let found = points.iter().find(|opa| opa.name.as_str() == name);
@@ -135,16 +170,13 @@ impl PolicySettings {
             }
             Some(_) | None => None,
         };
-        Ok(Opas { default, points })
+        Ok(Opas { default, points, embedded_limit })
     }
 }
 
-fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsError> {
-    if name == EMBEDDED {
-        return Err(PolicySettingsError::Reserved);
-    }
+fn open(name: &str, settings: &OpaSettings) -> Result<Opa, PolicySettingsError> {
     let parsed = Name::parse(name)?;
-    let EvaluatorSettings::Opa { url, token_file, ca_file, bundle, decision, deadline } = settings;
+    let OpaSettings { url, token_file, ca_file, bundle, decision, deadline } = settings;
     let config = OpaConfig {
         url: url.clone(),
         token_file: token_file.clone(),
@@ -153,8 +185,7 @@ fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsE
         decision: decision.clone().unwrap_or_else(|| DECISION_DEFAULT.to_owned()),
     };
     let limit = match deadline {
-        Some(text) => deadline_of(text)
-            .ok_or_else(|| PolicySettingsError::Deadline { name: name.to_owned(), deadline: text.clone() })?,
+        Some(text) => deadline_of(name, text)?,
         None if config.is_local() => LOCAL_LIMIT,
         None => REMOTE_LIMIT,
     };
@@ -163,9 +194,11 @@ fn open(name: &str, settings: &EvaluatorSettings) -> Result<Opa, PolicySettingsE
     Ok(Opa { name: parsed, point: Arc::new(point), limit })
 }
 
-fn deadline_of(text: &str) -> Option<Duration> {
-    let limit = Duration::from_millis(DurationMs::parse(text)?.get());
-    LIMITS.contains(&limit).then_some(limit)
+fn deadline_of(name: &str, text: &str) -> Result<Duration, PolicySettingsError> {
+    let limit = DurationMs::parse(text).map(|limit| Duration::from_millis(limit.get()));
+    limit
+        .filter(|limit| LIMITS.contains(limit))
+        .ok_or_else(|| PolicySettingsError::Deadline { name: name.to_owned(), deadline: text.to_owned() })
 }
 
 impl Opas {
@@ -175,12 +208,13 @@ impl Opas {
     /// Never for a build of ours: `embedded` is a name.
     pub fn beside(&self, embedded: Arc<dyn PolicyPoint>) -> Result<Evaluators, PolicySettingsError> {
         let own = Name::parse(EMBEDDED)?;
+        let embedded_limit = self.embedded_limit.unwrap_or(EMBEDDED_LIMIT);
         let chosen = self.points.iter().find(|opa| Some(&opa.name) == self.default.as_ref());
         let default = match chosen {
             Some(opa) => Evaluators::new(opa.point.clone(), opa.limit),
-            None => Evaluators::new(Arc::clone(&embedded), EMBEDDED_LIMIT),
+            None => Evaluators::new(Arc::clone(&embedded), embedded_limit),
         };
-        let all = default.with(own, embedded, EMBEDDED_LIMIT);
+        let all = default.with(own, embedded, embedded_limit);
         let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), opa.point.clone(), opa.limit);
         Ok(self.points.iter().fold(all, add))
     }

@@ -31,8 +31,12 @@ impl LocalServer {
     ) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
         let listening = gantral_server::listen(listen, None, true).await.map_err(|error| {
-            failed(&error)
-                .hint("another `gantral dev` may be running; `--listen 127.0.0.1:0` picks a free port")
+            let failure = failed(&error);
+            if listen.ip().is_loopback() {
+                failure.hint("another `gantral dev` may be running; `--listen 127.0.0.1:0` picks a free port")
+            } else {
+                failure
+            }
         })?;
         let url = listening.url();
         let tenants = [TenantId::parse(DEV_TENANT).map_err(|error| failed(&error))?];

@@ -195,11 +195,13 @@ async fn start(
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listening = listen(address, None, true).await.unwrap();
     let url = listening.url();
+    // Longer than a busy machine needs.
+    let patient = serde_json::json!({"evaluators": {"embedded": {"kind": "embedded", "deadline": "10s"}}});
     let setup = Setup {
         data: &folder.path().join("server"),
         tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
-        policy: &PolicySettings::default(),
+        policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
         development: true,
         public_url: url.clone(),
         worker: policy::worker_command(),

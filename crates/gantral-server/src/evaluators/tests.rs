@@ -33,6 +33,15 @@ fn an_opa_on_this_machine_has_less_time_than_one_elsewhere() {
 }
 
 #[test]
+fn the_embedded_engine_may_be_given_another_deadline() {
+    let limit = |text: &str| settings(text).unwrap().open().unwrap().embedded_limit;
+    assert_eq!(limit(""), None);
+    assert_eq!(limit("[evaluators.embedded]\nkind = \"embedded\""), None);
+    let given = "[evaluators.embedded]\nkind = \"embedded\"\ndeadline = \"2s\"";
+    assert_eq!(limit(given), Some(Duration::from_secs(2)));
+}
+
+#[test]
 fn what_is_wrong_is_said_with_the_member() {
     let one =
         |rest: &str| format!("[evaluators.x]\nkind = \"opa\"\nurl = \"https://opa.example.org\"\n{rest}");
@@ -49,7 +58,14 @@ fn what_is_wrong_is_said_with_the_member() {
     check("[evaluators.x]\nkind = \"opa\"", Err("missing field `url`"));
     check("[evaluators.x]\nurl = \"https://opa.example.org\"", Err("missing field `kind`"));
     check("[evaluators.x]\nkind = \"wasm\"", Err("unknown variant `wasm`"));
-    check("[evaluators.embedded]\nkind = \"opa\"\nurl = \"https://opa.example.org\"", Err("is always there"));
+    let opa = "[evaluators.embedded]\nkind = \"opa\"\nurl = \"https://opa.example.org\"";
+    check(opa, Err("`policy.evaluators.embedded`: the kind `embedded` goes with the name `embedded`"));
+    check("[evaluators.x]\nkind = \"embedded\"", Err("`policy.evaluators.x`: the kind `embedded`"));
+    check("[evaluators.embedded]\nkind = \"embedded\"\nurl = \"x\"", Err("unknown field `url`"));
+    check(
+        "[evaluators.embedded]\nkind = \"embedded\"\ndeadline = \"1h\"",
+        Err("`policy.evaluators.embedded.deadline` is `1h`"),
+    );
     check(
         "[evaluators.\"a b\"]\nkind = \"opa\"\nurl = \"https://opa.example.org\"",
         Err("`a b` is not a name"),

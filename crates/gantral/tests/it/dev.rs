@@ -65,7 +65,7 @@ fn everything_is_kept_over_a_restart() {
 fn development_identities_are_not_served_to_others() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &["dev", "--listen", "0.0.0.0:0"]).status(1);
-    assert!(ran.talk.contains("the development issuer is for this machine only"), "{ran:?}");
+    assert!(ran.talk.contains("development identities are for the loopback interface"), "{ran:?}");
 }
 
 #[test]

@@ -115,3 +115,27 @@ fn change_is_compared_over_recorded_asks_before_it_is_published() {
     let missing = world.run(&["policy", "diff", &version, "no-such-folder"]).status(1);
     assert!(missing.talk.contains("`no-such-folder` is no policy bundle"), "{missing:?}");
 }
+
+#[test]
+fn a_gate_is_evaluated_again_under_its_own_version_when_everything_else_is_gone() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let folder = policy(&world, "v0", 500);
+    world.run(&["policy", "publish", &folder, "--workflow", "refund"]).status(0);
+    let id = world.create();
+    let gate = world.reach(&id, "WAITING_FOR_HUMAN")["gate"]["gate_id"].as_str().unwrap().to_owned();
+    for version in 1..=10 {
+        let folder = policy(&world, &format!("v{version}"), 500 + version);
+        world.run(&["policy", "publish", &folder, "--workflow", "refund"]).status(0);
+    }
+    world.run(&["approvals", "reject", &gate, "--reason", "not this month"]).status(0);
+    world.reach(&id, "TERMINATED");
+    let export = ["evidence", "export", &id, "--output", "kept.gantral", "--trust-out", "trust.json"];
+    world.run(&export).status(0);
+    world.kill_runner();
+    world.kill_server();
+    std::fs::remove_dir_all(world.path(".gantral-dev")).unwrap();
+    let ran = world.run(&["verify", "kept.gantral", "--trust", "trust.json", "--replay", "--json"]).status(0);
+    assert_eq!(ran.json()["assurance"]["replayed"], 1, "{ran:?}");
+}
