@@ -1,6 +1,7 @@
 //! Benchmarks that keep the promises of `docs/performance.md`.
 
 mod appends;
+mod diff;
 mod gates;
 mod http;
 mod log;
@@ -21,13 +22,14 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | gates [CONNECTIONS] | log | policies | verify";
+const USAGE: &str = "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | policies | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["appends"] => appends::run(false),
         ["appends", "--large"] => appends::run(true),
+        ["diff"] => diff::run(),
         ["gates"] => gates::run(&gates::CONNECTIONS),
         ["gates", connections] => gates::run(&[connections.parse()?]),
         ["log"] => log::run(),

@@ -175,7 +175,7 @@ async fn bare(subject: &Subject, connections: usize) -> Result<Measured> {
 }
 
 /// Returns a policy of many rules, none of which but the last applies.
-fn many_rules() -> String {
+pub fn many_rules() -> String {
     let mut text = String::from("package gantral.policy\n\ndefault decision := \"REQUIRE_HUMAN\"\n\n");
     for number in 1..RULES {
         let _ = writeln!(text, "decision := \"DENY\" if input.action.target == \"order/blocked-{number}\"");
@@ -186,7 +186,7 @@ fn many_rules() -> String {
 }
 
 /// Returns an input as the engine makes it.
-fn input(version: PolicyVersionId) -> Vec<u8> {
+pub fn input(version: PolicyVersionId) -> Vec<u8> {
     format!(
         r#"{{"action":{{"name":"refund","parameters":{{"amount":7}},"target":"order/1"}},"context":{{"attributes":{{}},"domain":"finance","trigger":"OTHER"}},"execution":{{"cost_estimate":0,"current_state":"RUNNING","step":"refund"}},"identity":{{"actor_id":"refund-agent","roles":["AGENT_EXECUTOR"]}},"instance":{{"instance_id":"00000000-0000-4000-8000-000000000001","materiality":"MEDIUM","owning_team_id":"payments","workflow_id":"bench","workflow_version":"1"}},"now":"2026-01-01T00:00:00.000Z","policy":{{"policy_version_id":"{}"}},"requester":[]}}"#,
         version.0.to_hex()
