@@ -22,7 +22,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str = "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | policies | verify";
+const USAGE: &str =
+    "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | policies | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -12,6 +12,8 @@ use gantral_evidence::verify::{Report, Verdict, verify, verify_tar};
 use gantral_fuzz::framed::FileMap;
 use gantral_fuzz::seeds::Vectors;
 
+use crate::beside;
+
 /// A bundle that is valid, and for whom.
 struct Whole {
     case: String,
@@ -120,6 +122,7 @@ fn wholes() -> Vec<Whole> {
 
 #[test]
 fn bundles_under_attack_have_files_of_every_kind() {
+    let _beside = beside();
     let kinds: BTreeSet<String> = wholes().iter().flat_map(Whole::kinds).collect();
     for kind in [
         "artifacts/dsse.json",
@@ -135,6 +138,7 @@ fn bundles_under_attack_have_files_of_every_kind() {
 
 #[test]
 fn a_file_that_is_dropped_is_missed() {
+    let _beside = beside();
     for whole in wholes() {
         for path in whole.files.keys() {
             let mut files = whole.files.clone();
@@ -149,6 +153,7 @@ fn a_file_that_is_dropped_is_missed() {
 
 #[test]
 fn a_file_under_another_name_is_not_what_it_was() {
+    let _beside = beside();
     for whole in wholes() {
         for (path, content) in whole.files.iter().filter(|(path, _)| *path != MANIFEST_PATH) {
             for name in other_names(path) {
@@ -182,6 +187,7 @@ fn other_names(path: &str) -> Vec<String> {
 
 #[test]
 fn files_that_trade_their_contents_are_not_what_they_were() {
+    let _beside = beside();
     for whole in wholes() {
         let paths: Vec<&String> = whole.files.keys().collect();
         for pair in paths.windows(2) {
@@ -201,6 +207,7 @@ fn files_that_trade_their_contents_are_not_what_they_were() {
 
 #[test]
 fn a_file_that_is_cut_or_grown_is_not_what_it_was() {
+    let _beside = beside();
     for whole in wholes() {
         for (path, content) in &whole.files {
             let cut = |length: usize| content[..length].to_vec();
@@ -232,6 +239,7 @@ const STRIDE: usize = 97;
 
 #[test]
 fn a_flipped_byte_is_noticed() {
+    let _beside = beside();
     for whole in wholes() {
         let mut start = 0;
         for (path, content) in &whole.files {
@@ -249,6 +257,7 @@ fn a_flipped_byte_is_noticed() {
 
 #[test]
 fn no_flipped_byte_of_a_tar_stays_valid() {
+    let _beside = beside();
     for whole in wholes() {
         let list = whole.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
         let tar = write_tar(&Files::from_list(list).unwrap());
@@ -264,6 +273,7 @@ fn no_flipped_byte_of_a_tar_stays_valid() {
 
 #[test]
 fn artifacts_in_another_order_are_the_same_chain() {
+    let _beside = beside();
     // Proofs are named after the sequence of their artifact, and other files after what they hold.
     let whole = wholes().into_iter().max_by_key(|whole| whole.report.timeline.len()).unwrap();
     let is_artifact = |path: &str| path.starts_with("artifacts/");
@@ -285,6 +295,7 @@ fn artifacts_in_another_order_are_the_same_chain() {
 
 #[test]
 fn files_of_two_executions_are_no_third() {
+    let _beside = beside();
     let wholes = wholes();
     for pair in wholes.windows(2) {
         let [a, b] = pair else { continue };

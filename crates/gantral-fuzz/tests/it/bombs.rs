@@ -32,7 +32,6 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 
 #[track_caller]
 fn bounded<T>(what: &str, growth_max: u64, work: impl FnOnce() -> T) -> T {
-    let _alone = alone();
     let start = Instant::now();
     let (answer, grown) = peak_growth(work);
     let took = start.elapsed();
@@ -79,6 +78,7 @@ fn json_bombs(length: usize) -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn json_of_any_shape_is_read_in_bounded_memory() {
+    let _alone = alone();
     for (what, bytes) in json_bombs(DOCUMENT_BYTES_MAX) {
         for profile in [Profile::DOCUMENT, Profile::ARTIFACT.with_bytes_max(DOCUMENT_BYTES_MAX)] {
             let answer =
@@ -91,6 +91,7 @@ fn json_of_any_shape_is_read_in_bounded_memory() {
 
 #[test]
 fn every_decoder_survives_json_of_any_shape() {
+    let _alone = alone();
     for (what, bytes) in json_bombs(DOCUMENT_BYTES_MAX / 8) {
         for target in TARGETS {
             let answer = bounded(&format!("{what} as {}", target.name), 2 * GROWTH_BYTES_MAX, || {
@@ -106,6 +107,7 @@ const LIST_GROWTH_MAX: u64 = 20;
 
 #[test]
 fn a_list_of_nothing_takes_memory_in_proportion_to_its_length() {
+    let _alone = alone();
     // A quarter of what a list may be: without optimisation it takes long.
     let length = MANIFEST_BYTES_MAX / 4;
     let list =
@@ -120,6 +122,7 @@ fn a_list_of_nothing_takes_memory_in_proportion_to_its_length() {
 
 #[test]
 fn as_many_files_as_there_may_be_are_judged_in_bounded_time() {
+    let _alone = alone();
     let mut files = OwnedFiles::new();
     for number in 0..ARTIFACTS_MAX {
         files.insert(&format!("artifacts/{number:06}.dsse.json"), b"{}".to_vec()).unwrap();
@@ -139,6 +142,7 @@ fn as_many_files_as_there_may_be_are_judged_in_bounded_time() {
 
 #[test]
 fn a_tar_that_lies_about_its_sizes_is_refused() {
+    let _alone = alone();
     let files = Files::from_list([("a", b"a".as_slice()), ("b", b"b".as_slice())]).unwrap();
     let tar = write_tar(&files);
     for size in ["77777777777", "00000000000", "37777777777", "-0000000001", "\u{7f}0000000000"] {
@@ -154,6 +158,7 @@ fn a_tar_that_lies_about_its_sizes_is_refused() {
 
 #[test]
 fn a_policy_bundle_that_unpacks_to_gigabytes_is_refused_at_its_limit() {
+    let _alone = alone();
     let bomb = |name: &str, kind: u8, size: u64| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let mut header = [0_u8; 512];
@@ -195,6 +200,7 @@ fn a_policy_bundle_that_unpacks_to_gigabytes_is_refused_at_its_limit() {
 
 #[test]
 fn notes_and_proofs_with_thousands_of_lines_are_refused() {
+    let _alone = alone();
     let line = "\u{2014} witness.example/w1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
     let note = format!("log.example/acme\n1\nroot\n\n{}", line.repeat(10_000));
     bounded("signatures", GROWTH_BYTES_MAX, || Note::parse(note.as_bytes()).map(drop)).unwrap_err();
@@ -216,6 +222,7 @@ fn notes_and_proofs_with_thousands_of_lines_are_refused() {
 
 #[test]
 fn receipts_without_end_are_refused_at_their_limits() {
+    let _alone = alone();
     let many = b"{\"envelope\":1}\n".repeat(1_000_000);
     bounded("many receipts", GROWTH_BYTES_MAX, || parse_receipts(&many).map(drop)).unwrap_err();
     let long = [b"{\"envelope\":\"".as_slice(), &b"A".repeat(32 << 20), b"\"}\n"].concat();

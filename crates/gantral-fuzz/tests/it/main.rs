@@ -11,10 +11,17 @@ mod attacks;
 mod bombs;
 mod targets;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Lets one test run at a time: memory is measured for the whole process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Memory is measured for the whole process.
+static MEMORY: RwLock<()> = RwLock::new(());
+
+/// Lets a test run while no other does, from its first allocation on.
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    MEMORY.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets a test run beside others that measure no memory either.
+fn beside() -> RwLockReadGuard<'static, ()> {
+    MEMORY.read().unwrap_or_else(PoisonError::into_inner)
 }
