@@ -77,7 +77,9 @@ pub fn run() -> Result<()> {
             evaluations(&mut out, subject).await?;
         }
         let [beside, _] = &subjects;
-        let server = Server::beside(&folder.path().join("data"), Some(&beside.opa.url()))?;
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
+        let server = Server::beside(&data, Some(&beside.opa.url()))?;
         gates::apply(&server, "bench", "", &small).await?;
         gates::apply(&server, "bench-opa", r#""evaluator":"sidecar","#, &small).await?;
         gates::apply(&server, "bench-200", "", &large).await?;

@@ -31,10 +31,6 @@ use crate::loaded::{Loaded, since};
 /// How long an idempotency key answers again.
 const KEY_LIFETIME: DurationMs = DurationMs::from_secs(24 * 3_600);
 
-/// From which sequence on a request key is looked up before anything is appended under it: to fold as many artifacts
-/// again takes some milliseconds, the look an indexed read.
-const LOOKED_UP_FROM: u64 = 64;
-
 /// What one command wants to commit.
 #[derive(Default)]
 pub(crate) struct Plan {
@@ -77,15 +73,16 @@ impl Engine {
         answer: Answer,
     ) -> Result<Commit, EngineError> {
         let Decided { events, refusal } = decided;
-        let long = held.loaded()?.head.sequence >= LOOKED_UP_FROM;
+        let repeats = self.0.repeating.has(held.loaded()?);
         // Where nothing would be appended under the key it is looked up here: a repetition gets the answer that it was
         // given first, and seals no refusal beside it. An append that turns out to be a repetition empties the slot, so
-        // on a long chain asking first costs less than folding again.
-        if refusal.is_some() || events.is_empty() || long {
+        // where one has just come, asking first costs less than folding the chain again.
+        if refusal.is_some() || events.is_empty() || repeats {
             let tenant = held.loaded()?.instance.identity.tenant.clone();
             if let Some(first) = self.lookup(call, &tenant).await? {
                 return Ok(Commit::Replayed(self.replayed(&tenant, first).await?));
             }
+            self.0.repeating.forget(held.loaded()?);
         }
         if events.is_empty() {
             if let Some(refusal) = refusal {
@@ -132,6 +129,7 @@ impl Engine {
             }
             AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
             AppendOutcome::Replayed(first) => {
+                self.0.repeating.keep(&loaded);
                 let tenant = loaded.instance.identity.tenant.clone();
                 Ok(Commit::Replayed(self.replayed(&tenant, first).await?))
             }

@@ -24,6 +24,7 @@ use crate::governance::Governance;
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
+use crate::repeat::Repeating;
 use crate::totals::Turns;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
@@ -103,6 +104,7 @@ pub(crate) struct Inner {
     pub(crate) slots: Slots,
     pub(crate) governance: Governance,
     pub(crate) turns: Turns,
+    pub(crate) repeating: Repeating,
     pub(crate) semantics: Digest,
     system: Actor,
 }
@@ -131,6 +133,7 @@ impl Engine {
             slots: Slots::default(),
             governance: Governance::default(),
             turns: Turns::default(),
+            repeating: Repeating::default(),
             semantics: semantics_digest(),
             system: Actor { id, kind: ActorKind::System, issuer: None, role: None },
         })))

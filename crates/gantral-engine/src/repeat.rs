@@ -1,12 +1,54 @@
 //! Repetitions: a request under the key of one that was carried out gets the answer that was given first.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_store::{IdempotencyAnswer, IdempotencyLookup};
 
 use crate::answer::{Answer, Done, Receipt};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
-use crate::loaded::open;
+use crate::loaded::{Loaded, open};
+
+/// How many instances are remembered whose requests are being repeated; a full memory starts over.
+const REPEATING_MAX: usize = 10_000;
+
+/// Instances at which a repetition was the last request under a key. Only a hint: it says where to look before deciding.
+#[derive(Default)]
+pub(crate) struct Repeating(Mutex<HashSet<(TenantId, InstanceId)>>);
+
+impl Repeating {
+    fn all(&self) -> MutexGuard<'_, HashSet<(TenantId, InstanceId)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether the next request of an instance is probably a repetition too.
+    pub(crate) fn has(&self, loaded: &Loaded) -> bool {
+        let all = self.all();
+        !all.is_empty() && all.contains(&named(loaded))
+    }
+
+    pub(crate) fn keep(&self, loaded: &Loaded) {
+        let mut all = self.all();
+        if all.len() >= REPEATING_MAX {
+            all.clear();
+        }
+        all.insert(named(loaded));
+    }
+
+    pub(crate) fn forget(&self, loaded: &Loaded) {
+        let mut all = self.all();
+        if !all.is_empty() {
+            all.remove(&named(loaded));
+        }
+    }
+}
+
+fn named(loaded: &Loaded) -> (TenantId, InstanceId) {
+    let identity = &loaded.instance.identity;
+    (identity.tenant.clone(), identity.instance)
+}
 
 impl Engine {
     /// Gives the first answer again when a command that failed is the repetition of one that was carried out.
