@@ -25,7 +25,7 @@ use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::governance::InForceAt;
 use crate::snapshot::keep;
-use crate::totals::{countable, estimated};
+use crate::totals::{Counted, estimated};
 
 /// One ask, as it comes in.
 #[derive(Debug, Clone)]
@@ -111,15 +111,9 @@ impl Engine {
         });
         let committed =
             keep(&mut plan.snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical());
-        let counted = self.counted(loaded, call.now).await?;
-        let estimate = match &counted {
-            None => 0,
-            Some(counted) => {
-                plan.guards.push(counted.guard());
-                countable(request.facts.cost_estimate.as_ref())?
-            }
-        };
         let (facts, now) = (&request.facts, call.now);
+        let counted = self.counted(loaded, facts.cost_estimate.as_ref(), now).await?;
+        plan.guards.extend(counted.as_ref().map(Counted::guard));
         let input = Self::input(loaded, principal, &action, facts, version, counted.as_ref(), now)?;
         let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
         let Advised { advice, context, reasons } = advised;
@@ -135,8 +129,7 @@ impl Engine {
             consume,
         };
         let decided = decide(&held.loaded()?.instance, &actor, Command::Ask(Box::new(ask)), call.now)?;
-        plan.snapshots
-            .extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events, estimate)));
+        plan.snapshots.extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events)));
         let answer = answer_of(&decided, reasons, roles);
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
@@ -249,14 +242,8 @@ impl Engine {
         plan.guards.push(in_force.guard());
         plan.guards.push(Guard::Lease { attempt: scope.attempt, now: call.now });
         let consumer = self.consumer(&in_force, executor, &actor);
-        let counted = self.counted(held.loaded()?, call.now).await?;
-        let estimate = match &counted {
-            None => 0,
-            Some(counted) => {
-                plan.guards.push(counted.guard());
-                countable(estimated(&asked))?
-            }
-        };
+        let counted = self.counted(held.loaded()?, estimated(&asked), call.now).await?;
+        plan.guards.extend(counted.as_ref().map(Counted::guard));
         let input = Self::input_again(&asked, &action, &workflow, current, counted.as_ref(), call.now)?;
         let under_current =
             self.advise(&workflow, current, input, &mut call.fresh, &mut plan.snapshots).await;
@@ -284,8 +271,7 @@ impl Engine {
         };
         let command = Command::Consume(Box::new(consume));
         let decided = decide(&held.loaded()?.instance, &actor, command, call.now)?;
-        plan.snapshots
-            .extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events, estimate)));
+        plan.snapshots.extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events)));
         let answer = answer_of(&decided, reasons, Vec::new());
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }

@@ -77,14 +77,9 @@ impl Engine {
     ) -> Result<RecordedPage, EngineError> {
         let mut page = RecordedPage { gates: Vec::new(), erased: 0, instances: 0, next: after };
         loop {
-            // From the newest to the oldest.
-            let found = self.0.store.list_instances(tenant, filter.clone(), page.next, STRIDE).await?;
-            page.next = found.next;
-            for row in found.items {
-                if row.index.created_at < from {
-                    page.next = None;
-                    break;
-                }
+            let rows;
+            (rows, page.next) = self.created_since(tenant, from, filter, page.next, STRIDE).await?;
+            for row in rows {
                 if row.index.created_at < to {
                     page.instances = page.instances.saturating_add(1);
                     self.recorded_in(tenant, &row, &mut page).await?;
@@ -94,6 +89,25 @@ impl Engine {
                 return Ok(page);
             }
         }
+    }
+
+    /// Returns up to `limit` instances from the newest to the oldest, none of them created before `from`, and where the next ones
+    /// begin.
+    pub(crate) async fn created_since(
+        &self,
+        tenant: &TenantId,
+        from: UnixMillis,
+        filter: &InstanceFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<InstanceRow>, Option<Cursor>), EngineError> {
+        let mut found = self.0.store.list_instances(tenant, filter.clone(), after, limit).await?;
+        let older = found.items.iter().position(|row| row.index.created_at < from);
+        if let Some(older) = older {
+            found.items.truncate(older);
+            found.next = None;
+        }
+        Ok((found.items, found.next))
     }
 
     /// Adds the asks of one instance.

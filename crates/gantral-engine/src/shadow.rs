@@ -64,15 +64,10 @@ impl Engine {
     ) -> Result<ObservedPage, EngineError> {
         let mut page = ObservedPage { asks: Vec::new(), instances: 0, next: after };
         loop {
-            let rows = limit.saturating_sub(page.instances).min(STRIDE);
-            // From the newest to the oldest.
-            let found = self.0.store.list_instances(tenant, filter.clone(), page.next, rows).await?;
-            page.next = found.next;
-            for row in found.items {
-                if row.index.created_at < from {
-                    page.next = None;
-                    break;
-                }
+            let most = limit.saturating_sub(page.instances).min(STRIDE);
+            let rows;
+            (rows, page.next) = self.created_since(tenant, from, filter, page.next, most).await?;
+            for row in rows {
                 page.instances = page.instances.saturating_add(1);
                 if row.index.created_at < to && row.index.mode == mode_code(Mode::Shadow) {
                     self.observed_in(tenant, &row, &mut page.asks).await?;

@@ -34,30 +34,36 @@ impl Turns {
     }
 }
 
-/// What was spent, as policy is told, and the turn in which it is decided upon.
+/// What was spent, as policy is told, what the action is expected to cost, and the turn in which it is decided upon.
 pub(crate) struct Counted {
     spending: Spending,
+    estimate: u64,
     workflow: Arc<Workflow>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Engine {
     /// Returns what was spent, where the workflow counts it. Until it is dropped nobody else of the team decides in this process.
+    ///
+    /// # Errors
+    /// `Input`: an estimate that is not whole, or too large; the store's.
     pub(crate) async fn counted(
         &self,
         loaded: &Loaded,
+        estimate: Option<&Number>,
         now: UnixMillis,
     ) -> Result<Option<Counted>, EngineError> {
         let workflow = Arc::clone(&loaded.workflow);
         if !workflow.totals {
             return Ok(None);
         }
+        let estimate = countable(estimate)?;
         let identity = &loaded.instance.identity;
         let turn = self.0.turns.of(&identity.tenant, &workflow.team).lock_owned().await;
         let store = &self.0.store;
         let spending =
             store.spending(&identity.tenant, identity.instance, &workflow.id, &workflow.team, now).await?;
-        Ok(Some(Counted { spending, workflow, _turn: turn }))
+        Ok(Some(Counted { spending, estimate, workflow, _turn: turn }))
     }
 }
 
@@ -85,10 +91,10 @@ impl Counted {
     }
 
     /// Returns the reservations of the consumptions among these events.
-    pub(crate) fn reservations(&self, entries: &[Entry], estimate: u64) -> Vec<Effect> {
+    pub(crate) fn reservations(&self, entries: &[Entry]) -> Vec<Effect> {
         let reserve = |entry: &Entry| match &entry.event {
             Event::Consumed(detail) => {
-                Some(Effect::Reserve { grant: detail.grant, amount: estimate, at: entry.at })
+                Some(Effect::Reserve { grant: detail.grant, amount: self.estimate, at: entry.at })
             }
             _ => None,
         };
@@ -97,10 +103,7 @@ impl Counted {
 }
 
 /// Returns an estimate that can be counted.
-///
-/// # Errors
-/// `Input`: one that is not whole, or too large.
-pub(crate) fn countable(estimate: Option<&Number>) -> Result<u64, InputError> {
+fn countable(estimate: Option<&Number>) -> Result<u64, InputError> {
     let amount = estimate.map_or(Some(0), Number::as_u64).filter(|amount| *amount <= AMOUNT_MAX);
     amount.ok_or_else(|| InputError::Value {
         member: "execution.cost_estimate".to_owned(),

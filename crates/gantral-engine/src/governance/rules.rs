@@ -59,19 +59,18 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a workflow, `NoActivePolicy`, `Damaged`; the store's.
     pub async fn policy_for(&self, tenant: &TenantId, scope: &Scope) -> Result<PolicyVersionId, EngineError> {
-        let team = match scope {
-            Scope::Tenant => None,
-            Scope::Team(team) => Some(Scope::Team(team.clone())),
-            Scope::Workflow(id) => Some(Scope::Team(self.workflow(tenant, id, None).await?.team.clone())),
-        };
         let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
         if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
             self.0.registry.forget_in_force(tenant);
         }
         let known = self.in_force(tenant).await?;
-        let scopes = [Some(scope), team.as_ref(), Some(&Scope::Tenant)];
-        let found = scopes.into_iter().flatten().find_map(|scope| known.in_force.policy_of(scope));
-        found.ok_or(EngineError::NoActivePolicy)
+        match scope {
+            Scope::Workflow(id) => known.policy(&*self.workflow(tenant, id, None).await?),
+            Scope::Team(_) | Scope::Tenant => {
+                let own = known.in_force.policy_of(scope);
+                own.or_else(|| known.in_force.policy_of(&Scope::Tenant)).ok_or(EngineError::NoActivePolicy)
+            }
+        }
     }
 
     /// Puts a policy in force for a scope, from the next ask of every instance on; returns nothing when it is already. An open gate keeps
