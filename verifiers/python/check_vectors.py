@@ -34,7 +34,7 @@ def answer_window(folder):
     pinned = folder / "trust.json"
     trust = verifier.Trust(pinned.read_bytes()) if pinned.exists() else None
     judged = verifier.Window(str(folder / "window"), trust).run()
-    findings = sorted({(instance or "", code) for instance, code, _, _ in judged.findings})
+    findings = sorted({(instance or "", code) for instance, code, *_ in judged.findings})
     findings = [{"code": code, "instance_id": instance or None} for instance, code in findings]
     return {"findings": findings, "verdict": judged.verdict()}
 

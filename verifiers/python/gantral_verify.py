@@ -3626,8 +3626,9 @@ class Window:
         """X1: says whether a path is a window and not a bundle."""
         return os.path.isfile(os.path.join(path, WINDOW_STATEMENT))
 
-    def find(self, instance, code, what, verdict=None):
-        self.findings.append((instance, code, verdict or VERDICT_OF[code], what))
+    def find(self, instance, code, what, verdict=None, place=None):
+        place = place or ("bundle" if instance else "window")
+        self.findings.append((instance, code, verdict or VERDICT_OF[code], place, what))
 
     def run(self):
         """Fills the findings. One bundle at a time is in memory."""
@@ -3644,7 +3645,7 @@ class Window:
             self.find(None, "E_NO_REQUIRE", "the trust file does not say what is required")  # X9
         for entry in entries:
             self.check(entry)
-        self.findings.sort(key=lambda found: (found[0] or "", found[1], found[3]))
+        self.findings.sort(key=lambda found: (found[0] or "", found[1], found[3:]))
         return self
 
     def keys(self):
@@ -3707,19 +3708,34 @@ class Window:
 
     def check(self, entry):
         """X6: one instance of the list."""
-        paths = [os.path.join(self.root, entry.instance_id + suffix) for suffix in (".gantral", "")]
-        path = next(filter(os.path.exists, paths), None)
+        path = self.bundle_of(entry.instance_id)
         if path is None:
             self.find(entry.instance_id, "E_COMPLETENESS_UNPROVED", "its bundle is not there")
             return
         verifier = verify_path(path, self.trust)
         for code, verdict, place, what in verifier.findings:
-            self.find(entry.instance_id, code, f"{place}: {what}", verdict)
+            self.find(entry.instance_id, code, what, verdict, place)
         chain = verifier.folded
         if not chain:
             return
         self.bundles, self.artifacts = self.bundles + 1, self.artifacts + len(chain)
         self.compare(entry, chain, verifier.verdict())
+
+    def bundle_of(self, instance):
+        """X1: where the bundle of an instance is; None if it is not there. A folder without any file is none."""
+        folder = os.path.join(self.root, instance)
+        if os.path.isfile(folder + ".gantral"):
+            return folder + ".gantral"
+        if not os.path.isdir(folder):
+            return None
+        for at, folders, files in os.walk(folder, onerror=self.unreadable):
+            if files or any(os.path.islink(os.path.join(at, name)) for name in folders):
+                return folder
+        return None
+
+    @staticmethod
+    def unreadable(error):
+        raise NoVerdict(f"cannot read `{error.filename}`: {error.strerror}")
 
     def compare(self, entry, chain, verdict):
         """X6: the chain of a bundle with what the list and the statement say of it."""
@@ -3738,7 +3754,7 @@ class Window:
 
     def verdict(self):
         """X7."""
-        verdicts = {verdict for _, _, verdict, _ in self.findings}
+        verdicts = {verdict for _, _, verdict, _, _ in self.findings}
         return next((verdict for verdict in (INVALID, INCONCLUSIVE) if verdict in verdicts), VALID)
 
 
@@ -3808,7 +3824,6 @@ WINDOW_NOT_PROVED = (  # X8
     "That no other execution was left out: the issuer says so, and only a mirror of the log can decide it, by a monitor.",
     NOT_PROVED,
 )
-WEIGHTS = {INVALID: "invalid", INCONCLUSIVE: "inconclusive", VALID: "note"}
 
 
 def instant_text(milliseconds):
@@ -3838,7 +3853,8 @@ def window_text(window):
     lines += [f"{key}: {value}" for key, value in (window_said(window) or {}).items() if value is not None]
     lines += [f"verified: {window.bundles} bundles, {window.artifacts} artifacts"]
     lines += ["", "Findings:"] if window.findings else []
-    lines += [f"  {code}  {instance or 'window'}: {what}" for instance, code, _, what in window.findings]
+    for instance, code, _, place, what in window.findings:
+        lines.append(f"  {code}  {instance + ', ' if instance else ''}{place}: {what}")
     lines += ["", "What this does not prove:", *(f"  {line}" for line in WINDOW_NOT_PROVED)]
     return "\n".join(harmless(line) for line in lines) + "\n"
 
@@ -3847,17 +3863,19 @@ def window_json(window):
     """The members of the report that `gantral-verify` gives of a window."""
     findings = [
         {
+            "at_fault": PARTY_OF.get(code, "issuer"),
             "code": code,
             "instance_id": instance,
             "message": what,
-            "party": PARTY_OF.get(code, "issuer"),
-            "weight": WEIGHTS[verdict],
+            "weight": "NOTE" if verdict == VALID else verdict,
+            "where": place,
         }
-        for instance, code, verdict, what in window.findings
+        for instance, code, verdict, place, what in window.findings
     ]
     report = {
         "artifacts": window.artifacts,
         "bundles": window.bundles,
+        "codes": sorted({code for _, code, *_ in window.findings}),
         "findings": findings,
         "not_proved": list(WINDOW_NOT_PROVED),
         "verdict": window.verdict(),

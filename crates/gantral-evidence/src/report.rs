@@ -4,6 +4,7 @@ mod governance;
 pub(crate) mod narrate;
 mod proofs;
 mod sections;
+pub mod window;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -24,6 +25,12 @@ const PLACES_SHOWN_MAX: usize = 8;
 const SHOWN_CHARS_MAX: usize = 240;
 /// The most lines of a timeline in the text form; the JSON form has all.
 const MOMENTS_SHOWN_MAX: usize = 200;
+/// Findings are shown by weight, the worst first.
+const GROUPS: [(Weight, &str); 3] = [
+    (Weight::Invalid, "What is wrong"),
+    (Weight::Inconclusive, "What is missing or unknown"),
+    (Weight::Note, "Notes"),
+];
 
 /// Returns the report as text for people: the verdict first, then why, then what happened, then what is not proved.
 pub fn to_text(report: &Report) -> String {
@@ -34,20 +41,8 @@ pub fn to_text(report: &Report) -> String {
 }
 
 fn write_text(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(out, "{}", report.verdict.as_str())?;
-    writeln!(out, "  {}", meaning(report))?;
-    for section in sections(report) {
-        writeln!(out, "\n{}", section.title)?;
-        for line in section.lines {
-            writeln!(out, "  {:<13}{}", line.label, line.text)?;
-        }
-    }
-    let groups: [(Weight, &str); 3] = [
-        (Weight::Invalid, "What is wrong"),
-        (Weight::Inconclusive, "What is missing or unknown"),
-        (Weight::Note, "Notes"),
-    ];
-    for (weight, title) in groups {
+    write_head(out, report.verdict, meaning(report), &sections(report))?;
+    for (weight, title) in GROUPS {
         write_findings(out, report, weight, title)?;
     }
     if !report.timeline.is_empty() {
@@ -68,8 +63,24 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
             writeln!(out, "        … and {more} more")?;
         }
     }
+    write_not_proved(out, report.not_proved.iter().map(String::as_str))
+}
+
+fn write_head(out: &mut String, verdict: Verdict, meaning: &str, sections: &[Section]) -> fmt::Result {
+    writeln!(out, "{}", verdict.as_str())?;
+    writeln!(out, "  {meaning}")?;
+    for section in sections {
+        writeln!(out, "\n{}", section.title)?;
+        for line in &section.lines {
+            writeln!(out, "  {:<13}{}", line.label, line.text)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_not_proved<'t>(out: &mut String, lines: impl IntoIterator<Item = &'t str>) -> fmt::Result {
     writeln!(out, "\nWhat this does not prove")?;
-    report.not_proved.iter().try_for_each(|text| writeln!(out, "  - {text}"))
+    lines.into_iter().try_for_each(|line| writeln!(out, "  - {line}"))
 }
 
 /// Writes one line for each code and sentence, with the places at which it was found.
@@ -107,7 +118,7 @@ fn write_findings(out: &mut String, report: &Report, weight: Weight, title: &str
 
 /// Returns the report as canonical JSON for programs.
 pub fn to_json(report: &Report) -> Vec<u8> {
-    let findings: Vec<Value> = report.findings.iter().map(finding_value).collect();
+    let findings: Vec<Value> = report.findings.iter().map(finding_object).map(Value::Object).collect();
     let codes: Vec<Value> = report.codes().into_iter().map(Value::from).collect();
     let timeline: Vec<Value> = report
         .timeline
@@ -138,19 +149,18 @@ pub fn to_json(report: &Report) -> Vec<u8> {
     Value::Object(object).to_canonical()
 }
 
-fn finding_value(finding: &Finding) -> Value {
+fn finding_object(finding: &Finding) -> Object {
     let weight = match finding.weight {
         Weight::Invalid => Verdict::Invalid.as_str(),
         Weight::Inconclusive => Verdict::Inconclusive.as_str(),
         Weight::Note => "NOTE",
     };
-    let object = Object::new()
+    Object::new()
         .with("at_fault", finding.code.party().as_str())
         .with("code", finding.code.as_str())
         .with("message", finding.message.as_str())
         .with("weight", weight)
-        .with("where", finding.place.to_string());
-    Value::Object(object)
+        .with("where", finding.place.to_string())
 }
 
 fn execution_value(execution: &Execution) -> Value {

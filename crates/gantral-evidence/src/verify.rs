@@ -53,6 +53,7 @@ pub use replays::{Replay, ReplayOutcome, ReplayQuestion};
 pub use report::{
     Assurance, CompleteBy, Enforcement, Execution, GovernanceAssurance, LogAssurance, Moment, Report, Verdict,
 };
+pub(crate) use sealed::code_of_envelope;
 pub(crate) use unplaced::{Said, authenticate as authenticate_unplaced};
 
 use authenticate::Authentic;

@@ -1,6 +1,8 @@
 //! Many executions at once: what their issuer says was in a span of time. Source: `spec/window.md`.
 
+mod judge;
 mod list;
+mod report;
 mod statement;
 
 use alloc::string::{String, ToString as _};
@@ -8,18 +10,25 @@ use alloc::vec::Vec;
 
 use gantral_core::digest::Digest;
 
-use crate::container::Files;
-use crate::dsse::{Envelope, EnvelopeError};
+use crate::container::{ContainerError, Files};
+use crate::dsse::{ENVELOPE_BYTES_MAX, Envelope};
 use crate::trust::Trust;
-use crate::verify::{Code, Finding, Place, Said, Weight, authenticate_unplaced, code_of};
+use crate::verify::{Code, Finding, Place, Said, Weight, authenticate_unplaced, code_of, code_of_envelope};
 
+pub use judge::Judged;
 pub use list::{INSTANCES_BYTES_MAX, INSTANCES_MAX, InstanceHead, InstanceList, ListError};
+pub use report::{Found, NOT_PROVED, WindowReport};
 pub use statement::{PREDICATE_TYPE, WindowFilter, WindowStatement};
 
 /// The file of the statement.
 pub const STATEMENT_PATH: &str = "window.dsse.json";
 /// The file of the list.
 pub const LIST_PATH: &str = "instances.json";
+/// The largest statement, in bytes. Whoever reads one reads a byte more, so that a larger one shows.
+pub const STATEMENT_BYTES_MAX: usize = ENVELOPE_BYTES_MAX;
+/// Why there is no verdict when a mirror or receipts are given beside a window (X8).
+pub const NOTHING_BESIDE: &str =
+    "a window is compared with a log by `gantral log monitor --bundles`, which reads the log once";
 
 /// A statement and its list that a trusted issuer vouches for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +55,11 @@ impl WindowFault {
         Self { code, message: message.into() }
     }
 
+    /// Returns what files under `keys/` that are none of a bundle are to a window (X5).
+    pub fn keys(error: &ContainerError) -> Self {
+        Self::new(Code::Container, error.to_string())
+    }
+
     /// Returns what the fault makes of the verdict.
     pub fn weight(&self) -> Weight {
         self.code.weight()
@@ -64,11 +78,8 @@ impl Window {
         keys: &Files<'_>,
         trust: Option<&Trust>,
     ) -> Result<Self, WindowFault> {
-        let envelope = Envelope::parse(statement).map_err(|error| match error {
-            EnvelopeError::PayloadType(_) => WindowFault::new(Code::Unsupported, error.to_string()),
-            EnvelopeError::Limit(_) => WindowFault::new(Code::Limit, error.to_string()),
-            _ => WindowFault::new(Code::Container, error.to_string()),
-        })?;
+        let envelope = Envelope::parse(statement)
+            .map_err(|error| WindowFault::new(code_of_envelope(&error), error.to_string()))?;
         let read = |payload: &[u8]| {
             WindowStatement::decode_extended(payload).map_err(|error| (code_of(&error), error.to_string()))
         };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use gantral_evidence::trust::TrustError;
 use gantral_evidence::verify::{MirrorError, ReceiptsError};
+use gantral_evidence::window::NOTHING_BESIDE;
 
 use crate::read::ReadError;
 
@@ -33,7 +34,7 @@ pub enum VerifyError {
     #[error("`--mirror` needs a trust file with a `log`")]
     NoLog,
     /// A mirror, and many bundles.
-    #[error("a window is compared with a log by `gantral log monitor --bundles`, which reads the log once")]
+    #[error("{NOTHING_BESIDE}")]
     WindowBeside,
     /// Evaluating again, and many bundles.
     #[error("the policies of a window are evaluated again bundle by bundle: give one of its bundles")]

@@ -15,6 +15,8 @@ use crate::container::{ContainerError, MANIFEST_PATH};
 /// Where something was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
+    /// In the window as a whole.
+    Window,
     /// In the bundle as a whole.
     Bundle,
     /// In an artifact, by its place in the chain.
@@ -34,6 +36,7 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Window => f.write_str("window"),
             Self::Bundle => f.write_str("bundle"),
             Self::Artifact(sequence) => write!(f, "artifact {sequence}"),
             Self::Governance(sequence) => write!(f, "governance {sequence}"),

@@ -56,8 +56,8 @@ impl Verdict {
         }
     }
 
-    fn of(findings: &[Finding]) -> Self {
-        match findings.iter().map(|finding| finding.weight).min() {
+    pub(crate) fn of<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Self {
+        match findings.into_iter().map(|finding| finding.weight).min() {
             Some(Weight::Invalid) => Self::Invalid,
             Some(Weight::Inconclusive) => Self::Inconclusive,
             Some(Weight::Note) | None => Self::Valid,

@@ -161,7 +161,7 @@ impl<S: Body> Artifact<S> {
 }
 
 /// Returns the row of the verdict table for a file that is no envelope of ours.
-pub(super) const fn code_of_envelope(error: &EnvelopeError) -> Code {
+pub(crate) const fn code_of_envelope(error: &EnvelopeError) -> Code {
     match error {
         EnvelopeError::PayloadType(_) => Code::Unsupported,
         EnvelopeError::Limit(_) => Code::Limit,

@@ -53,7 +53,7 @@ fn given(folder: &Path) -> (String, Vec<Finding>) {
     let report = verify_window(&folder.join("window"), trust.as_ref(), threads, &|_, _| {}).unwrap();
     let found = report.found.iter();
     let mut findings: Vec<Finding> = found
-        .map(|found| (found.instance.map(|id| id.to_string()), found.code.as_str().to_owned()))
+        .map(|found| (found.instance.map(|id| id.to_string()), found.finding.code.as_str().to_owned()))
         .collect();
     findings.sort();
     findings.dedup();
@@ -82,15 +82,15 @@ fn python(arguments: &[&Path]) -> Output {
 
 /// What a report says but its sentences, which each verifier words by itself.
 fn without_sentences(report: &Value) -> Vec<(String, Value)> {
-    let members = ["artifacts", "bundles", "verdict", "window"];
+    let members = ["artifacts", "bundles", "codes", "verdict", "window"];
     let mut said: Vec<(String, Value)> =
         members.iter().map(|name| ((*name).to_owned(), report.get(name).unwrap().clone())).collect();
-    let facts = ["instance_id", "code", "party", "weight"];
+    let facts = ["instance_id", "code", "at_fault", "weight"];
     let findings = report.get("findings").and_then(Value::as_array).unwrap();
     let mut findings: Vec<String> = findings
         .iter()
         .map(|finding| {
-            assert!(text(finding, "message").is_some());
+            assert!(text(finding, "message").is_some() && text(finding, "where").is_some());
             facts.map(|fact| text(finding, fact).unwrap_or_default()).join(" ")
         })
         .collect();
@@ -127,6 +127,67 @@ fn window_with_a_mirror_or_receipts_beside_it_gets_no_verdict() {
             assert!(String::from_utf8_lossy(&output.stderr).contains("monitor"), "{output:?}");
         }
     }
+}
+
+/// Copies a folder with what is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What is said of a window whose bundle of the first instance was set aside, after something else was put in its place.
+fn in_place_of_a_bundle(put: impl FnOnce(&Path, &Path)) -> Vec<(Option<String>, String)> {
+    const FIRST: &str = "07070707-0707-4707-8707-070707070707";
+    let folder = tree::folder().join("windows/001-whole");
+    let desk = tempfile::tempdir().unwrap();
+    let window = desk.path().join("window");
+    copy(&folder.join("window"), &window);
+    let aside = desk.path().join("aside");
+    fs::rename(window.join(FIRST), &aside).unwrap();
+    put(&window.join(FIRST), &aside);
+    let arguments = [&window, Path::new("--trust"), &folder.join("trust.json"), Path::new("--json")];
+    let said = [run(&arguments), python(&arguments)].map(|output| {
+        let report = read(&output.stdout);
+        let findings = report.get("findings").and_then(Value::as_array).unwrap();
+        findings
+            .iter()
+            .map(|finding| (text(finding, "instance_id"), text(finding, "code").unwrap()))
+            .collect::<Vec<_>>()
+    });
+    let [ours, theirs] = said;
+    assert_eq!(ours, theirs);
+    assert!(ours.iter().all(|(instance, _)| instance.as_deref() == Some(FIRST)), "{ours:?}");
+    ours
+}
+
+#[test]
+fn bundle_of_an_instance_is_a_file_or_else_a_folder_with_a_file_in_it() {
+    let check = |expected: &[&str], put: fn(&Path, &Path)| {
+        let said = in_place_of_a_bundle(put);
+        let codes: Vec<&str> = said.iter().map(|(_, code)| code.as_str()).collect();
+        assert_eq!(codes, expected);
+    };
+    let missing = ["E_COMPLETENESS_UNPROVED"];
+    check(&missing, |_, _| {});
+    check(&missing, |place, _| fs::create_dir(place).unwrap());
+    check(&missing, |place, _| fs::create_dir_all(place.join("artifacts/more")).unwrap());
+    check(&missing, |place, _| fs::write(place, "a file where a folder belongs").unwrap());
+    check(&missing, |place, aside| fs::rename(aside, place.with_extension("gantral")).unwrap());
+    check(&["E_CONTAINER"], |place, _| {
+        fs::create_dir_all(place.join("artifacts")).unwrap();
+        fs::write(place.join("artifacts/readme"), "").unwrap();
+    });
+    check(&[], |place, aside| {
+        fs::create_dir(place.with_extension("gantral")).unwrap();
+        fs::rename(aside, place).unwrap();
+    });
 }
 
 #[test]

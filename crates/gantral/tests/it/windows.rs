@@ -47,7 +47,7 @@ fn verify(world: &World) -> Ran {
 
 fn codes(ran: &Ran) -> Vec<String> {
     let findings = ran.json()["findings"].as_array().unwrap().clone();
-    let bad = findings.iter().filter(|finding| finding["weight"] != "note");
+    let bad = findings.iter().filter(|finding| finding["weight"] != "NOTE");
     bad.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -106,6 +106,19 @@ fn envelopes() -> Vec<WindowCase> {
         )
         .says("E_UNSUPPORTED")
         .inconclusive(EMPTY),
+        put(
+            34,
+            "nested-too-deep",
+            "The envelope is JSON with arrays inside one another beyond every limit",
+            text.replacen(
+                r#""payload":"#,
+                &format!(r#""more":{}{},"payload":"#, "[".repeat(100), "]".repeat(100)),
+                1,
+            )
+            .into_bytes(),
+        )
+        .says("E_LIMIT")
+        .inconclusive(EMPTY),
     ]
 }
 
