@@ -1787,7 +1787,7 @@ GOVERNANCE_DETAILS = {  # G2
     "key_retired": {"key_id": digest},
     "key_compromised": {"from_index": integer(0), "key_id": digest},
     "policy_activated": {"policy_version_id": digest, "previous": null_or(digest), "scope": scope_of},
-    "mode_changed": {"mode": word("ENFORCE", "SHADOW"), "scope": scope_of},
+    "mode_changed": {"action": null_or(name), "mode": word("ENFORCE", "SHADOW"), "scope": scope_of},
     "frozen": {"epoch": integer(0), "scope": scope_of},
     "lifted": {"epoch": integer(0), "scope": scope_of},
     "delegated": {"from": digest, "not_after": instant, "not_before": instant, "roles": list_of(name, 64, 1), "to": digest},
@@ -1829,6 +1829,8 @@ def read_governance(payload):
         key = public_key(record.detail.public_key)
         if key is None or key.id != record.detail.key_id:
             raise wrong("detail.key_id")
+    if record.event == "mode_changed" and record.detail.action is not None and record.detail.scope[0] != "workflow":
+        raise wrong("detail.action")
     record.leaf = (5, tag, False)  # G9
     return record
 

@@ -8,7 +8,7 @@ use gantral_core::command::{Ask, Command, Consume, Consumer, Decided, Refusal, U
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Asked, Event, EvidenceRef, Executor, Outcome};
-use gantral_core::ids::{AttemptNo, GrantId, InstanceId, Role, TenantId};
+use gantral_core::ids::{AttemptNo, GrantId, InstanceId, Name, Role, TenantId};
 use gantral_core::instance::{Grant, Instance, Origin};
 use gantral_core::json::Value;
 use gantral_core::policy::Verdict;
@@ -96,8 +96,8 @@ impl Engine {
         if let Some(path) = find_inline_secret(&Value::Object(request.facts.attributes.clone())) {
             return Err(ActionError::InlineSecret { path: format!("/attributes{path}") }.into());
         }
-        let in_force = self.in_force_for(tenant, &workflow, request.consume.is_some()).await?;
-        let (version, mode) = (in_force.policy(&workflow)?, in_force.mode(&workflow));
+        let in_force = self.in_force_for(tenant, &workflow, &action.name, request.consume.is_some()).await?;
+        let (version, mode) = (in_force.policy(&workflow)?, in_force.mode(&workflow, &action.name));
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
         plan.guards.push(in_force.guard());
         // Under SHADOW there is no grant to use up, and nothing that could be released.
@@ -140,10 +140,11 @@ impl Engine {
         &self,
         tenant: &TenantId,
         workflow: &Workflow,
+        action: &Name,
         consumes: bool,
     ) -> Result<Arc<InForceAt>, EngineError> {
         let known = self.in_force(tenant).await?;
-        if consumes || known.mode(workflow) == Mode::Shadow {
+        if consumes || known.mode(workflow, action) == Mode::Shadow {
             self.unfrozen(tenant, workflow).await
         } else {
             Ok(known)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::event::Actor;
-use gantral_core::ids::{ActorId, TenantId};
+use gantral_core::ids::{ActorId, Name, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
@@ -68,9 +68,9 @@ impl InForceAt {
         self.in_force.policy(&workflow.id, Some(&workflow.team)).ok_or(EngineError::NoActivePolicy)
     }
 
-    /// Returns whether what policy says of a workflow is enforced, or only observed.
-    pub(crate) fn mode(&self, workflow: &Workflow) -> Mode {
-        self.in_force.mode(&workflow.id, Some(&workflow.team))
+    /// Returns whether what policy says of an action of a workflow is enforced, or only observed.
+    pub(crate) fn mode(&self, workflow: &Workflow, action: &Name) -> Mode {
+        self.in_force.mode(&workflow.id, Some(&workflow.team), action)
     }
 
     fn freezes(&self, workflow: &Workflow) -> bool {

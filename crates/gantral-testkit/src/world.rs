@@ -13,7 +13,7 @@ use gantral_core::state::{ActorKind, Mode};
 use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
-use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, Ports, RequestKey};
+use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, ModeInForce, Ports, RequestKey};
 use gantral_evidence::governance::Scope;
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
@@ -222,7 +222,8 @@ impl World {
     /// Says whether what policy says of a scope is enforced or only observed.
     pub async fn set_mode(&self, scope: &Scope, mode: Mode) {
         let (tenant, by) = (self.tenant(), self.governor());
-        let sealed = self.engine().set_mode(&mut self.call(), &tenant, (&by).into(), scope, mode).await;
+        let mode = ModeInForce { scope: scope.clone(), action: None, mode };
+        let sealed = self.engine().set_mode(&mut self.call(), &tenant, (&by).into(), &mode).await;
         assert!(sealed.expect("the mode is sealed").is_some(), "it is so already");
     }
 

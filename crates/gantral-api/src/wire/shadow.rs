@@ -11,6 +11,9 @@ use super::{Scope, text};
 pub struct SetMode {
     /// For what.
     pub scope: Scope,
+    /// For this action of a workflow alone, whatever is said of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<text::Name>,
     /// ENFORCE or SHADOW, from the next ask of every instance on.
     pub mode: text::Mode,
     /// You know that there are approvers where the server does not. Without it, ENFORCE is refused there (`approvers_unconfirmed`).
@@ -26,19 +29,22 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// The mode of one scope.
+/// The mode of one scope, or of one action of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModeInForce {
     /// Where it is in force.
     pub scope: Scope,
+    /// For this action of the workflow alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<text::Name>,
     /// ENFORCE or SHADOW.
     pub mode: text::Mode,
 }
 
-/// Answer of `GET /v1/modes`: every scope for which a mode was set. Where none was, what policy says is enforced.
+/// Answer of `GET /v1/modes`: every scope, and every action of a workflow, for which a mode was set. Where none was, what policy says is enforced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModesInForce {
-    /// The tenant's, then those of teams and workflows by name.
+    /// The tenant's, then those of teams and workflows by name, each workflow before its actions.
     pub items: Vec<ModeInForce>,
 }
 

@@ -1,6 +1,6 @@
 //! What binds everybody from now on: policies in force, modes, and freezes.
 
-use gantral_core::ids::TenantId;
+use gantral_core::ids::{Name, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
 use gantral_evidence::governance::{Detail, Scope};
@@ -29,11 +29,13 @@ pub struct PolicyInForce {
     pub before: Option<PolicyVersionId>,
 }
 
-/// The mode of one scope.
+/// The mode of one scope, or of one action of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeInForce {
     /// Where it is in force.
     pub scope: Scope,
+    /// For this action of the workflow alone.
+    pub action: Option<Name>,
     /// Whether what policy says is enforced there, or only observed.
     pub mode: Mode,
 }
@@ -113,34 +115,45 @@ impl Engine {
         .await
     }
 
-    /// Returns the modes in force, of every scope for which one was set. Where none was, what policy says is enforced.
+    /// Returns the modes in force, of every scope, and every action of a workflow, for which one was set. Where none was, what policy says is enforced.
     ///
     /// # Errors
     /// `Damaged`; the store's.
     pub async fn modes_in_force(&self, tenant: &TenantId) -> Result<Vec<ModeInForce>, EngineError> {
         let known = self.in_force(tenant).await?;
-        let modes = known.in_force.modes().map(|(scope, mode)| ModeInForce { scope: scope.clone(), mode });
+        let modes = known.in_force.modes().map(|(scope, action, mode)| ModeInForce {
+            scope: scope.clone(),
+            action: action.cloned(),
+            mode,
+        });
         Ok(modes.collect())
     }
 
-    /// Says whether what policy says of a scope is enforced or only observed, from the next ask of every instance on; returns nothing
-    /// when it is so already. A gate that is open stays open, and a grant that was given is consumed under `ENFORCE`.
+    /// Says whether what policy says of a scope, or of one action of a workflow, is enforced or only observed, from the next ask of every instance
+    /// on; returns nothing when it is so already. A gate that is open stays open, and a grant that was given is consumed under `ENFORCE`.
     ///
     /// # Errors
-    /// `Conflict`: others were faster, repeat; the signer's and the store's.
+    /// `NotFound` for an action that the newest definition of the workflow does not have, or of something else than a workflow; `Conflict`: others were faster, repeat; the signer's and the store's.
     pub async fn set_mode(
         &self,
         call: &mut Call,
         tenant: &TenantId,
         by: Governor<'_>,
-        scope: &Scope,
-        mode: Mode,
+        ModeInForce { scope, action, mode }: &ModeInForce,
     ) -> Result<Option<GovernanceReceipt>, EngineError> {
+        if let Some(action) = action {
+            let unknown = EngineError::NotFound { what: "the action" };
+            let Scope::Workflow(workflow) = scope else { return Err(unknown) };
+            if !self.workflow(tenant, workflow, None).await?.actions.contains_key(action) {
+                return Err(unknown);
+            }
+        }
         self.govern(tenant, call, by, |in_force| {
-            if in_force.mode_of(scope) == Some(mode) {
+            if in_force.mode_of(scope, action.as_ref()) == Some(*mode) {
                 return Ok(None);
             }
-            Ok(Some(Detail::ModeChanged { scope: scope.clone(), mode }.into()))
+            let (scope, action, mode) = (scope.clone(), action.clone(), *mode);
+            Ok(Some(Detail::ModeChanged { scope, action, mode }.into()))
         })
         .await
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_core::event::Event;
-use gantral_core::ids::{Role, TeamId, WorkflowId};
+use gantral_core::ids::{Name, Role, TeamId, WorkflowId};
 use gantral_core::policy::{EvalFailure, Verdict};
 use gantral_core::state::{EventKind, Mode, OutcomeStatus, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::checkpoints::NoCheckpoints;
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
-use gantral_engine::{Answer, Engine, EngineConfig, EngineError, Ports};
+use gantral_engine::{Answer, Engine, EngineConfig, EngineError, ModeInForce, Ports};
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_evidence::verify::{Enforcement, Verdict as Judged};
 use gantral_store::{GateFilter, InstanceFilter};
@@ -29,6 +29,12 @@ fn workflow() -> Scope {
 
 fn team() -> Scope {
     Scope::Team(TeamId::parse("payments").unwrap())
+}
+
+/// The workflow, or one action of it, only observed.
+fn shadow(action: Option<&str>) -> ModeInForce {
+    let action = action.map(|action| Name::parse(action).unwrap());
+    ModeInForce { scope: workflow(), action, mode: Mode::Shadow }
 }
 
 /// An instance about to ask, in a world where these modes were set.
@@ -224,18 +230,43 @@ async fn a_mode_is_sealed_once_with_who_and_why() {
     let script = asking(&[]).await;
     let (world, tenant, by) = (&script.world, script.world.tenant(), script.world.governor());
     let why = gantral_engine::Governor { actor: &by, why: Some("two weeks of looking") };
-    let (engine, scope) = (world.engine(), workflow());
-    let sealed =
-        engine.set_mode(&mut world.call(), &tenant, why, &scope, Mode::Shadow).await.unwrap().unwrap();
-    assert_eq!(sealed.detail, Detail::ModeChanged { scope: workflow(), mode: Mode::Shadow });
+    let (engine, mode) = (world.engine(), shadow(None));
+    let sealed = engine.set_mode(&mut world.call(), &tenant, why, &mode).await.unwrap().unwrap();
+    assert_eq!(sealed.detail, Detail::ModeChanged { scope: workflow(), action: None, mode: Mode::Shadow });
     assert_eq!(sealed.why.as_deref(), Some("two weeks of looking"));
-    let again = engine.set_mode(&mut world.call(), &tenant, why, &scope, Mode::Shadow).await.unwrap();
+    let again = engine.set_mode(&mut world.call(), &tenant, why, &mode).await.unwrap();
     assert!(again.is_none());
-    let modes = engine.modes_in_force(&tenant).await.unwrap();
-    assert_eq!(
-        modes.iter().map(|mode| (&mode.scope, mode.mode)).collect::<Vec<_>>(),
-        [(&scope, Mode::Shadow)]
-    );
+    assert_eq!(engine.modes_in_force(&tenant).await.unwrap(), [mode]);
+}
+
+#[tokio::test]
+async fn the_mode_of_an_action_goes_before_that_of_its_workflow() {
+    let mut script = asking(&[(workflow(), Mode::Enforce)]).await;
+    let (tenant, by) = (script.world.tenant(), script.world.governor());
+    let world = &script.world;
+    let mode = shadow(Some("refund"));
+    let sealed = world.engine().set_mode(&mut world.call(), &tenant, (&by).into(), &mode).await.unwrap();
+    assert!(sealed.is_some());
+    assert_eq!(world.engine().modes_in_force(&tenant).await.unwrap().len(), 2);
+    assert_eq!(observed(&ask(&mut script, LARGE).await), (Verdict::RequireHuman, vec!["FINANCE_LEAD"]));
+    let world = &script.world;
+    let enforced = ModeInForce { mode: Mode::Enforce, ..mode };
+    world.engine().set_mode(&mut world.call(), &tenant, (&by).into(), &enforced).await.unwrap();
+    world.clock.advance(DurationMs::new(1));
+    assert!(matches!(ask(&mut script, LARGE).await, Answer::Waiting { .. }));
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn a_mode_is_set_for_actions_that_there_are() {
+    let script = asking(&[]).await;
+    let (world, tenant, by) = (&script.world, script.world.tenant(), script.world.governor());
+    let of_team = ModeInForce { scope: team(), ..shadow(Some("refund")) };
+    for mode in [shadow(Some("refnud")), of_team] {
+        let refused = world.engine().set_mode(&mut world.call(), &tenant, (&by).into(), &mode).await;
+        assert_eq!(refused.unwrap_err(), EngineError::NotFound { what: "the action" });
+    }
+    assert_eq!(world.engine().modes_in_force(&tenant).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -257,10 +288,11 @@ async fn a_switch_on_another_server_counts_for_the_next_ask_too() {
     for (mode, shadow) in [(Mode::Shadow, true), (Mode::Enforce, false), (Mode::Shadow, true)] {
         let (world, by) = (&script.world, script.world.governor());
         world.clock.advance(DurationMs::new(1));
-        let sealed = other.set_mode(&mut world.call(), &tenant, (&by).into(), &workflow(), mode).await;
+        let mode = ModeInForce { mode, ..self::shadow(None) };
+        let sealed = other.set_mode(&mut world.call(), &tenant, (&by).into(), &mode).await;
         assert!(sealed.unwrap().is_some());
         let answer = ask(&mut script, SMALL).await;
-        assert_eq!(matches!(answer, Answer::Observed { .. }), shadow, "{mode:?}: {answer:?}");
+        assert_eq!(matches!(answer, Answer::Observed { .. }), shadow, "{answer:?}");
     }
     script.is_valid().await;
 }

@@ -118,8 +118,13 @@ fn detail(kind: GovernanceKind, value: &Value) -> Result<Detail, FieldError> {
             }
         }
         GovernanceKind::ModeChanged => {
-            let fields = open(&["mode", "scope"])?;
-            Detail::ModeChanged { scope: scope(fields.value("scope")?)?, mode: fields.get("mode")? }
+            let fields = open(&["action", "mode", "scope"])?;
+            let (scope, action) = (scope(fields.value("scope")?)?, fields.opt("action")?);
+            if action.is_some() && !matches!(scope, Scope::Workflow(_)) {
+                let expected = "`null`, or an action where the scope is a workflow";
+                return Err(FieldError::Invalid { of: "detail", member: "action", expected });
+            }
+            Detail::ModeChanged { scope, action, mode: fields.get("mode")? }
         }
         GovernanceKind::Frozen | GovernanceKind::Lifted => {
             let fields = open(&["epoch", "scope"])?;

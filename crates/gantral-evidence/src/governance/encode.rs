@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use gantral_core::ids::governance_tag;
+use gantral_core::ids::{Name, governance_tag};
 use gantral_core::json::{ObjectWriter, Writer};
 
 use super::event::{Detail, Scope};
@@ -71,8 +71,8 @@ fn detail(out: &mut ObjectWriter<'_>, detail: &Detail) {
             write_opt_digest(out, "previous", previous.as_ref().map(|version| &version.0));
             scope(out, of);
         }
-        Detail::ModeChanged { scope: of, mode } => {
-            out.str("mode", mode.as_str());
+        Detail::ModeChanged { scope: of, action, mode } => {
+            out.opt_str("action", action.as_ref().map(Name::as_str)).str("mode", mode.as_str());
             scope(out, of);
         }
         Detail::Frozen { scope: of, epoch } | Detail::Lifted { scope: of, epoch } => {

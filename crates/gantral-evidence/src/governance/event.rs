@@ -148,6 +148,8 @@ pub enum Detail {
     ModeChanged {
         /// For what.
         scope: Scope,
+        /// For this action of a workflow alone; `None` for every action of the scope.
+        action: Option<Name>,
         /// From now on.
         mode: Mode,
     },

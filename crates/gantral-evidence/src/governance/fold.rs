@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{PersonId, Role, TeamId, WorkflowId};
+use gantral_core::ids::{Name, PersonId, Role, TeamId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
@@ -79,7 +79,7 @@ pub struct InForce {
     epoch: u64,
     frozen: BTreeSet<Scope>,
     policies: BTreeMap<Scope, Policies>,
-    modes: BTreeMap<Scope, Mode>,
+    modes: BTreeMap<(Scope, Option<Name>), Mode>,
     keys: BTreeMap<KeyId, DeclaredKey>,
     delegations: BTreeMap<Digest, Delegation>,
     enrolments: BTreeMap<Digest, PersonId>,
@@ -110,7 +110,9 @@ impl InForce {
                 require(self.policy_of(scope) == *previous, GovernanceFault::Previous)?;
                 self.policies.insert(scope.clone(), Policies { present: *version, before: *previous });
             }
-            Detail::ModeChanged { scope, mode } => _ = self.modes.insert(scope.clone(), *mode),
+            Detail::ModeChanged { scope, action, mode } => {
+                self.modes.insert((scope.clone(), action.clone()), *mode);
+            }
             Detail::Frozen { scope, epoch } => {
                 self.follows(*epoch)?;
                 require(!self.frozen.contains(scope), GovernanceFault::Freeze)?;
@@ -182,19 +184,21 @@ impl InForce {
         scopes(workflow, team).find_map(|scope| self.policy_of(&scope))
     }
 
-    /// Returns the mode of a workflow: that of the narrowest scope that has one, else `ENFORCE`.
-    pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> Mode {
-        scopes(workflow, team).find_map(|scope| self.modes.get(&scope).copied()).unwrap_or(Mode::Enforce)
+    /// Returns the mode of an action of a workflow: its own, else that of the narrowest scope that has one, else `ENFORCE` (G16).
+    pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>, action: &Name) -> Mode {
+        let own = self.mode_of(&Scope::Workflow(workflow.clone()), Some(action));
+        let mode = own.or_else(|| scopes(workflow, team).find_map(|scope| self.mode_of(&scope, None)));
+        mode.unwrap_or(Mode::Enforce)
     }
 
-    /// Returns the mode that was set for exactly this scope.
-    pub fn mode_of(&self, scope: &Scope) -> Option<Mode> {
-        self.modes.get(scope).copied()
+    /// Returns the mode that was set for exactly this scope, and this action of it.
+    pub fn mode_of(&self, scope: &Scope, action: Option<&Name>) -> Option<Mode> {
+        self.modes.get(&(scope.clone(), action.cloned())).copied()
     }
 
-    /// Returns every scope for which a mode was set, with the one in force.
-    pub fn modes(&self) -> impl Iterator<Item = (&Scope, Mode)> {
-        self.modes.iter().map(|(scope, mode)| (scope, *mode))
+    /// Returns every scope, and every action of one, for which a mode was set, with the one in force.
+    pub fn modes(&self) -> impl Iterator<Item = (&Scope, Option<&Name>, Mode)> {
+        self.modes.iter().map(|((scope, action), mode)| (scope, action.as_ref(), *mode))
     }
 
     /// Tells whether some team is frozen or has a policy, so that the team of a workflow matters (G12).

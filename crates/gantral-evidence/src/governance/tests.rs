@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::Actor;
 use gantral_core::ids::{
-    ActorId, ArtifactId, InstanceId, LogOrigin, PersonId, Role, TeamId, TenantId, WorkflowId, governance_tag,
+    ActorId, ArtifactId, InstanceId, LogOrigin, Name, PersonId, Role, TeamId, TenantId, WorkflowId,
+    governance_tag,
 };
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::{ActorKind, Mode};
 use gantral_core::time::UnixMillis;
 
 use super::*;
+use crate::fields::FieldError;
 use crate::keys::PublicKey;
 use crate::log::leaf::{Leaf, LeafKind};
 use crate::seal::Unsigned;
@@ -71,7 +73,7 @@ fn details() -> Vec<Detail> {
             version: policy(1),
             previous: Some(policy(2)),
         },
-        Detail::ModeChanged { scope: Scope::Team(team()), mode: Mode::Shadow },
+        Detail::ModeChanged { scope: Scope::Team(team()), action: None, mode: Mode::Shadow },
         Detail::Frozen { scope: Scope::Tenant, epoch: 1 },
         Detail::Lifted { scope: Scope::Tenant, epoch: 2 },
         Detail::Delegated {
@@ -92,11 +94,27 @@ fn details() -> Vec<Detail> {
     ]
 }
 
+/// The mode of one action.
+fn mode_of_action(scope: Scope) -> Detail {
+    Detail::ModeChanged { scope, action: Some(Name::parse("refund").unwrap()), mode: Mode::Enforce }
+}
+
+#[test]
+fn only_a_workflow_has_actions() {
+    for scope in [Scope::Tenant, Scope::Team(team())] {
+        let payload = statement(mode_of_action(scope)).encode();
+        assert!(matches!(
+            GovernanceStatement::decode(&payload),
+            Err(StatementError::Field(FieldError::Invalid { member: "action", .. }))
+        ));
+    }
+}
+
 #[test]
 fn every_event_reads_back_as_it_was_written() {
     let kinds: Vec<GovernanceKind> = details().iter().map(Detail::kind).collect();
     assert_eq!(kinds, GovernanceKind::ALL);
-    for detail in details() {
+    for detail in details().into_iter().chain([mode_of_action(Scope::Workflow(workflow()))]) {
         let statement = statement(detail);
         let payload = statement.encode();
         assert_eq!(

@@ -172,7 +172,8 @@ fn whose_team_a_workflow_is_stands_in_its_definition() {
 
 #[test]
 fn heads_never_go_back() {
-    let governance = Governance::begin().then(Detail::ModeChanged { scope: own(), mode: Mode::Shadow });
+    let governance =
+        Governance::begin().then(Detail::ModeChanged { scope: own(), action: None, mode: Mode::Shadow });
     let heads = |first: usize, second: usize| {
         let mut story = Story::begin();
         story.launch().ask(&refund(20), Verdict::Allow, None).act(&refund(20));
@@ -192,7 +193,8 @@ fn heads_never_go_back() {
 
 /// A refund in the log, with a governance chain of two before it; its consumption is anchored at a tree of so many leaves.
 fn anchored(head: Option<usize>, anchor: u64) -> (Logged, Governance, Vec<u64>) {
-    let governance = Governance::begin().then(Detail::ModeChanged { scope: own(), mode: Mode::Enforce });
+    let governance =
+        Governance::begin().then(Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce });
     let mut log = Log::default();
     let places = governance.log(&mut log);
     log.add_stranger();
@@ -266,7 +268,8 @@ fn a_head_that_no_leaf_of_the_mirror_has_is_not_proved() {
 
 #[test]
 fn damaged_and_foreign_files_of_the_chain_say_what_they_are() {
-    let governance = Governance::begin().then(Detail::ModeChanged { scope: own(), mode: Mode::Enforce });
+    let governance =
+        Governance::begin().then(Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce });
     let story = governance.under(Story::refund());
     let with = |change: &dyn Fn(&mut FileMap)| {
         let mut files = governance.files();
@@ -300,7 +303,7 @@ fn damaged_and_foreign_files_of_the_chain_say_what_they_are() {
 
 #[test]
 fn a_chain_with_holes_is_inconclusive() {
-    let change = || Detail::ModeChanged { scope: own(), mode: Mode::Enforce };
+    let change = || Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce };
     let governance = Governance::begin().then(change()).then(change());
     let story = governance.under(Story::refund());
     let without = |sequence: usize| {
@@ -317,7 +320,7 @@ fn a_chain_with_holes_is_inconclusive() {
 
 #[test]
 fn a_chain_that_contradicts_itself_is_invalid() {
-    let change = || Detail::ModeChanged { scope: own(), mode: Mode::Enforce };
+    let change = || Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce };
     let governance = Governance::begin().then(change());
     let told = |change: fn(&mut gantral_evidence::governance::GovernanceStatement)| {
         refund_under(&governance.clone().retell(1, change))
@@ -482,7 +485,7 @@ fn a_decision_for_another_rests_on_their_delegation() {
             let Detail::Delegated { not_after, .. } = detail else { panic!("delegates") };
             *not_after = UnixMillis::new(Story::begin().now + 1).unwrap();
         },
-        |detail| *detail = Detail::ModeChanged { scope: own(), mode: Mode::Enforce },
+        |detail| *detail = Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce },
     ];
     for change in changes {
         assert_answer(&check(delegated(change)), "INVALID", &["E_GUARD"]);

@@ -2,7 +2,7 @@
 
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::Actor;
-use gantral_core::ids::{ArtifactId, LogOrigin, PersonId, Role, TenantId, WorkflowId};
+use gantral_core::ids::{ArtifactId, LogOrigin, Name, PersonId, Role, TenantId, WorkflowId};
 use gantral_core::json::{self, Profile, Value};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::{ActorKind, Mode};
@@ -142,7 +142,7 @@ fn told() -> Option<Vec<Vec<u8>>> {
         Detail::KeyAdded { key: key.clone(), role: KeyRole::Issuer },
         Detail::KeyCompromised { key: key.id(), from_index: 40 },
         Detail::PolicyActivated { scope: scope.clone(), version: PolicyVersionId(digest(1)), previous: None },
-        Detail::ModeChanged { scope, mode: Mode::Shadow },
+        Detail::ModeChanged { scope, action: Some(Name::parse("refund").ok()?), mode: Mode::Shadow },
         Detail::Frozen { scope: Scope::Tenant, epoch: 1 },
         Detail::Delegated {
             from: person(1),

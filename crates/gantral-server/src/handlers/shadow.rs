@@ -11,7 +11,7 @@ use gantral_core::policy::Verdict;
 use gantral_core::rule::GatePlan;
 use gantral_core::state::Mode;
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_engine::{EngineError, Governor, ObservedAsk};
+use gantral_engine::{EngineError, Governor, ModeInForce, ObservedAsk};
 use gantral_evidence::governance::Scope;
 use gantral_identity::Holders;
 use gantral_policy::output;
@@ -37,9 +37,11 @@ pub(crate) async fn modes(
     Caller(principal): Caller,
 ) -> Answer<Json<wire::ModesInForce>> {
     let modes = app.engine().modes_in_force(principal.tenant()).await?;
-    let items = modes
-        .into_iter()
-        .map(|mode| wire::ModeInForce { scope: scope_view(mode.scope), mode: mode.mode.into() });
+    let items = modes.into_iter().map(|ModeInForce { scope, action, mode }| wire::ModeInForce {
+        scope: scope_view(scope),
+        action: action.map(Into::into),
+        mode: mode.into(),
+    });
     Ok(Json(wire::ModesInForce { items: items.collect() }))
 }
 
@@ -52,9 +54,13 @@ pub(crate) async fn set_mode(
     governs(&write.principal)?;
     let tenant = write.principal.tenant().clone();
     let scope = owned(&app, &write.principal, write.body.scope.clone()).await?;
-    let mode = write.body.mode.into_inner();
-    if mode == Mode::Enforce && !write.body.confirmed {
-        let unknown = unconfirmed(&app, &tenant, &scope).await?;
+    let action = write.body.action.clone().map(wire::text::Text::into_inner);
+    if action.is_some() && !matches!(scope, Scope::Workflow(_)) {
+        return Err(Failure::member("action", "only a workflow has actions"));
+    }
+    let wanted = ModeInForce { scope, action, mode: write.body.mode.into_inner() };
+    if wanted.mode == Mode::Enforce && !write.body.confirmed {
+        let unknown = unconfirmed(&app, &tenant, &wanted).await?;
         if !unknown.is_empty() {
             let detail = "the server does not know who would approve";
             return Err(Problem::new(Code::ApproversUnconfirmed, detail)
@@ -65,12 +71,16 @@ pub(crate) async fn set_mode(
     let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
     let why = write.body.justification.as_ref().map(|why| why.as_str());
     let by = Governor { actor: &actor, why };
-    let sealed = app.engine().set_mode(&mut write.call, &tenant, by, &scope, mode).await?;
+    let sealed = app.engine().set_mode(&mut write.call, &tenant, by, &wanted).await?;
     governed(sealed.as_slice())
 }
 
-/// Returns the groups of approvers that gates of a scope would ask, and of which the configuration names no role.
-async fn unconfirmed(app: &App, tenant: &TenantId, scope: &Scope) -> Answer<Vec<wire::Approvers>> {
+/// Returns the groups of approvers that gates would ask where a mode is to be in force, and of which the configuration names no role.
+async fn unconfirmed(
+    app: &App,
+    tenant: &TenantId,
+    ModeInForce { scope, action, .. }: &ModeInForce,
+) -> Answer<Vec<wire::Approvers>> {
     let mut asked: BTreeSet<Vec<Role>> = BTreeSet::new();
     let mut after = None;
     loop {
@@ -101,7 +111,10 @@ async fn unconfirmed(app: &App, tenant: &TenantId, scope: &Scope) -> Answer<Vec<
     let filter = InstanceFilter { teams, workflow, ..InstanceFilter::default() };
     let span = (UnixMillis::EPOCH, end(app));
     let observed = app.engine().observed(tenant, span, &filter, None, LOOKED_AT).await?;
-    for ask in observed.asks.iter().filter(|ask| ask.policy.verdict == Verdict::RequireHuman) {
+    let would_wait = |ask: &&ObservedAsk| ask.policy.verdict == Verdict::RequireHuman;
+    // Where the action was erased, it may have been this one.
+    let concerned = |ask: &&ObservedAsk| action.is_none() || ask.action.is_none() || ask.action == *action;
+    for ask in observed.asks.iter().filter(would_wait).filter(concerned) {
         asked.extend(plan(ask).iter().flat_map(groups));
     }
     let known = |roles: &[Role]| roles.iter().map(|role| app.0.verifier.holders(tenant, role)).max();

@@ -100,6 +100,28 @@ async fn a_running_agent_is_held_from_the_switch_on() {
 }
 
 #[tokio::test]
+async fn one_action_is_enforced_where_its_workflow_is_only_observed() {
+    let place = observing().await;
+    let id = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(id).await;
+    observed(&attempt, id, 48_000).await;
+    let of_action =
+        |scope: Value, action: &str| to(json!({"scope": scope, "action": action, "mode": "ENFORCE"}));
+    let bob = place.human("bob");
+    let of_team = of_action(json!({"kind": "team", "name": "payments"}), "refund");
+    let refused = problem(bob.set_mode(&of_team).await);
+    assert_eq!((refused.code(), refused.member("path")), (Code::InvalidBody, Some(&json!("action"))));
+    assert_eq!(code(bob.set_mode(&of_action(workflow(), "refnud")).await), Code::NotFound);
+    let sealed = bob.set_mode(&of_action(workflow(), "refund")).await.unwrap().sealed;
+    assert_eq!(to::<Value>(json!(sealed[0].detail))["action"], "refund");
+    let ModesInForce { items } = bob.modes().await.unwrap();
+    let expected = json!([{"scope": workflow(), "mode": "SHADOW"}, {"scope": workflow(), "action": "refund", "mode": "ENFORCE"}]);
+    assert_eq!(json!(items), expected);
+    let answer = attempt.ask(id, &refund(48_000)).await.unwrap();
+    assert!(matches!(answer, AuthorityAnswer::RequireHuman(_)), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_mode_is_changed_by_its_owners_and_administrators_only() {
     let place = Place::start().await;
     place.apply_refunds().await;

@@ -39,12 +39,13 @@ fn everything() -> Governance {
         .then(Detail::KeyRetired { key: id })
         .then(Detail::KeyCompromised { key: id, from_index: 7 })
         .then(moded())
+        .then(moded_action(own()))
         .then(frozen(team(), 1))
         .then(lifted(team(), 2))
         .then(Detail::Enrolled { person: person(1), entry })
         .then(Detail::EnrolmentRevoked { entry })
         .then(delegated(|_| {}));
-    let delegation = governance.hash(11);
+    let delegation = governance.hash(12);
     governance.then(Detail::DelegationRevoked { delegation }).then(Detail::Erased {
         instance: None,
         commitment: entry,
@@ -160,6 +161,11 @@ fn files() -> Vec<Case> {
             b"hello".to_vec()
         })
         .valid(&and(["N_UNAUTH"])),
+        second(959, "mode-of-an-action-of-a-team", "A mode for one action, where the scope is a team", {
+            let chain = Governance::begin().then(moded_action(team()));
+            envelope(chain.statements[1].encode(), &issuer())
+        })
+        .invalid(&and(["E_SCHEMA"]), TWO),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What a consumption rests on: epoch, freeze and policy of the governance chain.
 
 use gantral_core::event::{Event, GuardRecord};
-use gantral_core::ids::TeamId;
+use gantral_core::ids::{Name, TeamId};
 use gantral_core::policy::{PolicyVersionId, Verdict};
 use gantral_core::state::{EventKind, Mode};
 use gantral_evidence::governance::{Detail, Scope};
@@ -49,7 +49,12 @@ pub(super) fn under(number: u16, slug: &'static str, about: &'static str, govern
 
 /// Returns a change of the mode, which contradicts nothing.
 pub(super) fn moded() -> Detail {
-    Detail::ModeChanged { scope: own(), mode: Mode::Enforce }
+    Detail::ModeChanged { scope: own(), action: None, mode: Mode::Enforce }
+}
+
+/// Returns a change of the mode of one action.
+pub(super) fn moded_action(scope: Scope) -> Detail {
+    Detail::ModeChanged { scope, action: Some(Name::parse("refund").unwrap()), mode: Mode::Enforce }
 }
 
 pub(super) fn frozen(scope: Scope, epoch: u64) -> Detail {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use gantral_api::client::{Client, ClientError};
 use gantral_api::problem::Code;
-use gantral_api::wire::{Approvers, Governed, ModesInForce, SetMode, text};
+use gantral_api::wire::{Approvers, Governed, ModesInForce, Scope, SetMode, text};
 use gantral_core::state::Mode;
 
 use super::policy::scope::{self, ScopeArgs};
@@ -29,12 +29,22 @@ pub enum EnforceCommand {
     Status,
 }
 
+/// For which asks.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// For one action of the workflow, whatever is said of the workflow
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["team", "tenant"])]
+    action: Option<text::Name>,
+}
+
 /// Arguments of `enforce enable`.
 #[derive(Debug, Args)]
 #[command(group = scope::group())]
 pub struct EnableArgs {
     #[command(flatten)]
-    scope: ScopeArgs,
+    place: PlaceArgs,
     /// Says that there are approvers where the server does not know any
     #[arg(long, short)]
     yes: bool,
@@ -48,10 +58,17 @@ pub struct EnableArgs {
 #[command(group = scope::group())]
 pub struct DisableArgs {
     #[command(flatten)]
-    scope: ScopeArgs,
+    place: PlaceArgs,
     /// Why; kept beside the evidence, and erasable
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<text::Prose>,
+}
+
+impl PlaceArgs {
+    fn mode(&self, mode: Mode, confirmed: bool, why: Option<&text::Prose>) -> Result<SetMode, Failure> {
+        let (scope, action) = (self.scope.named()?, self.action.clone());
+        Ok(SetMode { scope, action, mode: mode.into(), confirmed, justification: why.cloned() })
+    }
 }
 
 /// Runs a subcommand.
@@ -59,14 +76,10 @@ pub fn run(command: &EnforceCommand, server: &Server, out: Out) -> Result<Exit, 
     let client = server.client(out, USUAL)?;
     match command {
         EnforceCommand::Enable(args) => {
-            let scope = args.scope.named()?;
-            let (mode, confirmed) = (Mode::Enforce.into(), args.yes);
-            set(&client, SetMode { scope, mode, confirmed, justification: args.reason.clone() }, out)
+            set(&client, args.place.mode(Mode::Enforce, args.yes, args.reason.as_ref())?, out)
         }
         EnforceCommand::Disable(args) => {
-            let scope = args.scope.named()?;
-            let (mode, confirmed) = (Mode::Shadow.into(), false);
-            set(&client, SetMode { scope, mode, confirmed, justification: args.reason.clone() }, out)
+            set(&client, args.place.mode(Mode::Shadow, false, args.reason.as_ref())?, out)
         }
         EnforceCommand::Status => {
             let modes = converse(async { Ok(client.modes().await?) })?;
@@ -83,7 +96,7 @@ fn set(client: &Client, body: SetMode, out: Out) -> Result<Exit, Failure> {
             answer => Ok(answer?),
         }
     })?;
-    let words = inert(&scope::shown(&body.scope));
+    let words = place(&body.scope, body.action.as_ref());
     out.show(&governed, |governed| said(governed, body.mode.into_inner(), &words))?;
     match body.mode.into_inner() {
         Mode::Enforce => out.hint("gantral enforce status"),
@@ -109,6 +122,12 @@ fn unconfirmed(error: ClientError, out: Out) -> Failure {
     Failure::from(error).hint("see to it that these people exist, then repeat it with `--yes`")
 }
 
+/// Returns for which asks, in words.
+fn place(scope: &Scope, action: Option<&text::Name>) -> String {
+    let scope = scope::shown(scope);
+    inert(&action.map_or_else(|| scope.clone(), |action| format!("action {action} of {scope}")))
+}
+
 fn said(governed: &Governed, mode: Mode, words: &str) -> String {
     let (style, word) = match mode {
         Mode::Enforce => (GOOD, "enforced"),
@@ -125,7 +144,7 @@ fn listed(modes: &ModesInForce) -> String {
     }
     let mut rows = vec![["FOR", "MODE"].map(str::to_owned).to_vec()];
     for item in &modes.items {
-        rows.push(vec![inert(&scope::shown(&item.scope)), item.mode.to_string()]);
+        rows.push(vec![place(&item.scope, item.action.as_ref()), item.mode.to_string()]);
     }
     format!("{}{everywhere}", table(&rows))
 }

@@ -117,7 +117,16 @@ exec gantral ask refund --target order/8 --set amount=900
     world.start_runner();
     let id = world.create();
     assert!(wait_until(|| world.text("first.txt").trim() == "none"), "{}", world.text("first.txt"));
-    world.run(&["enforce", "enable", "--workflow", "refund"]).status(0);
+    // One action alone goes before its workflow, of which nothing else changes.
+    let on = ["enforce", "enable", "--workflow", "refund", "--action", "refund"];
+    assert_eq!(
+        world.run(&on).status(0).data.trim(),
+        "enforced for action refund of workflow refund from the next ask on"
+    );
+    let status = world.run(&["enforce", "status"]).status(0).data;
+    assert!(status.contains("workflow refund                   SHADOW"), "{status}");
+    assert!(status.contains("action refund of workflow refund  ENFORCE"), "{status}");
+    world.run(&["enforce", "enable", "--team", "payments", "--action", "refund"]).status(2);
     std::fs::write(world.path("switched"), "").unwrap();
     world.reach(&id, "WAITING_FOR_HUMAN");
     let report = world.verified(&id, "held.gantral").json();
