@@ -18,8 +18,9 @@ pub struct Opa {
 }
 
 impl Opa {
-    /// Starts OPA with a bundle, which is written to the folder under a name.
-    pub fn start(folder: &Path, name: &str, policy: &Bundle) -> Result<Self> {
+    /// Starts OPA with a bundle, which is written to the folder under a name. As OPA starts by itself it writes two lines for each request, which
+    /// are thrown away; quiet it writes none.
+    pub fn start(folder: &Path, name: &str, policy: &Bundle, quiet: bool) -> Result<Self> {
         let parts = std::env::var_os("GANTRAL_PARTS").map_or_else(|| PathBuf::from(".parts"), PathBuf::from);
         let program = std::path::absolute(parts.join("opa/opa"))?;
         ensure!(program.exists(), "the part `opa` is missing: `cargo xtask parts` installs it");
@@ -27,7 +28,8 @@ impl Opa {
         std::fs::write(folder.join(&file), policy.with_revision()?.to_archive()?)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(program)
-            .args(["run", "--server", "--disable-telemetry", "--log-level=error", "--bundle", &file])
+            .args(["run", "--server", "--disable-telemetry", "--bundle", &file])
+            .args(quiet.then_some("--log-level=error"))
             .arg(format!("--addr={address}"))
             .current_dir(folder)
             .env_clear()

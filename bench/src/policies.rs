@@ -47,9 +47,10 @@ evaluator              p50        p99
 ";
 
 const RATES: &str = "
-Whole ALLOW gates under the embedded engine, and answers of a bare OPA with the same policy.
+Whole ALLOW gates under the embedded engine a second, and answers of a bare OPA with the same policy: as it starts by itself, which is with a
+log of its requests, and without it.
 
-connections  gates per second  bare OPA per second    ratio
+connections   gates  bare OPA as it is             bare OPA, no log
 ";
 
 /// One policy, in both engines.
@@ -68,7 +69,7 @@ pub fn run() -> Result<()> {
         let small = Bundle::from_files([("policy.rego", POLICY.as_bytes().to_vec())])?;
         let large = Bundle::from_files([("policy.rego", many_rules().into_bytes())])?;
         let subject = |name, bundle: Bundle| {
-            let opa = Opa::start(folder.path(), name, &bundle)?;
+            let opa = Opa::start(folder.path(), name, &bundle, true)?;
             Ok::<_, anyhow::Error>(Subject { name, input: input(bundle.version()), bundle, opa })
         };
         let subjects = [subject("small", small.clone())?, subject("200-rules", large.clone())?];
@@ -77,6 +78,7 @@ pub fn run() -> Result<()> {
             evaluations(&mut out, subject).await?;
         }
         let [beside, _] = &subjects;
+        let usual = Opa::start(folder.path(), "usual", &beside.bundle, false)?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
         let server = Server::beside(&data, Some(&beside.opa.url()))?;
@@ -101,12 +103,19 @@ pub fn run() -> Result<()> {
             for round in 0..ROUNDS {
                 // A number of its own keeps the idempotency keys of the rounds apart.
                 let gates = gates::measure(&server, "bench", connections, false, ROUNDS + round).await?;
-                rounds.push((gates.per_second, bare(beside, connections).await?.per_second));
+                let usual = bare(&usual, &beside.input, connections).await?;
+                let quiet = bare(&beside.opa, &beside.input, connections).await?;
+                rounds.push([gates.per_second, usual.per_second, quiet.per_second]);
             }
-            let rate = median(rounds.iter().map(|(gates, _)| *gates));
-            let opa = median(rounds.iter().map(|(_, opa)| *opa));
-            let ratio = median(rounds.iter().map(|(gates, opa)| gates / opa));
-            writeln!(out, "{connections:>11}{rate:>18.0}{opa:>21.0}{ratio:>8.2}x")?;
+            let of = |value: fn(&[f64; 3]) -> f64| median(rounds.iter().map(value));
+            let (rate, usual, quiet) =
+                (of(|[gates, ..]| *gates), of(|[_, usual, _]| *usual), of(|[.., quiet]| *quiet));
+            let (to_usual, to_quiet) =
+                (of(|[gates, usual, _]| gates / usual), of(|[gates, _, quiet]| gates / quiet));
+            writeln!(
+                out,
+                "{connections:>11}{rate:>8.0}{usual:>19.0}{to_usual:>8.2}x{quiet:>20.0}{to_quiet:>8.2}x"
+            )?;
         }
         crate::print(&out)
     })
@@ -149,12 +158,12 @@ async fn alone(point: &dyn PolicyPoint, subject: &Subject) -> Result<Duration> {
 }
 
 /// Asks an OPA over so many connections.
-async fn bare(subject: &Subject, connections: usize) -> Result<Measured> {
-    let body = format!("{{\"input\":{}}}", String::from_utf8_lossy(&subject.input));
+async fn bare(opa: &Opa, input: &[u8], connections: usize) -> Result<Measured> {
+    let body = format!("{{\"input\":{}}}", String::from_utf8_lossy(input));
     let started = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..connections {
-        let (body, address) = (body.clone(), subject.opa.address);
+        let (body, address) = (body.clone(), opa.address);
         tasks.push(tokio::spawn(async move {
             let mut connection = Connection::open(address, "none", "bare").await?;
             let mut taken = Vec::new();
