@@ -1,14 +1,64 @@
 //! The answer as the page shows it: the report of the verifier, and its sentences.
 
 use gantral_core::json::{Object, Value};
-use gantral_evidence::report::{Section, meaning, sections};
-use gantral_evidence::verify::Report;
+use gantral_evidence::report::{self, Section};
+use gantral_evidence::verify::{Report, Verdict};
+use gantral_evidence::window::WindowReport;
 
-/// Returns what the JSON report leaves to people: what the verdict means, and the parts of the report in sentences.
-pub fn sentences(report: &Report) -> Vec<u8> {
-    let parts: Vec<Value> = sections(report).iter().map(part).collect();
-    let object = Object::new().with("meaning", meaning(report)).with("sections", parts);
-    Value::Object(object).to_canonical()
+/// The report on what was given.
+#[derive(Debug)]
+pub enum Answer {
+    /// On one bundle.
+    Bundle(Box<Report>),
+    /// On a window.
+    Window(Box<WindowReport>),
+}
+
+impl Answer {
+    /// Returns the verdict.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Bundle(report) => report.verdict,
+            Self::Window(report) => report.verdict,
+        }
+    }
+
+    /// Returns the report as `gantral-verify --json` prints it.
+    pub fn json(&self) -> Vec<u8> {
+        match self {
+            Self::Bundle(report) => report::to_json(report),
+            Self::Window(report) => report::window::to_json(report),
+        }
+    }
+
+    /// Returns the report as `gantral-verify` prints it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Bundle(report) => report::to_text(report),
+            Self::Window(report) => report::window::to_text(report),
+        }
+    }
+
+    /// Returns what the JSON report leaves to people: what the verdict means, the parts of the report in sentences, and, of a window,
+    /// whose findings stand together by their codes, what each code means.
+    pub fn sentences(&self) -> Vec<u8> {
+        let object = match self {
+            Self::Bundle(report) => said(report::meaning(report), &report::sections(report)),
+            Self::Window(report) => {
+                let codes = report.codes().into_iter();
+                let codes =
+                    codes.fold(Object::new(), |codes, code| codes.with(code.as_str(), code.meaning()));
+                let (meaning, sections) = (report::window::meaning(report), report::window::sections(report));
+                said(meaning, &sections).with("codes", codes)
+            }
+        };
+        Value::Object(object).to_canonical()
+    }
+}
+
+fn said(meaning: &str, sections: &[Section]) -> Object {
+    let parts: Vec<Value> = sections.iter().map(part).collect();
+    Object::new().with("meaning", meaning).with("sections", parts)
 }
 
 fn part(section: &Section) -> Value {

@@ -2,8 +2,9 @@
 //! address in the memory of the other.
 //!
 //! One module instance makes one verification. In order: for each value `gantral_begin`, `gantral_push` until all of it is there,
-//! and `gantral_give`; with a mirror, `gantral_mirror` and what it asks for; then `gantral_verify`, and `gantral_tell` for each form
-//! of the answer.
+//! and `gantral_give`; with a mirror, `gantral_mirror` and what it asks for; for a window, after its trust file, its statement, its list
+//! and what lies under its `keys/`, `gantral_window` and the bundles that it asks for; then `gantral_verify`, and `gantral_tell` for
+//! each form of the answer.
 #![expect(
     unsafe_code,
     reason = "a name that is exported unmangled could collide with another; these have a prefix of their own, and no body is unsafe"
@@ -52,6 +53,14 @@ pub extern "C" fn gantral_give() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn gantral_mirror() -> u32 {
     u32::from(session().next_object())
+}
+
+/// Begins or goes on with the window: judges the bundle that was given since the last call, and returns 1 if another is wanted, and
+/// `gantral_tell` has its names, one a line, the better first; a bundle that is not there is not given. Returns 0 if the window was
+/// read to its end, or there is no verdict any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn gantral_window() -> u32 {
+    u32::from(session().next_bundle())
 }
 
 /// Verifies; returns 0 for VALID, 1 for INVALID, 2 for INCONCLUSIVE and 3 if there is no verdict.

@@ -1,105 +1,27 @@
-//! One verification, whose files arrive one after the other.
+//! One verification, of a bundle or of a window, whose files arrive one after the other.
 //!
 //! What a wrong order of calls does is defined and harmless: a value that was not begun is empty. A failure is kept, and then there
 //! is no verdict, whatever comes afterwards.
 
-use gantral_core::json::DOCUMENT_BYTES_MAX;
-use gantral_evidence::container::{
-    CONTENT_BYTES_MAX, ContainerError, Files, OwnedFiles, TAR_BYTES_MAX, read_tar,
-};
-use gantral_evidence::log::note::NOTE_BYTES_MAX;
-use gantral_evidence::report::{to_json, to_text};
+mod bundle;
+mod value;
+mod window;
+
+use gantral_evidence::container::ContainerError;
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::{
-    Beside, Mirror, MirrorReader, OBJECT_BYTES_MAX, Questions, RECEIPTS_BYTES_MAX, Receipt, Report,
-    parse_receipts, refuse, verify_beside,
+    Beside, Mirror, MirrorReader, Questions, Receipt, parse_receipts, refuse, verify_beside,
 };
+use gantral_evidence::window::NOTHING_BESIDE;
 
-use crate::answer::sentences;
+use crate::answer::Answer;
+use bundle::Bundle;
+use window::{Step, WindowParts};
+
+pub use value::{Form, Kind};
 
 /// The exit status of a verifier that has no verdict.
 const NO_VERDICT: u8 = 3;
-/// The longest path that is looked at, in bytes; far beyond what a bundle may have.
-const PATH_BYTES_MAX: usize = 4 << 10;
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A bundle as a tar.
-    Tar,
-    /// The path of a file of a bundle, before its content.
-    Path,
-    /// The content of that file.
-    Content,
-    /// The trust file.
-    Trust,
-    /// Receipts, one a line.
-    Receipts,
-    /// The checkpoint of a mirror, after bundle and trust file.
-    Checkpoint,
-    /// The object of a mirror that was asked for.
-    Entries,
-}
-
-impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Tar, Self::Path, Self::Content, Self::Trust, Self::Receipts, Self::Checkpoint, Self::Entries];
-
-    /// Returns the kind of a number: its place in the list above, from 0.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Returns the most bytes that a value may have. What the verifier itself limits may have one more, so that it can say so.
-    const fn bytes_max(self) -> usize {
-        match self {
-            Self::Tar => TAR_BYTES_MAX,
-            Self::Path => PATH_BYTES_MAX,
-            Self::Content => CONTENT_BYTES_MAX,
-            Self::Trust => DOCUMENT_BYTES_MAX + 1,
-            Self::Receipts => RECEIPTS_BYTES_MAX + 1,
-            Self::Checkpoint => NOTE_BYTES_MAX + 1,
-            Self::Entries => OBJECT_BYTES_MAX,
-        }
-    }
-}
-
-/// What can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// The JSON report, as `gantral-verify --json` prints it.
-    Json,
-    /// The report as text, as `gantral-verify` prints it.
-    Text,
-    /// The sentences of the report, in parts, as JSON.
-    Sentences,
-    /// Why there is no verdict; empty if nothing has failed.
-    Failure,
-    /// The names of the object of the mirror that is wanted, one a line.
-    Wanted,
-}
-
-impl Form {
-    const ALL: [Self; 5] = [Self::Json, Self::Text, Self::Sentences, Self::Failure, Self::Wanted];
-
-    /// Returns the form of a number: its place in the list above, from 0.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-}
-
-/// The bundle, as it was handed over.
-#[derive(Debug)]
-enum Bundle {
-    Nothing,
-    Tar(Vec<u8>),
-    Files {
-        files: OwnedFiles,
-        bytes: usize,
-    },
-    /// No bundle, whatever else comes: a finding and not a failure.
-    Refused(ContainerError),
-}
 
 /// One verification.
 #[derive(Debug)]
@@ -109,14 +31,17 @@ pub struct Session {
     value: Vec<u8>,
     path: String,
     bundle: Bundle,
+    window: WindowParts,
     trust: Option<Trust>,
+    /// Whether receipts or a mirror were given, usable or not.
+    beside: bool,
     receipts: Vec<Receipt>,
     reader: Option<MirrorReader>,
     mirror: Option<Mirror>,
     wanted: String,
     failure: Option<String>,
-    report: Option<Report>,
-    answer: Vec<u8>,
+    answer: Option<Answer>,
+    told: Vec<u8>,
 }
 
 impl Session {
@@ -127,29 +52,39 @@ impl Session {
             value: Vec::new(),
             path: String::new(),
             bundle: Bundle::Nothing,
+            window: WindowParts::new(),
             trust: None,
+            beside: false,
             receipts: Vec::new(),
             reader: None,
             mirror: None,
             wanted: String::new(),
             failure: None,
-            report: None,
-            answer: Vec::new(),
+            answer: None,
+            told: Vec::new(),
         }
     }
 
-    /// Begins a value of so many bytes. Returns false if it is larger than any that could be used: then nothing of it is
-    /// to be sent. A bundle that is too large is a finding, anything else a failure.
+    /// Begins a value of so many bytes. Returns false if it is larger than any that could be used, or if there is no use for it: then
+    /// nothing of it is to be sent. A bundle or a file of a window that is too large is a finding, anything else a failure.
     pub fn begin(&mut self, kind: Kind, length: usize) -> bool {
-        self.value = Vec::new();
+        (self.value, self.arriving) = (Vec::new(), None);
+        if matches!(kind, Kind::Receipts | Kind::Checkpoint) {
+            self.beside = true;
+            if self.window.is_begun() {
+                self.fail(NOTHING_BESIDE);
+                return false;
+            }
+        }
         if length > kind.bytes_max() {
-            self.arriving = None;
             match kind {
                 Kind::Tar | Kind::Content => self.bundle = Bundle::Refused(ContainerError::Limit("bytes")),
                 Kind::Path => self.bundle = Bundle::Refused(ContainerError::Limit("paths")),
                 Kind::Trust => self.fail("the trust file is too large"),
                 Kind::Receipts => self.fail("the receipts are too large"),
                 Kind::Checkpoint | Kind::Entries => self.fail("a file of the mirror is too large"),
+                // Which bytes they are does not matter: there are more than any statement or list has, and so they are refused.
+                Kind::Statement | Kind::List => self.take(kind, vec![0; kind.bytes_max()]),
             }
             return false;
         }
@@ -174,10 +109,15 @@ impl Session {
             self.fail("a file changed while it was read");
             return false;
         }
+        self.take(kind, value);
+        self.failure.is_none()
+    }
+
+    fn take(&mut self, kind: Kind, value: Vec<u8>) {
         match kind {
             Kind::Tar => self.bundle = Bundle::Tar(value),
             Kind::Path => self.path = String::from_utf8_lossy(&value).into_owned(),
-            Kind::Content => self.add_file(value),
+            Kind::Content => self.bundle.add(&self.path, value),
             Kind::Trust => match Trust::parse(&value) {
                 Ok(trust) => self.trust = Some(trust),
                 Err(error) => self.fail(error),
@@ -192,23 +132,16 @@ impl Session {
                     self.fail(error);
                 }
             }
-        }
-        self.failure.is_none()
-    }
-
-    fn add_file(&mut self, content: Vec<u8>) {
-        if !matches!(self.bundle, Bundle::Files { .. } | Bundle::Refused(_)) {
-            self.bundle = Bundle::Files { files: OwnedFiles::new(), bytes: 0 };
-        }
-        let Bundle::Files { files, bytes } = &mut self.bundle else { return };
-        *bytes = bytes.saturating_add(content.len());
-        let added = if *bytes > CONTENT_BYTES_MAX {
-            Err(ContainerError::Limit("bytes"))
-        } else {
-            files.insert(&self.path, content)
-        };
-        if let Err(error) = added {
-            self.bundle = Bundle::Refused(error);
+            Kind::Statement => {
+                if let Err(error) = self.window.statement(value) {
+                    self.fail(error);
+                }
+            }
+            Kind::List => {
+                if let Err(error) = self.window.list(value) {
+                    self.fail(error);
+                }
+            }
         }
     }
 
@@ -218,7 +151,7 @@ impl Session {
         };
         // What is no bundle asks the mirror nothing, and gets its verdict without it.
         let questions =
-            files(&self.bundle).map_or_else(|_| Questions::default(), |files| Questions::of(&files));
+            self.bundle.files().map_or_else(|_| Questions::default(), |files| Questions::of(&files));
         match MirrorReader::new(checkpoint, log, questions) {
             Ok(reader) => self.reader = Some(reader),
             Err(error) => self.fail(error),
@@ -244,39 +177,72 @@ impl Session {
         }
     }
 
-    /// Verifies what was given and returns the exit status of a verifier.
-    pub fn verify(&mut self) -> u8 {
-        if matches!(self.bundle, Bundle::Nothing) {
-            self.fail("there is no bundle");
+    /// Opens the window, or judges the bundle of it that was given since the last call; if none was given, it is not there. Tells
+    /// whether another bundle is wanted, which is then named in [`Form::Wanted`]: as a file, and, if there is no such file, as a
+    /// folder. Otherwise the window was read to its end, or there is no verdict.
+    pub fn next_bundle(&mut self) -> bool {
+        let given = std::mem::take(&mut self.bundle);
+        if self.beside {
+            self.fail(NOTHING_BESIDE);
         }
         if self.failure.is_some() {
-            return NO_VERDICT;
+            return false;
         }
-        let beside = Beside { mirror: self.mirror.as_ref(), receipts: &self.receipts };
-        let report = match files(&self.bundle) {
-            Ok(files) => verify_beside(&files, self.trust.as_ref(), beside),
-            Err(error) => refuse(&error),
-        };
-        self.report.insert(report).verdict.exit_code()
+        match self.window.step(&given, self.trust.as_ref()) {
+            Ok(Step::Wants(head)) => {
+                self.wanted = [head.file_name(), head.folder_name()].join("\n");
+                return true;
+            }
+            Ok(Step::Done(report)) => self.answer = Some(Answer::Window(report)),
+            Err(error) => self.fail(error),
+        }
+        false
+    }
+
+    /// Verifies what was given and returns the exit status of a verifier.
+    pub fn verify(&mut self) -> u8 {
+        if self.window.is_begun() {
+            if !matches!(self.answer, Some(Answer::Window(_))) {
+                self.fail("the window was not read to its end");
+            }
+        } else if matches!(self.bundle, Bundle::Nothing) {
+            self.fail("there is no bundle");
+        } else if self.failure.is_none() {
+            let beside = Beside { mirror: self.mirror.as_ref(), receipts: &self.receipts };
+            self.answer = Some(Answer::Bundle(Box::new(match self.bundle.files() {
+                Ok(files) => verify_beside(&files, self.trust.as_ref(), beside),
+                Err(error) => refuse(&error),
+            })));
+        }
+        self.answered().map_or(NO_VERDICT, |answer| answer.verdict().exit_code())
+    }
+
+    /// Returns the answer; after a failure there is none.
+    fn answered(&self) -> Option<&Answer> {
+        self.answer.as_ref().filter(|_| self.failure.is_none())
     }
 
     /// Makes an answer and returns its length in bytes; one that there is not is empty.
     pub fn tell(&mut self, form: Form) -> usize {
-        let report = self.report.as_ref();
-        self.answer = match form {
-            Form::Json => report.map(to_json).unwrap_or_default(),
-            Form::Text => report.map(|report| to_text(report).into_bytes()).unwrap_or_default(),
-            Form::Sentences => report.map(sentences).unwrap_or_default(),
+        let answer = self.answered();
+        self.told = match form {
+            Form::Json => answer.map(Answer::json).unwrap_or_default(),
+            Form::Text => answer.map(|answer| answer.text().into_bytes()).unwrap_or_default(),
+            Form::Sentences => answer.map(Answer::sentences).unwrap_or_default(),
             Form::Failure => self.failure.clone().unwrap_or_default().into_bytes(),
             Form::Wanted => self.wanted.clone().into_bytes(),
+            Form::Progress => {
+                let (judged, of) = self.window.progress();
+                format!("{judged}\n{of}").into_bytes()
+            }
         };
-        self.answer.len()
+        self.told.len()
     }
 
     /// Returns four bytes of the answer as a number, the first in the least significant place.
     pub fn word(&self, at: usize) -> u32 {
         let mut bytes = [0; 4];
-        let rest = self.answer.get(at..).unwrap_or_default();
+        let rest = self.told.get(at..).unwrap_or_default();
         bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         u32::from_le_bytes(bytes)
     }
@@ -290,15 +256,6 @@ impl Session {
 impl Default for Session {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-fn files(bundle: &Bundle) -> Result<Files<'_>, ContainerError> {
-    match bundle {
-        Bundle::Nothing => Files::from_list([]),
-        Bundle::Tar(bytes) => read_tar(bytes),
-        Bundle::Files { files, .. } => files.as_files(),
-        Bundle::Refused(error) => Err(error.clone()),
     }
 }
 

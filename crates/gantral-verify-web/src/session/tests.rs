@@ -1,11 +1,21 @@
 //! What arrives in pieces is judged as what arrives whole.
 
+mod windows;
+
 use std::path::{Path, PathBuf};
+
+use gantral_core::json::DOCUMENT_BYTES_MAX;
+use gantral_evidence::container::{Files, TAR_BYTES_MAX};
+use gantral_evidence::report::{to_json, to_text};
 
 use super::*;
 
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors")
+}
+
 fn vector(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors/bundles").join(name)
+    vectors().join("bundles").join(name)
 }
 
 /// The files of a folder, by their paths in it.
