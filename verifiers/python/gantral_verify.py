@@ -3834,6 +3834,14 @@ def instant_text(milliseconds):
     return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
 
 
+def window_not_proved(window):
+    """X8: what the verdict does not say, one line each."""
+    yield from WINDOW_NOT_PROVED
+    said = window.statement and window.statement.filter
+    if said and (said.state, said.team, said.workflow) != (None, None, None):
+        yield "That these executions, and no others, fit the filter: the issuer says so, and no leaf of the log can show it."
+
+
 def window_said(window):
     """What the issuer says; None if nobody who is trusted vouches for it."""
     said = window.statement
@@ -3857,7 +3865,7 @@ def window_text(window):
     lines += ["", "Findings:"] if window.findings else []
     for instance, code, _, place, what in window.findings:
         lines.append(f"  {code}  {instance + ', ' if instance else ''}{place}: {what}")
-    lines += ["", "What this does not prove:", *(f"  {line}" for line in WINDOW_NOT_PROVED)]
+    lines += ["", "What this does not prove:", *(f"  {line}" for line in window_not_proved(window))]
     return "\n".join(harmless(line) for line in lines) + "\n"
 
 
@@ -3879,7 +3887,7 @@ def window_json(window):
         "bundles": window.bundles,
         "codes": sorted({code for _, code, *_ in window.findings}),
         "findings": findings,
-        "not_proved": list(WINDOW_NOT_PROVED),
+        "not_proved": list(window_not_proved(window)),
         "verdict": window.verdict(),
         "window": window_said(window),
     }

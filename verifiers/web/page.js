@@ -5,9 +5,9 @@
 "use strict";
 
 (() => {
-  // The numbers of `Kind` and `Form` in crates/gantral-verify-web/src/session.rs.
-  const KIND = { tar: 0, path: 1, content: 2, trust: 3, receipts: 4, checkpoint: 5, entries: 6 };
-  const FORM = { json: 0, text: 1, sentences: 2, failure: 3, wanted: 4 };
+  // The numbers of `Kind` and `Form` in crates/gantral-verify-web/src/session/value.rs.
+  const KIND = { tar: 0, path: 1, content: 2, trust: 3, receipts: 4, checkpoint: 5, entries: 6, statement: 7, list: 8 };
+  const FORM = { json: 0, text: 1, sentences: 2, failure: 3, wanted: 4, progress: 5 };
 
   // How much of a file is read at once, in bytes: a multiple of what one call takes.
   const SLICE_BYTES = 4 << 20;
@@ -17,12 +17,20 @@
   // One more than a bundle may have: then the verifier says that there are too many.
   const BUNDLE_FILES_MAX = 100_001;
   const MIRROR_FILES_MAX = 2_000_000;
-  // What makes a folder a window (`spec/window.md` X1).
+  const WINDOW_FILES_MAX = 2_000_000;
+  // What is at the root of a window (`spec/window.md` X1); the first makes a folder one.
   const WINDOW_STATEMENT = "window.dsse.json";
+  const WINDOW_LIST = "instances.json";
+  const WINDOW_KEYS = "keys";
+  // How long the page is busy with a window before it draws again, in milliseconds.
+  const BREATH_MS = 200;
+  // After how many files it draws again while it only looks at their names.
+  const NAMES_AT_ONCE = 10_000;
   // How many places one line names.
   const PLACES_SHOWN_MAX = 8;
-  // How many moments are shown at once; a button shows as many again.
+  // How many moments, or places in a window, are shown at once; a button shows as many again.
   const MOMENTS_SHOWN = 500;
+  const FOUND_SHOWN = 20;
 
   const WEIGHTS = [
     ["INVALID", "What is wrong"],
@@ -128,13 +136,16 @@
   const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 
   async function giveBundle(verifier, { entries, whole }, isOver) {
-    if (whole) {
-      await verifier.giveFile(KIND.tar, entries[0].file);
-      return;
-    }
+    if (whole) return verifier.giveFile(KIND.tar, entries[0].file);
+    return giveFiles(verifier, entries, isOver, (done) =>
+      say(`Reading the bundle: ${done.toLocaleString("en")} of ${entries.length.toLocaleString("en")} files`),
+    );
+  }
+
+  async function giveFiles(verifier, entries, isOver, tell) {
     const encoder = new TextEncoder();
     for (let at = 0; at < entries.length && !isOver(); at += READ_AHEAD) {
-      say(`Reading the bundle: ${at.toLocaleString("en")} of ${entries.length.toLocaleString("en")} files`);
+      tell?.(at);
       const some = entries.slice(at, at + READ_AHEAD);
       const contents = await Promise.all(some.map(({ file }) => (file.size > SLICE_BYTES ? null : bytesOf(file))));
       for (const [index, { path, file }] of some.entries()) {
@@ -144,6 +155,46 @@
         else verifier.give(KIND.content, content);
       }
     }
+  }
+
+  // One bundle of the window is in memory at a time.
+  async function giveWindow(verifier, { entries }, isOver) {
+    const { root, folders } = await arrange(entries);
+    await verifier.giveFile(KIND.statement, root.get(WINDOW_STATEMENT));
+    // With these there is no verdict. The verifier says why, whatever is in them.
+    if (given.receipts) verifier.give(KIND.receipts, new Uint8Array());
+    if (given.mirror) verifier.give(KIND.checkpoint, new Uint8Array());
+    if (root.has(WINDOW_LIST)) await verifier.giveFile(KIND.list, root.get(WINDOW_LIST));
+    const keys = folders.get(WINDOW_KEYS) ?? [];
+    await giveFiles(verifier, keys.map(({ path, file }) => ({ path: `${WINDOW_KEYS}/${path}`, file })), isOver);
+    let drawn = -Infinity;
+    while (!isOver() && verifier.exports.gantral_window() === 1) {
+      if (performance.now() - drawn > BREATH_MS) {
+        const [judged, of] = verifier.tell(FORM.progress).split("\n").map(Number);
+        say(`Verifying: ${judged.toLocaleString("en")} of ${count(of, "bundle")}`);
+        await painted();
+        drawn = performance.now();
+      }
+      const [file, folder] = verifier.tell(FORM.wanted).split("\n");
+      if (root.has(file)) await verifier.giveFile(KIND.tar, root.get(file));
+      else await giveFiles(verifier, folders.get(folder) ?? [], isOver);
+    }
+  }
+
+  // The files at the root of a window by their names, and those below by the folder and their paths in it.
+  async function arrange(entries) {
+    const [root, folders] = [new Map(), new Map()];
+    for (const [index, { path, file }] of entries.entries()) {
+      if (index % NAMES_AT_ONCE === 0) await painted();
+      const [folder] = path.split("/", 1);
+      if (folder === path) {
+        root.set(path, file);
+        continue;
+      }
+      if (!folders.has(folder)) folders.set(folder, []);
+      folders.get(folder).push({ path: path.slice(folder.length + 1), file });
+    }
+    return { root, folders };
   }
 
   async function giveMirror(verifier, { entries }, isOver) {
@@ -165,10 +216,14 @@
 
   async function verify(isOver) {
     const verifier = await Verifier.begin();
-    await giveBundle(verifier, given.bundle, isOver);
     if (given.trust) await verifier.giveFile(KIND.trust, given.trust.entries[0].file);
-    if (given.receipts) await verifier.giveFile(KIND.receipts, given.receipts.entries[0].file);
-    if (given.mirror) await giveMirror(verifier, given.mirror, isOver);
+    if (given.bundle.isWindow) {
+      await giveWindow(verifier, given.bundle, isOver);
+    } else {
+      await giveBundle(verifier, given.bundle, isOver);
+      if (given.receipts) await verifier.giveFile(KIND.receipts, given.receipts.entries[0].file);
+      if (given.mirror) await giveMirror(verifier, given.mirror, isOver);
+    }
     say("Verifying");
     await painted();
     if (isOver()) return null;
@@ -257,16 +312,17 @@
   }
 
   function showReport({ json, text, report, sentences }) {
-    const { execution } = report;
-    const subject = execution
-      ? `${execution.workflow.id} of ${execution.tenant_id}: ${count(execution.artifacts, "artifact")}, ${describeScope(report)}`
-      : given.bundle.name;
-    showVerdict(report.verdict, sentences.meaning, subject);
-    const [wrong, missing, notes] = WEIGHTS.map(([weight, title]) => findings(report, weight, title));
+    const isWindow = "window" in report;
+    showVerdict(report.verdict, sentences.meaning, isWindow ? windowSubject(report) : bundleSubject(report));
+    const [wrong, missing, notes] = WEIGHTS.map(([weight, title]) => {
+      const found = report.findings.filter((each) => each.weight === weight);
+      const items = isWindow ? codeItems(weight, found, sentences.codes) : findingItems(weight, found);
+      return items.length === 0 ? [] : [findingsPart(weight, title, items)];
+    });
     find("#findings").replaceChildren(...wrong, ...missing);
     find("#notes").replaceChildren(...notes);
     find("#sections").replaceChildren(...sentences.sections.map(section));
-    showTimeline(report.timeline);
+    showTimeline(report.timeline ?? []);
     find("#not-proved").hidden = false;
     find("#not-proved ul").replaceChildren(...report.not_proved.map((each) => make("li", "", each)));
     offer([
@@ -276,6 +332,25 @@
     find("#print").hidden = false;
   }
 
+  function bundleSubject(report) {
+    const { execution } = report;
+    if (!execution) return given.bundle.name;
+    return `${execution.workflow.id} of ${execution.tenant_id}: ${count(execution.artifacts, "artifact")}, ${describeScope(report)}`;
+  }
+
+  function windowSubject({ window: said }) {
+    if (!said) return given.bundle.name;
+    const [from, to] = [said.from, said.to].map(instantInWords);
+    return `${count(said.count, "execution")} of ${said.tenant_id}, created from ${from} to before ${to}`;
+  }
+
+  // Without the zeros that say nothing: midnight is the day.
+  function instantInWords(at) {
+    const [day, time] = at.replace("Z", "").split("T");
+    const clock = time.replace(/\.000$/, "").replace(/^(\d\d:\d\d):00$/, "$1");
+    return clock === "00:00" ? day : `${day} ${clock} UTC`;
+  }
+
   function describeScope({ scope, execution }) {
     const claim = scope === "complete" ? "said to be complete" : "up to some moment";
     return `${claim}, state ${execution.state}`;
@@ -283,39 +358,86 @@
 
   const count = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 
-  // One entry for each code and sentence, with the places at which it was found.
-  function findings(report, weight, title) {
-    const groups = new Map();
-    for (const finding of report.findings.filter((each) => each.weight === weight)) {
-      const key = `${finding.code} ${finding.message}`;
-      if (!groups.has(key)) groups.set(key, []);
-      groups.get(key).push(finding);
-    }
-    if (groups.size === 0) return [];
+  function findingsPart(weight, title, items) {
     const part = make("section", "findings");
     part.dataset.weight = weight;
     const list = make("ul");
-    for (const group of groups.values()) list.append(findingItem(weight, group));
+    list.append(...items);
     part.append(make("h2", "", title), list);
-    return [part];
+    return part;
   }
 
-  function findingItem(weight, group) {
-    const [{ code, message, at_fault: party }] = group;
+  function grouped(found, keyOf) {
+    const groups = new Map();
+    for (const finding of found) {
+      const key = keyOf(finding);
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push(finding);
+    }
+    return groups;
+  }
+
+  // Of a bundle: one entry for each code and sentence, with the places at which it was found.
+  function findingItems(weight, found) {
+    const groups = grouped(found, ({ code, message }) => `${code} ${message}`);
+    return Array.from(groups.values(), (group) => {
+      const [{ code, message, at_fault: party }] = group;
+      const places = group.map((each) => each.where).filter((where) => where !== "bundle");
+      const more = places.length - PLACES_SHOWN_MAX;
+      const rest = more > 0 ? ` and ${more} more` : "";
+      const where = places.length > 0 ? ` in ${places.slice(0, PLACES_SHOWN_MAX).join(", ")}${rest}` : "";
+      return findingItem(weight, code, party, message, where);
+    });
+  }
+
+  // Of a window: one entry for each code, with the executions at which it was found.
+  function codeItems(weight, found, meanings) {
+    const groups = grouped(found, ({ code }) => code);
+    return Array.from(groups.keys()).sort().map((code) => {
+      const group = groups.get(code);
+      const instances = new Set(group.map((each) => each.instance_id).filter(Boolean));
+      const where = instances.size > 0 ? ` at ${count(instances.size, "execution")}` : "";
+      const item = findingItem(weight, code, group[0].at_fault, meanings[code], where);
+      const list = make("ul", "places");
+      item.append(list, showSome(group, FOUND_SHOWN, "place", (each) => list.append(placeItem(each))));
+      return item;
+    });
+  }
+
+  function findingItem(weight, code, party, text, where) {
     const item = make("li");
     item.dataset.code = code;
     const facts = make("p", "facts");
-    facts.append(make("span", "code", code));
-    const places = group.map((each) => each.where).filter((where) => where !== "bundle");
-    if (places.length > 0) {
-      const more = places.length - PLACES_SHOWN_MAX;
-      const rest = more > 0 ? ` and ${more} more` : "";
-      facts.append(` in ${places.slice(0, PLACES_SHOWN_MAX).join(", ")}${rest}`);
-    }
+    facts.append(make("span", "code", code), where);
     if (weight === "INVALID") facts.append(` · at fault: ${AT_FAULT[party] ?? party}`);
     if (weight === "INCONCLUSIVE") facts.append(` · whom to ask: ${ASKED[party] ?? party}`);
-    item.append(make("p", "", message), facts);
+    item.append(make("p", "", text), facts);
     return item;
+  }
+
+  function placeItem({ instance_id: instance, where, message }) {
+    const item = make("li");
+    item.dataset.instance = instance ?? "";
+    if (instance) item.append(make("span", "code", instance));
+    const place = where === "bundle" || where === "window" ? "" : `${where}: `;
+    item.append(make("span", "", place + message));
+    return item;
+  }
+
+  // Shows the first of many, and returns a button that shows as many again.
+  function showSome(all, step, what, show) {
+    const rest = make("button", "quiet rest");
+    rest.type = "button";
+    let shown = 0;
+    const more = () => {
+      all.slice(shown, shown + step).forEach(show);
+      shown = Math.min(shown + step, all.length);
+      rest.textContent = `Show more: ${count(all.length - shown, what)} left`;
+      rest.hidden = shown === all.length;
+    };
+    rest.addEventListener("click", more);
+    more();
+    return rest;
   }
 
   function section({ title, lines }) {
@@ -342,24 +464,14 @@
     const list = find("#timeline ol");
     list.replaceChildren();
     find("#timeline .rest")?.remove();
-    let shown = 0;
     let day = "";
-    const rest = make("button", "quiet rest");
-    rest.type = "button";
-    const more = () => {
-      for (const moment of moments.slice(shown, shown + MOMENTS_SHOWN)) {
-        const [date, time] = moment.at.split("T");
-        if (date !== day) list.append(make("li", "day", date));
-        day = date;
-        list.append(momentItem(moment, time));
-      }
-      shown = Math.min(shown + MOMENTS_SHOWN, moments.length);
-      rest.textContent = `Show more: ${count(moments.length - shown, "artifact")} left`;
-      rest.hidden = shown === moments.length;
+    const show = (moment) => {
+      const [date, time] = moment.at.split("T");
+      if (date !== day) list.append(make("li", "day", date));
+      day = date;
+      list.append(momentItem(moment, time));
     };
-    rest.addEventListener("click", more);
-    more();
-    find("#timeline").append(rest);
+    find("#timeline").append(showSome(moments, MOMENTS_SHOWN, "artifact", show));
   }
 
   function momentItem({ sequence, at, event, actor, text, policy, shown }, time) {
@@ -403,22 +515,28 @@
     complain(id, "");
     if (entries.length === 0) return complain(id, "There is no file in it.");
     if (id === "mirror" && !isFolder) return complain(id, "A mirror is a folder.");
+    const isWindow = id === "bundle" && entries.some(({ path }) => path === WINDOW_STATEMENT);
     // As a bundle it would be damaged, which it is not.
-    if (id === "bundle" && entries.some(({ path }) => path === WINDOW_STATEMENT)) {
-      return complain(id, "This is a window of many executions. The programs gantral-verify and gantral_verify.py judge it; this page takes one of its bundles.");
+    if (isWindow && !isFolder && entries.length === 1) {
+      return complain(id, "This is one file of a window. Choose the folder that it is in.");
+    }
+    if (isWindow && entries.length > WINDOW_FILES_MAX) {
+      return complain(id, "This window has more files than the page can take. Give it to the program gantral-verify.");
     }
     if (id === "trust" || id === "receipts") {
       if (isFolder || entries.length > 1) return complain(id, "Choose one file, yourself: none is picked out of a folder.");
     }
-    entries.sort((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)));
-    given[id] = { name, entries, whole: !isFolder && entries.length === 1 };
+    // A window asks for its bundles by name, and may have very many files.
+    if (!isWindow) entries.sort((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)));
+    given[id] = { name, entries, isWindow, whole: !isFolder && entries.length === 1 };
     const section = find(`#${id}`);
     section.classList.add("has");
     const more = section.closest("details");
     if (more) more.open = true;
     const size = entries.reduce((sum, { file }) => sum + file.size, 0);
     const many = entries.length > 1 || isFolder ? `${count(entries.length, "file")}, ` : "";
-    find(".name", section).textContent = `${name} (${many}${bytesInWords(size)})`;
+    const what = isWindow ? "a window, " : "";
+    find(".name", section).textContent = `${name} (${what}${many}${bytesInWords(size)})`;
     find(".chosen", section).hidden = false;
     return run();
   }
@@ -462,12 +580,14 @@
     }).filter(Boolean);
 
   async function takeDrop(id, dropped) {
-    const max = id === "mirror" ? MIRROR_FILES_MAX : BUNDLE_FILES_MAX;
     const isFolder = dropped.some(({ entry }) => entry !== undefined);
     const [{ name }] = dropped;
     const found = [];
     say("Looking for files");
     try {
+      const isWindow = id === "bundle" && (await holdsStatement(dropped));
+      // One more than a window may have shows that there are too many.
+      const max = id === "mirror" ? MIRROR_FILES_MAX : isWindow ? WINDOW_FILES_MAX + 1 : BUNDLE_FILES_MAX;
       for (const thing of dropped) {
         // One folder is the bundle; one of several things is a part of it.
         const prefix = dropped.length === 1 ? "" : `${thing.name}/`;
@@ -484,11 +604,30 @@
     take(id, dropped.length === 1 ? name : `${dropped.length} items`, found, isFolder);
   }
 
+  // Tells whether what was dropped is a window, before all of its files are looked for.
+  async function holdsStatement(dropped) {
+    if (dropped.length > 1) return dropped.some(({ name, file }) => file && name === WINDOW_STATEMENT);
+    const [{ entry, handle }] = dropped;
+    if (!entry) return false;
+    try {
+      if (handle) await (await handle).getFileHandle(WINDOW_STATEMENT);
+      else await new Promise((good, bad) => entry.getFile(WINDOW_STATEMENT, {}, good, bad));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function add(found, path, file) {
+    found.push({ path, file });
+    if (found.length % NAMES_AT_ONCE === 0) say(`Looking for files: ${found.length.toLocaleString("en")}`);
+  }
+
   async function walkHandle(folder, prefix, found, max) {
     for await (const [name, child] of folder.entries()) {
       if (found.length >= max) return;
       if (child.kind === "directory") await walkHandle(child, `${prefix}${name}/`, found, max);
-      else found.push({ path: `${prefix}${name}`, file: await child.getFile() });
+      else add(found, `${prefix}${name}`, await child.getFile());
     }
   }
 
@@ -497,7 +636,7 @@
       if (found.length >= max) return;
       const path = `${prefix}${child.name}`;
       if (child.isDirectory) await walkEntry(child, `${path}/`, found, max);
-      else found.push({ path, file: await new Promise((good, bad) => child.file(good, bad)) });
+      else add(found, path, await new Promise((good, bad) => child.file(good, bad)));
     }
   }
 

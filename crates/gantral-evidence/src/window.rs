@@ -17,7 +17,7 @@ use crate::verify::{Code, Finding, Place, Said, Weight, authenticate_unplaced, c
 
 pub use judge::Judged;
 pub use list::{INSTANCES_BYTES_MAX, INSTANCES_MAX, InstanceHead, InstanceList, ListError};
-pub use report::{Found, NOT_PROVED, WindowReport};
+pub use report::{Found, WindowReport};
 pub use statement::{PREDICATE_TYPE, WindowFilter, WindowStatement};
 
 /// The file of the statement.

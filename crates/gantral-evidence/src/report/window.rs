@@ -12,7 +12,7 @@ use gantral_core::state::State;
 
 use super::{GROUPS, Line, PLACES_SHOWN_MAX, Section, finding_object, write_head, write_not_proved};
 use crate::verify::{Code, Place, Verdict, Weight};
-use crate::window::{Found, NOT_PROVED, WindowReport, WindowStatement};
+use crate::window::{Found, WindowReport, WindowStatement};
 
 /// Returns the verdict in a sentence.
 pub fn meaning(report: &WindowReport) -> &'static str {
@@ -74,7 +74,7 @@ fn write_text(out: &mut String, report: &WindowReport) -> fmt::Result {
     for (weight, title) in GROUPS {
         write_found(out, report, weight, title)?;
     }
-    write_not_proved(out, NOT_PROVED)
+    write_not_proved(out, report.not_proved())
 }
 
 /// Writes each code once, with the places at which it was found.
@@ -124,7 +124,7 @@ pub fn to_json(report: &WindowReport) -> Vec<u8> {
         })
         .collect();
     let codes: Vec<Value> = report.codes().into_iter().map(|code| Value::from(code.as_str())).collect();
-    let not_proved: Vec<Value> = NOT_PROVED.into_iter().map(Value::from).collect();
+    let not_proved: Vec<Value> = report.not_proved().into_iter().map(Value::from).collect();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let object = Object::new()
         .with("artifacts", count(report.artifacts))

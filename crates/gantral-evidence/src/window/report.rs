@@ -4,15 +4,17 @@ use alloc::vec::Vec;
 
 use gantral_core::ids::InstanceId;
 
-use super::{Judged, Window, WindowFault, WindowStatement};
+use super::{Judged, Window, WindowFault, WindowFilter, WindowStatement};
 use crate::trust::Trust;
 use crate::verify::{Code, Finding, Place, Verdict};
 
 /// What a verdict on a window never says: a report says so whatever the verdict (X8).
-pub const NOT_PROVED: [&str; 2] = [
+const NOT_PROVED: [&str; 2] = [
     "That no other execution was left out: the issuer says so, and `gantral log monitor --bundles` compares that with a mirror of the log.",
     "That nothing was done outside: an action that never touched the system leaves no artifact.",
 ];
+/// What it does not say where there is a filter either (X8).
+const FILTER_NOT_PROVED: &str = "That these executions, and no others, fit the filter: the issuer says so, and no leaf of the log can show it.";
 
 /// One thing that was found. What was found is ordered by instance, the window itself first, and then as the findings of a bundle are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +84,12 @@ impl WindowReport {
         self.found.sort();
         self.verdict = Verdict::of(self.found.iter().map(|found| &found.finding));
         self
+    }
+
+    /// Returns what the verdict does not say, in sentences.
+    pub fn not_proved(&self) -> Vec<&'static str> {
+        let is_filtered = self.statement.as_ref().is_some_and(|said| said.filter != WindowFilter::default());
+        NOT_PROVED.into_iter().chain(is_filtered.then_some(FILTER_NOT_PROVED)).collect()
     }
 
     /// Returns the codes that were found, sorted, each once.

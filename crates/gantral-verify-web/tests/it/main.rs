@@ -11,3 +11,4 @@ mod browser;
 mod page;
 mod use_of_it;
 mod vectors;
+mod windows;

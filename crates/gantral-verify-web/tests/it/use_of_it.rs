@@ -9,8 +9,7 @@ use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::verify;
 use serde_json::json;
 
-use crate::browser::Browser;
-use crate::page::{answered, codes, give, open, repository, vector, verdict};
+use crate::page::{answered, codes, give, looks_well, open, saved, vector, verdict};
 
 /// The files of a folder, by their paths in it.
 fn within(folder: &Path, prefix: &str) -> Vec<(String, Vec<u8>)> {
@@ -80,21 +79,6 @@ fn without_a_trust_file_nothing_is_valid_and_with_it_the_answer_changes() {
     // None is picked out of a folder: what lies beside the bundle is not pinned.
     browser.drop_on("#trust", &[folder]);
     browser.wait("document.querySelector('#trust .problem').textContent.includes('none is picked')");
-    browser.assert_quiet();
-}
-
-#[test]
-fn window_is_no_damaged_bundle_and_is_sent_to_the_programs() {
-    let (_turn, mut browser) = open();
-    let window = repository().join("spec/vectors/windows/001-whole/window");
-    let is_sent_away = "document.querySelector('#bundle .problem').textContent.includes('gantral-verify')";
-    browser.choose("#bundle .folder", std::slice::from_ref(&window));
-    browser.wait(is_sent_away);
-    browser.value("document.querySelector('#again').click()");
-    assert_eq!(browser.value(is_sent_away), false);
-    browser.drop_on("#bundle", &[window]);
-    browser.wait(is_sent_away);
-    assert_eq!(browser.value("document.querySelector('#bundle .chosen').hidden"), true);
     browser.assert_quiet();
 }
 
@@ -169,40 +153,6 @@ fn names_and_content_of_a_bundle_stay_text() {
     }
 }
 
-/// Finds text whose contrast with what is behind it is below 4.5 to 1 (WCAG 2.2, 1.4.3).
-const PALE: &str = r"(() => {
-  const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = numbers(colour).slice(0, 3).map((c) => c / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if ((numbers(colour)[3] ?? 1) === 1) return colour;
-    }
-    return 'rgb(255, 255, 255)';
-  };
-  const written = [...document.querySelectorAll('body *')].filter((element) =>
-    element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-  return written.map((element) => {
-    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))].sort((x, y) => y - x);
-    return [(a + 0.05) / (b + 0.05), element.textContent.trim().slice(0, 40)];
-  }).filter(([contrast]) => contrast < 4.5);
-})()";
-
-fn looks_well(browser: &mut Browser, name: &str) {
-    for (width, scheme) in [(1100, "light"), (1100, "dark"), (360, "light"), (360, "dark")] {
-        browser.screen(width, scheme);
-        let wide = browser.value("document.documentElement.scrollWidth");
-        assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} is {wide} wide on {width}");
-        assert_eq!(browser.value(PALE), json!([]), "{name}, {scheme}");
-        let pictures = repository().join("target/page");
-        browser.picture(&pictures.join(format!("{name}-{scheme}-{width}.png")));
-    }
-}
-
 #[test]
 fn page_fits_a_phone_and_is_legible_in_light_and_dark() {
     let (_turn, mut browser) = open();
@@ -219,21 +169,9 @@ fn saved_report_is_what_the_verifier_prints() {
     let name = "002-overridden";
     let (_turn, mut browser) = open();
     give(&mut browser, &vector(name));
-    let downloads = tempfile::tempdir().unwrap();
-    let allowed = json!({ "behavior": "allow", "downloadPath": downloads.path() });
-    browser.call("Browser.setDownloadBehavior", allowed);
-    browser.value("document.querySelector('#save-json').click()");
-    browser.value("document.querySelector('#save-text').click()");
-    let (json, text) = (downloads.path().join("report.json"), downloads.path().join("report.txt"));
-    for path in [&json, &text] {
-        let begun = std::time::Instant::now();
-        while !path.exists() {
-            assert!(begun.elapsed().as_secs() < 60, "{} was not saved", path.display());
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
+    let (json, text) = saved(&mut browser);
     let trust = Trust::parse(&fs::read(vector(name).join("trust.json")).unwrap()).unwrap();
     let expected = with_bundle(name, |files| verify(files, Some(&trust)));
-    assert_eq!(fs::read(json).unwrap().trim_ascii_end(), to_json(&expected));
-    assert_eq!(fs::read_to_string(text).unwrap(), to_text(&expected));
+    assert_eq!(json.trim_ascii_end(), to_json(&expected));
+    assert_eq!(text, to_text(&expected).into_bytes());
 }

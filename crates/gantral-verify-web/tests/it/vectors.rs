@@ -1,17 +1,14 @@
-//! Every bundle of the vectors, given to the page by a browser, gets the verdict and the codes that every verifier gives.
+//! Every bundle and every window of the vectors, given to the page by a browser, gets the verdict and the codes that every verifier gives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::page::{codes, give, open, repository, verdict};
+use crate::page::{codes, findings, give, open, repository, verdict};
 
-/// The folders with a bundle and an answer, in their order. Windows are for the programs.
+/// The folders with an answer, in their order.
 fn folders(below: &Path, found: &mut Vec<PathBuf>) {
-    if below.join("window").exists() {
-        return;
-    }
     if below.join("expect.json").exists() {
         found.push(below.to_owned());
         return;
@@ -23,10 +20,12 @@ fn folders(below: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_bundle_gets_its_verdict_and_its_codes_in_a_browser() {
+fn every_bundle_and_every_window_gets_its_verdict_and_its_codes_in_a_browser() {
     let mut found = Vec::new();
     folders(&repository().join("spec/vectors"), &mut found);
-    assert!(found.len() > 200, "only {} vectors", found.len());
+    let windows = found.iter().filter(|folder| folder.join("window").exists()).count();
+    assert!(found.len() - windows > 200, "only {} bundles", found.len() - windows);
+    assert!(windows > 80, "only {windows} windows");
     let (_turn, mut browser) = open();
     let mut wrong = Vec::new();
     for folder in &found {
@@ -34,9 +33,14 @@ fn every_bundle_gets_its_verdict_and_its_codes_in_a_browser() {
         // Shown when the page does not answer.
         println!("{}", folder.display());
         give(&mut browser, folder);
-        let (verdict, codes) = (verdict(&mut browser), codes(&mut browser));
-        if expected["verdict"] != verdict.as_str() || expected["codes"] != json!(codes) {
-            wrong.push(format!("{}: {verdict} {codes:?}, not {expected}", folder.display()));
+        let verdict = verdict(&mut browser);
+        let (expected_codes, given) = if folder.join("window").exists() {
+            (&expected["findings"], findings(&mut browser))
+        } else {
+            (&expected["codes"], json!(codes(&mut browser)))
+        };
+        if expected["verdict"] != verdict.as_str() || *expected_codes != given {
+            wrong.push(format!("{}: {verdict} {given}, not {expected}", folder.display()));
         }
     }
     browser.assert_quiet();
