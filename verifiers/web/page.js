@@ -533,12 +533,17 @@
     section.classList.add("has");
     const more = section.closest("details");
     if (more) more.open = true;
-    const size = entries.reduce((sum, { file }) => sum + file.size, 0);
-    const many = entries.length > 1 || isFolder ? `${count(entries.length, "file")}, ` : "";
-    const what = isWindow ? "a window, " : "";
-    find(".name", section).textContent = `${name} (${what}${many}${bytesInWords(size)})`;
+    find(".name", section).textContent = `${name} (${describe(given[id], isFolder)})`;
     find(".chosen", section).hidden = false;
     return run();
+  }
+
+  function describe({ entries, isWindow }, isFolder) {
+    const files = count(entries.length, "file");
+    // A browser stops for the size of each file that was chosen: of a window's it is not asked at once.
+    if (isWindow) return `a window, ${files}`;
+    const size = bytesInWords(entries.reduce((sum, { file }) => sum + file.size, 0));
+    return entries.length > 1 || isFolder ? `${files}, ${size}` : size;
   }
 
   function bytesInWords(size) {
