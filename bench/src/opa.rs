@@ -25,7 +25,7 @@ impl Opa {
         let program = std::path::absolute(parts.join("opa/opa"))?;
         ensure!(program.exists(), "the part `opa` is missing: `cargo xtask parts` installs it");
         let file = format!("{name}.tar.gz");
-        std::fs::write(folder.join(&file), policy.with_revision()?.to_archive()?)?;
+        std::fs::write(folder.join(&file), policy.as_published()?.to_archive()?)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(program)
             .args(["run", "--server", "--disable-telemetry", "--bundle", &file])

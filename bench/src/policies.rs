@@ -127,7 +127,7 @@ fn millis(duration: Duration) -> f64 {
 
 /// Measures single evaluations in both engines, round by round.
 async fn evaluations(out: &mut String, subject: &Subject) -> Result<()> {
-    let source = Arc::new(Shelf(subject.bundle.version(), subject.bundle.with_revision()?.to_archive()?));
+    let source = Arc::new(Shelf(subject.bundle.version(), subject.bundle.as_published()?.to_archive()?));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
     let worker = RegoPolicyPoint::start(&WorkerCommand::current_program("policy-worker")?, pool, source)?;
     let opa = OpaPolicyPoint::new(&OpaConfig::new(subject.opa.url()))?;

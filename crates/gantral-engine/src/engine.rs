@@ -45,6 +45,17 @@ pub struct EngineConfig {
     pub earlier_keys: Vec<PublicKey>,
     /// The delegations of these keys: what a delegate signed counts as theirs.
     pub delegations: Option<Arc<Delegations>>,
+    /// What a policy bundle must be to be put in force.
+    pub policy_demand: PolicyDemand,
+}
+
+/// What a policy bundle must be to be put in force, also by a rollback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PolicyDemand {
+    /// It came with a signature, which was checked.
+    pub signed: bool,
+    /// If it is signed, its revision is its version: an evaluator outside can be held to it.
+    pub pinned: bool,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +66,7 @@ impl Default for EngineConfig {
             release_wait: std::time::Duration::from_secs(5),
             earlier_keys: Vec::new(),
             delegations: None,
+            policy_demand: PolicyDemand::default(),
         }
     }
 }

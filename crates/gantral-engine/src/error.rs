@@ -50,6 +50,12 @@ pub enum EngineError {
     /// The policy bundle is unknown.
     #[error("the policy version is not known here")]
     PolicyUnknown,
+    /// The policy bundle came without a signature, and none is put in force without one here.
+    #[error("the policy version is not signed")]
+    PolicyUnsigned,
+    /// The policy bundle is signed with another revision than its version, and evaluators outside know it by its revision only.
+    #[error("the policy version is signed with another revision than the version")]
+    PolicyUnpinned,
     /// A decision needs a longer justification.
     #[error("a justification of at least {least} characters is required")]
     JustificationRequired {

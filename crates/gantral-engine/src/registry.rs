@@ -151,7 +151,7 @@ impl Engine {
     /// A version never changes: the same definition again is welcome, another one under the same version is refused.
     ///
     /// # Errors
-    /// `WorkflowVersionExists`, `PolicyUnknown`, `Workflow` when it chooses an evaluator that there is not; the store's.
+    /// `WorkflowVersionExists`, `PolicyUnknown`, `PolicyUnsigned`, `PolicyUnpinned`, `Workflow` when it chooses an evaluator that there is not; the store's.
     pub async fn apply_workflow(
         &self,
         tenant: &TenantId,
@@ -165,10 +165,8 @@ impl Engine {
             let why = "is no evaluator of this server";
             return Err(WorkflowError { path: "evaluator".to_owned(), why }.into());
         }
-        if let Some(policy) = policy
-            && store.policy_bundle(tenant, policy).await?.is_none()
-        {
-            return Err(EngineError::PolicyUnknown);
+        if let Some(policy) = policy {
+            self.may_be_in_force(tenant, policy).await?;
         }
         let row = WorkflowRow {
             id: workflow.id.clone(),

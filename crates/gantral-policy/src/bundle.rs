@@ -7,6 +7,7 @@
 mod archive;
 mod directory;
 mod manifest;
+pub mod signature;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -132,8 +133,23 @@ impl Bundle {
         PolicyVersionId(Digest::of(lines.concat().as_bytes()))
     }
 
-    /// Returns this bundle with its own version written into the manifest as `revision`, as published.
-    pub fn with_revision(&self) -> Result<Self, BundleError> {
+    /// Returns the `revision` of the manifest: what an OPA says of the bundle. Empty without one.
+    pub fn revision(&self) -> String {
+        self.files.get(MANIFEST).and_then(|content| manifest::revision(content)).unwrap_or_default()
+    }
+
+    /// Tells whether an OPA that has this bundle can be held to its version: the revision is the version.
+    pub fn is_pinned(&self) -> bool {
+        self.revision() == self.version().0.to_hex()
+    }
+
+    /// Returns this bundle as it is published: with its own version written into the manifest as `revision`. A signed one stays as it is,
+    /// because the signature covers the manifest.
+    pub fn as_published(&self) -> Result<Self, BundleError> {
+        if self.is_signed() { Ok(self.clone()) } else { self.with_revision() }
+    }
+
+    fn with_revision(&self) -> Result<Self, BundleError> {
         let version = self.version();
         let content = self.files.get(MANIFEST).map(Vec::as_slice);
         let mut files = self.files.clone();

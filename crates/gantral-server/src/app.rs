@@ -13,6 +13,7 @@ use crate::limits::{Capacity, Limits};
 use crate::logs::{Keeping, Logs};
 use crate::metrics::Metrics;
 use crate::problems::{Answer, Failure};
+use crate::signing::PolicySigning;
 use crate::standing::Standing;
 
 /// The parts that a server is made of.
@@ -31,6 +32,8 @@ pub struct AppParts {
     pub opas: Opas,
     /// How a worker is started, for publish checks.
     pub worker: WorkerCommand,
+    /// Who may have signed a bundle that is published.
+    pub signing: PolicySigning,
     /// The URL under which people and agents reach this server, without a slash at the end.
     pub public_url: String,
     /// Whether the server may write.
@@ -55,6 +58,7 @@ pub(crate) struct Shared {
     pub policy: Arc<RegoPolicyPoint>,
     pub opas: Opas,
     pub worker: WorkerCommand,
+    pub signing: Arc<PolicySigning>,
     pub public_url: String,
     pub standing: Standing,
     pub logs: Option<Logs>,
@@ -81,6 +85,7 @@ impl App {
             policy: parts.policy,
             opas: parts.opas,
             worker: parts.worker,
+            signing: Arc::new(parts.signing),
             public_url: parts.public_url,
             standing: parts.standing,
             logs: parts.logs,

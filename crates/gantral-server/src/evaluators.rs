@@ -14,6 +14,8 @@ use gantral_engine::policy_point::{Evaluators, PolicyPoint};
 use gantral_policy::opa::{DECISION_DEFAULT, OpaConfig, OpaConfigError, OpaPolicyPoint, OpaStatus};
 use serde::Deserialize;
 
+use crate::signing::SigningSettings;
+
 /// The name of the embedded engine.
 pub const EMBEDDED: &str = "embedded";
 /// How long one evaluation in a worker may take.
@@ -37,6 +39,9 @@ pub struct PolicySettings {
     /// Evaluators by their names; `embedded` is always there, and here only to be given another deadline.
     #[serde(default)]
     pub evaluators: BTreeMap<String, EvaluatorSettings>,
+    /// Who may have signed what is published.
+    #[serde(default)]
+    pub signing: SigningSettings,
 }
 
 /// One evaluator.
@@ -217,6 +222,11 @@ impl Opas {
         let all = default.with(own, embedded, embedded_limit);
         let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), opa.point.clone(), opa.limit);
         Ok(self.points.iter().fold(all, add))
+    }
+
+    /// Tells whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_empty()
     }
 
     /// Returns what is known of each.

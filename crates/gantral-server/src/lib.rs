@@ -21,6 +21,7 @@ mod problems;
 mod router;
 mod scheduler;
 pub mod settings;
+pub mod signing;
 mod standing;
 mod views;
 mod waiting;

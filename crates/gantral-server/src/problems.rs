@@ -133,6 +133,8 @@ impl From<EngineError> for Failure {
             }
             EngineError::NoPolicyBefore => problem(Code::NoPolicyBefore),
             EngineError::PolicyUnknown => problem(Code::PolicyUnknown),
+            EngineError::PolicyUnsigned => problem(Code::PolicyUnsigned),
+            EngineError::PolicyUnpinned => problem(Code::PolicyUnpinned),
             EngineError::JustificationRequired { least } => {
                 problem(Code::JustificationRequired).with("least", least)
             }

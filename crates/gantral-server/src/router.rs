@@ -39,6 +39,7 @@ fn v1() -> Router<App> {
         .route("/v1/me", get(operations::me))
         .route("/v1/policies", put(policies::publish).get(policies::list))
         .route("/v1/policies/{version}", get(policies::download))
+        .route("/v1/policies/{version}/record", get(policies::record))
         .route("/v1/policy-diffs", post(diffs::compare))
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))

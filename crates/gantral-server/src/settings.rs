@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
-use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, Ports};
+use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, PolicyDemand, Ports};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
@@ -24,6 +24,7 @@ use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::keys::{issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::policy::StoredBundles;
+use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
 
 /// The file of `gantral serve`.
@@ -145,6 +146,9 @@ pub enum SetupError {
     /// An evaluator cannot be used.
     #[error(transparent)]
     Evaluators(#[from] PolicySettingsError),
+    /// A key that bundles are signed by cannot be used.
+    #[error(transparent)]
+    Signing(#[from] SigningSettingsError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -218,6 +222,7 @@ impl Setup<'_> {
     pub async fn app(self) -> Result<App, SetupError> {
         self.check_tenants()?;
         let opas = self.policy.open()?;
+        let signing = self.policy.signing.open()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let keys = KeyFolder::serve(self.data).await?;
@@ -225,6 +230,7 @@ impl Setup<'_> {
         let config = EngineConfig {
             earlier_keys: issuer.earlier,
             delegations: Some(issuer.delegations),
+            policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
             ..EngineConfig::default()
         };
         let standing = Standing::default();
@@ -274,6 +280,7 @@ impl Setup<'_> {
             policy,
             opas,
             worker: self.worker,
+            signing,
             public_url: self.public_url,
             standing,
             logs: Some(logs),

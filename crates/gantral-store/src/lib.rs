@@ -35,8 +35,8 @@ pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
 pub use rows::{
-    Closing, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot,
-    SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Closing, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyArchive, PolicyBundleRow, PolicySignature,
+    PutOutcome, Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -149,12 +149,36 @@ pub struct WorkflowRow {
 }
 
 /// One policy bundle, without its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyBundleRow {
     /// Its content digest.
     pub version: PolicyVersionId,
     /// When it was put.
     pub created_at: UnixMillis,
+    /// Who signed it, by the newest signature that was put.
+    pub signature: Option<PolicySignature>,
+}
+
+/// A signature of a policy bundle, which whoever put it has checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySignature {
+    /// The name of the key.
+    pub key: String,
+    /// The algorithm of the key.
+    pub algorithm: String,
+    /// The scope that key and signature name.
+    pub scope: Option<String>,
+    /// Whether the revision of the signed bundle is its version, so that an OPA that has it can be held to it.
+    pub pinned: bool,
+}
+
+/// A policy bundle as it is handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyArchive {
+    /// The archive: as it was signed, else as it was put first.
+    pub bytes: Vec<u8>,
+    /// Who signed it.
+    pub signature: Option<PolicySignature>,
 }
 
 /// What came of putting something that never changes.

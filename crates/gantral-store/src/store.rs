@@ -17,8 +17,8 @@ use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
-    GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyBundleRow, PutOutcome, Snapshot, SnapshotPlace,
-    StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
+    Snapshot, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -392,6 +392,54 @@ impl Store {
     ) -> Result<PutOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.put_policy_bundle(tenant.clone(), version, bytes, at).await,
+        }
+    }
+
+    /// Puts a policy bundle with a signature that the caller has checked, at once. The bytes of the bundle never change; a further signature
+    /// of the same version counts from now on, with the archive that it came with.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn put_signed_policy_bundle(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+        bytes: Vec<u8>,
+        signature: PolicySignature,
+        at: UnixMillis,
+    ) -> Result<PutOutcome, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                store.put_signed_policy_bundle(tenant.clone(), version, bytes, signature, at).await
+            }
+        }
+    }
+
+    /// Returns what is known of a policy bundle, without its bytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn policy_bundle_row(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<PolicyBundleRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.policy_bundle_row(tenant.clone(), version).await,
+        }
+    }
+
+    /// Returns a policy bundle to hand out: as it was signed last, else as it was put.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn policy_archive(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<PolicyArchive>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.policy_archive(tenant.clone(), version).await,
         }
     }
 

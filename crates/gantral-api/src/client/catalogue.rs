@@ -7,8 +7,8 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, Erase, GovernancePage, Governed, Health,
-    Keys, Me, ModesInForce, PageQuery, PoliciesInForce, PolicyDiff, PolicyPage, PublishedPolicy, Scope,
-    SetFreeze, SetMode, ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Keys, Me, ModesInForce, PageQuery, PoliciesInForce, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy,
+    Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -60,6 +60,11 @@ impl Client {
     /// Fetches a policy bundle as published.
     pub async fn policy(&self, version: text::PolicyVersionId) -> Result<Vec<u8>, ClientError> {
         self.archive(&["v1", "policies", &version.to_string()]).await
+    }
+
+    /// Shows when a policy bundle was published and who signed it.
+    pub async fn policy_record(&self, version: text::PolicyVersionId) -> Result<PolicyView, ClientError> {
+        self.get(&["v1", "policies", &version.to_string(), "record"]).await
     }
 
     /// Says what two policies make of recorded asks. Tried once, and waited for longer than it may take.

@@ -254,6 +254,18 @@ codes! {
     PolicyRejected = "policy_rejected", 422, Caller, Pointless,
         "The policy bundle was not accepted.",
         "Correct what `detail` names; `gantral policy test` runs the same checks.";
+    PolicyUnsigned = "policy_unsigned", 422, Caller, Pointless,
+        "The policy bundle is not signed, and this server takes signed ones only.",
+        "Sign it with a key that the server knows, for example by `opa build --signing-key`, and publish it.";
+    PolicySignatureBad = "policy_signature_bad", 422, Evidence, Pointless,
+        "The signature of the policy bundle was not accepted.",
+        "Sign it with a key, an algorithm and a scope that the server is configured with.";
+    PolicyNotAsSigned = "policy_not_as_signed", 422, Evidence, Pointless,
+        "A file of the policy bundle is not the one that was signed.",
+        "Find out what changed the bundle after it was signed, and publish it as it was signed.";
+    PolicyUnpinned = "policy_unpinned", 409, Caller, Pointless,
+        "The policy bundle is signed with another revision than its version, so no OPA can be held to it.",
+        "Sign it again with what `gantral policy version` prints as its revision.";
     PolicyMoved = "policy_moved", 409, Caller, AfterChange,
         "Another policy is in force in this scope than you believe.",
         "Look at what `present` names before you change it.";

@@ -56,7 +56,7 @@ pub use instance::{
     Reconcile, RequesterView, ShowInstance,
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
-pub use policy::{PolicyPage, PolicyView, PublishedPolicy, TestCounts};
+pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
 pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow};

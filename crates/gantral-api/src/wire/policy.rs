@@ -21,6 +21,23 @@ pub struct PublishedPolicy {
     pub policy_version_id: text::PolicyVersionId,
     /// How its tests went.
     pub tests: TestCounts,
+    /// Who signed it; absent when it is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<SignedBy>,
+}
+
+/// Who signed a bundle, as the server checked it when it was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignedBy {
+    /// The name of the key in the server's configuration.
+    pub key: String,
+    /// The algorithm of the key, for example `ES256`.
+    pub algorithm: String,
+    /// The scope that key and signature name; absent when neither does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Whether the bundle's revision is its version. If not, only the embedded engine can evaluate it.
+    pub pinned: bool,
 }
 
 /// One bundle in a list.
@@ -30,6 +47,9 @@ pub struct PolicyView {
     pub policy_version_id: text::PolicyVersionId,
     /// When it was published.
     pub published_at: text::Time,
+    /// Who signed it, by the newest signature that was published; absent when it is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<SignedBy>,
 }
 
 /// One page of policies, newest first.

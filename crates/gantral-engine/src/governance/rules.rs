@@ -1,11 +1,13 @@
 //! What binds everybody from now on: policies in force, modes, and freezes.
 
+use std::sync::Arc;
+
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
 use gantral_evidence::governance::{Detail, Scope};
 
-use super::{GovernanceReceipt, Governor};
+use super::{GovernanceReceipt, Governor, InForceAt};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 
@@ -61,11 +63,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a workflow, `NoActivePolicy`, `Damaged`; the store's.
     pub async fn policy_for(&self, tenant: &TenantId, scope: &Scope) -> Result<PolicyVersionId, EngineError> {
-        let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
-        if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
-            self.0.registry.forget_in_force(tenant);
-        }
-        let known = self.in_force(tenant).await?;
+        let known = self.present(tenant).await?;
         match scope {
             Scope::Workflow(id) => known.policy(&*self.workflow(tenant, id, None).await?),
             Scope::Team(_) | Scope::Tenant => {
@@ -81,7 +79,7 @@ impl Engine {
     /// `seen`: the version that the caller believes to be in force in exactly this scope; another one there refuses.
     ///
     /// # Errors
-    /// `PolicyUnknown`; `PolicyMoved`; `NoPolicyBefore`; `Conflict`: others were faster, repeat; the signer's and the store's.
+    /// `PolicyUnknown`; `PolicyUnsigned`, `PolicyUnpinned`; `PolicyMoved`; `NoPolicyBefore`; `Conflict`: others were faster, repeat; the signer's and the store's.
     pub async fn activate_policy(
         &self,
         call: &mut Call,
@@ -91,10 +89,12 @@ impl Engine {
         activation: Activation,
         seen: Option<PolicyVersionId>,
     ) -> Result<Option<GovernanceReceipt>, EngineError> {
-        if let Activation::Version(version) = activation
-            && self.0.store.policy_bundle(tenant, version).await?.is_none()
-        {
-            return Err(EngineError::PolicyUnknown);
+        let looked_at = match activation {
+            Activation::Version(version) => Some(version),
+            Activation::Before => self.policy_before(tenant, scope).await?,
+        };
+        if let Some(version) = looked_at {
+            self.may_be_in_force(tenant, version).await?;
         }
         self.govern(tenant, call, by, |in_force| {
             let present = in_force.policy_of(scope);
@@ -109,10 +109,47 @@ impl Engine {
             if present == Some(version) {
                 return Ok(None);
             }
+            // Others were faster: what would be in force now is not what was looked at.
+            if looked_at != Some(version) {
+                return Err(EngineError::Conflict);
+            }
             let scope = scope.clone();
             Ok(Some(Detail::PolicyActivated { scope, version, previous: present }.into()))
         })
         .await
+    }
+
+    /// Refuses a policy version that is not there, or is not what this deployment demands of one.
+    pub(crate) async fn may_be_in_force(
+        &self,
+        tenant: &TenantId,
+        version: PolicyVersionId,
+    ) -> Result<(), EngineError> {
+        let row = self.0.store.policy_bundle_row(tenant, version).await?.ok_or(EngineError::PolicyUnknown)?;
+        let demand = self.0.config.policy_demand;
+        match row.signature {
+            None if demand.signed => Err(EngineError::PolicyUnsigned),
+            Some(signature) if demand.pinned && !signature.pinned => Err(EngineError::PolicyUnpinned),
+            None | Some(_) => Ok(()),
+        }
+    }
+
+    /// Returns what a rollback of the scope would put in force.
+    async fn policy_before(
+        &self,
+        tenant: &TenantId,
+        scope: &Scope,
+    ) -> Result<Option<PolicyVersionId>, EngineError> {
+        Ok(self.present(tenant).await?.in_force.policy_before(scope))
+    }
+
+    /// Returns what is in force by the chain as it is now, and not as it was when it was looked at last.
+    async fn present(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
+        let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
+        if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
+            self.0.registry.forget_in_force(tenant);
+        }
+        self.in_force(tenant).await
     }
 
     /// Returns the modes in force, of every scope, and every action of a workflow, for which one was set. Where none was, what policy says is enforced.

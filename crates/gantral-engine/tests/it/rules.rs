@@ -5,12 +5,15 @@ use gantral_core::event::Actor;
 use gantral_core::ids::{TeamId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::DurationMs;
-use gantral_engine::{Activation, Answer, EngineError, GovernanceReceipt, Governor};
+use gantral_engine::{
+    Activation, Answer, EngineConfig, EngineError, GovernanceReceipt, Governor, PolicyDemand,
+};
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_policy::bundle::Bundle;
-use gantral_testkit::World;
+use gantral_store::PolicySignature;
 use gantral_testkit::policy::rules;
 use gantral_testkit::workflows::{REFUND, read};
+use gantral_testkit::{World, WorldOptions};
 
 use crate::script::{Learned, SMALL, Script, Step};
 
@@ -141,6 +144,48 @@ async fn nothing_unknown_and_nothing_unseen_is_put_in_force() {
         .await;
     assert_eq!(stale.unwrap_err(), EngineError::PolicyMoved { present: Some(second) });
     assert_eq!(world.engine().governance(&tenant, 0, 10).await.unwrap().len(), 2);
+}
+
+/// Publishes a policy that denies with a word, signed; `pinned` says whether its revision is its version.
+async fn signed(world: &World, word: &str, pinned: bool) -> PolicyVersionId {
+    let (version, archive) = world.point.shelf.put(&denies(word));
+    let by =
+        PolicySignature { key: "release".to_owned(), algorithm: "ES256".to_owned(), scope: None, pinned };
+    let (store, at) = (world.engine().store(), world.clock.now());
+    store.put_signed_policy_bundle(&world.tenant(), version, archive, by, at).await.unwrap();
+    version
+}
+
+#[tokio::test]
+async fn what_is_demanded_of_a_policy_is_demanded_of_a_rollback_and_a_definition_too() {
+    let policy_demand = PolicyDemand { signed: true, pinned: true };
+    let config = EngineConfig { policy_demand, ..EngineConfig::default() };
+    let world = World::with(WorldOptions { config, ..WorldOptions::default() });
+    let (tenant, by, scope) = (world.tenant(), world.governor(), Scope::Tenant);
+    let put = async |version| activate(&world, &scope, Activation::Version(version)).await;
+    let plain = world.publish(&denies("plain")).await;
+    assert_eq!(put(plain).await.unwrap_err(), EngineError::PolicyUnsigned);
+    let applied = world
+        .engine()
+        .apply_workflow(&tenant, read(REFUND), Some(plain), (&by).into(), &mut world.call())
+        .await;
+    assert_eq!(applied.unwrap_err(), EngineError::PolicyUnsigned);
+    assert!(world.engine().workflow(&tenant, &read(REFUND).id, None).await.is_err(), "it was not applied");
+    let loose = signed(&world, "loose", false).await;
+    assert_eq!(put(loose).await.unwrap_err(), EngineError::PolicyUnpinned);
+
+    let (first, second) = (signed(&world, "first", true).await, signed(&world, "second", true).await);
+    put(first).await.unwrap().unwrap();
+    put(second).await.unwrap().unwrap();
+    // Somebody brings the first one signed anew, with another revision: it cannot come back like that.
+    assert_eq!(signed(&world, "first", false).await, first);
+    let back = activate(&world, &scope, Activation::Before).await;
+    assert_eq!(back.unwrap_err(), EngineError::PolicyUnpinned);
+    signed(&world, "first", true).await;
+    activate(&world, &scope, Activation::Before).await.unwrap().unwrap();
+    // What was published without a signature may come once it has one.
+    assert_eq!(signed(&world, "plain", true).await, plain);
+    put(plain).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_engine::policy_input::{ActionInput, patched};
 use gantral_evidence::disclosure::Disclosure;
+use gantral_policy::bundle::signature::VerificationKeys;
 use gantral_policy::bundle::{BUNDLE_BYTES_MAX, BUNDLE_FILES_MAX, Bundle, FILE_BYTES_MAX, PATH_BYTES_MAX};
 use gantral_policy::opa::answer::{ANSWER_BYTES_MAX, Expected, read, read_version};
 use gantral_policy::output;
@@ -109,15 +110,28 @@ pub const WORKFLOW: Target = Target {
     check: check_workflow,
 };
 
+/// A public key; its private one was never kept.
+const NOBODYS_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAk0aGmHfk7zqbqGStOCSdXNPf6pMs8G40oFhsoCBvZfY=
+-----END PUBLIC KEY-----
+";
+
 fn archives(_: &Vectors) -> Vec<Vec<u8>> {
     let rego = "package gantral\n\nimport rego.v1\n\ndefault decision := \"ALLOW\"\n".as_bytes().to_vec();
     let manifest = br#"{"revision":"1","roots":["gantral"],"rego_version":1}"#.to_vec();
     let small = vec![("policy.rego", rego.clone())];
-    let whole =
-        vec![("a/policy.rego", rego), ("a/data.json", b"{\"limit\":1}".to_vec()), (".manifest", manifest)];
+    let whole = vec![
+        ("a/policy.rego", rego.clone()),
+        ("a/data.json", b"{\"limit\":1}".to_vec()),
+        (".manifest", manifest),
+    ];
+    // Signed by a key that is not the one below.
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJmaWxlcyI6W3sibmFtZSI6InBvbGljeS5yZWdvIiwiaGFzaCI6IjAwIiwiYWxnb3JpdGhtIjoiU0hBLTI1NiJ9XX0.AAAA";
+    let signatures = format!(r#"{{"signatures":["{token}"]}}"#).into_bytes();
+    let signed = vec![("policy.rego", rego), (".signatures.json", signatures)];
     let archive =
         |files: Vec<(&str, Vec<u8>)>| Bundle::from_files(files).and_then(|bundle| bundle.to_archive()).ok();
-    [small, whole].into_iter().filter_map(archive).collect()
+    [small, whole, signed].into_iter().filter_map(archive).collect()
 }
 
 /// Packs what a mutator damaged before it was packed: a damaged stream would be refused by its checksum.
@@ -155,9 +169,17 @@ fn check_archive(bytes: &[u8]) -> Answer {
     let archive = bundle.to_archive().map_err(|error| error.to_string());
     let again = archive.and_then(|archive| Bundle::from_archive(&archive).map_err(|error| error.to_string()));
     ensure(again.as_ref() == Ok(&bundle), "a bundle is written as one that is read as the same")?;
-    if let Ok(published) = bundle.with_revision() {
+    if let Ok(published) = bundle.as_published() {
         ensure(published.version() == bundle.version(), "the revision is no part of the version")?;
     }
+    let mut keys = VerificationKeys::default();
+    let added = keys.add("default", "EdDSA", NOBODYS_KEY.as_bytes(), None);
+    ensure(added.is_ok(), "a public key is one")?;
+    let signed_by = twice(|| bundle.verify(&keys, UnixMillis::EPOCH))?;
+    ensure(
+        matches!((bundle.is_signed(), signed_by), (false, Ok(None)) | (true, Err(_))),
+        "nobody signs in the name of a key",
+    )?;
     Ok(Seen::Accepted)
 }
 

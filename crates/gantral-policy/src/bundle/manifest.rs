@@ -54,6 +54,11 @@ pub(super) fn without_revision(content: &[u8]) -> Option<Vec<u8>> {
     (!members.is_empty()).then(|| Value::from(members).to_canonical())
 }
 
+/// Returns the `revision`, if it is a text.
+pub(super) fn revision(content: &[u8]) -> Option<String> {
+    parse(content).ok()?.get("revision")?.as_str().map(ToOwned::to_owned)
+}
+
 /// Returns a manifest's canonical bytes with this `revision` and everything else as it was.
 pub(super) fn with_revision(content: Option<&[u8]>, revision: &str) -> Result<Vec<u8>, BundleError> {
     let members = content.map(parse).transpose()?.unwrap_or_default();

@@ -13,6 +13,7 @@ mod hostile;
 mod opa;
 mod parity;
 mod publishing;
+mod signing;
 mod supervision;
 mod support;
 

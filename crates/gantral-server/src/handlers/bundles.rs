@@ -91,8 +91,14 @@ fn named(tag: &str) -> Answer<[(header::HeaderName, HeaderValue); 2]> {
 }
 
 async fn bundle(app: &App, tenant: &TenantId, version: PolicyVersionId) -> Answer<Vec<u8>> {
-    let found = app.engine().store().policy_bundle(tenant, version).await.map_err(EngineError::from)?;
-    found.ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))
+    let found = app.engine().store().policy_archive(tenant, version).await.map_err(EngineError::from)?;
+    let found =
+        found.ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))?;
+    // Every answer of an OPA that had it would count as one of another version.
+    if found.signature.is_some_and(|signature| !signature.pinned) {
+        return Err(EngineError::PolicyUnpinned.into());
+    }
+    Ok(found.bytes)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Policy bundles: checked in a worker, then kept by their content digest.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -12,6 +14,7 @@ use gantral_evidence::governance::Scope;
 use gantral_identity::Principal;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check::{CheckError, CheckReport, TestOutcome, check};
+use gantral_store::{PolicyBundleRow, PolicySignature};
 
 use super::governance::governed;
 use super::{Path, Query, page};
@@ -19,6 +22,7 @@ use crate::app::App;
 use crate::command::{RawWrite, Write};
 use crate::identity::{Caller, governs, sees_team};
 use crate::problems::{Answer, Failure};
+use crate::signing::SigningRefusal;
 
 /// The most findings about a bundle that one answer lists.
 const FINDINGS_MAX: usize = 20;
@@ -33,32 +37,67 @@ pub(crate) async fn publish(
     let bundle = Bundle::from_archive(&write.body)
         .map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
     let _permit = app.0.limits.check()?;
-    let worker = app.0.worker.clone();
+    let (worker, signing, now) = (app.0.worker.clone(), Arc::clone(&app.0.signing), write.call.now);
     let checked = tokio::task::spawn_blocking(move || {
+        // The signature goes first: what nobody signed is not even parsed where signatures are required.
+        let signed_by = signing.check(&bundle, now)?;
         let report = check(&worker, &bundle);
-        (bundle, report)
+        Ok::<_, SigningRefusal>((bundle, signed_by, report))
     });
-    let (bundle, report) =
+    let checked =
         checked.await.map_err(|_| Failure::new(Code::Internal, "the check of the bundle did not end"))?;
+    let (bundle, signed_by, report) = checked.map_err(unsigned)?;
     let report = report.map_err(unchecked)?;
     if !report.passed() {
         return Err(rejected(&report));
     }
     // The revision is how an OPA that is given this archive tells its version; it is no part of the version.
     let archive = bundle
-        .with_revision()
+        .as_published()
         .and_then(|bundle| bundle.to_archive())
         .map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
     let version = bundle.version();
-    // Equal content in another archive is the same bundle: the bytes that came first stay.
-    app.engine()
-        .store()
-        .put_policy_bundle(write.principal.tenant(), version, archive, write.call.now)
-        .await
-        .map_err(gantral_engine::EngineError::from)?;
+    let signature = signed_by.map(|by| PolicySignature {
+        key: by.key,
+        algorithm: by.algorithm.as_str().to_owned(),
+        scope: by.scope,
+        pinned: bundle.is_pinned(),
+    });
+    // Equal content in another archive is the same bundle: the bytes that came first stay, and a signature comes beside them.
+    let (store, tenant) = (app.engine().store(), write.principal.tenant());
+    let put = match signature.clone() {
+        Some(signature) => store.put_signed_policy_bundle(tenant, version, archive, signature, now).await,
+        None => store.put_policy_bundle(tenant, version, archive, now).await,
+    };
+    put.map_err(gantral_engine::EngineError::from)?;
     let (passed, failed) = counts(&report);
     let tests = wire::TestCounts { passed, failed };
-    Ok((StatusCode::CREATED, Json(wire::PublishedPolicy { policy_version_id: version.into(), tests })))
+    let signed_by = signature.map(signed_by_view);
+    let published = wire::PublishedPolicy { policy_version_id: version.into(), tests, signed_by };
+    Ok((StatusCode::CREATED, Json(published)))
+}
+
+fn signed_by_view(signature: PolicySignature) -> wire::SignedBy {
+    let PolicySignature { key, algorithm, scope, pinned } = signature;
+    wire::SignedBy { key, algorithm, scope, pinned }
+}
+
+fn view(row: PolicyBundleRow) -> wire::PolicyView {
+    wire::PolicyView {
+        policy_version_id: row.version.into(),
+        published_at: row.created_at.into(),
+        signed_by: row.signature.map(signed_by_view),
+    }
+}
+
+/// Tells a bundle that must be signed from a signature that is not good, and from files that are not those of the signature.
+fn unsigned(refusal: SigningRefusal) -> Failure {
+    let code = match &refusal {
+        SigningRefusal::Unsigned => Code::PolicyUnsigned,
+        SigningRefusal::Signature(error) if error.is_about_files() => Code::PolicyNotAsSigned,
+        SigningRefusal::Signature(_) => Code::PolicySignatureBad,
+    };
+    Failure::new(code, refusal.to_string())
 }
 
 /// Tells a bundle that cannot be checked from a server that cannot check.
@@ -115,11 +154,8 @@ pub(crate) async fn list(
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let found = app.engine().store().list_policy_bundles(principal.tenant(), cursor, limit).await;
     let found = found.map_err(gantral_engine::EngineError::from)?;
-    let items = found.items.iter().map(|row| wire::PolicyView {
-        policy_version_id: row.version.into(),
-        published_at: row.created_at.into(),
-    });
-    Ok(Json(wire::PolicyPage { items: items.collect(), next: found.next.map(|cursor| cursor.to_string()) }))
+    let next = found.next.map(|cursor| cursor.to_string());
+    Ok(Json(wire::PolicyPage { items: found.items.into_iter().map(view).collect(), next }))
 }
 
 /// GET /v1/policies/{version}
@@ -128,14 +164,24 @@ pub(crate) async fn download(
     Caller(principal): Caller,
     Path(version): Path<text::PolicyVersionId>,
 ) -> Answer<impl IntoResponse> {
-    let bundle = app
-        .engine()
-        .store()
-        .policy_bundle(principal.tenant(), version.into_inner())
-        .await
-        .map_err(gantral_engine::EngineError::from)?
-        .ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))?;
-    Ok(([(header::CONTENT_TYPE, "application/gzip")], bundle))
+    let found = app.engine().store().policy_archive(principal.tenant(), version.into_inner()).await;
+    let found = found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?;
+    Ok(([(header::CONTENT_TYPE, "application/gzip")], found.bytes))
+}
+
+/// GET /v1/policies/{version}/record
+pub(crate) async fn record(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(version): Path<text::PolicyVersionId>,
+) -> Answer<Json<wire::PolicyView>> {
+    let found = app.engine().store().policy_bundle_row(principal.tenant(), version.into_inner()).await;
+    let found = found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?;
+    Ok(Json(view(found)))
+}
+
+fn unknown() -> Failure {
+    Failure::new(Code::PolicyUnknown, "the policy version is not known here")
 }
 
 /// GET /v1/activations

@@ -25,8 +25,8 @@ use tokio::sync::watch;
 use crate::place::{action, client, code, to};
 
 /// A server that may choose the OPA at `port`, as `sidecar`.
-struct Site {
-    folder: TempDir,
+pub struct Site {
+    pub folder: TempDir,
     issuer: DevIssuer,
     url: String,
     port: u16,
@@ -35,12 +35,16 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_with(tempfile::tempdir().unwrap(), "").await
+    }
+
+    /// Starts one in this folder, with more in its section `[policy]`.
+    pub async fn start_with(folder: TempDir, more: &str) -> Self {
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Longer than a busy machine needs.
         let policy: PolicySettings = toml::from_str(&format!(
-            "[evaluators.sidecar]\nkind = \"opa\"\nurl = \"http://127.0.0.1:{port}\"\ndeadline = \"10s\""
+            "[evaluators.sidecar]\nkind = \"opa\"\nurl = \"http://127.0.0.1:{port}\"\ndeadline = \"10s\"\n{more}"
         ))
         .unwrap();
         let listening = listen("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
@@ -66,7 +70,7 @@ impl Site {
         client(&self.url).with_token(gantral_api::client::TokenSource::Fixed(token.to_owned()))
     }
 
-    fn bob(&self) -> Client {
+    pub fn bob(&self) -> Client {
         self.bearing(self.issuer.human_token("bob", SystemClock.now()).unwrap().expose())
     }
 
@@ -78,7 +82,7 @@ impl Site {
         published
     }
 
-    async fn apply(&self, published: &PublishedPolicy, id: &str, evaluator: &str) -> Result<(), Code> {
+    pub async fn apply(&self, published: &PublishedPolicy, id: &str, evaluator: &str) -> Result<(), Code> {
         let mut definition: Value = serde_json::from_str(workflows::REFUND).unwrap();
         (definition["id"], definition["evaluator"]) = (json!(id), json!(evaluator));
         let body: ApplyWorkflow =
@@ -88,7 +92,7 @@ impl Site {
     }
 
     /// Asks for a small refund of a new instance; returns the answer and the payload of its first artifact.
-    async fn ask(&self, workflow: &str) -> (AuthorityAnswer, Option<String>) {
+    pub async fn ask(&self, workflow: &str) -> (AuthorityAnswer, Option<String>) {
         let token = self.issuer.client_token("refund-agent", SystemClock.now()).unwrap();
         let agent = self.bearing(token.expose());
         let create: CreateInstance = to(json!({"workflow": workflow, "input": {"order": 7}}));
@@ -108,13 +112,20 @@ impl Site {
 
     /// An OPA that keeps itself at the bundle in force for a workflow, with nothing but the address of the server and a token.
     fn opa_that_follows(&self, workflow: &str) -> Opa {
+        self.opa_that_checks(workflow, &json!({}), &json!(null))
+    }
+
+    /// The same, which knows these keys and checks what it gets by `signing`.
+    pub fn opa_that_checks(&self, workflow: &str, keys: &Value, signing: &Value) -> Opa {
         let token = self.issuer.client_token("refund-agent", SystemClock.now()).unwrap();
         let config = json!({
+            "keys": keys,
             "services": {"gantral": {"url": self.url, "credentials": {"bearer": {"token": token.expose()}}}},
             "bundles": {"gantral": {
                 "service": "gantral",
                 "resource": format!("v1/bundles/workflows/{workflow}"),
                 "polling": {"long_polling_timeout_seconds": 10},
+                "signing": signing,
             }},
         });
         std::fs::write(self.folder.path().join("opa.json"), config.to_string()).unwrap();
@@ -131,7 +142,7 @@ fn payload(envelope: &Document) -> String {
     String::from_utf8(Envelope::parse(envelope.as_str().as_bytes()).unwrap().payload).unwrap()
 }
 
-struct Opa(Child);
+pub struct Opa(Child);
 
 impl Drop for Opa {
     fn drop(&mut self) {
@@ -140,13 +151,17 @@ impl Drop for Opa {
     }
 }
 
+pub fn program() -> PathBuf {
+    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
+    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
+    let program = parts.join("opa/opa");
+    assert!(program.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
+    program
+}
+
 impl Opa {
     fn start(folder: &Path, port: u16, arguments: &[&str]) -> Self {
-        let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-        let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
-        let program = parts.join("opa/opa");
-        assert!(program.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
-        let child = Command::new(program)
+        let child = Command::new(program())
             .args(["run", "--server", "--disable-telemetry", "--log-level=error"])
             .args(arguments)
             .arg(format!("--addr=127.0.0.1:{port}"))

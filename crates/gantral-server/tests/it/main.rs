@@ -23,6 +23,7 @@ mod routes;
 mod runner;
 mod service;
 mod shadow;
+mod signing;
 mod story;
 
 /// Becomes a policy worker when this program starts itself as one.

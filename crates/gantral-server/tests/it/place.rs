@@ -26,6 +26,7 @@ use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::evaluators::Opas;
+use gantral_server::signing::PolicySigning;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
 };
@@ -324,6 +325,7 @@ fn app(
         policy: Arc::clone(&policy),
         opas: Opas::default(),
         worker: worker_command(),
+        signing: PolicySigning::default(),
         public_url: PUBLIC_URL.to_owned(),
         standing: Standing::default(),
         logs: None,

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
+    include_str!("schema/0006.sql"),
 ];
 /// The write-ahead log is cut to this many bytes when it starts over.
 const WAL_BYTES_MAX: u32 = 64 << 20;

@@ -1,8 +1,7 @@
-//! What a tenant has besides instances: workflows, policies, persons, idempotency keys.
+//! What a tenant has besides instances: workflows, persons, idempotency keys.
 
 use gantral_core::digest::{Digest, Hasher, Salt};
 use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
-use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -11,8 +10,8 @@ use super::columns::{count, digest, instance, instant, millis, name, rows, salt,
 use super::writer::Fail;
 use crate::append::{IdempotencyAnswer, IdempotencyLookup, IdempotencyScope};
 use crate::error::StoreError;
-use crate::page::{Cursor, PAGE_MAX, Page};
-use crate::rows::{PolicyBundleRow, PutOutcome, WorkflowRow};
+use crate::page::PAGE_MAX;
+use crate::rows::{PutOutcome, WorkflowRow};
 
 const WORKFLOW: &str = "id, version, digest, team, definition, created_at";
 
@@ -115,65 +114,6 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn put_policy_bundle(
-        &self,
-        tenant: TenantId,
-        version: PolicyVersionId,
-        bytes: Vec<u8>,
-        at: UnixMillis,
-    ) -> Result<PutOutcome, StoreError> {
-        self.write(move |connection, _| {
-            if let Some(stored) = bundle(connection, &tenant, version)? {
-                return Ok(if stored == bytes { PutOutcome::Same } else { PutOutcome::Differs });
-            }
-            connection
-                .prepare_cached(
-                    "INSERT INTO policy_bundle(tenant, version, bytes, created_at) VALUES(?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![tenant.as_str(), version.0.as_bytes(), bytes, millis(at)])?;
-            Ok(PutOutcome::Stored)
-        })
-        .await
-    }
-
-    pub(crate) async fn policy_bundle(
-        &self,
-        tenant: TenantId,
-        version: PolicyVersionId,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |connection| Ok(bundle(connection, &tenant, version)?)).await
-    }
-
-    pub(crate) async fn list_policy_bundles(
-        &self,
-        tenant: TenantId,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<PolicyBundleRow>, StoreError> {
-        self.read(move |connection| {
-            let limit = limit.clamp(1, PAGE_MAX);
-            // A cursor holds half of the digest, so a page starts behind every version that shares that half.
-            let (at, id) = match after {
-                Some(cursor) => (millis(cursor.at), cursor.id.to_vec()),
-                None => (i64::MAX, vec![0xff; 32]),
-            };
-            let mut select = connection.prepare_cached(
-                "SELECT version, created_at FROM policy_bundle
-                 WHERE tenant = ?1 AND (created_at, version) < (?2, ?3)
-                 ORDER BY created_at DESC, version DESC LIMIT ?4",
-            )?;
-            let found =
-                select.query_map(params![tenant.as_str(), at, id, rows(limit.saturating_add(1))], |row| {
-                    Ok(PolicyBundleRow {
-                        version: PolicyVersionId(digest(row, 0)?),
-                        created_at: instant(row, 1)?,
-                    })
-                })?;
-            Ok(Page::cut(found.collect::<rusqlite::Result<_>>()?, limit, bundle_cursor))
-        })
-        .await
-    }
-
     pub(crate) async fn person(
         &self,
         tenant: TenantId,
@@ -251,25 +191,6 @@ pub(super) fn scope_key(tenant: &TenantId, scope: &IdempotencyScope) -> Digest {
         .text(route)
         .text(key)
         .finish()
-}
-
-fn bundle(
-    connection: &Connection,
-    tenant: &TenantId,
-    version: PolicyVersionId,
-) -> rusqlite::Result<Option<Vec<u8>>> {
-    connection
-        .prepare_cached("SELECT bytes FROM policy_bundle WHERE tenant = ?1 AND version = ?2")?
-        .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| row.get(0))
-        .optional()
-}
-
-/// The sort key of a bundle: its instant and the first half of its digest.
-fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
-    let (half, _) = row.version.0.as_bytes().split_at(16);
-    let mut id = [0; 16];
-    id.copy_from_slice(half);
-    Cursor { at: row.created_at, id }
 }
 
 pub(super) fn person(

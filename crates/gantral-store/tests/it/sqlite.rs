@@ -5,7 +5,9 @@ use std::path::Path;
 
 use gantral_core::digest::Digest;
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{ChainId, CommittedSeal, OpenError, Store, StoreError, Wake, WorkflowRow};
+use gantral_store::{
+    ChainId, CommittedSeal, OpenError, PolicySignature, Store, StoreError, Wake, WorkflowRow,
+};
 use rusqlite::Connection;
 
 use crate::conformance::logs::Logs;
@@ -45,12 +47,18 @@ async fn history_refuses_to_be_changed_or_deleted() {
     };
     store.put_workflow(&chain.tenant, definition).await.unwrap();
     let version = PolicyVersionId(Digest::of(b"p"));
-    store.put_policy_bundle(&chain.tenant, version, b"p".to_vec(), at(1)).await.unwrap();
+    let by =
+        PolicySignature { key: "k".to_owned(), algorithm: "ES256".to_owned(), scope: None, pinned: true };
+    store.put_signed_policy_bundle(&chain.tenant, version, b"p".to_vec(), by, at(1)).await.unwrap();
     governed(&store, &chain.tenant, reason("why").1).await;
 
     let raw = raw(&path);
-    for (table, column) in [("artifact", "envelope"), ("workflow", "definition"), ("policy_bundle", "bytes")]
-    {
+    for (table, column) in [
+        ("artifact", "envelope"),
+        ("workflow", "definition"),
+        ("policy_bundle", "bytes"),
+        ("policy_signature", "bytes"),
+    ] {
         for sql in [
             format!("UPDATE {table} SET {column} = x'00'"),
             format!("DELETE FROM {table}"),

@@ -34,6 +34,8 @@ pub enum PolicyCommand {
     Eval(author::EvalArgs),
     /// Says what two policies make of recorded asks, and who would have been paged; decides nothing
     Diff(diff::DiffArgs),
+    /// Prints the version of a bundle, which is also the revision to sign it with
+    Version(author::VersionArgs),
     /// Publishes a bundle, and with a scope puts it in force there
     Publish(store::PublishArgs),
     /// Lists published bundles, newest first, and where each is in force
@@ -55,6 +57,7 @@ pub fn run(command: &PolicyCommand, server: &Server, out: Out) -> Result<Exit, F
         PolicyCommand::Lint(args) => author::lint(args, out),
         PolicyCommand::Eval(args) => author::eval(args, out),
         PolicyCommand::Diff(args) => diff::diff(args, server, out),
+        PolicyCommand::Version(args) => author::version(args, out),
         PolicyCommand::Publish(args) => store::publish(args, server, out),
         PolicyCommand::Ls(args) => store::ls(args, server, out),
         PolicyCommand::Show(args) => store::show(args, server, out),
@@ -70,10 +73,9 @@ pub fn worker() -> Result<WorkerCommand, Failure> {
         .map_err(|error| Failure::new(format!("this program cannot find itself: {error}")))
 }
 
-/// Reads a folder as a bundle.
-pub fn bundle(directory: &Path) -> Result<Bundle, Failure> {
-    Bundle::from_directory(directory).map_err(|error| {
-        Failure::new(format!("`{}` is no policy bundle: {error}", directory.display()))
-            .code("policy_rejected")
+/// Reads a folder, or an archive of `opa build`, as a bundle.
+pub fn bundle(path: &Path) -> Result<Bundle, Failure> {
+    Bundle::from_path(path).map_err(|error| {
+        Failure::new(format!("`{}` is no policy bundle: {error}", path.display())).code("policy_rejected")
     })
 }

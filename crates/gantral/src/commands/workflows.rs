@@ -31,10 +31,10 @@ pub enum WorkflowsCommand {
 /// Arguments of `workflows apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// The definition, TOML; its `policy` names the folder of the policy bundle, relative to the file
+    /// The definition, TOML; its `policy` names the policy bundle, a folder or an archive, relative to the file
     file: PathBuf,
-    /// The folder of the policy bundle, instead of the one that the file names
-    #[arg(long, value_name = "DIR")]
+    /// The policy bundle, a folder or an archive of `opa build`, instead of the one that the file names
+    #[arg(long, value_name = "BUNDLE")]
     policy: Option<PathBuf>,
 }
 
@@ -98,14 +98,14 @@ pub fn run(command: &WorkflowsCommand, server: &Server, out: Out) -> Result<Exit
     Ok(Exit::DONE)
 }
 
-/// A definition as it stands in a file, and the folder of its policy.
+/// A definition as it stands in a file, and the bundle of its policy.
 #[derive(Debug)]
 pub struct Definition {
     /// Its name.
     pub id: text::WorkflowId,
     /// The definition without `policy`, which is not part of it.
     pub value: Value,
-    /// The folder of the policy bundle; without one, the policy of the team or the tenant counts.
+    /// The policy bundle, a folder or an archive; without one, the policy of the team or the tenant counts.
     pub policy: Option<PathBuf>,
 }
 

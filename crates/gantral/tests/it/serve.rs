@@ -123,6 +123,59 @@ fn server_of_a_configuration_file_serves_over_tls_stops_when_asked_and_keeps_eve
 }
 
 #[test]
+fn signed_bundle_is_published_as_it_is_and_shown_with_its_signer() {
+    let site = Site::new();
+    let do_it = |program: &Path, arguments: &[&str]| {
+        let ran = Command::new(program).args(arguments).current_dir(site.folder.path()).output();
+        let ran = ran.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    let openssl = Path::new("openssl");
+    do_it(openssl, &["genpkey", "-algorithm", "ed25519", "-out", "release.pem"]);
+    do_it(openssl, &["pkey", "-in", "release.pem", "-pubout", "-out", "release.pub"]);
+    let required = "[policy.signing]\nrequired = true\n[policy.signing.keys.release]\nalgorithm = 'EdDSA'\n";
+    let text = site.configuration("127.0.0.1:0");
+    let text = format!("{text}{required}file = '{}'\n", site.path("release.pub").display());
+    std::fs::write(site.path("gantral.toml"), text).unwrap();
+    let (_server, url) = site.serve();
+    assert!(wait_until(|| site.run(&url, "console", &["doctor"]).status == 0));
+
+    let source = repository().join("policies/refunds");
+    let source = path(&source);
+    let refused = site.run(&url, "console", &["policy", "publish", source]).status(1);
+    assert!(refused.talk.contains("[policy_unsigned]"), "{refused:?}");
+    let opa = std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from);
+    let opa = opa.join("opa/opa");
+    assert!(opa.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
+    do_it(&opa, &["build", "-b", source, "-o", "unsigned.tar.gz"]);
+    let version = run(site.folder.path(), &["policy", "version", "unsigned.tar.gz"]).status(0).word();
+    let signing =
+        ["--signing-alg", "EdDSA", "--signing-key", "release.pem", "--verification-key-id", "release"];
+    let build = ["build", "-b", source, "-o", "refunds.tar.gz", "--revision", version.as_str()];
+    do_it(&opa, &[&build[..], &signing].concat());
+    let published = site.run(&url, "console", &["policy", "publish", "refunds.tar.gz"]).status(0);
+    assert!(published.talk.contains("signed by `release` with EdDSA\n"), "{published:?}");
+    let shown = site.run(&url, "console", &["policy", "show", &version]).status(0);
+    assert!(shown.talk.contains("signed by `release` with EdDSA\n"), "{shown:?}");
+    let shown = site.run(&url, "console", &["policy", "show", &version, "--json"]).status(0).json();
+    assert_eq!(shown["signed_by"], json!({"key": "release", "algorithm": "EdDSA", "pinned": true}));
+    // What the server hands out is still as it was signed: OPA takes it by the public key.
+    site.run(&url, "console", &["policy", "show", &version, "--output", "copy"]).status(0);
+    let mut check = Command::new(&opa);
+    check.args(["build", "-b", ".", "-o", "../again.tar.gz", "--verification-key", "../release.pub"]);
+    check.args([
+        "--verification-key-id",
+        "release",
+        "--signing-alg",
+        "EdDSA",
+        "--signing-key",
+        "../release.pem",
+    ]);
+    let checked = check.current_dir(site.path("copy")).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
 fn configuration_that_cannot_be_served_is_refused_in_one_line() {
     let site = Site::new();
     let good = site.configuration("127.0.0.1:0");

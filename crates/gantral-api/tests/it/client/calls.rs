@@ -44,6 +44,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.publish_policy(vec![31, 139]).await.err(),
         client.policies(&PageQuery::default()).await.err(),
         client.policy(parsed(&digest)).await.err(),
+        client.policy_record(parsed(&digest)).await.err(),
         client.compare_policies(&compared).await.err(),
         client.apply_workflow(&parsed("w"), &apply).await.err(),
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),

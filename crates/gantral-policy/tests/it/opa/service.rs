@@ -50,7 +50,7 @@ impl Opa {
 
     /// Writes the bundle that is served from the next start on.
     pub fn publish(&self, bundle: &Bundle) {
-        let archive = bundle.with_revision().unwrap().to_archive().unwrap();
+        let archive = bundle.as_published().unwrap().to_archive().unwrap();
         std::fs::write(self.folder.path().join(BUNDLE), archive).unwrap();
     }
 

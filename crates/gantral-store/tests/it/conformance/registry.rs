@@ -2,7 +2,7 @@
 
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::policy::PolicyVersionId;
-use gantral_store::{PutOutcome, Store, WorkflowRow};
+use gantral_store::{PolicySignature, PutOutcome, Store, WorkflowRow};
 use tokio::task::JoinSet;
 
 use crate::conformance::conformance;
@@ -13,6 +13,7 @@ conformance!(
     workflows_are_found_by_version_digest_and_latest,
     a_policy_bundle_never_changes,
     policy_bundles_are_listed_newest_first,
+    a_signature_comes_beside_the_bundle_and_the_newest_counts,
     one_person_has_one_salt,
 );
 
@@ -73,6 +74,49 @@ async fn a_policy_bundle_never_changes(store: &Store) {
     assert_eq!(put(b"bundle").await, PutOutcome::Same);
     assert_eq!(put(b"other").await, PutOutcome::Differs);
     assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"bundle".to_vec()));
+}
+
+async fn a_signature_comes_beside_the_bundle_and_the_newest_counts(store: &Store) {
+    let acme = tenant("acme");
+    let version = PolicyVersionId(Digest::of(b"bundle"));
+    let by = |key: &str, pinned: bool| PolicySignature {
+        key: key.to_owned(),
+        algorithm: "ES256".to_owned(),
+        scope: pinned.then(|| "prod".to_owned()),
+        pinned,
+    };
+    let sign = async |bytes: &[u8], by| {
+        store.put_signed_policy_bundle(&acme, version, bytes.to_vec(), by, at(2)).await.unwrap()
+    };
+    let handed_out = async || {
+        let archive = store.policy_archive(&acme, version).await.unwrap().unwrap();
+        let row = store.policy_bundle_row(&acme, version).await.unwrap().unwrap();
+        let listed = store.list_policy_bundles(&acme, None, 10).await.unwrap().items;
+        assert_eq!(row.signature, archive.signature);
+        assert_eq!(listed, [row]);
+        (archive.bytes, archive.signature)
+    };
+    assert_eq!(store.policy_bundle_row(&acme, version).await.unwrap(), None);
+    assert_eq!(store.policy_archive(&acme, version).await.unwrap(), None);
+    store.put_policy_bundle(&acme, version, b"plain".to_vec(), at(1)).await.unwrap();
+    assert_eq!(handed_out().await, (b"plain".to_vec(), None));
+
+    assert_eq!(sign(b"first", by("a", false)).await, PutOutcome::Differs);
+    assert_eq!(handed_out().await, (b"first".to_vec(), Some(by("a", false))));
+    sign(b"second", by("b", true)).await;
+    sign(b"second", by("b", true)).await;
+    assert_eq!(handed_out().await, (b"second".to_vec(), Some(by("b", true))));
+    // What was signed before counts again when it is brought again.
+    sign(b"first", by("a", false)).await;
+    assert_eq!(handed_out().await, (b"first".to_vec(), Some(by("a", false))));
+    // The bytes that came first stay for whoever evaluates.
+    assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"plain".to_vec()));
+    let alone = PolicyVersionId(Digest::of(b"alone"));
+    let put = store.put_signed_policy_bundle(&acme, alone, b"x".to_vec(), by("a", true), at(3)).await;
+    assert_eq!(put.unwrap(), PutOutcome::Stored);
+    assert_eq!(store.policy_bundle(&acme, alone).await.unwrap(), Some(b"x".to_vec()));
+    assert_eq!(store.policy_archive(&tenant("other"), alone).await.unwrap(), None);
+    assert_eq!(store.policy_bundle_row(&tenant("other"), alone).await.unwrap(), None);
 }
 
 async fn one_person_has_one_salt(store: &Store) {

@@ -22,15 +22,15 @@ const EVAL_TIME_MAX: Duration = Duration::from_secs(5);
 /// Arguments of `policy test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
+    /// The bundle: a folder, or an archive of `opa build`
+    bundle: PathBuf,
 }
 
 /// Arguments of `policy lint`.
 #[derive(Debug, Args)]
 pub struct LintArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
+    /// The bundle: a folder, or an archive of `opa build`
+    bundle: PathBuf,
     /// Fails on warnings too
     #[arg(long)]
     strict: bool,
@@ -39,15 +39,32 @@ pub struct LintArgs {
 /// Arguments of `policy eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
+    /// The bundle: a folder, or an archive of `opa build`
+    bundle: PathBuf,
     /// The input document; `-` reads standard input
     #[arg(long, value_name = "FILE", default_value = "-")]
     input: PathBuf,
 }
 
+/// Arguments of `policy version`.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// The bundle: a folder, or an archive of `opa build`
+    bundle: PathBuf,
+}
+
+pub fn version(args: &VersionArgs, out: Out) -> Result<Exit, Failure> {
+    let version = bundle(&args.bundle)?.version().0.to_hex();
+    if out.json {
+        out.data(&json!({ "policy_version_id": version }).to_string())?;
+    } else {
+        out.data(&version)?;
+    }
+    Ok(Exit::DONE)
+}
+
 pub fn test(args: &TestArgs, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
+    let bundle = bundle(&args.bundle)?;
     let report = check::check(&worker()?, &bundle).map_err(failed)?;
     let version = bundle.version().0.to_hex();
     let passed = report.passed();
@@ -90,7 +107,7 @@ fn shown(report: &CheckReport) -> String {
 }
 
 pub fn lint(args: &LintArgs, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
+    let bundle = bundle(&args.bundle)?;
     let report = check::lint(&worker()?, &bundle).map_err(failed)?;
     let passed = report.is_clean(if args.strict { Weight::Warning } else { Weight::Problem });
     if out.json {
@@ -119,7 +136,7 @@ fn found(report: &LintReport) -> String {
 }
 
 pub fn eval(args: &EvalArgs, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
+    let bundle = bundle(&args.bundle)?;
     let document = input::value(&args.input)?;
     let bytes = document.to_canonical();
     if let Err(error) = validate(&bytes) {

@@ -26,9 +26,9 @@ const LOOKED_BACK: DurationMs = DurationMs::from_secs(7 * 86_400);
 /// Arguments of `policy diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The policy to compare with, a published version or the folder of a bundle
+    /// The policy to compare with, a published version or a bundle
     a: String,
-    /// The policy in question, a published version or the folder of a bundle; a folder need not be published
+    /// The policy in question, a published version or a bundle that need not be published
     b: String,
     /// Only instances created from this instant on, as `2026-01-31T00:00:00.000Z`; a week before `--to` when absent
     #[arg(long)]
@@ -66,7 +66,7 @@ pub fn diff(args: &DiffArgs, server: &Server, out: Out) -> Result<Exit, Failure>
     Ok(Exit::DONE)
 }
 
-/// A published version is its digest; everything else is a folder.
+/// A published version is its digest; everything else is a folder or an archive.
 fn side(text: &str) -> Result<DiffSide, Failure> {
     if let Ok(policy_version_id) = text.parse() {
         return Ok(DiffSide::Published { policy_version_id });

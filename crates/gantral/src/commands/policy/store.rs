@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gantral_api::client::Client;
-use gantral_api::wire::{Activate, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, text};
+use gantral_api::wire::{Activate, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SignedBy, text};
 use gantral_policy::bundle::Bundle;
 
 use super::scope::{self, ScopeArgs};
@@ -21,8 +21,8 @@ use crate::table::table;
 /// Arguments of `policy publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// The folder of the bundle
-    directory: PathBuf,
+    /// The bundle: a folder, or an archive of `opa build`
+    bundle: PathBuf,
     #[command(flatten)]
     scope: ScopeArgs,
     /// Why it is put in force; kept beside the evidence, and erasable
@@ -51,15 +51,15 @@ pub struct ShowArgs {
     output: Option<PathBuf>,
 }
 
-/// Publishes a bundle with its content digest as the revision, as an OPA beside the server compares it.
+/// Publishes a bundle with its content digest as the revision, as an OPA beside the server compares it. A signed one goes as it is.
 pub async fn published(client: &Client, bundle: &Bundle) -> Result<PublishedPolicy, Failure> {
-    let packed = bundle.with_revision().and_then(|bundle| bundle.to_archive());
+    let packed = bundle.as_published().and_then(|bundle| bundle.to_archive());
     let archive = packed.map_err(|error| Failure::new(error.to_string()).code("policy_rejected"))?;
     Ok(client.publish_policy(archive).await?)
 }
 
 pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
-    let bundle = bundle(&args.directory)?;
+    let bundle = bundle(&args.bundle)?;
     let client = server.client(out, USUAL)?;
     let scope = args.scope.scope();
     let answer = converse(async {
@@ -77,6 +77,9 @@ pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Fa
     })?;
     out.show(&answer, |answer| format!("{} {}", styled(GOOD, "published"), answer.policy_version_id))?;
     out.talk(format_args!("{} of its tests passed", answer.tests.passed));
+    if let Some(signed_by) = &answer.signed_by {
+        out.talk(format_args!("{}", signature(signed_by)));
+    }
     match &scope {
         Some(scope) => {
             out.talk(format_args!("in force for {} from the next ask on", inert(&scope::shown(scope))))
@@ -86,6 +89,14 @@ pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Fa
         }
     }
     Ok(Exit::DONE)
+}
+
+/// Says who signed a bundle, by the names of the server's configuration.
+fn signature(signed_by: &SignedBy) -> String {
+    let scope = signed_by.scope.as_ref().map(|scope| format!(" for `{}`", inert(scope))).unwrap_or_default();
+    let unpinned =
+        if signed_by.pinned { "" } else { "; its revision is not its version, so no OPA takes it" };
+    format!("signed by `{}` with {}{scope}{unpinned}", inert(&signed_by.key), inert(&signed_by.algorithm))
 }
 
 pub fn ls(args: &LsArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
@@ -125,11 +136,17 @@ fn listed(page: &PolicyPage, in_force: &PoliciesInForce) -> String {
 
 pub fn show(args: &ShowArgs, server: &Server, out: Out) -> Result<Exit, Failure> {
     let client = server.client(out, USUAL)?;
-    let archive = converse(async { Ok(client.policy(args.version).await?) })?;
+    let (archive, record) = converse(async {
+        Ok((client.policy(args.version).await?, client.policy_record(args.version).await?))
+    })?;
     let bundle = Bundle::from_archive(&archive)
         .map_err(|error| Failure::new(format!("what the server sent is no policy bundle: {error}")))?;
     if bundle.version() != args.version.into_inner() {
         return Err(Failure::new("what the server sent is another bundle than its name says"));
+    }
+    match &record.signed_by {
+        Some(signed_by) => out.talk(format_args!("{}", signature(signed_by))),
+        None => out.talk(format_args!("not signed")),
     }
     if let Some(folder) = &args.output {
         bundle.to_directory(folder).map_err(|error| Failure::file("write", folder, &error))?;
@@ -141,7 +158,12 @@ pub fn show(args: &ShowArgs, server: &Server, out: Out) -> Result<Exit, Failure>
             .files()
             .map(|(path, content)| (path.to_owned(), String::from_utf8_lossy(content).into_owned().into()))
             .collect();
-        let line = serde_json::json!({ "files": files, "policy_version_id": args.version });
+        let line = serde_json::json!({
+            "files": files,
+            "policy_version_id": args.version,
+            "published_at": record.published_at,
+            "signed_by": record.signed_by,
+        });
         out.data(&line.to_string())?;
         return Ok(Exit::DONE);
     }

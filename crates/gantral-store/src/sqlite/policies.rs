@@ -1,0 +1,200 @@
+//! Policy bundles and the signatures over them. Both only grow.
+
+use gantral_core::ids::TenantId;
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use super::columns::{digest, instant, millis, rows};
+use crate::error::StoreError;
+use crate::page::{Cursor, PAGE_MAX, Page};
+use crate::rows::{PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome};
+
+/// A bundle without its bytes, and its newest signature.
+const ROW: &str = "SELECT b.version, b.created_at, s.key, s.algorithm, s.scope, s.pinned
+ FROM policy_bundle b LEFT JOIN policy_signature s ON s.number =
+   (SELECT max(number) FROM policy_signature WHERE tenant = b.tenant AND version = b.version)";
+
+impl SqliteStore {
+    pub(crate) async fn put_policy_bundle(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+        bytes: Vec<u8>,
+        at: UnixMillis,
+    ) -> Result<PutOutcome, StoreError> {
+        self.write(move |connection, _| Ok(put_bundle(connection, &tenant, version, &bytes, at)?)).await
+    }
+
+    pub(crate) async fn put_signed_policy_bundle(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+        bytes: Vec<u8>,
+        signature: PolicySignature,
+        at: UnixMillis,
+    ) -> Result<PutOutcome, StoreError> {
+        self.write(move |connection, _| {
+            let put = put_bundle(connection, &tenant, version, &bytes, at)?;
+            let newest = signed(connection, &tenant, version)?;
+            if newest.is_some_and(|it| it.bytes == bytes && it.signature.as_ref() == Some(&signature)) {
+                return Ok(put);
+            }
+            let PolicySignature { key, algorithm, scope, pinned } = &signature;
+            connection
+                .prepare_cached(
+                    "INSERT INTO policy_signature(tenant, version, key, algorithm, scope, pinned, bytes, created_at)
+                     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    tenant.as_str(),
+                    version.0.as_bytes(),
+                    key,
+                    algorithm,
+                    scope,
+                    pinned,
+                    bytes,
+                    millis(at)
+                ])?;
+            Ok(put)
+        })
+        .await
+    }
+
+    pub(crate) async fn policy_bundle(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(move |connection| Ok(bundle(connection, &tenant, version)?)).await
+    }
+
+    pub(crate) async fn policy_archive(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<PolicyArchive>, StoreError> {
+        self.read(move |connection| {
+            if let Some(signed) = signed(connection, &tenant, version)? {
+                return Ok(Some(signed));
+            }
+            let plain = bundle(connection, &tenant, version)?;
+            Ok(plain.map(|bytes| PolicyArchive { bytes, signature: None }))
+        })
+        .await
+    }
+
+    pub(crate) async fn policy_bundle_row(
+        &self,
+        tenant: TenantId,
+        version: PolicyVersionId,
+    ) -> Result<Option<PolicyBundleRow>, StoreError> {
+        self.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!("{ROW} WHERE b.tenant = ?1 AND b.version = ?2"))?
+                .query_row(params![tenant.as_str(), version.0.as_bytes()], bundle_row)
+                .optional()?;
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(crate) async fn list_policy_bundles(
+        &self,
+        tenant: TenantId,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<PolicyBundleRow>, StoreError> {
+        self.read(move |connection| {
+            let limit = limit.clamp(1, PAGE_MAX);
+            // A cursor holds half of the digest, so a page starts behind every version that shares that half.
+            let (at, id) = match after {
+                Some(cursor) => (millis(cursor.at), cursor.id.to_vec()),
+                None => (i64::MAX, vec![0xff; 32]),
+            };
+            let mut select = connection.prepare_cached(&format!(
+                "{ROW} WHERE b.tenant = ?1 AND (b.created_at, b.version) < (?2, ?3)
+                 ORDER BY b.created_at DESC, b.version DESC LIMIT ?4"
+            ))?;
+            let limited = rows(limit.saturating_add(1));
+            let found = select.query_map(params![tenant.as_str(), at, id, limited], bundle_row)?;
+            Ok(Page::cut(found.collect::<rusqlite::Result<_>>()?, limit, bundle_cursor))
+        })
+        .await
+    }
+}
+
+fn put_bundle(
+    connection: &Connection,
+    tenant: &TenantId,
+    version: PolicyVersionId,
+    bytes: &[u8],
+    at: UnixMillis,
+) -> rusqlite::Result<PutOutcome> {
+    if let Some(stored) = bundle(connection, tenant, version)? {
+        return Ok(if stored == bytes { PutOutcome::Same } else { PutOutcome::Differs });
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO policy_bundle(tenant, version, bytes, created_at) VALUES(?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![tenant.as_str(), version.0.as_bytes(), bytes, millis(at)])?;
+    Ok(PutOutcome::Stored)
+}
+
+fn bundle(
+    connection: &Connection,
+    tenant: &TenantId,
+    version: PolicyVersionId,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached("SELECT bytes FROM policy_bundle WHERE tenant = ?1 AND version = ?2")?
+        .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+/// The sort key of a bundle: its instant and the first half of its digest.
+fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
+    let (half, _) = row.version.0.as_bytes().split_at(16);
+    let mut id = [0; 16];
+    id.copy_from_slice(half);
+    Cursor { at: row.created_at, id }
+}
+
+/// Returns the archive of the newest signature, with what was signed.
+fn signed(
+    connection: &Connection,
+    tenant: &TenantId,
+    version: PolicyVersionId,
+) -> rusqlite::Result<Option<PolicyArchive>> {
+    connection
+        .prepare_cached(
+            "SELECT key, algorithm, scope, pinned, bytes FROM policy_signature
+             WHERE tenant = ?1 AND version = ?2 ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| {
+            Ok(PolicyArchive { signature: signature(row, 0)?, bytes: row.get(4)? })
+        })
+        .optional()
+}
+
+fn bundle_row(row: &Row<'_>) -> rusqlite::Result<PolicyBundleRow> {
+    Ok(PolicyBundleRow {
+        version: PolicyVersionId(digest(row, 0)?),
+        created_at: instant(row, 1)?,
+        signature: signature(row, 2)?,
+    })
+}
+
+/// Reads key, algorithm, scope and pinning from this column on; nothing where there is no key.
+fn signature(row: &Row<'_>, from: usize) -> rusqlite::Result<Option<PolicySignature>> {
+    let key: Option<String> = row.get(from)?;
+    let Some(key) = key else { return Ok(None) };
+    Ok(Some(PolicySignature {
+        key,
+        algorithm: row.get(from + 1)?,
+        scope: row.get(from + 2)?,
+        pinned: row.get(from + 3)?,
+    }))
+}
