@@ -155,7 +155,7 @@ pub struct PolicyBundleRow {
     pub version: PolicyVersionId,
     /// When it was put.
     pub created_at: UnixMillis,
-    /// Who signed it, by the newest signature that was put.
+    /// Who signed it, by the signature that counts: the newest that is pinned, else the newest.
     pub signature: Option<PolicySignature>,
 }
 

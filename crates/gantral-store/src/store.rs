@@ -395,8 +395,8 @@ impl Store {
         }
     }
 
-    /// Puts a policy bundle with a signature that the caller has checked, at once. The bytes of the bundle never change; a further signature
-    /// of the same version counts from now on, with the archive that it came with.
+    /// Puts a policy bundle with a signature that the caller has checked, at once. The bytes of the bundle never change; of the
+    /// signatures of a version the newest that is pinned counts, else the newest, with the archive that it came with.
     ///
     /// # Errors
     /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
@@ -429,7 +429,7 @@ impl Store {
         }
     }
 
-    /// Returns a policy bundle to hand out: as it was signed last, else as it was put.
+    /// Returns a policy bundle to hand out: as it was signed, by the signature that counts, else as it was put.
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.

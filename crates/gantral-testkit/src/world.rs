@@ -13,7 +13,9 @@ use gantral_core::state::{ActorKind, Mode};
 use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
-use gantral_engine::{Applied, Call, Engine, EngineConfig, Fresh, ModeInForce, Ports, RequestKey};
+use gantral_engine::{
+    Applied, Call, Engine, EngineConfig, Fresh, ModeInForce, PolicyDemand, Ports, RequestKey,
+};
 use gantral_evidence::governance::Scope;
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{AttemptBearer, Principal};
@@ -116,6 +118,12 @@ impl World {
     /// Opens the file with a new engine that offers the policy point under these names too.
     pub fn offer(&mut self, names: &[&str]) {
         self.offered = names.iter().map(|name| Name::parse(name).expect("a name")).collect();
+        self.restart();
+    }
+
+    /// Opens the file with a new engine that demands this of a policy.
+    pub fn demand(&mut self, policy_demand: PolicyDemand) {
+        self.config.policy_demand = policy_demand;
         self.restart();
     }
 

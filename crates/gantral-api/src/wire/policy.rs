@@ -47,7 +47,7 @@ pub struct PolicyView {
     pub policy_version_id: text::PolicyVersionId,
     /// When it was published.
     pub published_at: text::Time,
-    /// Who signed it, by the newest signature that was published; absent when it is not signed.
+    /// Who signed it; absent when it is not signed. Of several signatures the newest counts whose revision is the version, else the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<SignedBy>,
 }

@@ -177,15 +177,26 @@ async fn what_is_demanded_of_a_policy_is_demanded_of_a_rollback_and_a_definition
     let (first, second) = (signed(&world, "first", true).await, signed(&world, "second", true).await);
     put(first).await.unwrap().unwrap();
     put(second).await.unwrap().unwrap();
-    // Somebody brings the first one signed anew, with another revision: it cannot come back like that.
+    // Somebody brings the first one signed anew, with another revision: it may come back as it was.
     assert_eq!(signed(&world, "first", false).await, first);
-    let back = activate(&world, &scope, Activation::Before).await;
-    assert_eq!(back.unwrap_err(), EngineError::PolicyUnpinned);
-    signed(&world, "first", true).await;
     activate(&world, &scope, Activation::Before).await.unwrap().unwrap();
     // What was published without a signature may come once it has one.
     assert_eq!(signed(&world, "plain", true).await, plain);
     put(plain).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_from_before_a_demand_is_not_rolled_back_to() {
+    let mut world = World::new();
+    let scope = Scope::Tenant;
+    let plain = denied_by(&world, &scope, "plain").await;
+    let second = signed(&world, "second", true).await;
+    activate(&world, &scope, Activation::Version(second)).await.unwrap().unwrap();
+    world.demand(PolicyDemand { signed: true, pinned: true });
+    let back = activate(&world, &scope, Activation::Before).await;
+    assert_eq!(back.unwrap_err(), EngineError::PolicyUnsigned);
+    assert_eq!(signed(&world, "plain", true).await, plain);
+    activate(&world, &scope, Activation::Before).await.unwrap().unwrap();
 }
 
 #[tokio::test]

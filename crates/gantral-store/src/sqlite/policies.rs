@@ -11,10 +11,11 @@ use crate::error::StoreError;
 use crate::page::{Cursor, PAGE_MAX, Page};
 use crate::rows::{PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome};
 
-/// A bundle without its bytes, and its newest signature.
+/// A bundle without its bytes, and the signature that counts.
 const ROW: &str = "SELECT b.version, b.created_at, s.key, s.algorithm, s.scope, s.pinned
  FROM policy_bundle b LEFT JOIN policy_signature s ON s.number =
-   (SELECT max(number) FROM policy_signature WHERE tenant = b.tenant AND version = b.version)";
+   (SELECT number FROM policy_signature WHERE tenant = b.tenant AND version = b.version
+    ORDER BY pinned DESC, number DESC LIMIT 1)";
 
 impl SqliteStore {
     pub(crate) async fn put_policy_bundle(
@@ -37,7 +38,7 @@ impl SqliteStore {
     ) -> Result<PutOutcome, StoreError> {
         self.write(move |connection, _| {
             let put = put_bundle(connection, &tenant, version, &bytes, at)?;
-            let newest = signed(connection, &tenant, version)?;
+            let newest = signed(connection, &tenant, version, Some(signature.pinned))?;
             if newest.is_some_and(|it| it.bytes == bytes && it.signature.as_ref() == Some(&signature)) {
                 return Ok(put);
             }
@@ -76,7 +77,7 @@ impl SqliteStore {
         version: PolicyVersionId,
     ) -> Result<Option<PolicyArchive>, StoreError> {
         self.read(move |connection| {
-            if let Some(signed) = signed(connection, &tenant, version)? {
+            if let Some(signed) = signed(connection, &tenant, version, None)? {
                 return Ok(Some(signed));
             }
             let plain = bundle(connection, &tenant, version)?;
@@ -162,18 +163,21 @@ fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
     Cursor { at: row.created_at, id }
 }
 
-/// Returns the archive of the newest signature, with what was signed.
+/// Returns the archive of the signature that counts: the newest whose bundle is pinned, else the newest. So nobody takes a bundle from an
+/// OPA by signing it with another revision. `pinned` looks among those of one kind only.
 fn signed(
     connection: &Connection,
     tenant: &TenantId,
     version: PolicyVersionId,
+    pinned: Option<bool>,
 ) -> rusqlite::Result<Option<PolicyArchive>> {
     connection
         .prepare_cached(
             "SELECT key, algorithm, scope, pinned, bytes FROM policy_signature
-             WHERE tenant = ?1 AND version = ?2 ORDER BY number DESC LIMIT 1",
+             WHERE tenant = ?1 AND version = ?2 AND pinned = coalesce(?3, pinned)
+             ORDER BY pinned DESC, number DESC LIMIT 1",
         )?
-        .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| {
+        .query_row(params![tenant.as_str(), version.0.as_bytes(), pinned], |row| {
             Ok(PolicyArchive { signature: signature(row, 0)?, bytes: row.get(4)? })
         })
         .optional()

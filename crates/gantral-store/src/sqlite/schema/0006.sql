@@ -1,4 +1,5 @@
--- Signatures of policy bundles that were checked, each with the archive that was signed. The newest of a version counts.
+-- Signatures of policy bundles that were checked, each with the archive that was signed. Of a version the newest that is pinned counts, else the
+-- newest.
 
 CREATE TABLE policy_signature(
   number INTEGER PRIMARY KEY,

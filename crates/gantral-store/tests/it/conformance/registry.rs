@@ -13,7 +13,7 @@ conformance!(
     workflows_are_found_by_version_digest_and_latest,
     a_policy_bundle_never_changes,
     policy_bundles_are_listed_newest_first,
-    a_signature_comes_beside_the_bundle_and_the_newest_counts,
+    a_signature_comes_beside_the_bundle_and_the_newest_that_is_pinned_counts,
     one_person_has_one_salt,
 );
 
@@ -76,7 +76,7 @@ async fn a_policy_bundle_never_changes(store: &Store) {
     assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"bundle".to_vec()));
 }
 
-async fn a_signature_comes_beside_the_bundle_and_the_newest_counts(store: &Store) {
+async fn a_signature_comes_beside_the_bundle_and_the_newest_that_is_pinned_counts(store: &Store) {
     let acme = tenant("acme");
     let version = PolicyVersionId(Digest::of(b"bundle"));
     let by = |key: &str, pinned: bool| PolicySignature {
@@ -106,9 +106,13 @@ async fn a_signature_comes_beside_the_bundle_and_the_newest_counts(store: &Store
     sign(b"second", by("b", true)).await;
     sign(b"second", by("b", true)).await;
     assert_eq!(handed_out().await, (b"second".to_vec(), Some(by("b", true))));
-    // What was signed before counts again when it is brought again.
+    // What an OPA can be held to is not displaced by what it cannot be held to.
     sign(b"first", by("a", false)).await;
-    assert_eq!(handed_out().await, (b"first".to_vec(), Some(by("a", false))));
+    assert_eq!(handed_out().await, (b"second".to_vec(), Some(by("b", true))));
+    // What was signed before counts again when it is brought again.
+    sign(b"third", by("c", true)).await;
+    sign(b"second", by("b", true)).await;
+    assert_eq!(handed_out().await, (b"second".to_vec(), Some(by("b", true))));
     // The bytes that came first stay for whoever evaluates.
     assert_eq!(store.policy_bundle(&acme, version).await.unwrap(), Some(b"plain".to_vec()));
     let alone = PolicyVersionId(Digest::of(b"alone"));
