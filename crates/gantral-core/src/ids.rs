@@ -184,6 +184,10 @@ uuid_id!(
     GrantId, 4
 );
 uuid_id!(
+    /// One count that a client sends of what it did while no server answered: a random UUIDv4.
+    ReportId, 4
+);
+uuid_id!(
     /// The informational identifier of an artifact (UUIDv7); its hash is its identity.
     ArtifactId, 7
 );

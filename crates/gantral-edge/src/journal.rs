@@ -4,12 +4,13 @@
 //! receipts of `spec/verification.md` §14. The file grows until its owner moves it away.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use gantral_api::wire::{Document, Receipt};
+
+use crate::private;
 
 /// How many receipts a server is shown: the newest of each of so many chains.
 pub const SHOWN_MAX: usize = 100;
@@ -60,15 +61,7 @@ impl Journal {
             serde_json::to_writer(&mut lines, receipt)?;
             lines.push(b'\n');
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-        // Others append too: a line that was cut off by a crash is ended first, so that ours is whole.
-        file.lock()?;
-        if !ends_with_newline(&self.path)? {
-            lines.insert(0, b'\n');
-        }
-        file.write_all(&lines)?;
-        file.sync_all()?;
-        file.unlock()
+        private::append(&self.path, lines)
     }
 
     /// Returns the newest receipt of each chain, at most those of the [`SHOWN_MAX`] chains that were written to last. A line
@@ -103,17 +96,6 @@ impl Journal {
         }
         Ok(newest.into_values().map(|(_, envelope)| envelope).collect())
     }
-}
-
-fn ends_with_newline(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::FileExt as _;
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut last = [b'\n'];
-    if let Some(at) = length.checked_sub(1) {
-        file.read_exact_at(&mut last, at)?;
-    }
-    Ok(last == [b'\n'])
 }
 
 /// Returns which instance an envelope is about, as it says itself.

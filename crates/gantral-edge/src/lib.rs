@@ -5,5 +5,7 @@
 
 pub mod child;
 pub mod journal;
+pub mod outage;
+mod private;
 pub mod runner;
 pub mod script;

@@ -114,6 +114,7 @@ impl Runner {
             return Err(RunnerError::NoQueue);
         }
         let work = WorkDir::take(&config.work_dir, &config.log_dir)?;
+        work.put_trust(&config.pinned.trust)?;
         // As with the work directory: what a command is told must not depend on its own working directory.
         let journal = std::path::absolute(config.journal.path());
         let journal = Journal::new(journal.unwrap_or_else(|_| config.journal.path().to_owned()));

@@ -10,10 +10,12 @@ use gantral_api::wire::{
     Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, IdempotencyKey, Moved, Receipt, ReportOutcome,
 };
 use gantral_core::digest::Hasher;
-use gantral_core::ids::{GrantId, InstanceId};
+use gantral_core::ids::{GrantId, InstanceId, TenantId, WorkflowId};
 use gantral_core::json::{self, Profile, Value};
+use gantral_evidence::trust::Trust;
 
 use crate::journal::{Journal, JournalError};
+use crate::outage::{MayNot, Outages, is_outage};
 
 /// The largest context that is read, in bytes: a document, with room for the grant around it.
 pub const CONTEXT_BYTES_MAX: usize = 4 << 20;
@@ -52,6 +54,14 @@ pub enum ScriptError {
     /// The call did not succeed.
     #[error(transparent)]
     Call(#[from] ClientError),
+    /// No answer, and nothing that permits going on without one. Nothing may be done.
+    #[error("{error}; without an answer nothing goes on: {why}")]
+    Outage {
+        /// Why there is no answer.
+        error: ClientError,
+        /// Why the action waits for one.
+        why: MayNot,
+    },
     /// The receipt could not be kept. What it says may be so; nothing may be done on its ground.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -62,9 +72,24 @@ pub enum ScriptError {
 pub struct Script {
     client: Client,
     instance: InstanceId,
-    context: PathBuf,
+    /// Where the runner wrote the context; an agent that runs itself has none.
+    context: Option<PathBuf>,
     grant: Option<GrantId>,
     journal: Option<Journal>,
+    outages: Option<Outages>,
+}
+
+/// What came of an ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// The server's answer.
+    Answered(Box<AuthorityAnswer>),
+    /// No server answered, and a mode lease says that the action is only observed: it may be done, and was counted if that was possible.
+    /// There is no grant, and no outcome to report.
+    Unobserved {
+        /// Whether it was counted.
+        counted: bool,
+    },
 }
 
 impl Script {
@@ -85,13 +110,15 @@ impl Script {
         let instance = InstanceId::parse(&needed("GANTRAL_INSTANCE_ID")?);
         let instance = instance.map_err(|error| unusable("GANTRAL_INSTANCE_ID", &error))?;
         let token = TokenSource::File(needed("GANTRAL_TOKEN_FILE")?.into());
+        let outages = outages(&variable)?;
         let grant = variable("GANTRAL_GRANT").map(|text| GrantId::parse(&text)).transpose();
         Ok(Self {
             client: Client::new(ClientConfig::new(needed("GANTRAL_URL")?, token))?,
             instance,
-            context: needed("GANTRAL_CONTEXT")?.into(),
+            context: variable("GANTRAL_CONTEXT").map(Into::into),
             grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,
             journal: variable("GANTRAL_JOURNAL").map(Journal::new),
+            outages,
         })
     }
 
@@ -110,8 +137,9 @@ impl Script {
     /// # Errors
     /// If the file is gone or not JSON.
     pub fn context(&self) -> Result<Value, ScriptError> {
-        let wrong = |why: String| ScriptError::Context { path: self.context.display().to_string(), why };
-        let bytes = std::fs::read(&self.context).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |why: String| self.unusable_context(why);
+        let path = self.context.as_ref().ok_or(ScriptError::Unset { variable: "GANTRAL_CONTEXT" })?;
+        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
         let profile = Profile::DOCUMENT.with_bytes_max(CONTEXT_BYTES_MAX);
         json::parse(&bytes, &profile).map_err(|error| wrong(error.to_string()))
     }
@@ -124,35 +152,71 @@ impl Script {
         let context = self.context()?;
         let action =
             context.get("grant").and_then(|grant| grant.get("action")).ok_or(ScriptError::NoGrant)?;
-        let wrong = |why: String| ScriptError::Context { path: self.context.display().to_string(), why };
+        let wrong = |why: String| self.unusable_context(why);
         let text = String::from_utf8(action.to_canonical()).map_err(|error| wrong(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
     }
 
-    /// Asks whether an action may be done, before it is done.
+    fn unusable_context(&self, why: String) -> ScriptError {
+        let path = self.context.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        ScriptError::Context { path, why }
+    }
+
+    /// Asks whether an action may be done, before it is done. Where a mode lease says that it is only observed, it is not waited long for a
+    /// server that does not answer.
     ///
     /// After REQUIRE_HUMAN the process must end with status 3: a fresh one continues when humans have decided.
     ///
     /// # Errors
     /// Without an answer nothing is authorised: never act on an error.
-    pub async fn ask(&self, ask: &Ask) -> Result<AuthorityAnswer, ScriptError> {
-        let answer = self.client.ask(self.instance.into(), ask).await?;
+    pub async fn ask(&self, ask: &Ask) -> Result<Asked, ScriptError> {
+        let Some(outages) = &self.outages else {
+            return self.asked(self.client.ask(self.instance.into(), ask).await?);
+        };
+        let permitted = outages.permits(&ask.action.name);
+        let client = if permitted.is_ok() { self.client.without_retries() } else { self.client.clone() };
+        match client.ask(self.instance.into(), ask).await {
+            Ok(answer) => {
+                let observed = matches!(&answer, AuthorityAnswer::Allow(allowed) if !allowed.enforced);
+                let asked = self.asked(answer)?;
+                outages.answered(&self.client, observed).await;
+                Ok(asked)
+            }
+            Err(error) if is_outage(&error) => match permitted {
+                Ok(()) => Ok(Asked::Unobserved { counted: outages.count(&ask.action.name) }),
+                Err(why) => Err(ScriptError::Outage { error, why }),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn asked(&self, answer: AuthorityAnswer) -> Result<Asked, ScriptError> {
         self.keep(match &answer {
             AuthorityAnswer::Allow(allowed) => &allowed.artifacts,
             AuthorityAnswer::RequireHuman(waiting) => &waiting.artifacts,
             AuthorityAnswer::Deny(denied) => &denied.artifacts,
         })?;
-        Ok(answer)
+        Ok(Asked::Answered(Box::new(answer)))
     }
 
     /// Reports what came of an action that was only observed, under which there is no grant.
     ///
+    /// `None`: no server answers, and by a mode lease the agent may go on without having reported it.
+    ///
     /// # Errors
     /// A report that is repeated after a lost answer may be sealed twice: nothing tells two actions under SHADOW apart.
-    pub async fn observed_outcome(&self, report: &ReportOutcome) -> Result<Moved, ScriptError> {
-        let moved = self.client.report_observed(self.instance.into(), report).await?;
+    pub async fn observed_outcome(&self, report: &ReportOutcome) -> Result<Option<Moved>, ScriptError> {
+        let moved = match (self.client.report_observed(self.instance.into(), report).await, &self.outages) {
+            (Err(error), Some(outages)) if is_outage(&error) => {
+                return match outages.observes() {
+                    Ok(()) => Ok(None),
+                    Err(why) => Err(ScriptError::Outage { error, why }),
+                };
+            }
+            (moved, _) => moved?,
+        };
         self.keep(&moved.artifacts)?;
-        Ok(moved)
+        Ok(Some(moved))
     }
 
     /// Writes the receipts of an answer into the journal, before anybody acts on it.
@@ -207,6 +271,19 @@ impl Script {
         self.keep(&moved.artifacts)?;
         Ok(moved)
     }
+}
+
+/// Reads what an outage needs, all of it or nothing.
+fn outages(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Outages>, ScriptError> {
+    let Some(lease) = variable("GANTRAL_MODE_LEASE") else { return Ok(None) };
+    let needed = |name: &'static str| variable(name).ok_or(ScriptError::Unset { variable: name });
+    let trust = std::fs::read(needed("GANTRAL_TRUST")?).map_err(|error| unusable("GANTRAL_TRUST", &error))?;
+    let trust = Trust::parse(&trust).map_err(|error| unusable("GANTRAL_TRUST", &error))?;
+    let tenant = TenantId::parse(&needed("GANTRAL_TENANT")?);
+    let tenant = tenant.map_err(|error| unusable("GANTRAL_TENANT", &error))?;
+    let workflow = WorkflowId::parse(&needed("GANTRAL_WORKFLOW")?);
+    let workflow = workflow.map_err(|error| unusable("GANTRAL_WORKFLOW", &error))?;
+    Ok(Some(Outages::new(trust, tenant, workflow, lease.into())))
 }
 
 fn unusable(variable: &'static str, error: &dyn core::fmt::Display) -> ScriptError {

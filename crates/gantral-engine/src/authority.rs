@@ -97,7 +97,7 @@ impl Engine {
             return Err(ActionError::InlineSecret { path: format!("/attributes{path}") }.into());
         }
         let in_force = self.in_force_for(tenant, &workflow, &action.name, request.consume.is_some()).await?;
-        let (version, mode) = (in_force.policy(&workflow)?, in_force.mode(&workflow, &action.name));
+        let (version, mode) = (in_force.policy(&workflow)?, in_force.mode(&workflow, Some(&action.name)));
         let mut plan = Plan { action: Some(action.name.clone()), ..Plan::default() };
         plan.guards.push(in_force.guard());
         // Under SHADOW there is no grant to use up, and nothing that could be released.
@@ -144,7 +144,7 @@ impl Engine {
         consumes: bool,
     ) -> Result<Arc<InForceAt>, EngineError> {
         let known = self.in_force(tenant).await?;
-        if consumes || known.mode(workflow, action) == Mode::Shadow {
+        if consumes || known.mode(workflow, Some(action)) == Mode::Shadow {
             self.unfrozen(tenant, workflow).await
         } else {
             Ok(known)

@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub act_within: DurationMs,
     /// How long a consumption waits for the log to cover its grant, where the workflow wants that.
     pub release_wait: std::time::Duration,
+    /// How long a mode lease holds; at most a day.
+    pub mode_lease: DurationMs,
     /// Keys that signed artifacts of this store before the current one. A chain signed by any other key is damaged.
     pub earlier_keys: Vec<PublicKey>,
     /// The delegations of these keys: what a delegate signed counts as theirs.
@@ -64,6 +66,7 @@ impl Default for EngineConfig {
             log_suffix: "log".to_owned(),
             act_within: DurationMs::from_secs(60),
             release_wait: std::time::Duration::from_secs(5),
+            mode_lease: DurationMs::from_secs(15 * 60),
             earlier_keys: Vec::new(),
             delegations: None,
             policy_demand: PolicyDemand::default(),

@@ -11,7 +11,7 @@ use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce};
+use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::statement::artifact_hash;
 use gantral_keys::SigningContext;
@@ -68,12 +68,18 @@ impl InForceAt {
         self.in_force.policy(&workflow.id, Some(&workflow.team)).ok_or(EngineError::NoActivePolicy)
     }
 
-    /// Returns whether what policy says of an action of a workflow is enforced, or only observed.
-    pub(crate) fn mode(&self, workflow: &Workflow, action: &Name) -> Mode {
+    /// Returns every scope, and every action of one, for which a mode was set, with the one in force.
+    pub(crate) fn modes(&self) -> impl Iterator<Item = (&Scope, Option<&Name>, Mode)> {
+        self.in_force.modes()
+    }
+
+    /// Returns whether what policy says of a workflow, or of one action of it, is enforced, or only observed.
+    pub(crate) fn mode(&self, workflow: &Workflow, action: Option<&Name>) -> Mode {
         self.in_force.mode(&workflow.id, Some(&workflow.team), action)
     }
 
-    fn freezes(&self, workflow: &Workflow) -> bool {
+    /// Tells whether a workflow is frozen, by itself, by its team or by its tenant.
+    pub(crate) fn freezes(&self, workflow: &Workflow) -> bool {
         self.in_force.freezes(&workflow.id, Some(&workflow.team))
     }
 }

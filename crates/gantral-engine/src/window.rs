@@ -5,9 +5,9 @@ use gantral_core::ids::TenantId;
 use gantral_core::time::UnixMillis;
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::window::{InstanceHead, InstanceList, WindowFilter, WindowStatement};
-use gantral_keys::SigningContext;
 use gantral_store::{InstanceFilter, PAGE_MAX};
 
+use crate::beside::SignedBeside;
 use crate::engine::{Call, Engine, state_code};
 use crate::error::EngineError;
 
@@ -17,12 +17,10 @@ pub const WINDOW_INSTANCES_MAX: usize = 10_000;
 /// A signed window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedWindow {
-    /// The envelope with the statement.
-    pub statement: Vec<u8>,
+    /// The statement.
+    pub statement: SignedBeside,
     /// The list that it is about.
     pub list: Vec<u8>,
-    /// The delegation of the key that signed it, if that speaks for another, as an envelope.
-    pub delegation: Option<Vec<u8>>,
 }
 
 impl Engine {
@@ -63,12 +61,8 @@ impl Engine {
             anchor: self.0.checkpoints.newest(tenant, 0),
             blind: call.fresh.bytes32(),
         };
-        let unsigned = Unsigned::of_window(&statement)?;
-        let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
-        let statement = unsigned.signed(signature.key_id, &signature.bytes).envelope;
-        let delegations = self.kept_delegations([statement.as_slice()].into_iter())?;
-        let delegation = delegations.first().map(|kept| kept.envelope.clone());
-        Ok(SignedWindow { statement, list: bytes, delegation })
+        let statement = self.sign_beside(Unsigned::of_window(&statement)?).await?;
+        Ok(SignedWindow { statement, list: bytes })
     }
 
     /// Lists the instances of a window; `None` when they are too many.

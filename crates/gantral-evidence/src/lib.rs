@@ -16,6 +16,7 @@ pub mod governance;
 pub mod keyring;
 pub mod keys;
 pub mod log;
+pub mod mode_lease;
 pub mod report;
 pub mod seal;
 pub mod statement;

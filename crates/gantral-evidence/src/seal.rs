@@ -14,6 +14,7 @@ use gantral_core::json::{ARTIFACT_BYTES_MAX, ARTIFACT_INTEGER_MAX};
 use crate::dsse::{Envelope, EnvelopeSignature, PAYLOAD_TYPE, pae};
 use crate::governance::{Detail, GovernanceStatement};
 use crate::keys::KeyId;
+use crate::mode_lease::ModeLease;
 use crate::statement::{ISSUER_BYTES_MAX, LIST_MAX, Statement, artifact_hash};
 use crate::window::WindowStatement;
 
@@ -99,6 +100,15 @@ impl Unsigned {
         integer("size", statement.anchor.map_or(0, |anchor| anchor.size))?;
         integer("count", statement.count)?;
         Self::of_payload(statement.encode())
+    }
+
+    /// Fixes the bytes of a mode lease.
+    ///
+    /// # Errors
+    /// What a verifier would refuse; the same for the same lease.
+    pub fn of_mode_lease(lease: &ModeLease) -> Result<Self, SealError> {
+        integer("size", lease.anchor.map_or(0, |anchor| anchor.size))?;
+        Self::of_payload(lease.encode())
     }
 
     fn of_payload(payload: Vec<u8>) -> Result<Self, SealError> {

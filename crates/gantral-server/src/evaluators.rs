@@ -11,6 +11,7 @@ use std::time::Duration;
 use gantral_core::ids::{IdError, Name};
 use gantral_core::time::DurationMs;
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
+use gantral_evidence::mode_lease::LIFETIME_MAX;
 use gantral_policy::opa::{DECISION_DEFAULT, OpaConfig, OpaConfigError, OpaPolicyPoint, OpaStatus};
 use serde::Deserialize;
 
@@ -26,6 +27,8 @@ const LOCAL_LIMIT: Duration = Duration::from_millis(100);
 const REMOTE_LIMIT: Duration = Duration::from_millis(250);
 /// The shortest and the longest deadline that may be configured: within less nothing answers, and nobody waits for longer.
 const LIMITS: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(10);
+/// The shortest and the longest life of a mode lease.
+const MODE_LEASES: std::ops::RangeInclusive<DurationMs> = DurationMs::from_secs(1)..=LIFETIME_MAX;
 /// The largest number of evaluators: each holds connections and is a label of metrics.
 const EVALUATORS_MAX: usize = 64;
 
@@ -36,6 +39,9 @@ pub struct PolicySettings {
     /// The evaluator of workflows that choose none; `embedded` when absent.
     #[serde(default)]
     pub default: Option<String>,
+    /// How long a client that is only observed may go on when no server answers it, `1s` to `24h`; `15m` when absent.
+    #[serde(default)]
+    pub mode_lease: Option<String>,
     /// Evaluators by their names; `embedded` is always there, and here only to be given another deadline.
     #[serde(default)]
     pub evaluators: BTreeMap<String, EvaluatorSettings>,
@@ -117,6 +123,12 @@ pub enum PolicySettingsError {
         /// As it was written.
         deadline: String,
     },
+    /// No such time.
+    #[error("`policy.mode_lease` is `{text}`, which is not a time from `1s` to `24h`")]
+    ModeLease {
+        /// As it was written.
+        text: String,
+    },
     /// The OPA cannot be asked like that.
     #[error("`policy.evaluators.{name}`: {source}")]
     Opa {
@@ -176,6 +188,20 @@ impl PolicySettings {
             Some(_) | None => None,
         };
         Ok(Opas { default, points, embedded_limit })
+    }
+}
+
+impl PolicySettings {
+    /// Returns how long a mode lease holds, if the section says so.
+    ///
+    /// # Errors
+    /// `ModeLease`.
+    pub fn mode_lease(&self) -> Result<Option<DurationMs>, PolicySettingsError> {
+        let lifetime = |text: &String| {
+            let lifetime = DurationMs::parse(text).filter(|lifetime| MODE_LEASES.contains(lifetime));
+            lifetime.ok_or_else(|| PolicySettingsError::ModeLease { text: text.clone() })
+        };
+        self.mode_lease.as_ref().map(lifetime).transpose()
     }
 }
 

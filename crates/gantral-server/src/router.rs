@@ -6,8 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, operations, policies,
-    shadow, workflows,
+    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, operations, outages,
+    policies, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -48,6 +48,8 @@ fn v1() -> Router<App> {
         .route("/v1/bundles/teams/{team}", get(bundles::of_team))
         .route("/v1/bundles/workflows/{workflow}", get(bundles::of_workflow))
         .route("/v1/activations", get(policies::in_force).post(policies::activate))
+        .route("/v1/workflows/{id}/mode-lease", get(outages::mode_lease))
+        .route("/v1/unobserved", get(outages::unobserved).post(outages::count))
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))
         .route("/v1/freeze", post(governance::freeze))

@@ -221,17 +221,19 @@ impl Setup<'_> {
     /// `SetupError`; what was opened is closed again.
     pub async fn app(self) -> Result<App, SetupError> {
         self.check_tenants()?;
-        let opas = self.policy.open()?;
+        let (opas, mode_lease) = (self.policy.open()?, self.policy.mode_lease()?);
         let signing = self.policy.signing.open()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let keys = KeyFolder::serve(self.data).await?;
         let issuer = issuer(&keys).await?;
+        let usual = EngineConfig::default();
         let config = EngineConfig {
+            mode_lease: mode_lease.unwrap_or(usual.mode_lease),
             earlier_keys: issuer.earlier,
             delegations: Some(issuer.delegations),
             policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
-            ..EngineConfig::default()
+            ..usual
         };
         let standing = Standing::default();
         let parts = LogParts {

@@ -17,6 +17,7 @@ mod rows;
 mod spending;
 mod sqlite;
 mod store;
+mod unobserved;
 
 pub use append::{
     ARTIFACTS_MAX, Append, AppendOutcome, EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, IdempotencyAnswer,
@@ -41,3 +42,4 @@ pub use rows::{
 pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;
+pub use unobserved::{UNOBSERVED_MAX, Unobserved};

@@ -6,9 +6,10 @@ use super::send::Call;
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, Erase, GovernancePage, Governed, Health,
-    Keys, Me, ModesInForce, PageQuery, PoliciesInForce, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy,
-    Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, Erase,
+    GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, PageQuery, PoliciesInForce,
+    PolicyDiff, PolicyPage, PolicyView, PublishedPolicy, Scope, SetFreeze, SetMode, ShadowReport,
+    ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -120,6 +121,21 @@ impl Client {
     /// Counts what would have been answered to asks that were only observed: one page.
     pub async fn shadow_report(&self, query: &ShadowReportQuery) -> Result<ShadowReport, ClientError> {
         self.list(&["v1", "shadow-report"], query).await
+    }
+
+    /// Fetches a signed lease of the modes of a workflow. It is believed by pinned keys only.
+    pub async fn mode_lease(&self, workflow: &text::WorkflowId) -> Result<ModeLeaseView, ClientError> {
+        self.get(&["v1", "workflows", workflow.as_str(), "mode-lease"]).await
+    }
+
+    /// Counts what was done while no server answered. May be sent again until it succeeds.
+    pub async fn count_unobserved(&self, body: &CountUnobserved) -> Result<Counted, ClientError> {
+        self.post(&["v1", "unobserved"], body).await
+    }
+
+    /// Lists what clients did while no server answered them.
+    pub async fn unobserved(&self, query: &UnobservedQuery) -> Result<UnobservedCounts, ClientError> {
+        self.list(&["v1", "unobserved"], query).await
     }
 
     /// Freezes the tenant, or lifts its freeze, as an administrator.

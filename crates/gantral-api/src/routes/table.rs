@@ -124,6 +124,23 @@ pub const ROUTES: &[Route] = &[
         "Says whether what policy says of a scope is enforced or only observed, from the next ask on",
         body takes::<wire::SetMode>(), answers [json::<wire::Governed>(200, "It is in force.")],
         refuses [ApproversUnconfirmed, WorkflowUnknown, Conflict, SignerUnavailable]),
+    route!(Get "/v1/workflows/{id}/mode-lease", "fetchModeLease", "shadow", [Tenant],
+        "Fetches a signed lease of the modes of a workflow, for clients that no server answers", body Body::None,
+        answers [json::<wire::ModeLeaseView>(200, "The lease.")],
+        refuses [WorkflowUnknown, Frozen, SignerUnavailable]),
+    route!(Post "/v1/unobserved", "countUnobserved", "shadow", [Human, Workload, Attempt],
+        "Counts what a client did under a mode lease while no server answered it",
+        body takes::<wire::CountUnobserved>(), answers [json::<wire::Counted>(200, "It is counted.")],
+        refuses [WorkflowUnknown]),
+    route!(Get "/v1/unobserved", "listUnobserved", "shadow", [Human],
+        "Lists what clients did while no server answered them, by their own count",
+        query [
+            query::<text::Time>("from", "Only hours from that of this instant on."),
+            query::<text::Time>("to", "Only hours that begin before this instant."),
+            query::<text::TeamId>("team", "Only workflows of this team."),
+            query::<text::WorkflowId>("workflow", "Only this workflow.")
+        ],
+        body Body::None, answers [json::<wire::UnobservedCounts>(200, "The counts.")], refuses []),
     route!(Get "/v1/shadow-report", "reportShadow", "shadow", [Human],
         "Counts what would have been answered to asks that were only observed",
         query [

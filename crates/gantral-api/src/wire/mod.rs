@@ -18,6 +18,7 @@ mod governance;
 mod grant;
 mod instance;
 mod key;
+mod outage;
 mod policy;
 mod runner;
 mod service;
@@ -56,6 +57,10 @@ pub use instance::{
     Reconcile, RequesterView, ShowInstance,
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
+pub use outage::{
+    CountUnobserved, Counted, ModeLeaseView, UNOBSERVED_ITEMS_MAX, UnobservedCount, UnobservedCounts,
+    UnobservedLine, UnobservedQuery,
+};
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};

@@ -212,6 +212,10 @@ impl Attempt<'_> {
             ("GANTRAL_TOKEN_FILE".into(), dir.token().into()),
             ("GANTRAL_CONTEXT".into(), dir.context().into()),
             ("GANTRAL_JOURNAL".into(), self.shared.journal.path().into()),
+            ("GANTRAL_TRUST".into(), self.shared.work.trust().into()),
+            ("GANTRAL_TENANT".into(), self.shared.config.pinned.tenant.as_str().into()),
+            ("GANTRAL_WORKFLOW".into(), self.task.workflow.id.as_str().into()),
+            ("GANTRAL_MODE_LEASE".into(), self.shared.work.lease(&self.task.workflow.id).into()),
         ]);
         if let Some(grant) = grant {
             variables.insert("GANTRAL_GRANT".into(), grant.to_string().into());

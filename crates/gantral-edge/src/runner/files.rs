@@ -1,16 +1,14 @@
 //! The files of a runner: private directories, tokens and contexts that nobody sees half written.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use gantral_core::ids::InstanceId;
+use gantral_core::digest::Digest;
+use gantral_core::ids::{InstanceId, WorkflowId};
+use gantral_evidence::trust::Trust;
 
-/// Directories: for the runner's user alone.
-const DIRECTORY_MODE: u32 = 0o700;
-/// Files: for the runner's user alone.
-const FILE_MODE: u32 = 0o600;
+use crate::private;
 
 /// Why the files of a runner cannot be used. The environment is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +38,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 #[derive(Debug)]
 pub(super) struct WorkDir {
     attempts: PathBuf,
+    leases: PathBuf,
+    trust: PathBuf,
     logs: PathBuf,
     /// Held for as long as the runner lives; the system lets go of it when the process dies.
     _lock: File,
@@ -54,7 +54,8 @@ impl WorkDir {
         make(&work)?;
         make(&logs)?;
         let lock_path = work.join("lock");
-        let lock = private(OpenOptions::new().write(true).create(true).truncate(false), &lock_path)?;
+        let lock = private::open(OpenOptions::new().write(true).create(true).truncate(false), &lock_path)
+            .map_err(at(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -65,7 +66,24 @@ impl WorkDir {
         let attempts = work.join("attempts");
         remove(&attempts)?;
         make(&attempts)?;
-        Ok(Self { attempts, logs, _lock: lock })
+        let (leases, trust) = (work.join("mode-leases"), work.join("trust.json"));
+        make(&leases)?;
+        Ok(Self { attempts, leases, trust, logs, _lock: lock })
+    }
+
+    /// Writes down what is pinned, for the processes.
+    pub(super) fn put_trust(&self, trust: &Trust) -> Result<(), FilesError> {
+        private::replace(&self.trust, &trust.encode()).map_err(at(&self.trust))
+    }
+
+    /// Returns where [`Self::put_trust`] wrote.
+    pub(super) fn trust(&self) -> &Path {
+        &self.trust
+    }
+
+    /// Returns where the processes of a workflow keep its mode lease. They share it, so that the first ask of each of them may go on.
+    pub(super) fn lease(&self, workflow: &WorkflowId) -> PathBuf {
+        self.leases.join(format!("{}.json", Digest::of(workflow.as_str().as_bytes())))
     }
 
     /// Makes the directory of one attempt.
@@ -99,11 +117,13 @@ impl AttemptDir {
 
     /// Replaces the token: a reader sees the old one or the new one.
     pub(super) fn put_token(&self, token: &str) -> Result<(), FilesError> {
-        replace(&self.token(), token.as_bytes())
+        let path = self.token();
+        private::replace(&path, token.as_bytes()).map_err(at(&path))
     }
 
     pub(super) fn put_context(&self, context: &[u8]) -> Result<(), FilesError> {
-        replace(&self.context(), context)
+        let path = self.context();
+        private::replace(&path, context).map_err(at(&path))
     }
 }
 
@@ -117,11 +137,11 @@ impl Drop for AttemptDir {
 
 /// Opens the log of an attempt, for writing at its end.
 pub(super) fn open_log(path: &Path) -> Result<File, FilesError> {
-    private(OpenOptions::new().append(true).create(true), path)
+    private::open(OpenOptions::new().append(true).create(true), path).map_err(at(path))
 }
 
 fn make(path: &Path) -> Result<(), FilesError> {
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(at(path))
+    private::directory(path).map_err(at(path))
 }
 
 fn remove(path: &Path) -> Result<(), FilesError> {
@@ -129,16 +149,4 @@ fn remove(path: &Path) -> Result<(), FilesError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
         _ => Ok(()),
     }
-}
-
-fn private(options: &mut OpenOptions, path: &Path) -> Result<File, FilesError> {
-    options.mode(FILE_MODE).open(path).map_err(at(path))
-}
-
-/// Writes beside the file, then takes its place. Needs no flush to disk: it means nothing after a crash.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), FilesError> {
-    let beside = path.with_extension("new");
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true), &beside)?;
-    file.write_all(bytes).map_err(at(&beside))?;
-    std::fs::rename(&beside, path).map_err(at(path))
 }

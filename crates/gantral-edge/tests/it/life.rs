@@ -94,8 +94,12 @@ async fn a_process_is_told_what_it_needs_and_nothing_else() {
         "GANTRAL_CONTEXT",
         "GANTRAL_INSTANCE_ID",
         "GANTRAL_JOURNAL",
+        "GANTRAL_MODE_LEASE",
+        "GANTRAL_TENANT",
         "GANTRAL_TOKEN_FILE",
+        "GANTRAL_TRUST",
         "GANTRAL_URL",
+        "GANTRAL_WORKFLOW",
         "PATH",
     ];
     assert_eq!(names, expected);

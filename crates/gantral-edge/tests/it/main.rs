@@ -14,6 +14,7 @@ mod chain;
 mod journal;
 mod life;
 mod lost;
+mod outage;
 mod place;
 mod roles;
 mod secrets;

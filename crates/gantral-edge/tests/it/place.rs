@@ -66,6 +66,11 @@ impl Place {
         } else {
             copy_ledger(&data, &copy);
         }
+        self.reopen().await;
+    }
+
+    /// Starts another server over the ledger, at another address.
+    pub async fn reopen(&mut self) {
         let (url, stop, served) = start(&self.folder, &self.issuer).await;
         (self.url, self.stop, self.served) = (url, stop, Some(served));
     }

@@ -11,7 +11,7 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_core::state::OutcomeStatus;
 use gantral_edge::child::{Launcher, guard};
 use gantral_edge::runner::{Pinned, Runner, RunnerConfig};
-use gantral_edge::script::Script;
+use gantral_edge::script::{Asked, Script};
 use gantral_evidence::trust::Trust;
 use gantral_identity::DEV_TENANT;
 
@@ -88,7 +88,9 @@ async fn play(ledger: &std::path::Path, manner: &str) -> i32 {
         let (action, consume, executor) = (refund(ASKED), false, None);
         let ask = Ask { action, step, trigger, cost_estimate, attributes, consume, executor };
         let answer = script.ask(&ask).await.unwrap();
-        assert!(matches!(answer, AuthorityAnswer::RequireHuman(_)));
+        assert!(
+            matches!(answer, Asked::Answered(answer) if matches!(*answer, AuthorityAnswer::RequireHuman(_)))
+        );
         if manner == "linger" {
             std::future::pending::<()>().await;
         }

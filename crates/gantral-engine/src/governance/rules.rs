@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// Returns what is in force by the chain as it is now, and not as it was when it was looked at last.
-    async fn present(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
+    pub(crate) async fn present(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
         let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
         if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
             self.0.registry.forget_in_force(tenant);

@@ -184,10 +184,12 @@ impl InForce {
         scopes(workflow, team).find_map(|scope| self.policy_of(&scope))
     }
 
-    /// Returns the mode of an action of a workflow: its own, else that of the narrowest scope that has one, else `ENFORCE` (G16).
-    pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>, action: &Name) -> Mode {
-        let own = self.mode_of(&Scope::Workflow(workflow.clone()), Some(action));
-        let mode = own.or_else(|| scopes(workflow, team).find_map(|scope| self.mode_of(&scope, None)));
+    /// Returns the mode of an action of a workflow: its own, else that of the narrowest scope that has one, else `ENFORCE` (G16). Without an
+    /// action: of those that have none of their own.
+    pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>, action: Option<&Name>) -> Mode {
+        let of_action = |action| self.mode_of(&Scope::Workflow(workflow.clone()), Some(action));
+        let of_scope = || scopes(workflow, team).find_map(|scope| self.mode_of(&scope, None));
+        let mode = action.and_then(of_action).or_else(of_scope);
         mode.unwrap_or(Mode::Enforce)
     }
 

@@ -69,9 +69,10 @@ pub(crate) async fn window(
     let span = (body.from.into_inner(), body.to.into_inner());
     let window = app.engine().window(write.call, write.principal.tenant(), span, filter).await?;
     Ok(Json(wire::WindowView {
-        statement: stored(&window.statement, "statement")?,
+        statement: stored(&window.statement.envelope, "statement")?,
         instances: stored(&window.list, "instances")?,
         delegation: window
+            .statement
             .delegation
             .as_deref()
             .map(|envelope| stored(envelope, "delegation"))

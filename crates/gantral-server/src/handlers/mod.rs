@@ -10,6 +10,7 @@ pub(crate) mod governance;
 pub(crate) mod instances;
 pub(crate) mod logs;
 pub(crate) mod operations;
+pub(crate) mod outages;
 pub(crate) mod policies;
 pub(crate) mod shadow;
 pub(crate) mod workflows;

@@ -27,7 +27,7 @@ use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 
 /// One hour, in milliseconds.
-const HOUR_MS: u64 = 3_600_000;
+pub(super) const HOUR_MS: u64 = 3_600_000;
 /// How many of the newest instances tell whom policy would have asked, before what it says is enforced.
 const LOOKED_AT: usize = 200;
 

@@ -17,6 +17,7 @@ mod isolation;
 mod limits;
 mod logging;
 mod logs;
+mod outages;
 mod place;
 mod repeats;
 mod routes;

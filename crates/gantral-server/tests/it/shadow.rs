@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use crate::place::{Place, code, minutes, problem, refund, to};
 
-fn body(scope: Value, mode: &str) -> SetMode {
+pub fn body(scope: Value, mode: &str) -> SetMode {
     to(json!({"scope": scope, "mode": mode}))
 }
 
-fn workflow() -> Value {
+pub fn workflow() -> Value {
     json!({"kind": "workflow", "name": "refund"})
 }
 
-async fn observing() -> Place {
+pub async fn observing() -> Place {
     let place = Place::start().await;
     place.apply_refunds().await;
     place.human("bob").set_mode(&body(workflow(), "SHADOW")).await.unwrap();

@@ -18,6 +18,7 @@ mod registry;
 mod snapshots;
 mod spending;
 mod tasks;
+mod unobserved;
 mod writer;
 
 use std::fmt;

@@ -11,7 +11,7 @@ use gantral_api::wire::{Action, Ask, AuthorityAnswer, ConsumeAnswer, ReportOutco
 use gantral_core::ids::GrantId;
 use gantral_core::json::{Object, Value};
 use gantral_core::state::OutcomeStatus;
-use gantral_edge::script::Script;
+use gantral_edge::script::{Asked, Script};
 
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -45,7 +45,10 @@ pub fn run(args: &DemoAgentArgs, out: Out) -> Result<Exit, Failure> {
             consume: false,
             executor: None,
         };
-        match script.ask(&ask).await? {
+        let Asked::Answered(answer) = script.ask(&ask).await? else {
+            return Err(Failure::new("the demonstration goes nowhere without its server"));
+        };
+        match *answer {
             AuthorityAnswer::Allow(allowed) => {
                 let grant = allowed.grant_id.map(text::GrantId::into_inner);
                 act(&script, grant, action, args, out).await

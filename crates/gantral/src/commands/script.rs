@@ -11,7 +11,7 @@ use gantral_api::wire::{
     Allowed, Ask, AuthorityAnswer, ConsumeAnswer, Denied, EvidenceItem, ReportOutcome, Waiting, text,
 };
 use gantral_core::json::{Number, Object, Value};
-use gantral_edge::script::{Script, ScriptError};
+use gantral_edge::script::{Asked, Script, ScriptError};
 
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -27,12 +27,16 @@ const STATUS: &str =
 
 /// What `ask` prints for a grant under SHADOW, and `consume` and `outcome` take for one: a script is the same in both modes.
 const NO_GRANT: &str = "none";
+/// The same where no server answered and the action went on.
+const UNOBSERVED: &str = "unobserved";
 
 /// A grant on the command line.
 #[derive(Debug, Clone, Copy)]
 enum GrantArg {
     /// There is none: the action was only observed.
     None,
+    /// There is none, and no server knows of the action.
+    Unobserved,
     /// This one.
     Of(text::GrantId),
 }
@@ -41,7 +45,11 @@ impl FromStr for GrantArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == NO_GRANT { Ok(Self::None) } else { text.parse().map(Self::Of) }
+        match text {
+            NO_GRANT => Ok(Self::None),
+            UNOBSERVED => Ok(Self::Unobserved),
+            text => text.parse().map(Self::Of),
+        }
     }
 }
 
@@ -82,7 +90,7 @@ pub struct AskArgs {
 #[derive(Debug, Args)]
 #[command(after_help = STATUS)]
 pub struct ConsumeArgs {
-    /// The grant, as `ask` printed it, `none` included; the one that humans gave to this attempt when absent
+    /// The grant, as `ask` printed it, `none` and `unobserved` included; the one that humans gave to this attempt when absent
     #[arg(long)]
     grant: Option<GrantArg>,
     /// The action that is about to start, JSON; the approved one when absent. Another one is refused
@@ -95,7 +103,7 @@ pub struct ConsumeArgs {
 pub struct OutcomeArgs {
     /// SUCCEEDED or FAILED
     status: text::OutcomeStatus,
-    /// The grant, as `ask` printed it, `none` included; the one that humans gave to this attempt when absent
+    /// The grant, as `ask` printed it, `none` and `unobserved` included; the one that humans gave to this attempt when absent
     #[arg(long)]
     grant: Option<GrantArg>,
     /// What the action returned, JSON; `-` reads standard input
@@ -118,8 +126,20 @@ fn evidence(text: &str) -> Result<EvidenceItem, String> {
 pub fn ask(args: &AskArgs, out: Out) -> Result<Exit, Failure> {
     let script = Script::from_environment()?;
     let body = ask_of(args)?;
-    let answer = converse(async { Ok(script.ask(&body).await?) })?;
-    match &answer {
+    let answer = match converse(async { Ok(script.ask(&body).await?) })? {
+        Asked::Answered(answer) => answer,
+        Asked::Unobserved { counted } => {
+            let count = if counted { "it is counted" } else { "it could not be counted" };
+            out.talk(format_args!(
+                "{}: no server answers, and it would only be observed; {count}",
+                styled(LOOK, "GO ON")
+            ));
+            let told = serde_json::json!({ "answer": "ALLOW", "enforced": false, "unobserved": true, "counted": counted });
+            out.show(&told, |_| UNOBSERVED.to_owned())?;
+            return Ok(Exit::DONE);
+        }
+    };
+    match &*answer {
         AuthorityAnswer::Allow(allowed) => {
             out.talk(format_args!("{}{}", styled(GOOD, "ALLOW"), instead(allowed)));
             let grant = allowed.grant_id.map_or_else(|| NO_GRANT.to_owned(), |id| id.to_string());
@@ -214,7 +234,7 @@ pub fn consume(args: &ConsumeArgs, out: Out) -> Result<Exit, Failure> {
     let grant = match args.grant {
         None => None,
         Some(GrantArg::Of(grant)) => Some(grant.into_inner()),
-        Some(GrantArg::None) => {
+        Some(GrantArg::None | GrantArg::Unobserved) => {
             out.talk("only observed: there is no grant, and nothing to use up");
             let canonical = canonical(&action)?;
             out.show(&serde_json::json!({ "grant_id": null, "action": action }), |_| canonical)?;
@@ -252,16 +272,27 @@ pub fn consume(args: &ConsumeArgs, out: Out) -> Result<Exit, Failure> {
 /// Reports what came of the action.
 pub fn outcome(args: &OutcomeArgs, out: Out) -> Result<Exit, Failure> {
     let script = Script::from_environment()?;
+    if let Some(GrantArg::Unobserved) = args.grant {
+        out.talk("no server knows of the action: there is nothing to report");
+        return Ok(Exit::DONE);
+    }
     let result = args.result.as_deref().map(|path| document(&input::value(path)?)).transpose()?;
     let report =
         ReportOutcome { status: args.status, result, cost: args.cost, evidence: args.evidence.clone() };
     let moved = converse(async {
         match args.grant {
-            None => Ok(script.outcome(None, &report).await?),
-            Some(GrantArg::Of(grant)) => Ok(script.outcome(Some(grant.into_inner()), &report).await?),
-            Some(GrantArg::None) => Ok(script.observed_outcome(&report).await?),
+            None => Ok(Some(script.outcome(None, &report).await?)),
+            Some(GrantArg::Of(grant)) => Ok(Some(script.outcome(Some(grant.into_inner()), &report).await?)),
+            Some(GrantArg::None | GrantArg::Unobserved) => Ok(script.observed_outcome(&report).await?),
         }
     })?;
+    let Some(moved) = moved else {
+        out.talk(format_args!(
+            "{}: no server answers, and it is only observed; the outcome is not reported",
+            styled(LOOK, "GO ON")
+        ));
+        return Ok(Exit::DONE);
+    };
     out.show(&moved, |moved| {
         format!("{} {}: {}", styled(GOOD, "reported"), args.status, show::receipts(&moved.artifacts))
     })?;
@@ -282,6 +313,8 @@ impl From<ScriptError> for Failure {
             error @ ScriptError::Journal(_) => Self::new(error.to_string())
                 .code("journal_unusable")
                 .hint("do not act; make room, or let the runner's user write there, and let a fresh attempt ask again"),
+            ScriptError::Outage { error, why } => Self::from(error)
+                .hint(format!("without an answer nothing goes on: {why}")),
             error @ ScriptError::NoGrant => Self::new(error.to_string()).code("no_grant"),
         }
     }

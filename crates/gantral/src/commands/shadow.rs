@@ -3,7 +3,7 @@
 mod summary;
 
 use clap::{Args, Subcommand};
-use gantral_api::wire::{ShadowReportQuery, text};
+use gantral_api::wire::{ShadowReportQuery, UnobservedQuery, text};
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::cli::Server;
@@ -70,6 +70,12 @@ fn report(args: &ReportArgs, server: &Server, out: Out) -> Result<Exit, Failure>
         cursor: None,
         limit: Some(PAGE),
     };
+    let unobserved = UnobservedQuery {
+        from: query.from,
+        to: query.to,
+        team: args.team.clone(),
+        workflow: args.workflow.clone(),
+    };
     let summary = converse(async {
         let mut summary = Summary::new(from, to);
         loop {
@@ -77,9 +83,11 @@ fn report(args: &ReportArgs, server: &Server, out: Out) -> Result<Exit, Failure>
             summary.add(&page);
             match page.next {
                 Some(next) => query.cursor = Some(next),
-                None => return Ok(summary),
+                None => break,
             }
         }
+        summary.add_unobserved(&client.unobserved(&unobserved).await?);
+        Ok(summary)
     })?;
     if out.json {
         out.data(&summary.to_json().to_string())?;
@@ -114,6 +122,7 @@ fn shown(summary: &Summary) -> String {
         summary.from.to_text(),
         summary.to.to_text()
     );
+    without_answer(&mut text, summary);
     if all.asks() == 0 {
         return text;
     }
@@ -136,6 +145,19 @@ fn shown(summary: &Summary) -> String {
     section(&mut text, "By hour of the day (UTC)", &["HOUR"], &summary.hours);
     pages(&mut text, summary);
     text
+}
+
+/// Adds what clients did while no server answered them.
+fn without_answer(text: &mut String, summary: &Summary) {
+    if summary.unobserved.is_empty() {
+        return;
+    }
+    let mut rows = vec![["WORKFLOW", "ACTION", "DONE"].map(str::to_owned).to_vec()];
+    for ((workflow, action), asks) in &summary.unobserved {
+        rows.push(vec![inert(workflow), inert(action), asks.to_string()]);
+    }
+    let title = styled(LOOK, "Nobody observed, because no server answered (by the clients' own count)");
+    text.push_str(&format!("\n{title}\n{}\n", table(&rows)));
 }
 
 /// Adds a table of verdicts, the most frequent lines of it.

@@ -135,3 +135,45 @@ exec gantral ask refund --target order/8 --set amount=900
         "what was enforced later does not make up for it"
     );
 }
+
+#[test]
+fn agent_that_is_only_observed_goes_on_without_the_server_and_the_report_says_so() {
+    let script = r#"set -eu
+gantral ask refund --target order/7 --set amount=900 > first.txt
+while [ ! -e gone ]; do sleep 0.05; done
+grant=$(gantral ask refund --target order/8 --set amount=900 2> talk.txt)
+echo "$grant" > second.txt
+gantral consume --grant "$grant" --action - >> paid.txt 2>> talk.txt <<'ACTION'
+{"name":"refund","target":"order/8","parameters":{"amount":900,"note":""}}
+ACTION
+gantral outcome SUCCEEDED --grant "$grant" 2>> talk.txt
+gantral outcome SUCCEEDED --grant none 2>> talk.txt
+echo done > done.txt
+"#;
+    let mut world = World::start();
+    world.apply(script, "1h");
+    world.run(&["enforce", "disable", "--workflow", "refund"]).status(0);
+    world.start_runner();
+    world.create();
+    assert!(wait_until(|| world.text("first.txt").trim() == "none"), "{}", world.text("first.txt"));
+    world.kill_server();
+    std::fs::write(world.path("gone"), "").unwrap();
+    assert!(wait_until(|| !world.text("done.txt").is_empty()), "{}", world.text("talk.txt"));
+    assert_eq!(world.text("second.txt").trim(), "unobserved");
+    assert_eq!(world.text("paid.txt").lines().count(), 1);
+    let talk = world.text("talk.txt");
+    assert!(
+        talk.contains("GO ON: no server answers, and it would only be observed; it is counted"),
+        "{talk}"
+    );
+    assert!(talk.contains("the outcome is not reported"), "{talk}");
+
+    // The next ask that is answered tells of it.
+    world.start_server();
+    world.create();
+    let report = || world.run(&["shadow", "report", "--json"]).status(0).json()["unobserved"].clone();
+    let expected = serde_json::json!([{"workflow_id": "refund", "action": "refund", "asks": 1}]);
+    assert!(wait_until(|| report() == expected), "{}", report());
+    let text = world.run(&["shadow", "report"]).status(0).data;
+    assert!(text.contains("Nobody observed, because no server answered"), "{text}");
+}

@@ -7,7 +7,7 @@ use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, Consume, CreateInstance, Decide, Document,
     EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, Scope,
-    SetFreeze, ShadowReportQuery, ShowInstance, text,
+    SetFreeze, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -34,6 +34,9 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
     let side = format!(r#"{{"kind":"published","policy_version_id":"{digest}"}}"#);
     let compared = format!(r#"{{"a":{side},"b":{side},"from":"2026-01-01T00:00:00.000Z"}}"#);
     let compared: AskDiff = body(&compared);
+    let unobserved = r#"{"hour":"2026-01-01T00:00:00.000Z","workflow":"w","action":"a","asks":1}"#;
+    let report = "00000000-0000-4000-8000-000000000001";
+    let unobserved = body(&format!(r#"{{"report_id":"{report}","items":[{unobserved}]}}"#));
     vec![
         client.me().await.err(),
         client.keys().await.err(),
@@ -57,6 +60,9 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.bundle_in_force(&Scope::Workflow { name: parsed("w") }).await.err(),
         client.modes().await.err(),
         client.set_mode(&body(r#"{"scope":{"kind":"tenant"},"mode":"SHADOW"}"#)).await.err(),
+        client.mode_lease(&parsed("w")).await.err(),
+        client.count_unobserved(&unobserved).await.err(),
+        client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
         client

@@ -11,6 +11,7 @@ mod registry;
 mod spending;
 mod tasks;
 mod tenants;
+mod unobserved;
 
 use gantral_store::Store;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gantral_api::wire::{ShadowReport, ShadowRow};
+use gantral_api::wire::{ShadowReport, ShadowRow, UnobservedCounts};
 use gantral_core::policy::Verdict;
 use gantral_core::time::UnixMillis;
 use serde_json::{Value, json};
@@ -186,6 +186,8 @@ pub struct Summary {
     pub hours: Counts<u64>,
     /// Who would have been asked how often. Every role that a gate would have asked counts.
     pub pages: BTreeMap<String, Pages>,
+    /// What clients did without an answer, by their own count, by workflow and action.
+    pub unobserved: BTreeMap<(String, String), u64>,
     failures: BTreeMap<String, u64>,
 }
 
@@ -203,7 +205,17 @@ impl Summary {
             reasons: Counts::new(),
             hours: Counts::new(),
             pages: BTreeMap::new(),
+            unobserved: BTreeMap::new(),
             failures: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what clients did without an answer.
+    pub fn add_unobserved(&mut self, counts: &UnobservedCounts) {
+        for line in &counts.items {
+            let count =
+                self.unobserved.entry((line.workflow.to_string(), line.action.to_string())).or_default();
+            *count = count.saturating_add(line.asks);
         }
     }
 
@@ -265,6 +277,10 @@ impl Summary {
                 json!({ "role": role, "pages": pages.all(), "days": days, "hours": hours })
             })
             .collect();
+        let unobserved = self.unobserved.iter();
+        let unobserved: Vec<Value> = unobserved
+            .map(|((workflow, action), asks)| json!({ "workflow_id": workflow, "action": action, "asks": asks }))
+            .collect();
         json!({
             "from": self.from.to_text(),
             "to": self.to.to_text(),
@@ -276,6 +292,7 @@ impl Summary {
             "reasons": self.reasons.to_json(|reason| json!(reason)),
             "hours": self.hours.to_json(|hour| json!(hour)),
             "roles": pages,
+            "unobserved": unobserved,
         })
     }
 }
