@@ -94,6 +94,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             tenants: &tenants,
             identity: &identity,
             policy: &policy,
+            notifications: &gantral_server::notifications::NotificationSettings::default(),
             development: true,
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,

@@ -110,6 +110,8 @@ pub struct Gate {
     pub opened_by: Digest,
     /// Who must agree.
     pub rule: Rule,
+    /// When its present stage began: it opened then, or escalated last.
+    pub since: UnixMillis,
     /// When it escalates or closes.
     pub deadline: UnixMillis,
     /// The instant that no extension passes.
@@ -331,7 +333,7 @@ impl Instance {
                 self.grants.retain(|_, grant| matches!(grant.origin, Origin::Humans(_)));
                 self.lost = self.lost.saturating_add(u32::from(detail.cause == Cause::Lost));
             }
-            Event::HumanRequired(detail) => self.open_gate(detail, entry.attempt, hash),
+            Event::HumanRequired(detail) => self.open_gate(detail, entry, hash),
             Event::Vote(ballot) => self.count(ballot, entry),
             Event::Approved(granted) => self.grant(granted, entry, false),
             Event::Overridden(granted) => self.grant(granted, entry, true),
@@ -344,7 +346,7 @@ impl Instance {
                 });
                 self.phase = Phase::Rejected(detail.cause);
             }
-            Event::Escalated(moved) | Event::Extended(moved) => self.move_gate(moved),
+            Event::Escalated(moved) | Event::Extended(moved) => self.move_gate(moved, entry.at),
             Event::Allowed(detail) => self.allow(detail, entry.attempt),
             Event::Consumed(detail) => self.consume(detail, entry.attempt),
             Event::Outcome(detail) => {
@@ -383,11 +385,12 @@ impl Instance {
         }
     }
 
-    fn move_gate(&mut self, moved: &GateMoved) {
+    fn move_gate(&mut self, moved: &GateMoved, at: UnixMillis) {
         let Phase::Waiting(gate) = &mut self.phase else { return };
         gate.asked.version = moved.version;
         gate.deadline = moved.deadline;
         if moved.step.is_some() {
+            gate.since = at;
             gate.escalated = gate.escalated.saturating_add(1);
             gate.rule.escalate(&moved.roles);
             gate.votes.clear();
@@ -432,7 +435,7 @@ impl Instance {
     }
 
     /// Opens a gate: the asking attempt is retired, and every grant that was not used lapses (S35).
-    fn open_gate(&mut self, detail: &HumanRequired, attempt: AttemptNo, hash: Digest) {
+    fn open_gate(&mut self, detail: &HumanRequired, entry: &Entry, hash: Digest) {
         self.asked = true;
         self.grants.clear();
         if let Some(live) = &mut self.live {
@@ -442,12 +445,13 @@ impl Instance {
             asked: detail.gate.clone(),
             opened_by: hash,
             rule: detail.rule.clone(),
+            since: entry.at,
             deadline: detail.deadline,
             latest_deadline: detail.latest_deadline,
             escalation: detail.escalation.clone(),
             escalated: 0,
             policy_version: detail.policy.version,
-            attempt,
+            attempt: entry.attempt,
             votes: Vec::new(),
         }));
     }

@@ -254,7 +254,8 @@ impl Engine {
     ) -> Append {
         let instance = &loaded.instance;
         let mut all = plan.snapshots;
-        all.extend(effects(&plan.entries, instance, &loaded.workflow, plan.action.as_ref()));
+        let recipients = &self.0.config.recipients;
+        all.extend(effects(&plan.entries, instance, &loaded.workflow, plan.action.as_ref(), recipients));
         let index = InstanceIndex {
             state: state_code(instance.state()),
             mode: mode_code(instance.weakest_mode),

@@ -1,13 +1,14 @@
-//! What else must commit with an event: gates, grants, tasks, leases.
+//! What else must commit with an event: gates, grants, tasks, leases, and who is told of it.
 
 use gantral_core::event::{Entry, Event, Executor};
 use gantral_core::ids::{GateId, GrantId, Name};
 use gantral_core::instance::Instance;
-use gantral_core::state::{ActorKind, DecisionKind, ExecutorKind, State};
+use gantral_core::state::{ActorKind, Cause, DecisionKind, ExecutorKind, State};
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
-use gantral_store::{Effect, GateRow};
+use gantral_store::{Effect, GateRow, Tell};
 
+use crate::notice::{NoticeKind, Recipients, next_reminder};
 use crate::totals::settled;
 
 /// Returns the rows that the events of one append bring with them. `after` is the instance with all of them applied.
@@ -16,10 +17,12 @@ pub(crate) fn effects(
     after: &Instance,
     workflow: &Workflow,
     action: Option<&Name>,
+    recipients: &Recipients,
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
     for entry in entries {
         of_event(entry, entries, after, workflow, action, &mut effects);
+        told(entry, after, workflow, recipients, &mut effects);
     }
     if after.state().is_final() {
         effects.push(Effect::DropTask);
@@ -119,6 +122,64 @@ fn of_event(
         | Event::Observed(_)
         | Event::Vote(_)
         | Event::EvaluatorFailed(_) => {}
+    }
+}
+
+/// Who is told of an event, and when approvers are reminded. Stands behind the effect that moves the gate: a message says how the gate
+/// stands then.
+fn told(
+    entry: &Entry,
+    after: &Instance,
+    workflow: &Workflow,
+    recipients: &Recipients,
+    effects: &mut Vec<Effect>,
+) {
+    let (gate, kind) = match &entry.event {
+        Event::HumanRequired(detail) => (detail.gate.id, NoticeKind::Opened),
+        Event::Escalated(moved) => (moved.gate, NoticeKind::Escalated),
+        Event::Extended(moved) => (moved.gate, NoticeKind::Extended),
+        Event::Approved(granted) | Event::Overridden(granted) => (granted.ballot.gate, NoticeKind::Decided),
+        Event::Rejected(rejected) => (rejected.gate, ending(rejected.cause)),
+        Event::Created(_)
+        | Event::AttemptAssigned(_)
+        | Event::AttemptEnded(_)
+        | Event::Started(_)
+        | Event::Allowed(_)
+        | Event::Observed(_)
+        | Event::EvaluatorFailed(_)
+        | Event::Vote(_)
+        | Event::Resumed(_)
+        | Event::Running(_)
+        | Event::Consumed(_)
+        | Event::Outcome(_)
+        | Event::Reconciled(_)
+        | Event::Completed(_)
+        | Event::Terminated(_) => return,
+    };
+    let tenant = &after.identity.tenant;
+    let of = |kind| recipients.of(tenant, &workflow.team, &workflow.id, kind);
+    let reminds = || !of(NoticeKind::Reminder).is_empty();
+    if let Some(open) = after.gate().filter(|open| open.asked.id == gate)
+        && reminds()
+        && let Some(at) = next_reminder(open.since, open.deadline, entry.at)
+    {
+        effects.push(Effect::Remind { gate, since: open.since, at });
+    }
+    let (to, name) = (of(kind), kind.name());
+    if let Some(kind) = name.filter(|_| !to.is_empty()) {
+        effects.push(Effect::Tell(Tell { gate, kind, percent: None, at: entry.at, to }));
+    }
+}
+
+/// What the end of a gate without authority is called.
+const fn ending(cause: Cause) -> NoticeKind {
+    match cause {
+        Cause::Rejected => NoticeKind::Decided,
+        Cause::Timeout => NoticeKind::Expired,
+        Cause::Withdrawn => NoticeKind::Withdrawn,
+        Cause::Cancelled | Cause::Expired | Cause::Denied | Cause::Failed | Cause::Exited | Cause::Lost => {
+            NoticeKind::Cancelled
+        }
     }
 }
 

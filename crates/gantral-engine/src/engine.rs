@@ -22,6 +22,7 @@ use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::governance::Governance;
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
+use crate::notice::Recipients;
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
 use crate::repeat::Repeating;
@@ -49,6 +50,8 @@ pub struct EngineConfig {
     pub delegations: Option<Arc<Delegations>>,
     /// What a policy bundle must be to be put in force.
     pub policy_demand: PolicyDemand,
+    /// Who is told of gates.
+    pub recipients: Recipients,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -70,6 +73,7 @@ impl Default for EngineConfig {
             earlier_keys: Vec::new(),
             delegations: None,
             policy_demand: PolicyDemand::default(),
+            recipients: Recipients::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod handover;
 mod journal;
 mod loaded;
 mod mode_lease;
+mod notice;
 pub mod policy_input;
 pub mod policy_point;
 mod recorded;
@@ -50,6 +51,7 @@ pub use governance::{Activation, GovernanceReceipt, Governor, ModeInForce, Polic
 pub use handover::Handed;
 pub use journal::Remembered;
 pub use mode_lease::SignedModeLease;
+pub use notice::{NoticeKind, Recipient, Recipients};
 pub use recorded::{RecordedGate, RecordedPage};
 pub use registry::Applied;
 pub use shadow::{ObservedAsk, ObservedPage};

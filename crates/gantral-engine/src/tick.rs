@@ -1,10 +1,12 @@
-//! What time demands of all instances: due gates, lost leases. The caller owns the clock and the loop.
+//! What time demands of all instances: due gates, lost leases, reminders. The caller owns the clock and the loop.
 
 use gantral_core::time::UnixMillis;
+use gantral_store::{DueReminder, Reminded, Tell};
 
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
+use crate::notice::{NoticeKind, due_percents, next_reminder};
 
 /// How many due instances, and how many lost leases, one tick takes.
 const TICK_MAX: usize = 256;
@@ -20,6 +22,8 @@ pub struct Ticked {
     pub lost: usize,
     /// Instances that could not be moved; they stay due.
     pub failed: usize,
+    /// Open gates whose approvers were reminded.
+    pub reminded: usize,
 }
 
 impl Engine {
@@ -45,7 +49,38 @@ impl Engine {
                 Err(_) => ticked.failed = ticked.failed.saturating_add(1),
             }
         }
+        // After the due steps: what has closed or moved is reminded of no more.
+        ticked.reminded = self.remind(now).await?;
         self.0.store.forget_idempotency(now, FORGET_MAX).await?;
         Ok(ticked)
+    }
+
+    /// Writes the reminders that are due. Each is written once: with its messages the next one is scheduled, in one transaction.
+    async fn remind(&self, now: UnixMillis) -> Result<usize, EngineError> {
+        let found = self.0.store.due_reminders(now, TICK_MAX).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let reminded = found.into_iter().map(|found| self.reminder(found, now)).collect();
+        Ok(self.0.store.remind(reminded).await?)
+    }
+
+    fn reminder(&self, found: DueReminder, now: UnixMillis) -> Reminded {
+        let (tenant, team, workflow) = (&found.tenant, &found.team, &found.workflow);
+        let to = self.0.config.recipients.of(tenant, team, workflow, NoticeKind::Reminder);
+        let name = NoticeKind::Reminder.name().filter(|_| !to.is_empty());
+        let tell = name.map_or_else(Vec::new, |kind| {
+            let percents = due_percents(found.since, found.deadline, found.due, now);
+            let told = |percent| Tell {
+                gate: found.gate,
+                kind: kind.clone(),
+                percent: Some(percent),
+                at: now,
+                to: to.clone(),
+            };
+            percents.map(told).collect()
+        });
+        let next = next_reminder(found.since, found.deadline, now);
+        Reminded { found, next, tell }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gantral_api::problem::Code;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, Verifier};
+use gantral_notify::Couriers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::clock::Clock;
@@ -44,6 +45,8 @@ pub struct AppParts {
     pub keeping: Option<Keeping>,
     /// Whether the logs are read without a token.
     pub public_logs: bool,
+    /// What carries messages to webhooks while the server serves.
+    pub couriers: Couriers,
 }
 
 /// The state of the router. Cheap to clone.
@@ -63,6 +66,7 @@ pub(crate) struct Shared {
     pub standing: Standing,
     pub logs: Option<Logs>,
     pub public_logs: bool,
+    pub couriers: Couriers,
     /// Taken by whoever serves.
     keeping: Mutex<Option<Keeping>>,
     pub metrics: Metrics,
@@ -90,6 +94,7 @@ impl App {
             standing: parts.standing,
             logs: parts.logs,
             public_logs: parts.public_logs,
+            couriers: parts.couriers,
             keeping: Mutex::new(parts.keeping),
             metrics: Metrics::default(),
             limits: Limits::from(capacity),

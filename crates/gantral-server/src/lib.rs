@@ -14,6 +14,7 @@ mod limits;
 mod listen;
 pub mod logs;
 mod metrics;
+pub mod notifications;
 mod observe;
 mod parameters;
 mod policy;

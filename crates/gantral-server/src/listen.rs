@@ -1,10 +1,13 @@
-//! Where the server listens, and how it serves: beside the answers, the scheduler and what lets the logs grow.
+//! Where the server listens, and how it serves: beside the answers, the scheduler, what lets the logs grow, and what carries
+//! messages.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_identity::{DevelopmentRefused, development_allowed};
 use gantral_listen::{ListenError as SocketError, Listening, ServeLimits, TlsFiles};
+use gantral_notify::Now;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -44,17 +47,20 @@ pub async fn listen(
     Ok(Listening::bind(address, tls).await?)
 }
 
-/// Serves until `shutdown` turns true, then drains. The scheduler runs beside it.
+/// Serves until `shutdown` turns true, then drains. The scheduler and the couriers run beside it.
 ///
 /// # Errors
 /// When the socket fails.
 pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
     let keeping = app.take_keeping().map(|keeping| tokio::spawn(keep(keeping, shutdown.clone())));
     let scheduler = tokio::spawn(run_scheduler(app.clone(), shutdown.clone()));
+    let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
     scheduler.abort();
     // Whoever opens the ledger next must not find the scheduler still at it.
     let _ = scheduler.await;
+    carrying.abort();
+    let _ = carrying.await;
     if let Some(mut keeping) = keeping {
         // A round that has begun is ended, unless the disk hangs.
         if tokio::time::timeout(DRAIN, &mut keeping).await.is_err() {
@@ -62,6 +68,17 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
         }
     }
     served
+}
+
+/// Carries messages to webhooks until `shutdown` turns true.
+async fn carry(app: App, mut shutdown: watch::Receiver<bool>) {
+    let shared = &app.0;
+    let clock = Arc::clone(&shared.clock);
+    let now: Now = Arc::new(move || clock.now());
+    let may_write = || shared.standing.behind().is_none();
+    // A dropped sender means that whoever started the server is gone.
+    let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
+    shared.couriers.run(shared.engine.store(), &shared.public_url, now, may_write, stop).await;
 }
 
 /// Lets the logs grow until `shutdown` turns true.

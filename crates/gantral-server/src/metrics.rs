@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use gantral_api::problem::Code;
 use gantral_core::ids::Name;
+use gantral_core::time::UnixMillis;
 use gantral_engine::{Ticked, state_of};
+use gantral_notify::WebhookStatus;
 use gantral_policy::opa::{BreakerState, OpaStatus};
-use gantral_store::StoreCounts;
+use gantral_store::{OutboxCount, StoreCounts};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -51,6 +53,21 @@ struct EvaluatorLabel {
     evaluator: Word,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabel {
+    webhook: Word,
+}
+
+/// What is known of the webhooks.
+pub(crate) struct Told {
+    /// Since the start.
+    pub webhooks: Vec<WebhookStatus>,
+    /// What stands in the outbox.
+    pub counts: Vec<OutboxCount>,
+    /// The present instant.
+    pub now: UnixMillis,
+}
+
 /// One request that was answered.
 pub(crate) struct Request<'a> {
     /// A word for the method, from a closed set.
@@ -81,6 +98,18 @@ pub(crate) struct Metrics {
     evaluators_away: Family<EvaluatorLabel, Gauge>,
     evaluator_breaks: Family<EvaluatorLabel, Gauge<f64, AtomicU64>>,
     logs_stopped: Gauge,
+    told: ToldMetrics,
+}
+
+/// What is counted of each webhook.
+#[derive(Default)]
+struct ToldMetrics {
+    waiting: Family<WebhookLabel, Gauge>,
+    oldest: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
+    dead: Family<WebhookLabel, Gauge>,
+    delivered: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
+    failed: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
+    gone: Family<WebhookLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -100,6 +129,7 @@ impl Default for Metrics {
             evaluators_away: Family::default(),
             evaluator_breaks: Family::default(),
             logs_stopped: Gauge::default(),
+            told: ToldMetrics::default(),
         };
         metrics.registered()
     }
@@ -133,6 +163,7 @@ impl Metrics {
             self.evaluator_breaks.clone(),
         );
         registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
+        self.told.register(registry);
         self
     }
 
@@ -164,6 +195,7 @@ impl Metrics {
         restarts: u64,
         evaluators: &[(&Name, OpaStatus)],
         logs_stopped: usize,
+        told: &Told,
     ) -> Result<String, std::fmt::Error> {
         self.instances.clear();
         for (code, count) in &counts.instances {
@@ -183,8 +215,49 @@ impl Metrics {
             self.evaluator_breaks.get_or_create(&label).set(breaks);
         }
         self.logs_stopped.set(i64::try_from(logs_stopped).unwrap_or(i64::MAX));
+        self.told.show(told);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+impl ToldMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("notifications_waiting", "Messages that wait for a webhook", self.waiting.clone());
+        registry.register(
+            "notifications_oldest_seconds",
+            "How long the oldest of them has waited",
+            self.oldest.clone(),
+        );
+        registry.register("notifications_dead", "Messages that were given up", self.dead.clone());
+        registry.register(
+            "notifications_delivered",
+            "Messages that a webhook has taken since the start",
+            self.delivered.clone(),
+        );
+        registry.register("notifications_failed", "Tries that failed since the start", self.failed.clone());
+        registry.register(
+            "notifications_webhook_gone",
+            "1 once a webhook has answered 410, until the next start",
+            self.gone.clone(),
+        );
+    }
+
+    fn show(&self, told: &Told) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let sum = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        for webhook in &told.webhooks {
+            let label = WebhookLabel { webhook: Word(webhook.name.as_str().to_owned()) };
+            let count = told.counts.iter().find(|count| count.recipient == webhook.name);
+            self.waiting.get_or_create(&label).set(gauge(count.map_or(0, |count| count.waiting)));
+            self.dead.get_or_create(&label).set(gauge(count.map_or(0, |count| count.dead)));
+            let oldest = count.and_then(|count| count.oldest);
+            let waited = oldest.map_or(0, |oldest| told.now.since(oldest).get() / 1_000);
+            self.oldest.get_or_create(&label).set(sum(waited));
+            self.delivered.get_or_create(&label).set(sum(webhook.delivered));
+            self.failed.get_or_create(&label).set(sum(webhook.failed));
+            self.gone.get_or_create(&label).set(i64::from(webhook.gone));
+        }
     }
 }

@@ -6,8 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, operations, outages,
-    policies, shadow, workflows,
+    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, notifications,
+    operations, outages, policies, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -53,6 +53,8 @@ fn v1() -> Router<App> {
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))
         .route("/v1/freeze", post(governance::freeze))
+        .route("/v1/dead-letters", get(notifications::dead))
+        .route("/v1/dead-letters/retry", post(notifications::retry))
         .route("/v1/erasures", post(governance::erase))
         .route("/v1/journal", post(governance::journal))
         .route("/v1/instances", post(instances::create).get(instances::list))

@@ -14,6 +14,7 @@ use gantral_identity::{
 };
 use gantral_keys::{KeyFolder, KeysError, RenewError};
 use gantral_listen::TlsFiles;
+use gantral_notify::Couriers;
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::keys::{issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
+use crate::notifications::{NotificationSettings, Notifications, NotificationsError};
 use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
@@ -51,6 +53,9 @@ pub struct Settings {
     /// The transparency logs.
     #[serde(default)]
     pub log: LogSettings,
+    /// Who is told of gates.
+    #[serde(default)]
+    pub notifications: NotificationSettings,
 }
 
 /// The transparency logs.
@@ -149,6 +154,9 @@ pub enum SetupError {
     /// A key that bundles are signed by cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningSettingsError),
+    /// A webhook cannot be used.
+    #[error(transparent)]
+    Notifications(#[from] NotificationsError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -202,6 +210,8 @@ pub struct Setup<'a> {
     pub identity: &'a IdentityConfig,
     /// Who evaluates policy.
     pub policy: &'a PolicySettings,
+    /// Who is told of gates.
+    pub notifications: &'a NotificationSettings,
     /// Whether the development issuer is among them.
     pub development: bool,
     /// The URL under which this server is reached.
@@ -223,6 +233,7 @@ impl Setup<'_> {
         self.check_tenants()?;
         let (opas, mode_lease) = (self.policy.open()?, self.policy.mode_lease()?);
         let signing = self.policy.signing.open()?;
+        let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let keys = KeyFolder::serve(self.data).await?;
@@ -233,6 +244,7 @@ impl Setup<'_> {
             earlier_keys: issuer.earlier,
             delegations: Some(issuer.delegations),
             policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
+            recipients,
             ..usual
         };
         let standing = Standing::default();
@@ -254,6 +266,7 @@ impl Setup<'_> {
         let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
         if standing.behind().is_none() {
+            forget_others(&engine, &couriers).await?;
             let keys = [(engine.public_key().clone(), KeyRole::Issuer), (logs.key().clone(), KeyRole::Log)];
             for tenant in self.tenants {
                 let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
@@ -288,6 +301,7 @@ impl Setup<'_> {
             logs: Some(logs),
             keeping,
             public_logs: self.public_logs,
+            couriers,
         }))
     }
 }
@@ -309,6 +323,16 @@ impl Setup<'_> {
         }
         Ok(())
     }
+}
+
+/// Drops what waits for webhooks that are configured no more: nobody would ever take it.
+async fn forget_others(engine: &Engine, couriers: &Couriers) -> Result<(), EngineError> {
+    let keep = couriers.webhooks().map(|webhook| (webhook.tenant().clone(), webhook.name().clone()));
+    let forgotten = engine.store().forget_recipients(keep.collect()).await?;
+    if forgotten > 0 {
+        tracing::warn!(forgotten, "messages for webhooks that are not configured any more were dropped");
+    }
+    Ok(())
 }
 
 fn private_folder(path: &Path) -> Result<(), SetupError> {

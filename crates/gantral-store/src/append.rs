@@ -12,7 +12,7 @@ pub const ARTIFACTS_MAX: usize = 64;
 pub const EFFECTS_MAX: usize = 256;
 /// The largest signed envelope, in bytes.
 pub const ENVELOPE_BYTES_MAX: usize = 1 << 20;
-/// The largest snapshot, and the largest outbox message or recorded answer, in bytes.
+/// The largest snapshot, and the largest recorded answer, in bytes.
 pub const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
 /// The longest route and the longest idempotency key, in bytes.
 pub const SCOPE_BYTES_MAX: usize = 512;
@@ -217,7 +217,7 @@ impl Append {
             next = if artifact.ends_chain { None } else { artifact.sealed.sequence.checked_add(1) };
         }
         if self.effects.iter().any(|effect| effect.bytes() > SNAPSHOT_BYTES_MAX) {
-            return Err("a snapshot or an outbox message is too large");
+            return Err("a snapshot is too large");
         }
         match &self.idempotency {
             Some(row) if row.scope.route.len() > SCOPE_BYTES_MAX || row.scope.key.len() > SCOPE_BYTES_MAX => {

@@ -4,6 +4,8 @@ use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, Name, Role, TeamId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
+use crate::outbox::Tell;
+
 /// Something that must still stand when the append commits. All rows are those of the append's tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
@@ -151,13 +153,17 @@ pub enum Effect {
     },
     /// Takes the instance's task off its queue, if it is on one.
     DropTask,
-    /// Queues a message, to be delivered at least once.
-    Outbox {
-        /// What it is about.
-        topic: Name,
-        /// The message.
-        body: Vec<u8>,
+    /// Reminds of the instance's open gate at this instant, in place of any before. A gate that moves or closes forgets it.
+    Remind {
+        /// The gate.
+        gate: GateId,
+        /// When its present stage began.
+        since: UnixMillis,
+        /// When.
+        at: UnixMillis,
     },
+    /// Queues a message about a gate of the tenant, as it stands then, once for each recipient.
+    Tell(Tell),
 }
 
 impl Effect {
@@ -165,7 +171,6 @@ impl Effect {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::PutSnapshot { plaintext, .. } => plaintext.len(),
-            Self::Outbox { body, .. } => body.len(),
             Self::OpenGate(_)
             | Self::MoveGate { .. }
             | Self::CloseGate { .. }
@@ -176,7 +181,9 @@ impl Effect {
             | Self::PutTask { .. }
             | Self::AssignTask { .. }
             | Self::EndLease { .. }
-            | Self::DropTask => 0,
+            | Self::DropTask
+            | Self::Remind { .. }
+            | Self::Tell(_) => 0,
         }
     }
 }

@@ -12,6 +12,7 @@ mod error;
 pub mod fault;
 mod governance;
 mod log;
+mod outbox;
 mod page;
 mod rows;
 mod spending;
@@ -32,12 +33,16 @@ pub use log::{
     ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, HeldLog, LOG_PAGE_BYTES_MAX,
     LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap, SwapOutcome,
 };
+pub use outbox::{
+    Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded, Tell,
+    ToldGate,
+};
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
 pub use rows::{
-    Closing, GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyArchive, PolicyBundleRow, PolicySignature,
-    PutOutcome, Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
+    Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -192,21 +192,6 @@ pub enum PutOutcome {
     Differs,
 }
 
-/// One message that was committed and not acknowledged yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// Its number, which rises with the order of commits.
-    pub number: u64,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The instance that it is about.
-    pub instance: InstanceId,
-    /// What it is about.
-    pub topic: Name,
-    /// The message.
-    pub body: Vec<u8>,
-}
-
 /// Counts over all tenants, for metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreCounts {
@@ -216,6 +201,4 @@ pub struct StoreCounts {
     pub open_gates: u64,
     /// How many tasks are on queues.
     pub tasks: u64,
-    /// How many messages are not acknowledged.
-    pub outbox: u64,
 }

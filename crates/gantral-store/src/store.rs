@@ -17,8 +17,8 @@ use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
-    GrantRow, InstanceRow, LeaseRow, OutboxRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
-    Snapshot, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome, Snapshot,
+    SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -504,26 +504,6 @@ impl Store {
             Self::Sqlite(store) => {
                 store.known_person(tenant.clone(), issuer.to_owned(), subject.to_owned()).await
             }
-        }
-    }
-
-    /// Returns messages of all tenants with a number above `after`, in the order of their commits.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; a read may be asked again.
-    pub async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        match self {
-            Self::Sqlite(store) => store.outbox(after, limit).await,
-        }
-    }
-
-    /// Forgets messages that were delivered.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
-    pub async fn ack(&self, numbers: Vec<u64>) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(store) => store.ack(numbers).await,
         }
     }
 

@@ -95,6 +95,8 @@ pub enum Command {
     Keys(commands::keys::KeysArgs),
     /// Shows who changed the rules; freezes, lifts and erases
     Governance(Online<commands::governance::GovernanceCommand>),
+    /// Shows messages that no webhook took, and lets them be tried again
+    Notifications(Online<commands::notifications::NotificationsCommand>),
     /// Exports evidence
     Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server

@@ -7,6 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
 use gantral_server::evaluators::PolicySettings;
+use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
 use gantral_server::settings::Setup;
 use tokio::sync::watch;
@@ -45,6 +46,7 @@ impl LocalServer {
             tenants: &tenants,
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &PolicySettings::default(),
+            notifications: &NotificationSettings::default(),
             development: true,
             public_url: url.clone(),
             worker,

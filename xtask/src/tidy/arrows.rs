@@ -34,6 +34,7 @@ const TABLE: &[Row] = &[
         floor: 2,
         arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys"],
     },
+    Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine"] },
     Row {
         name: "gantral-server",
@@ -49,6 +50,7 @@ const TABLE: &[Row] = &[
             "gantral-policy",
             "gantral-log",
             "gantral-listen",
+            "gantral-notify",
         ],
     },
     Row {
@@ -141,7 +143,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),
-    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log", "gantral-policy"]),
+    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log", "gantral-notify", "gantral-policy"]),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
 ];

@@ -6,10 +6,11 @@ use super::send::Call;
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, Erase,
-    GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, PageQuery, PoliciesInForce,
-    PolicyDiff, PolicyPage, PolicyView, PublishedPolicy, Scope, SetFreeze, SetMode, ShadowReport,
-    ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, DeadLetterPage,
+    Erase, GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, PageQuery,
+    PoliciesInForce, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy, RetriedDeadLetters,
+    RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts,
+    UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -146,6 +147,19 @@ impl Client {
     /// Erases content, or who a person is, as an administrator.
     pub async fn erase(&self, body: &Erase) -> Result<Governed, ClientError> {
         self.post(&["v1", "erasures"], body).await
+    }
+
+    /// Lists messages that no webhook took, as an administrator.
+    pub async fn dead_letters(&self, query: &PageQuery) -> Result<DeadLetterPage, ClientError> {
+        self.list(&["v1", "dead-letters"], query).await
+    }
+
+    /// Lets messages that were given up wait again, as an administrator.
+    pub async fn retry_dead_letters(
+        &self,
+        body: &RetryDeadLetters,
+    ) -> Result<RetriedDeadLetters, ClientError> {
+        self.post(&["v1", "dead-letters", "retry"], body).await
     }
 
     /// Asks which executions there were in a span of time, as an administrator.

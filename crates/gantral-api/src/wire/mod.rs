@@ -18,6 +18,7 @@ mod governance;
 mod grant;
 mod instance;
 mod key;
+mod notification;
 mod outage;
 mod policy;
 mod runner;
@@ -57,6 +58,7 @@ pub use instance::{
     Reconcile, RequesterView, ShowInstance,
 };
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
+pub use notification::{DeadLetter, DeadLetterPage, RetriedDeadLetters, RetryDeadLetters};
 pub use outage::{
     CountUnobserved, Counted, ModeLeaseView, UNOBSERVED_ITEMS_MAX, UnobservedCount, UnobservedCounts,
     UnobservedLine, UnobservedQuery,

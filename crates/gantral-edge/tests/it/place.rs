@@ -207,6 +207,7 @@ async fn start(
         tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
+        notifications: &gantral_server::notifications::NotificationSettings::default(),
         development: true,
         public_url: url.clone(),
         worker: policy::worker_command(),

@@ -12,6 +12,7 @@ mod decisions;
 mod faults;
 mod governance;
 mod life;
+mod notices;
 mod policies;
 mod quorum;
 mod races;

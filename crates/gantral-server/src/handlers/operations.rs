@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::command::call;
 use crate::identity::Caller;
 use crate::logs::{Logs, hint};
+use crate::metrics::Told;
 use crate::problems::{Answer, Failure};
 
 /// GET /healthz: the process answers.
@@ -65,11 +66,16 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
 pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let counts = app.engine().store().counts().await.map_err(gantral_engine::EngineError::from)?;
     let restarts = app.0.policy.workers().iter().map(|worker| worker.restarts).sum();
+    let told = Told {
+        webhooks: app.0.couriers.status(),
+        counts: app.engine().store().outbox_counts().await.map_err(gantral_engine::EngineError::from)?,
+        now: app.0.clock.now(),
+    };
     let still = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default().still;
     let text = app
         .0
         .metrics
-        .exposition(&counts, restarts, &app.0.opas.status(), still)
+        .exposition(&counts, restarts, &app.0.opas.status(), still, &told)
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -54,6 +54,7 @@ impl Site {
             tenants: &[TenantId::parse("dev").unwrap()],
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &policy,
+            notifications: &gantral_server::notifications::NotificationSettings::default(),
             development: true,
             public_url: url.clone(),
             worker: worker_command(),

@@ -85,6 +85,7 @@ impl Site {
             tenants: &self.tenants,
             identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
             policy: &PolicySettings::default(),
+            notifications: &gantral_server::notifications::NotificationSettings::default(),
             development: true,
             public_url: self.url.clone(),
             worker: worker_command(),

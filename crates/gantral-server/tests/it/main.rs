@@ -17,6 +17,7 @@ mod isolation;
 mod limits;
 mod logging;
 mod logs;
+mod notifications;
 mod outages;
 mod place;
 mod repeats;

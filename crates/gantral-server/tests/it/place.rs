@@ -26,6 +26,7 @@ use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::evaluators::Opas;
+use gantral_server::notifications::{NotificationSettings, Notifications};
 use gantral_server::signing::PolicySigning;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
@@ -68,33 +69,50 @@ pub struct Place {
     pub url: String,
     scheduled: bool,
     capacity: Capacity,
+    notifications: NotificationSettings,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
 
 impl Place {
     pub async fn start() -> Self {
-        Self::with(true, Capacity::default()).await
+        Self::with(true, Capacity::default(), NotificationSettings::default()).await
+    }
+
+    /// Starts a server that tells webhooks of gates.
+    pub async fn telling(notifications: NotificationSettings) -> Self {
+        Self::with(true, Capacity::default(), notifications).await
     }
 
     /// Starts a server in which nothing but callers makes time pass.
     pub async fn without_scheduler() -> Self {
-        Self::with(false, Capacity::default()).await
+        Self::with(false, Capacity::default(), NotificationSettings::default()).await
     }
 
     /// Starts a server that takes on less than usual.
     pub async fn with_capacity(capacity: Capacity) -> Self {
-        Self::with(true, capacity).await
+        Self::with(true, capacity, NotificationSettings::default()).await
     }
 
-    async fn with(scheduled: bool, capacity: Capacity) -> Self {
+    async fn with(scheduled: bool, capacity: Capacity, notifications: NotificationSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = DevIssuer::new(TokenKey::generate().unwrap(), directory());
         let clock = Clock::default();
-        let (app, policy) = app(&folder, &clock, &issuer, capacity);
+        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
-        Self { folder, clock, issuer, policy, url, scheduled, capacity, client, running: Some(running) }
+        Self {
+            folder,
+            clock,
+            issuer,
+            policy,
+            url,
+            scheduled,
+            capacity,
+            notifications,
+            client,
+            running: Some(running),
+        }
     }
 
     /// Stops the server and starts another one on the same folder.
@@ -105,7 +123,7 @@ impl Place {
 
     /// Starts another server on the folder of the one that was stopped.
     pub async fn restart_stopped(&mut self) {
-        let (app, policy) = app(&self.folder, &self.clock, &self.issuer, self.capacity);
+        let (app, policy) = app(&self.folder, &self.clock, &self.issuer, self.capacity, &self.notifications);
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);
@@ -292,6 +310,7 @@ fn app(
     clock: &Clock,
     issuer: &DevIssuer,
     capacity: Capacity,
+    notifications: &NotificationSettings,
 ) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
@@ -301,6 +320,7 @@ fn app(
     }
     let signer = LocalSigner::from_pkcs8(KeyRole::Issuer, &std::fs::read(&key).unwrap()).unwrap();
     let tenants = ["dev", "other"].map(|name| TenantId::parse(name).unwrap());
+    let Notifications { recipients, couriers } = notifications.open(&tenants).unwrap();
     let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
     let policy = Arc::new(RegoPolicyPoint::start(&worker_command(), pool, bundles).unwrap());
@@ -311,7 +331,7 @@ fn app(
             policy: Evaluators::new(policy.clone(), POLICY_LIMIT),
             checkpoints: Arc::new(NoCheckpoints),
         },
-        EngineConfig::default(),
+        EngineConfig { recipients, ..EngineConfig::default() },
     )
     .unwrap();
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
@@ -331,6 +351,7 @@ fn app(
         logs: None,
         keeping: None,
         public_logs: false,
+        couriers,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
 }

@@ -116,6 +116,7 @@ async fn setup(
         tenants: &[TenantId::parse("dev").unwrap()],
         identity,
         policy: &PolicySettings::default(),
+        notifications: &gantral_server::notifications::NotificationSettings::default(),
         development,
         public_url: "https://gantral.invalid".to_owned(),
         worker,

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::{joined, millis, name};
 use super::writer::Fail;
-use super::{snapshots, spending};
+use super::{outbox, snapshots, spending};
 use crate::append::Append;
 use crate::effect::{Effect, GateRow};
 
@@ -83,24 +83,14 @@ pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> 
                 drop_task(connection, append)?;
                 ready = None;
             }
-            Effect::Outbox { topic, body } => {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO outbox(tenant, instance, topic, body) VALUES(?1, ?2, ?3, ?4)",
-                    )?
-                    .execute(params![
-                        append.tenant.as_str(),
-                        append.instance.as_bytes(),
-                        topic.as_str(),
-                        body
-                    ])?;
-            }
+            Effect::Remind { gate, since, at } => outbox::schedule(connection, append, *gate, *since, *at)?,
+            Effect::Tell(tell) => outbox::tell(connection, &append.tenant, tell)?,
         }
     }
     Ok(ready)
 }
 
-fn only_one(changed: usize, what: &'static str) -> Result<(), Fail> {
+pub(super) fn only_one(changed: usize, what: &'static str) -> Result<(), Fail> {
     if changed == 1 { Ok(()) } else { Err(Fail::Contradiction(what)) }
 }
 
@@ -177,7 +167,8 @@ fn move_gate(
     }
     let changed = connection
         .prepare_cached(
-            "UPDATE gate SET version = ?3, roles = ?4, deadline = ?5 WHERE tenant = ?1 AND id = ?2 AND open = 1",
+            "UPDATE gate SET version = ?3, roles = ?4, deadline = ?5, remind_at = NULL
+             WHERE tenant = ?1 AND id = ?2 AND open = 1",
         )?
         .execute(params![append.tenant.as_str(), id.as_bytes(), version, joined(roles), millis(deadline)])?;
     only_one(changed, "the gate is not open at this instance")?;
@@ -200,7 +191,7 @@ fn close_gate(
     }
     let changed = connection
         .prepare_cached(
-            "UPDATE gate SET open = 0, resolution = ?3, decided_by = ?4, closed_at = ?5
+            "UPDATE gate SET open = 0, resolution = ?3, decided_by = ?4, closed_at = ?5, remind_at = NULL
              WHERE tenant = ?1 AND id = ?2 AND open = 1",
         )?
         .execute(params![

@@ -37,7 +37,8 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
             | Effect::AssignTask { .. }
             | Effect::EndLease { .. }
             | Effect::DropTask
-            | Effect::Outbox { .. } => {}
+            | Effect::Remind { .. }
+            | Effect::Tell(_) => {}
         }
     }
     Ok(None)

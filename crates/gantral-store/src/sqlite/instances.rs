@@ -123,7 +123,6 @@ impl SqliteStore {
                 instances,
                 open_gates: one("SELECT count(*) FROM gate WHERE open = 1")?,
                 tasks: one("SELECT count(*) FROM task")?,
-                outbox: one("SELECT count(*) FROM outbox")?,
             })
         })
         .await

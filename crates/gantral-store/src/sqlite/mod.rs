@@ -12,6 +12,7 @@ mod governance;
 mod guards;
 mod instances;
 mod logs;
+mod outbox;
 mod policies;
 mod readers;
 mod registry;

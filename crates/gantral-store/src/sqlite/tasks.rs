@@ -1,14 +1,14 @@
-//! Runner tasks, leases and the outbox.
+//! Runner tasks and leases.
 
 use gantral_core::ids::{ActorId, AttemptNo, InstanceId, Name, TeamId, TenantId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use super::columns::{attempt, count, instance, instant, int, millis, name, rows, text};
+use super::columns::{attempt, instance, instant, millis, name, rows, text};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
-use crate::rows::{LeaseRow, OutboxRow, TaskRow};
+use crate::rows::{LeaseRow, TaskRow};
 
 impl SqliteStore {
     pub(crate) async fn ready_tasks(
@@ -96,37 +96,6 @@ impl SqliteStore {
                     millis(until),
                 ])?;
             Ok(changed == 1)
-        })
-        .await
-    }
-
-    pub(crate) async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT number, tenant, instance, topic, body FROM outbox
-                 WHERE number > ?1 ORDER BY number LIMIT ?2",
-            )?;
-            let found = select.query_map(params![int(after), rows(limit.min(PAGE_MAX))], |row| {
-                Ok(OutboxRow {
-                    number: count(row, 0)?,
-                    tenant: text(row, 1, TenantId::parse)?,
-                    instance: instance(row, 2)?,
-                    topic: name(row, 3)?,
-                    body: row.get(4)?,
-                })
-            })?;
-            Ok(found.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
-    pub(crate) async fn ack(&self, numbers: Vec<u64>) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
-            let mut delete = connection.prepare_cached("DELETE FROM outbox WHERE number = ?1")?;
-            for number in &numbers {
-                delete.execute([int(*number)])?;
-            }
-            Ok(())
         })
         .await
     }

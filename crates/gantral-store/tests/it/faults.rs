@@ -5,13 +5,15 @@ use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::fault::{Fault, FaultPlan};
 use gantral_store::{
-    AppendOutcome, Effect, GovernanceOutcome, PutOutcome, Store, StoreError, SwapOutcome, WorkflowRow,
+    AppendOutcome, Attempted, Effect, GovernanceOutcome, OutboxTurn, PutOutcome, Store, StoreError,
+    SwapOutcome, WorkflowRow,
 };
 
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
 use crate::world::{
-    Chain, actor, at, erasure, govern, idempotency, name, reason, snapshot_effect, team, tenant, workflow,
+    Chain, actor, at, erasure, gate, gate_row, govern, idempotency, name, reason, snapshot_effect, team,
+    tell, tenant, workflow,
 };
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
@@ -84,8 +86,9 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
         let (commitment, snapshot) = snapshot_effect(b"bytes");
         let assign =
             Effect::AssignTask { attempt: AttemptNo(1), executor: actor("runner"), lease_until: at(1_000) };
-        let message = Effect::Outbox { topic: name("t"), body: vec![1] };
-        chain.commit(&store, vec![assign, snapshot, message]).await;
+        let id = gate();
+        let opened = Effect::OpenGate(gate_row(id, &["approver"], 5_000));
+        chain.commit(&store, vec![assign, snapshot, opened, tell(id, "t", &["pager"])]).await;
 
         plan.fail_next(fault);
         let renewed = store
@@ -103,8 +106,10 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
         assert_eq!(again, if kept { refused } else { GovernanceOutcome::Committed });
 
         plan.fail_next(fault);
-        let kept = told(fault, store.ack(vec![1]).await);
-        assert_eq!(store.outbox(0, 10).await.unwrap().is_empty(), kept);
+        let delivered = vec![Attempted::Delivered { number: 1 }];
+        let kept = told(fault, store.settle_outbox(&name("pager"), delivered).await);
+        let turn = OutboxTurn { recipient: name("pager"), now: at(9_000), latest: at(9_000) };
+        assert_eq!(store.outbox(turn, 10).await.unwrap().is_empty(), kept);
     }
 }
 

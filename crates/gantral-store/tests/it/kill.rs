@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{GrantId, InstanceId};
+use gantral_core::ids::{GateId, GrantId, InstanceId};
 use gantral_store::{Append, Effect, StateCode, Store};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use crate::world::{Chain, at, idempotency, name, snapshot_effect, team, tenant};
+use crate::world::{Chain, at, gate_row, idempotency, name, snapshot_effect, team, tell, tenant};
 
 /// Names the file that the child writes; set for the child only.
 const FILE: &str = "GANTRAL_STORE_KILL_FILE";
@@ -25,13 +25,17 @@ fn step(chain: &Chain, number: u64) -> Append {
     let words = format!("{}-{number}", chain.id);
     let mut id = [0; 16];
     id.copy_from_slice(&Digest::of(words.as_bytes()).as_bytes()[..16]);
+    let gate = GateId::from_random(*chain.id.as_bytes());
     let mut append = chain.append_of(2);
     append.effects = vec![
         Effect::PutGrant { id: GrantId::from_random(id), expires_at: at(9) },
         snapshot_effect(words.as_bytes()).1,
-        Effect::Outbox { topic: name("step"), body: words.clone().into_bytes() },
+        tell(gate, "step", &["pager"]),
         Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(number) },
     ];
+    if number == 0 {
+        append.effects.insert(0, Effect::OpenGate(gate_row(gate, &["approver"], 5_000)));
+    }
     append.index.state = StateCode((number % 5) as u8);
     append.idempotency = Some(idempotency(&words, b"body"));
     append

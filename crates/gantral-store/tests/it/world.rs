@@ -10,7 +10,7 @@ use gantral_core::time::UnixMillis;
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard,
     Head, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode,
-    Store, StoreError,
+    Store, StoreError, Tell,
 };
 
 /// The first bytes of the id of the key that signs here.
@@ -162,6 +162,12 @@ pub fn gate_row(id: GateId, roles: &[&str], deadline: u64) -> GateRow {
         opened_at: at(1_000),
         context: Digest::of(b"context"),
     }
+}
+
+/// Returns the effect that tells these recipients of a gate.
+pub fn tell(gate: GateId, kind: &str, to: &[&str]) -> Effect {
+    let to = to.iter().map(|text| name(text)).collect();
+    Effect::Tell(Tell { gate, kind: name(kind), percent: None, at: at(1_000), to })
 }
 
 pub fn snapshot_effect(plaintext: &[u8]) -> (Digest, Effect) {

@@ -12,6 +12,7 @@ pub mod governance;
 pub mod instances;
 pub mod keys;
 pub mod log;
+pub mod notifications;
 pub mod policy;
 pub mod policy_worker;
 pub mod runner;

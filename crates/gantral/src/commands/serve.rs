@@ -45,6 +45,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         tenants: &tenants,
         identity: &settings.identity,
         policy: &settings.policy,
+        notifications: &settings.notifications,
         development: false,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

@@ -17,6 +17,7 @@ mod help;
 mod keys;
 mod loss;
 mod monitor;
+mod notifications;
 mod offline;
 mod policies;
 mod replay;

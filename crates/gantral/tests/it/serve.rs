@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use crate::support::{Killed, Ran, gantral, repository, run, start, wait_until};
 
 /// A provider of identities, a configuration that believes it, and a certificate.
-struct Site {
+pub struct Site {
     folder: TempDir,
     key: Vec<u8>,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let site = Self { folder: tempfile::tempdir().unwrap(), key: LocalSigner::generate().unwrap() };
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
@@ -37,11 +37,11 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn configuration(&self, listen: &str) -> String {
+    pub fn configuration(&self, listen: &str) -> String {
         let public = LocalSigner::from_pkcs8(KeyRole::Issuer, &self.key).unwrap();
         let x = URL_SAFE_NO_PAD.encode(public.public_key().as_bytes());
         let folder = self.folder.path().display();
@@ -69,14 +69,14 @@ impl Site {
     }
 
     /// Starts the server; returns it with its URL.
-    fn serve(&self) -> (Killed, String) {
+    pub fn serve(&self) -> (Killed, String) {
         let mut command = gantral(self.folder.path());
         command.args(["serve", "--json", "--config", "gantral.toml"]);
         start(command, &self.path("server.log"))
     }
 
     /// Runs a command as a client of the provider.
-    fn run(&self, url: &str, client: &str, arguments: &[&str]) -> Ran {
+    pub fn run(&self, url: &str, client: &str, arguments: &[&str]) -> Ran {
         let (token, authority) = (self.path(client), self.path("cert.pem"));
         let of_server = ["--url", url, "--token-file", path(&token), "--ca-file", path(&authority)];
         run(self.folder.path(), &[arguments, &of_server].concat())

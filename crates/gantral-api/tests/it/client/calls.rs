@@ -65,6 +65,8 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
+        client.dead_letters(&PageQuery { cursor: Some("7".to_owned()), limit: Some(9) }).await.err(),
+        client.retry_dead_letters(&body(r#"{"webhook":"pager","number":7}"#)).await.err(),
         client
             .window(&body(r#"{"from":"2026-01-01T00:00:00.000Z","to":"2026-01-02T00:00:00.000Z"}"#))
             .await

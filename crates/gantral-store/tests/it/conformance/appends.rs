@@ -285,13 +285,12 @@ async fn counts_follow_the_rows(store: &Store) {
             vec![
                 Effect::OpenGate(gate_row(gate_id, &["approver"], 5_000)),
                 Effect::PutGrant { id: grant_id, expires_at: at(9) },
-                Effect::Outbox { topic: name("gate.opened"), body: b"{}".to_vec() },
                 Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(1) },
             ],
         )
         .await;
     let counts = store.counts().await.unwrap();
-    assert_eq!((counts.open_gates, counts.tasks, counts.outbox), (1, 1, 1));
+    assert_eq!((counts.open_gates, counts.tasks), (1, 1));
     let close = Effect::CloseGate {
         id: gate_id,
         resolution: name("approved"),
@@ -300,7 +299,7 @@ async fn counts_follow_the_rows(store: &Store) {
     };
     chain.commit(store, vec![close, Effect::DropTask]).await;
     let counts = store.counts().await.unwrap();
-    assert_eq!((counts.open_gates, counts.tasks, counts.outbox), (0, 0, 1));
+    assert_eq!((counts.open_gates, counts.tasks), (0, 0));
     assert_eq!(
         store.append(chain.guarded(Guard::GrantUnconsumed(grant_id))).await.unwrap(),
         AppendOutcome::Committed

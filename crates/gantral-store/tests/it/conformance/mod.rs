@@ -7,6 +7,7 @@ mod guards;
 mod held;
 mod idempotency;
 pub mod logs;
+mod outbox;
 mod registry;
 mod spending;
 mod tasks;

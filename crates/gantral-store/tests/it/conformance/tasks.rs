@@ -1,4 +1,4 @@
-//! Runner tasks, leases and the outbox.
+//! Runner tasks and leases.
 
 use gantral_core::ids::AttemptNo;
 use gantral_store::{Effect, Store, StoreError, Wake};
@@ -13,7 +13,6 @@ conformance!(
     an_attempt_number_never_falls,
     only_the_holder_renews_a_lease_and_only_in_time,
     expired_leases_are_found_until_their_attempt_ends,
-    messages_wait_in_order_until_they_are_acknowledged,
 );
 
 fn put(ready_at: u64) -> Effect {
@@ -106,21 +105,4 @@ async fn expired_leases_are_found_until_their_attempt_ends(store: &Store) {
     assert_eq!((found.len(), found[0].instance, found[0].executor.clone()), (1, chain.id, actor("runner")));
     chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
     assert_eq!(store.expired_leases(at(9_000), 10).await.unwrap(), []);
-}
-
-async fn messages_wait_in_order_until_they_are_acknowledged(store: &Store) {
-    let mut chain = Chain::new(&tenant("acme"));
-    for body in ["one", "two", "three"] {
-        chain.commit(store, vec![Effect::Outbox { topic: name("t"), body: body.as_bytes().to_vec() }]).await;
-    }
-    let bodies = async |after| {
-        let rows = store.outbox(after, 10).await.unwrap();
-        rows.into_iter().map(|row| (row.number, String::from_utf8(row.body).unwrap())).collect::<Vec<_>>()
-    };
-    let all = bodies(0).await;
-    assert_eq!(all.iter().map(|(_, body)| body.as_str()).collect::<Vec<_>>(), ["one", "two", "three"]);
-    store.ack(vec![all[0].0, all[2].0]).await.unwrap();
-    assert_eq!(bodies(0).await, all[1..2]);
-    chain.commit(store, vec![Effect::Outbox { topic: name("t"), body: b"four".to_vec() }]).await;
-    assert_eq!(bodies(all[2].0).await[0].1, "four", "a number is never used twice");
 }

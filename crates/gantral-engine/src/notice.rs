@@ -1,0 +1,144 @@
+//! Who is told of gates, and when approvers are reminded.
+//!
+//! What is told is written with the change that it is about, and says no more than where to look: it leaves the deployment. How it is
+//! delivered is not the engine's matter.
+
+use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
+use gantral_core::time::{DurationMs, UnixMillis};
+
+/// After how much of a gate's stage approvers are reminded, in percent, rising.
+const REMINDERS: [u8; 2] = [50, 90];
+
+/// What somebody may be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeKind {
+    /// A gate opened.
+    Opened,
+    /// Half, or nine tenths, of the time of a gate's stage have passed.
+    Reminder,
+    /// Other roles are asked now.
+    Escalated,
+    /// A human gave humans more time.
+    Extended,
+    /// Humans decided: approved, overridden or rejected.
+    Decided,
+    /// Nobody decided in time.
+    Expired,
+    /// Whoever asked has withdrawn it.
+    Withdrawn,
+    /// An administrator ended it.
+    Cancelled,
+}
+
+impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Reminder,
+        Self::Escalated,
+        Self::Extended,
+        Self::Decided,
+        Self::Expired,
+        Self::Withdrawn,
+        Self::Cancelled,
+    ];
+
+    /// Returns its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "gate.opened",
+            Self::Reminder => "gate.reminder",
+            Self::Escalated => "gate.escalated",
+            Self::Extended => "gate.extended",
+            Self::Decided => "gate.decided",
+            Self::Expired => "gate.expired",
+            Self::Withdrawn => "gate.withdrawn",
+            Self::Cancelled => "gate.cancelled",
+        }
+    }
+
+    /// Returns the kind of a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Returns its name as the store keeps it; always one.
+    pub(crate) fn name(self) -> Option<Name> {
+        Name::parse(self.as_str()).ok()
+    }
+}
+
+/// Somebody who is told of gates of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its name, unique among all.
+    pub name: Name,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Only gates of these teams; of all when empty.
+    pub teams: Vec<TeamId>,
+    /// Only gates of these workflows; of all when empty.
+    pub workflows: Vec<WorkflowId>,
+    /// Only of this; of everything when empty.
+    pub kinds: Vec<NoticeKind>,
+}
+
+impl Recipient {
+    fn takes(&self, tenant: &TenantId, team: &TeamId, workflow: &WorkflowId, kind: NoticeKind) -> bool {
+        self.tenant == *tenant
+            && (self.teams.is_empty() || self.teams.contains(team))
+            && (self.workflows.is_empty() || self.workflows.contains(workflow))
+            && (self.kinds.is_empty() || self.kinds.contains(&kind))
+    }
+}
+
+/// Everybody who is told of gates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recipients(pub Vec<Recipient>);
+
+impl Recipients {
+    /// Returns who is told of something.
+    pub(crate) fn of(
+        &self,
+        tenant: &TenantId,
+        team: &TeamId,
+        workflow: &WorkflowId,
+        kind: NoticeKind,
+    ) -> Vec<Name> {
+        let told = self.0.iter().filter(|recipient| recipient.takes(tenant, team, workflow, kind));
+        told.map(|recipient| recipient.name.clone()).collect()
+    }
+}
+
+/// Returns when the reminders of a stage are due, with their percentages. One that would come with the deadline, or with the beginning, is
+/// none.
+fn reminders(since: UnixMillis, deadline: UnixMillis) -> impl Iterator<Item = (u8, UnixMillis)> {
+    let span = deadline.since(since).get();
+    let at = move |percent: u8| {
+        let passed = span.saturating_mul(u64::from(percent)).checked_div(100).unwrap_or_default();
+        (percent, since.plus(DurationMs::new(passed)))
+    };
+    REMINDERS.into_iter().map(at).filter(move |(_, at)| *at > since && *at < deadline)
+}
+
+/// Returns when the first reminder of a stage after an instant is due.
+pub(crate) fn next_reminder(
+    since: UnixMillis,
+    deadline: UnixMillis,
+    after: UnixMillis,
+) -> Option<UnixMillis> {
+    reminders(since, deadline).map(|(_, at)| at).find(|at| *at > after)
+}
+
+/// Returns the percentages of the reminders that are due at `now`, from the one that was due at `first` on.
+pub(crate) fn due_percents(
+    since: UnixMillis,
+    deadline: UnixMillis,
+    first: UnixMillis,
+    now: UnixMillis,
+) -> impl Iterator<Item = u8> {
+    reminders(since, deadline).filter(move |(_, at)| (first..=now).contains(at)).map(|(percent, _)| percent)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Carrying messages to webhooks: in order for each gate, at least once, each webhook by itself.
+//!
+//! What is not delivered stands in the store, so that nothing is lost when the process ends at any point; a message whose delivery was
+//! not noted yet is delivered again, under the same identifier. Only how long a receiver that is away is left alone is in memory.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use gantral_core::ids::Name;
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_store::{Attempted, OutboxRow, OutboxTurn, Store, StoreError};
+
+use crate::backoff::{PAUSE_MAX, pause};
+use crate::webhook::{Tried, Webhook};
+
+/// How often the outbox of a webhook is looked at while there is nothing to do.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How many messages of one webhook are under way at once, each of another gate. While the webhook is away it is one.
+const AT_ONCE: usize = 16;
+/// How long the outbox is left alone when the store cannot be read or written.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+/// Why what waits for a webhook that wants nothing more is given up.
+const GONE: &str = "the receiver answered 410: it wants nothing more";
+
+/// Why what grew too old while the webhook took nothing is given up, where it was not tried itself.
+const UNTRIED: &str = "the webhook took nothing for as long as messages are tried";
+
+/// What tells the time.
+pub type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// What is known of one webhook since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookStatus {
+    /// Its name.
+    pub name: Name,
+    /// How many messages it has taken.
+    pub delivered: u64,
+    /// How many tries have failed.
+    pub failed: u64,
+    /// Whether it said that it wants nothing more.
+    pub gone: bool,
+}
+
+/// What carries messages to one webhook.
+struct Courier {
+    webhook: Webhook,
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    gone: AtomicBool,
+}
+
+/// What came of one look at the outbox.
+enum Round {
+    /// There was nothing to do.
+    Idle,
+    /// The webhook has taken something, or something was put away.
+    Carried,
+    /// It took nothing.
+    Away(String),
+}
+
+/// What carries messages to all webhooks. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Couriers(Arc<Vec<Courier>>);
+
+impl Couriers {
+    /// Prepares to carry messages. Connects to nothing.
+    pub fn new(webhooks: Vec<Webhook>) -> Self {
+        let courier = |webhook| Courier {
+            webhook,
+            delivered: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            gone: AtomicBool::default(),
+        };
+        Self(Arc::new(webhooks.into_iter().map(courier).collect()))
+    }
+
+    /// Returns the webhooks.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Webhook> {
+        self.0.iter().map(|courier| &courier.webhook)
+    }
+
+    /// Returns what is known of each.
+    pub fn status(&self) -> Vec<WebhookStatus> {
+        let of = |courier: &Courier| WebhookStatus {
+            name: courier.webhook.name().clone(),
+            delivered: courier.delivered.load(Ordering::Relaxed),
+            failed: courier.failed.load(Ordering::Relaxed),
+            gone: courier.gone.load(Ordering::Relaxed),
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// Carries until `stop` is over. What is under way then is carried again after the next start. While `may_write` says no, nothing is.
+    pub async fn run(
+        &self,
+        store: &Store,
+        source: &str,
+        now: Now,
+        may_write: impl Fn() -> bool,
+        stop: impl Future<Output = ()>,
+    ) {
+        let road = Road { store, source, now };
+        let carried = join_all(self.0.iter().map(|courier| courier.carry(&road, &may_write)));
+        tokio::select! {
+            _ = carried => {}
+            () = stop => {}
+        }
+    }
+}
+
+/// What all couriers go by.
+struct Road<'a> {
+    store: &'a Store,
+    source: &'a str,
+    now: Now,
+}
+
+impl Courier {
+    /// Carries for ever.
+    async fn carry(&self, road: &Road<'_>, may_write: &impl Fn() -> bool) {
+        let webhook = self.webhook.name();
+        let mut failures: u64 = 0;
+        loop {
+            if !may_write() {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            let wait = match self.round(road, failures > 0).await {
+                Ok(Round::Idle) => LOOK_EVERY,
+                Ok(Round::Carried) => {
+                    if failures > 0 {
+                        tracing::info!(%webhook, "the webhook takes messages again");
+                    }
+                    failures = 0;
+                    Duration::ZERO
+                }
+                Ok(Round::Away(why)) => {
+                    failures = failures.saturating_add(1);
+                    if failures == 1 {
+                        tracing::warn!(%webhook, %why, "the webhook takes no messages; they are kept and tried again");
+                    }
+                    pause(failures)
+                }
+                Err(error) => {
+                    tracing::error!(%webhook, %error, "the outbox cannot be read or written");
+                    STORE_PAUSE
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Tries what may be tried now: of each gate the first message, and only one message of all while the webhook is away.
+    async fn round(&self, road: &Road<'_>, away: bool) -> Result<Round, StoreError> {
+        let (now, name) = ((road.now)(), self.webhook.name());
+        let gone = self.gone.load(Ordering::Relaxed);
+        let latest = now.plus(longest());
+        let turn = OutboxTurn { recipient: name.clone(), now, latest };
+        let rows = road.store.outbox(turn, if away && !gone { 1 } else { AT_ONCE }).await?;
+        if rows.is_empty() {
+            return Ok(Round::Idle);
+        }
+        if gone {
+            road.store.settle_outbox(name, rows.iter().map(|row| buried(row, false, GONE)).collect()).await?;
+            return Ok(Round::Carried);
+        }
+        let tried = join_all(rows.iter().map(|row| self.webhook.tell(row, road.source, now))).await;
+        let (now, mut taken, mut why) = ((road.now)(), 0, None);
+        let mut attempted = Vec::with_capacity(rows.len());
+        for (row, tried) in rows.iter().zip(tried) {
+            attempted.push(match tried {
+                Tried::Taken => {
+                    taken += 1;
+                    Attempted::Delivered { number: row.number }
+                }
+                Tried::Gone => {
+                    if !self.gone.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(webhook = %name, "{GONE}; what waits for it is given up");
+                    }
+                    buried(row, true, GONE)
+                }
+                Tried::Failed(failure) => {
+                    why = Some(failure.clone());
+                    self.missed(row, now, failure)
+                }
+            });
+        }
+        self.delivered.fetch_add(taken, Ordering::Relaxed);
+        let tried = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        self.failed.fetch_add(tried.saturating_sub(taken), Ordering::Relaxed);
+        road.store.settle_outbox(name, attempted).await?;
+        let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried) };
+        // While it takes nothing only one message is tried at a time: the others grow old too.
+        let given_up = road.store.give_up(name, self.webhook.given_up_since(now), UNTRIED).await?;
+        if given_up > 0 {
+            tracing::warn!(webhook = %name, given_up, "messages have waited too long and are given up");
+        }
+        Ok(Round::Away(why))
+    }
+
+    fn missed(&self, row: &OutboxRow, now: UnixMillis, failure: String) -> Attempted {
+        if row.queued_at <= self.webhook.given_up_since(now) {
+            tracing::warn!(webhook = %self.webhook.name(), gate = %row.gate.id, kind = %row.kind, %failure,
+                "a message is given up");
+            return buried(row, true, &failure);
+        }
+        let after = u64::try_from(pause(row.attempts.saturating_add(1)).as_millis()).unwrap_or(u64::MAX);
+        Attempted::Failed { number: row.number, due_at: now.plus(DurationMs::new(after)), failure }
+    }
+}
+
+fn buried(row: &OutboxRow, tried: bool, why: &str) -> Attempted {
+    Attempted::Dead { number: row.number, tried, failure: why.to_owned() }
+}
+
+/// The longest time for which a message is put off.
+fn longest() -> DurationMs {
+    DurationMs::new(u64::try_from(PAUSE_MAX.as_millis()).unwrap_or(u64::MAX))
+}

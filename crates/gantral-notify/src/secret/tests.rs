@@ -1,0 +1,42 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+const GOOD: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn of(value: &str) -> Result<Secret, SecretError> {
+    resolve("env:HOOK", |name| (name == "HOOK").then(|| value.into()))
+}
+
+#[test]
+fn a_secret_comes_from_the_environment_or_from_a_file_of_its_owner() {
+    assert!(of(GOOD).is_ok());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hook");
+    std::fs::write(&path, format!("{GOOD}\n")).unwrap();
+    let reference = format!("file:{}", path.display());
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o600);
+    assert!(resolve(&reference, |_| None).is_ok());
+    mode(0o640);
+    assert!(matches!(resolve(&reference, |_| None), Err(SecretError::File { .. })));
+}
+
+#[test]
+fn what_is_no_secret_is_refused_and_not_shown() {
+    let short = format!("whsec_{}", STANDARD.encode([7; 23]));
+    let long = format!("whsec_{}", STANDARD.encode([7; 65]));
+    for value in ["", "whsec_", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "whsec_!", &short, &long] {
+        let error = of(value).unwrap_err();
+        assert!(matches!(error, SecretError::Form { .. }), "{error}");
+        assert!(value.len() < 10 || !error.to_string().contains(value), "{error}");
+    }
+    for reference in [GOOD, "file:relative", "vault:x", ""] {
+        let error = resolve(reference, |_| None).unwrap_err();
+        assert!(matches!(error, SecretError::Reference), "{error}");
+        assert!(!error.to_string().contains("AAEC"), "{error}");
+    }
+    assert!(matches!(resolve("env:NONE", |_| None), Err(SecretError::Missing { .. })));
+}

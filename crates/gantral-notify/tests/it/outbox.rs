@@ -1,0 +1,179 @@
+//! An outbox with messages in it, and couriers that carry them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, GateId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId};
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_notify::{Couriers, Now, Webhook, WebhookConfig};
+use gantral_store::{
+    Append, AppendOutcome, Effect, GateRow, Head, InstanceIndex, ModeCode, NewArtifact, OutboxCount,
+    SealedArtifact, StateCode, Store, Tell,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Under which URL the server says that it is reached.
+pub const SOURCE: &str = "https://gantral.invalid";
+/// The secret of every receiver.
+pub const SECRET: [u8; 32] = [9; 32];
+/// How a configuration names it.
+const SECRET_TEXT: &str = "whsec_CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+
+/// A store, a clock, and couriers that run or do not.
+pub struct Office {
+    pub store: Store,
+    pub clock: Arc<AtomicU64>,
+    couriers: Couriers,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    _folder: TempDir,
+}
+
+/// One gate, and the head of the chain of its instance.
+pub struct Gate {
+    pub id: GateId,
+    instance: InstanceId,
+    head: Option<Head>,
+}
+
+impl Office {
+    /// Makes an office for webhooks of these names and addresses.
+    pub fn new(webhooks: &[(&str, &str)]) -> Self {
+        Self::with(webhooks, Duration::from_secs(10))
+    }
+
+    /// The same, with so long to wait for an answer.
+    pub fn with(webhooks: &[(&str, &str)], timeout: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("ledger.db")).unwrap();
+        let clock = Arc::new(AtomicU64::new(1_767_225_600_000));
+        let couriers = couriers(webhooks, timeout);
+        Self { store, clock, couriers, running: None, _folder: folder }
+    }
+
+    pub fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.load(Ordering::SeqCst)).unwrap()
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    /// Starts to carry.
+    pub fn start(&mut self) {
+        let (stop, stopped) = oneshot::channel();
+        let (couriers, store, clock) = (self.couriers.clone(), self.store.clone(), Arc::clone(&self.clock));
+        let now: Now = Arc::new(move || UnixMillis::new(clock.load(Ordering::SeqCst)).unwrap());
+        let task = tokio::spawn(async move {
+            couriers.run(&store, SOURCE, now, || true, async { _ = stopped.await }).await;
+        });
+        self.running = Some((stop, task));
+    }
+
+    /// Stops in the middle of whatever is under way.
+    pub async fn stop(&mut self) {
+        let (stop, task) = self.running.take().unwrap();
+        stop.send(()).unwrap();
+        task.await.unwrap();
+    }
+
+    /// Carries with new couriers, which remember nothing, to webhooks of the same names.
+    pub async fn restart(&mut self, webhooks: &[(&str, &str)]) {
+        if self.running.is_some() {
+            self.stop().await;
+        }
+        self.couriers = couriers(webhooks, Duration::from_secs(10));
+        self.start();
+    }
+
+    pub async fn counts(&self, recipient: &str) -> Option<OutboxCount> {
+        let counts = self.store.outbox_counts().await.unwrap();
+        counts.into_iter().find(|count| count.recipient.as_str() == recipient)
+    }
+
+    /// Opens a gate and tells these webhooks.
+    pub async fn open(&self, number: u64, to: &[&str]) -> Gate {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&Digest::of(&number.to_be_bytes()).as_bytes()[..16]);
+        let mut gate =
+            Gate { id: GateId::from_random(bytes), instance: InstanceId::from_random(bytes), head: None };
+        let row = GateRow {
+            id: gate.id,
+            version: 1,
+            workflow: WorkflowId::parse("refund").unwrap(),
+            team: TeamId::parse("payments").unwrap(),
+            roles: vec![Role::parse("FINANCE_LEAD").unwrap()],
+            action_name: Name::parse("refund").unwrap(),
+            deadline: self.now().plus(DurationMs::from_secs(3_600)),
+            opened_at: self.now(),
+            context: Digest::of(b"context"),
+        };
+        self.append(&mut gate, vec![Effect::OpenGate(row)], "gate.opened", to).await;
+        gate
+    }
+
+    /// Tells these webhooks something of a gate.
+    pub async fn tell(&self, gate: &mut Gate, kind: &str, to: &[&str]) {
+        self.append(gate, Vec::new(), kind, to).await;
+    }
+
+    async fn append(&self, gate: &mut Gate, mut effects: Vec<Effect>, kind: &str, to: &[&str]) {
+        let to = to.iter().map(|name| Name::parse(name).unwrap()).collect();
+        let kind = Name::parse(kind).unwrap();
+        effects.push(Effect::Tell(Tell { gate: gate.id, kind, percent: None, at: self.now(), to }));
+        let sequence = gate.head.map_or(0, |head| head.sequence + 1);
+        let envelope = format!("{} {sequence}", gate.id).into_bytes();
+        let sealed = SealedArtifact { sequence, hash: Digest::of(&envelope), envelope };
+        let append = Append {
+            tenant: TenantId::parse("acme").unwrap(),
+            instance: gate.instance,
+            expected: gate.head,
+            artifacts: vec![NewArtifact { sealed, ends_chain: false, signer: *b"a signer" }],
+            index: index(self.now()),
+            guards: Vec::new(),
+            effects,
+            idempotency: None,
+        };
+        let head = append.head();
+        assert_eq!(self.store.append(append).await.unwrap(), AppendOutcome::Committed);
+        gate.head = head;
+    }
+}
+
+fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
+    let webhook = |(name, url): &(&str, &str)| {
+        let config = WebhookConfig {
+            name: Name::parse(name).unwrap(),
+            tenant: TenantId::parse("acme").unwrap(),
+            url: (*url).to_owned(),
+            secrets: vec!["env:NEXT".to_owned(), "env:HOOK".to_owned()],
+            ca_file: None,
+            timeout,
+            retry_for: DurationMs::from_secs(3_600),
+        };
+        let next = SECRET_TEXT.replace("CQkJ", "AAAA");
+        let of = |name: &str| Some(if name == "HOOK" { SECRET_TEXT } else { &next }.into());
+        Webhook::new(config, of).unwrap()
+    };
+    Couriers::new(webhooks.iter().map(webhook).collect())
+}
+
+fn index(at: UnixMillis) -> InstanceIndex {
+    InstanceIndex {
+        state: StateCode(0),
+        mode: ModeCode(1),
+        team: TeamId::parse("payments").unwrap(),
+        workflow: WorkflowId::parse("refund").unwrap(),
+        workflow_version: Digest::of(b"refund@1"),
+        session: None,
+        created_by: ActorId::parse("agent").unwrap(),
+        created_at: at,
+        waiting_since: None,
+        due_at: None,
+        call_key: None,
+        open: true,
+    }
+}

@@ -1,0 +1,61 @@
+//! Messages that no webhook took, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use gantral_api::wire;
+use gantral_engine::EngineError;
+use gantral_notify::message_id;
+use gantral_store::{DeadLetters, OutboxRow};
+
+use super::{Query, limit_of};
+use crate::app::App;
+use crate::command::Write;
+use crate::identity::Caller;
+use crate::problems::{Answer, Failure};
+
+/// GET /v1/dead-letters
+pub(crate) async fn dead(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Query(query): Query<wire::PageQuery>,
+) -> Answer<Json<wire::DeadLetterPage>> {
+    principal.administrator()?;
+    let limit = limit_of(query.limit)?;
+    let after = query.cursor.as_deref().map(str::parse::<u64>).transpose();
+    let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?.unwrap_or(0);
+    let rows = app.engine().store().dead_letters(principal.tenant(), after, limit).await;
+    let rows = rows.map_err(EngineError::from)?;
+    let next = if rows.len() == limit { rows.last().map(|last| last.number.to_string()) } else { None };
+    Ok(Json(wire::DeadLetterPage { items: rows.into_iter().map(letter).collect(), next }))
+}
+
+/// POST /v1/dead-letters/retry
+pub(crate) async fn retry(
+    State(app): State<App>,
+    write: Write<wire::RetryDeadLetters>,
+) -> Answer<Json<wire::RetriedDeadLetters>> {
+    write.principal.administrator()?;
+    let wire::RetryDeadLetters { webhook, number } = write.body;
+    let which = DeadLetters { recipient: webhook.map(wire::Text::into_inner), number };
+    let (store, tenant) = (app.engine().store(), write.principal.tenant());
+    let retried = store.retry_dead(tenant, which, write.call.now).await.map_err(EngineError::from)?;
+    Ok(Json(wire::RetriedDeadLetters { retried: u64::try_from(retried).unwrap_or(u64::MAX) }))
+}
+
+fn letter(row: OutboxRow) -> wire::DeadLetter {
+    wire::DeadLetter {
+        message_id: message_id(&row),
+        number: row.number,
+        webhook: row.recipient.into(),
+        kind: row.kind.as_str().to_owned(),
+        percent: row.percent,
+        at: row.at.into(),
+        instance_id: row.instance.into(),
+        gate_id: row.gate.id.into(),
+        gate_version: row.gate.version,
+        workflow: row.gate.workflow.into(),
+        team: row.gate.team.into(),
+        attempts: row.attempts,
+        failure: row.failure.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,53 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use super::*;
+
+/// A secret that must not be shown.
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn opened(text: &str, tenants: &[&str]) -> Result<Notifications, NotificationsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, SECRET).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let text = text.replace("SECRET", &format!("secrets = ['file:{}']", path.display()));
+    let settings: NotificationSettings = toml::from_str(&text).unwrap();
+    let tenants: Vec<TenantId> = tenants.iter().map(|name| TenantId::parse(name).unwrap()).collect();
+    settings.open(&tenants)
+}
+
+#[test]
+fn a_webhook_is_read_with_its_filters_and_belongs_to_one_tenant() {
+    let text = "[[webhooks]]\nname = 'pager'\nurl = 'https://hooks.example.org/?code=1'\nSECRET\ntenant = 'acme'
+        teams = ['payments']\nworkflows = ['refund']\nkinds = ['gate.opened', 'gate.reminder']\ntimeout = '2s'\nretry_for = '1h'
+        [[webhooks]]\nname = 'audit'\nurl = 'http://127.0.0.1:9/'\nSECRET\ntenant = 'other'";
+    let found = opened(text, &["acme", "other"]).unwrap();
+    let Recipients(recipients) = found.recipients;
+    assert_eq!(recipients[0].kinds, [NoticeKind::Opened, NoticeKind::Reminder]);
+    assert_eq!((recipients[0].teams.len(), recipients[0].workflows.len()), (1, 1));
+    assert_eq!((recipients[1].tenant.as_str(), recipients[1].kinds.len()), ("other", 0));
+    let webhooks: Vec<_> = found.couriers.webhooks().map(|webhook| webhook.tenant().as_str()).collect();
+    assert_eq!(webhooks, ["acme", "other"]);
+    let only = "[[webhooks]]\nname = 'pager'\nurl = 'https://hooks.example.org/'\nSECRET";
+    assert_eq!(opened(only, &["acme"]).unwrap().recipients.0[0].tenant.as_str(), "acme");
+}
+
+#[test]
+fn what_is_wrong_is_named_and_shows_no_secret() {
+    let base = "[[webhooks]]\nname = 'pager'\nurl = 'https://hooks.example.org/CANARY'\nSECRET\n";
+    let check = |text: &str, tenants: &[&str], expected: &str| {
+        let error = opened(text, tenants).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("AAEC") && !error.contains("CANARY"), "{error}");
+    };
+    check(base, &["acme", "other"], "`tenant` must be one of `tenants`");
+    check(&format!("{base}tenant = 'third'"), &["acme", "other"], "`tenant` must be one of `tenants`");
+    check(&format!("{base}kinds = ['gate.closed']"), &["acme"], "none of `gate.opened`");
+    check(&format!("{base}timeout = '2h'"), &["acme"], "`timeout` is `2h`");
+    check(&format!("{base}retry_for = '31d'"), &["acme"], "`retry_for` is `31d`");
+    check(&format!("{base}{base}"), &["acme"], "names `pager` twice");
+    check(&base.replace("https", "http"), &["acme"], "plain http is for loopback");
+    check(&base.replace("SECRET", "secrets = []"), &["acme"], "`secrets` names 1 to 4");
+    check(&base.replace("SECRET", &format!("secrets = ['{SECRET}']")), &["acme"], "env:NAME");
+    check(&base.replace("pager", "a pager"), &["acme"], "is not a name");
+}

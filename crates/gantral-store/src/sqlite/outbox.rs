@@ -1,0 +1,326 @@
+//! Messages about gates, and reminders.
+
+use gantral_core::ids::{GateId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::time::UnixMillis;
+use rusqlite::{Connection, Row, params};
+
+use super::SqliteStore;
+use super::columns::{
+    count, instance, instant, int, is_null, maybe_instant, maybe_text, millis, name, rows, split, text, uuid,
+};
+use super::effects::only_one;
+use super::writer::Fail;
+use crate::append::Append;
+use crate::error::StoreError;
+use crate::outbox::{
+    Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded, Tell,
+    ToldGate,
+};
+use crate::page::PAGE_MAX;
+
+const COLUMNS: &str = "o.number, o.recipient, o.tenant, o.kind, o.percent, o.at, o.instance, o.gate, o.version,
+    o.workflow, o.team, o.roles, o.action_name, o.opened_at, o.deadline, o.resolution, o.queued_at, o.attempts,
+    o.failure";
+
+impl SqliteStore {
+    pub(crate) async fn outbox(&self, turn: OutboxTurn, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM outbox o INDEXED BY outbox_next
+                 WHERE o.recipient = ?1 AND o.dead = 0 AND (o.due_at <= ?2 OR o.due_at > ?3)
+                   AND NOT EXISTS(SELECT 1 FROM outbox e INDEXED BY outbox_gate
+                                  WHERE e.recipient = o.recipient AND e.gate = o.gate AND e.dead = 0
+                                    AND e.number < o.number)
+                 ORDER BY o.number LIMIT ?4"
+            ))?;
+            let found = select.query_map(
+                params![
+                    turn.recipient.as_str(),
+                    millis(turn.now),
+                    millis(turn.latest),
+                    rows(limit.min(PAGE_MAX))
+                ],
+                outbox_row,
+            )?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn settle_outbox(
+        &self,
+        recipient: Name,
+        attempted: Vec<Attempted>,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection, _| {
+            for attempt in &attempted {
+                settle(connection, attempt)?;
+            }
+            if attempted.iter().any(|attempt| matches!(attempt, Attempted::Dead { .. })) {
+                make_room(connection, &recipient)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn give_up(
+        &self,
+        recipient: Name,
+        queued_before: UnixMillis,
+        failure: String,
+    ) -> Result<usize, StoreError> {
+        self.write(move |connection, _| {
+            let given_up = connection
+                .prepare_cached(
+                    "UPDATE outbox SET dead = 1, failure = coalesce(failure, ?3)
+                     WHERE recipient = ?1 AND dead = 0 AND queued_at <= ?2",
+                )?
+                .execute(params![recipient.as_str(), millis(queued_before), failure])?;
+            make_room(connection, &recipient)?;
+            Ok(given_up)
+        })
+        .await
+    }
+
+    pub(crate) async fn dead_letters(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM outbox o WHERE o.tenant = ?1 AND o.dead = 1 AND o.number > ?2
+                 ORDER BY o.number LIMIT ?3"
+            ))?;
+            let limit = rows(limit.min(PAGE_MAX));
+            let found = select.query_map(params![tenant.as_str(), int(after), limit], outbox_row)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn retry_dead(
+        &self,
+        tenant: TenantId,
+        which: DeadLetters,
+        now: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        self.write(move |connection, _| {
+            let retried = connection
+                .prepare_cached(
+                    "UPDATE outbox SET dead = 0, attempts = 0, queued_at = ?2, due_at = ?2
+                     WHERE tenant = ?1 AND dead = 1 AND (?3 IS NULL OR recipient = ?3) AND (?4 IS NULL OR number = ?4)",
+                )?
+                .execute(params![
+                    tenant.as_str(),
+                    millis(now),
+                    which.recipient.as_ref().map(Name::as_str),
+                    which.number.map(int),
+                ])?;
+            Ok(retried)
+        })
+        .await
+    }
+
+    pub(crate) async fn forget_recipients(&self, keep: Vec<(TenantId, Name)>) -> Result<usize, StoreError> {
+        self.write(move |connection, _| {
+            let known = |tenant: &str, name: &str| {
+                keep.iter().any(|(of, kept)| of.as_str() == tenant && kept.as_str() == name)
+            };
+            let mut select = connection.prepare_cached("SELECT DISTINCT tenant, recipient FROM outbox")?;
+            let found = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let found = found.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+            let mut forgotten = 0;
+            for (tenant, recipient) in found.iter().filter(|(tenant, name)| !known(tenant, name)) {
+                forgotten += connection
+                    .prepare_cached("DELETE FROM outbox WHERE tenant = ?1 AND recipient = ?2")?
+                    .execute(params![tenant, recipient])?;
+            }
+            Ok(forgotten)
+        })
+        .await
+    }
+
+    pub(crate) async fn outbox_counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT recipient, sum(dead = 0), min(CASE dead WHEN 0 THEN queued_at END), sum(dead = 1)
+                 FROM outbox GROUP BY recipient",
+            )?;
+            let found = select.query_map([], |row| {
+                Ok(OutboxCount {
+                    recipient: name(row, 0)?,
+                    waiting: count(row, 1)?,
+                    oldest: maybe_instant(row, 2)?,
+                    dead: count(row, 3)?,
+                })
+            })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn due_reminders(
+        &self,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<DueReminder>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT tenant, id, version, workflow, team, since, deadline, remind_at FROM gate
+                 WHERE remind_at IS NOT NULL AND remind_at <= ?1 AND deadline > ?1 ORDER BY remind_at LIMIT ?2",
+            )?;
+            let found = select.query_map(params![millis(now), rows(limit.min(PAGE_MAX))], |row| {
+                Ok(DueReminder {
+                    tenant: text(row, 0, TenantId::parse)?,
+                    gate: uuid(row, 1, GateId::from_bytes)?,
+                    version: row.get(2)?,
+                    workflow: text(row, 3, WorkflowId::parse)?,
+                    team: text(row, 4, TeamId::parse)?,
+                    since: instant(row, 5)?,
+                    deadline: instant(row, 6)?,
+                    due: instant(row, 7)?,
+                })
+            })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn remind(&self, reminded: Vec<Reminded>) -> Result<usize, StoreError> {
+        self.write(move |connection, _| {
+            let mut written = 0;
+            for Reminded { found, next, tell: messages } in &reminded {
+                let changed = connection
+                    .prepare_cached(
+                        "UPDATE gate SET remind_at = ?5
+                         WHERE tenant = ?1 AND id = ?2 AND version = ?3 AND remind_at = ?4",
+                    )?
+                    .execute(params![
+                        found.tenant.as_str(),
+                        found.gate.as_bytes(),
+                        found.version,
+                        millis(found.due),
+                        next.map(millis),
+                    ])?;
+                if changed == 1 {
+                    for message in messages {
+                        tell(connection, &found.tenant, message)?;
+                    }
+                    written += 1;
+                }
+            }
+            Ok(written)
+        })
+        .await
+    }
+}
+
+/// Writes when the reminder of an open gate is due.
+pub(super) fn schedule(
+    connection: &Connection,
+    append: &Append,
+    gate: GateId,
+    since: UnixMillis,
+    at: UnixMillis,
+) -> Result<(), Fail> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE gate SET since = ?4, remind_at = ?5 WHERE tenant = ?1 AND id = ?2 AND instance = ?3 AND open = 1",
+        )?
+        .execute(params![
+            append.tenant.as_str(),
+            gate.as_bytes(),
+            append.instance.as_bytes(),
+            millis(since),
+            millis(at),
+        ])?;
+    only_one(changed, "the gate is not open at this instance")
+}
+
+/// Queues a message about a gate, as it stands now, for each recipient.
+pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> Result<(), Fail> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outbox(recipient, tenant, kind, percent, at, gate, instance, version, workflow, team, roles,
+           action_name, opened_at, deadline, resolution, queued_at, attempts, due_at, dead)
+         SELECT ?3, tenant, ?4, ?5, ?6, id, instance, version, workflow, team, roles, action_name, opened_at,
+           deadline, resolution, ?6, 0, ?6, 0
+         FROM gate WHERE tenant = ?1 AND id = ?2",
+    )?;
+    for recipient in &tell.to {
+        let written = insert.execute(params![
+            tenant.as_str(),
+            tell.gate.as_bytes(),
+            recipient.as_str(),
+            tell.kind.as_str(),
+            tell.percent,
+            millis(tell.at),
+        ])?;
+        only_one(written, "a message is about a gate that is not there")?;
+    }
+    Ok(())
+}
+
+/// Drops the oldest dead letters of a recipient that has more than it may.
+fn make_room(connection: &Connection, recipient: &Name) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE number IN
+               (SELECT number FROM outbox WHERE recipient = ?1 AND dead = 1
+                ORDER BY number DESC LIMIT -1 OFFSET ?2)",
+        )?
+        .execute(params![recipient.as_str(), rows(DEAD_MAX)])?;
+    Ok(())
+}
+
+fn settle(connection: &Connection, attempted: &Attempted) -> rusqlite::Result<()> {
+    match attempted {
+        Attempted::Delivered { number } => {
+            connection.prepare_cached("DELETE FROM outbox WHERE number = ?1")?.execute([int(*number)])?;
+        }
+        Attempted::Failed { number, due_at, failure } => {
+            connection
+                .prepare_cached(
+                    "UPDATE outbox SET attempts = attempts + 1, due_at = ?2, failure = ?3 WHERE number = ?1",
+                )?
+                .execute(params![int(*number), millis(*due_at), failure])?;
+        }
+        Attempted::Dead { number, tried, failure } => {
+            connection
+                .prepare_cached(
+                    "UPDATE outbox SET attempts = attempts + ?3, dead = 1, failure = ?2 WHERE number = ?1",
+                )?
+                .execute(params![int(*number), failure, tried])?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a row of [`COLUMNS`].
+fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    Ok(OutboxRow {
+        number: count(row, 0)?,
+        recipient: name(row, 1)?,
+        tenant: text(row, 2, TenantId::parse)?,
+        kind: name(row, 3)?,
+        percent: row.get(4)?,
+        at: instant(row, 5)?,
+        instance: instance(row, 6)?,
+        gate: ToldGate {
+            id: uuid(row, 7, GateId::from_bytes)?,
+            version: row.get(8)?,
+            workflow: text(row, 9, WorkflowId::parse)?,
+            team: text(row, 10, TeamId::parse)?,
+            roles: split(row, 11)?,
+            action_name: name(row, 12)?,
+            opened_at: instant(row, 13)?,
+            deadline: instant(row, 14)?,
+        },
+        resolution: maybe_text(row, 15, Name::parse)?,
+        queued_at: instant(row, 16)?,
+        attempts: count(row, 17)?,
+        failure: if is_null(row, 18)? { None } else { row.get(18)? },
+    })
+}
