@@ -2,9 +2,10 @@
 
 use gantral_core::action::ActionError;
 use gantral_core::command::Refusal;
-use gantral_core::ids::InstanceId;
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::workflow::{Release, WorkflowError};
+use gantral_evidence::keys::KeyId;
 use gantral_evidence::seal::SealError;
 use gantral_store::StoreError;
 
@@ -112,6 +113,14 @@ pub enum EngineError {
     /// The ledger failed; whether anything was written, its error says. May be repeated with the same key.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The governance chain says that a key of this server signs nothing any more. Whoever runs the server must give it another.
+    #[error("key {key} was retired by the governance chain of tenant `{tenant}` and must not sign")]
+    RetiredKey {
+        /// The key.
+        key: KeyId,
+        /// Whose chain says so.
+        tenant: TenantId,
+    },
     /// A stored chain or document cannot be read, or breaks a rule: nothing is done on its ground.
     #[error("the stored record of this instance cannot be relied on: {what}")]
     Damaged {

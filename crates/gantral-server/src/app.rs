@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_api::problem::Code;
+use gantral_core::ids::TenantId;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, Verifier};
 use gantral_notify::Couriers;
@@ -39,6 +40,8 @@ pub struct AppParts {
     pub public_url: String,
     /// Whether the server may write.
     pub standing: Standing,
+    /// The tenants of which nothing is done, because their governance chains are damaged.
+    pub damaged: Vec<TenantId>,
     /// The transparency logs; without them nothing is anchored.
     pub logs: Option<Logs>,
     /// What lets the logs grow while the server serves.
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     pub signing: Arc<PolicySigning>,
     pub public_url: String,
     pub standing: Standing,
+    pub damaged: Vec<TenantId>,
     pub logs: Option<Logs>,
     pub public_logs: bool,
     pub couriers: Couriers,
@@ -92,6 +96,7 @@ impl App {
             signing: Arc::new(parts.signing),
             public_url: parts.public_url,
             standing: parts.standing,
+            damaged: parts.damaged,
             logs: parts.logs,
             public_logs: parts.public_logs,
             couriers: parts.couriers,

@@ -154,6 +154,10 @@ impl From<EngineError> for Failure {
                 tracing::error!(%error, "the ledger failed");
                 Problem::new(Code::LedgerUnavailable, "the ledger cannot be written or read now")
             }
+            EngineError::RetiredKey { .. } => {
+                tracing::error!(%error, "this server must not sign");
+                Problem::new(Code::Internal, "this server must not sign")
+            }
             EngineError::Damaged { what } => {
                 tracing::error!(what, "a stored record cannot be relied on");
                 Problem::new(Code::Internal, "the stored record of this instance cannot be relied on")

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, PolicyDemand, Ports};
-use gantral_evidence::keys::KeyId;
+use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
 };
-use gantral_keys::{KeyFolder, KeysError, RenewError};
+use gantral_keys::{KeyEntry, KeyFolder, KeysError, RenewError};
 use gantral_listen::TlsFiles;
 use gantral_notify::Couriers;
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
@@ -236,8 +236,8 @@ impl Setup<'_> {
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
-        let keys = KeyFolder::serve(self.data).await?;
-        let issuer = issuer(&keys).await?;
+        let key_folder = KeyFolder::serve(self.data).await?;
+        let issuer = issuer(&key_folder).await?;
         let usual = EngineConfig::default();
         let config = EngineConfig {
             mode_lease: mode_lease.unwrap_or(usual.mode_lease),
@@ -252,12 +252,11 @@ impl Setup<'_> {
             store: store.clone(),
             data: self.data,
             tenants: self.tenants,
-            signer: keys.log().await?,
-            earlier: keys.earlier(KeyRole::Log),
+            signer: key_folder.log().await?,
+            earlier: key_folder.earlier(KeyRole::Log),
             suffix: config.log_suffix.clone(),
             witnesses: self.witnesses,
         };
-        let entries = keys.entries().to_vec();
         let (logs, keeping) = Logs::open(parts, &standing).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
@@ -265,21 +264,27 @@ impl Setup<'_> {
         let evaluators = opas.beside(policy.clone())?;
         let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
+        let mut damaged = Vec::new();
         if standing.behind().is_none() {
             forget_others(&engine, &couriers).await?;
             let keys = [(engine.public_key().clone(), KeyRole::Issuer), (logs.key().clone(), KeyRole::Log)];
             for tenant in self.tenants {
-                let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
-                engine.declare_keys(call, tenant, &keys).await?;
-                let log = log_of(tenant).map_err(LogsError::from)?;
-                let compromised: Vec<(KeyId, u64)> = entries
-                    .iter()
-                    .filter_map(|entry| Some((entry.public_key.id(), entry.compromised_in(&log)?)))
-                    .collect();
-                let call = Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None };
-                engine.declare_compromised(call, tenant, &compromised).await?;
+                match declare(&engine, tenant, &keys, key_folder.entries()).await {
+                    // Nothing of the tenant is done on the ground of such a chain; the others have chains of their own.
+                    Err(SetupError::Engine(error @ EngineError::Damaged { .. })) => {
+                        tracing::error!(%tenant, %error, "nothing of this tenant is done until its ledger is mended and the server started again");
+                        damaged.push((tenant.clone(), error));
+                    }
+                    declared => declared?,
+                }
             }
         }
+        if damaged.len() == self.tenants.len()
+            && let Some((_, error)) = damaged.pop()
+        {
+            return Err(error.into());
+        }
+        let damaged = damaged.into_iter().map(|(tenant, _)| tenant).collect();
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
         let mut attempts = AttemptTokens::new(key, &self.public_url)?;
         if self.development {
@@ -298,12 +303,31 @@ impl Setup<'_> {
             signing,
             public_url: self.public_url,
             standing,
+            damaged,
             logs: Some(logs),
             keeping,
             public_logs: self.public_logs,
             couriers,
         }))
     }
+}
+
+/// Sees to it that the governance chain of a tenant names the keys that sign now, and those that were in other hands.
+async fn declare(
+    engine: &Engine,
+    tenant: &TenantId,
+    keys: &[(PublicKey, KeyRole)],
+    entries: &[KeyEntry],
+) -> Result<(), SetupError> {
+    let call = || Ok::<_, SetupError>(Call { now: SystemClock.now(), fresh: Fresh::new(seed()?), key: None });
+    engine.declare_keys(call()?, tenant, keys).await?;
+    let log = log_of(tenant).map_err(LogsError::from)?;
+    let compromised: Vec<(KeyId, u64)> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.public_key.id(), entry.compromised_in(&log)?)))
+        .collect();
+    engine.declare_compromised(call()?, tenant, &compromised).await?;
+    Ok(())
 }
 
 impl Setup<'_> {

@@ -66,6 +66,9 @@ pub struct Health {
     /// Of `GET /readyz`: the policy evaluators that did not answer and are left alone for now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evaluators_away: Vec<String>,
+    /// Of `GET /readyz`: the tenants of which nothing is done, because their governance chains were damaged when the server started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged_tenants: Vec<text::TenantId>,
     /// Of `GET /readyz`: the logs that stand still while others grow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stopped_logs: Vec<StoppedLog>,

@@ -32,9 +32,7 @@ impl Engine {
         };
         match keys.iter().find(|(key, _)| retired(key).is_some()) {
             None => Ok(()),
-            Some((key, _)) => Err(EngineError::Damaged {
-                what: format!("key {} was retired by the governance chain and must not sign", key.id()),
-            }),
+            Some((key, _)) => Err(EngineError::RetiredKey { key: key.id(), tenant: tenant.clone() }),
         }
     }
 

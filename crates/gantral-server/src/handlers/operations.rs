@@ -24,7 +24,8 @@ pub(crate) async fn health() -> Json<wire::Health> {
 
 fn status(status: &str) -> wire::Health {
     let (status, version) = (status.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    wire::Health { status, version, evaluators_away: Vec::new(), stopped_logs: Vec::new() }
+    let (evaluators_away, damaged_tenants, stopped_logs) = (Vec::new(), Vec::new(), Vec::new());
+    wire::Health { status, version, evaluators_away, damaged_tenants, stopped_logs }
 }
 
 /// GET /readyz: authority can be written, and policy evaluated. A log that stands still while others grow is named and takes the
@@ -54,6 +55,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
             let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
             return Ok(Json(wire::Health {
                 evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
+                damaged_tenants: app.0.damaged.iter().cloned().map(Into::into).collect(),
                 stopped_logs: stopped.collect(),
                 ..status("ready")
             }));

@@ -396,6 +396,30 @@ async fn a_damaged_row_of_one_tenant_stops_its_log_alone_and_the_server_names_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_governance_chain_stops_its_tenant_alone() {
+    let mut site = Site::start(Vec::new(), true).await;
+    site.apply("committed").await;
+    site.stop().await;
+    site.tenants.push(TenantId::parse("other").unwrap());
+    let raw = damaged(&site, "other").await;
+    mend(&raw);
+    raw.execute("UPDATE artifact SET envelope = x'7b7d' WHERE tenant = 'other'", []).unwrap();
+    site.run().await;
+    let ready = answers(&site, "/readyz", |status, _| status == 200).await;
+    assert_eq!(serde_json::from_str::<Value>(&ready).unwrap()["damaged_tenants"], json!(["other"]));
+    let (id, attempt) = site.begin().await;
+    assert!(matches!(attempt.ask(id, &small()).await.unwrap(), AuthorityAnswer::Allow(_)));
+    // Nothing was sealed behind what cannot be relied on.
+    let behind = "SELECT count(*) FROM artifact WHERE tenant = 'other' AND envelope != x'7b7d'";
+    assert_eq!(raw.query_row(behind, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    site.stop().await;
+    mend(&raw);
+    site.run().await;
+    let ready = answers(&site, "/readyz", |status, _| status == 200).await;
+    assert_eq!(serde_json::from_str::<Value>(&ready).unwrap().get("damaged_tenants"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_every_log_stands_still_is_not_ready() {
     let mut site = Site::new(Vec::new(), true);
     let raw = damaged(&site, "dev").await;

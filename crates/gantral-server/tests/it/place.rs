@@ -348,6 +348,7 @@ fn app(
         signing: PolicySigning::default(),
         public_url: PUBLIC_URL.to_owned(),
         standing: Standing::default(),
+        damaged: Vec::new(),
         logs: None,
         keeping: None,
         public_logs: false,
