@@ -12,6 +12,7 @@
 pub mod answer;
 mod breaker;
 mod http;
+pub mod program;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -84,7 +84,7 @@ fn read_document(body: &[u8], expected: &Expected<'_>) -> Told {
 }
 
 /// Reads the document of the policy's package, of which the contract's members count, as with the embedded engine.
-fn read_result(result: Value) -> Result<Evaluation, EvalFailure> {
+pub(super) fn read_result(result: Value) -> Result<Evaluation, EvalFailure> {
     let Value::Object(members) = result else { return Err(EvalFailure::Malformed) };
     let mut contract = Object::new();
     for (name, value) in members {

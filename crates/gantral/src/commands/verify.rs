@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gantral_evidence::report::{to_json, to_text};
-use gantral_evidence::verify::Verdict;
+use gantral_evidence::verify::{ReplayQuestion, Verdict};
 use gantral_verify::window::{self, verify_window};
 use gantral_verify::{BesidePaths, Evaluator, VerifyError, read_trust, verify_path};
 
@@ -35,6 +35,9 @@ pub struct VerifyArgs {
     /// Evaluates the policies again, by the engine and version that the artifacts name: they must give the recorded answers
     #[arg(long, requires = "trust")]
     replay: bool,
+    /// Your own OPA, a program, for what was evaluated by one: it must be of the version that the artifacts name
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    opa: Option<PathBuf>,
 }
 
 /// Verifies and prints the report.
@@ -56,7 +59,8 @@ fn judge(args: &VerifyArgs) -> Result<(Verdict, String, Vec<u8>), VerifyError> {
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
     let beside = BesidePaths { mirror: args.mirror.clone(), receipts: args.receipts.clone() };
     if !window::is_window(&args.bundle) {
-        let evaluator: Option<&Evaluator<'_>> = if args.replay { Some(&replay) } else { None };
+        let again = |questions: &[ReplayQuestion<'_>]| replay(questions, args.opa.as_deref());
+        let evaluator: Option<&Evaluator<'_>> = if args.replay { Some(&again) } else { None };
         let report = verify_path(&args.bundle, trust.as_ref(), &beside, evaluator)?;
         return Ok((report.verdict, to_text(&report), to_json(&report)));
     }

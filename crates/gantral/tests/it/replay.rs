@@ -1,7 +1,7 @@
 //! Evaluating the policies of a bundle again, with the engine itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantral_core::ids::Name;
 use gantral_core::json::Object;
@@ -13,10 +13,15 @@ use gantral_policy::bundle::Bundle;
 use gantral_vectors::cast::{refund, trust};
 use gantral_vectors::story::Story;
 
-use crate::support::{Ran, run};
+use crate::support::{Ran, repository, run};
 
 /// An ask that policy is said to have allowed, under a policy of these rules, by an engine of this version.
-fn told(rules: &str, engine: &str) -> (Story, PolicyVersionId, Vec<u8>) {
+fn told(rules: &str, version: &str) -> (Story, PolicyVersionId, Vec<u8>) {
+    told_by(rules, "regorus", version)
+}
+
+/// The same, by another engine.
+fn told_by(rules: &str, engine: &str, engine_version: &str) -> (Story, PolicyVersionId, Vec<u8>) {
     let source = format!("package gantral.policy\n{rules}\n").into_bytes();
     let policy = Bundle::from_files([("policy.rego", source)]).unwrap();
     let version = policy.version();
@@ -27,7 +32,8 @@ fn told(rules: &str, engine: &str) -> (Story, PolicyVersionId, Vec<u8>) {
     let input = story.input(&action).with("policy", named);
     let (mut advice, context) = story.advise_on(input, Verdict::Allow, None);
     advice.policy.version = version;
-    advice.policy.evaluator.version = Name::parse(engine).unwrap();
+    advice.policy.evaluator.engine = Name::parse(engine).unwrap();
+    advice.policy.evaluator.version = Name::parse(engine_version).unwrap();
     story.ask_with(&action, advice, context, Mode::Enforce);
     (story, version, policy.to_archive().unwrap())
 }
@@ -106,6 +112,49 @@ fn what_cannot_be_evaluated_as_it_was_is_inconclusive() {
     unavailable(exchanged(b"no archive".to_vec()), "is not what its name says");
     let endless = "decision := \"ALLOW\" if count([1 | some a in numbers.range(1, 9999); some b in numbers.range(1, 9999); a == b + 0.5]) == 0";
     unavailable(replay(folder.path(), &told(endless, ENGINE_VERSION), |_| {}), "did not succeed");
+}
+
+/// The pinned OPA.
+fn opa() -> String {
+    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
+    let parts = parts.unwrap_or_else(|| repository().join(".parts"));
+    parts.join("opa/opa").display().to_string()
+}
+
+#[test]
+fn what_an_opa_evaluated_is_evaluated_again_by_an_opa_of_the_same_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let opa = opa();
+    let with_opa = |rules: &str, version: &str| {
+        replay(folder.path(), &told_by(rules, "opa", version), |_| {});
+        let verify = ["verify", "x.gantral", "--trust", "trust.json", "--replay", "--opa", &opa, "--json"];
+        run(folder.path(), &verify)
+    };
+    let same = with_opa("decision := \"ALLOW\"", "1.9.0").status(0);
+    assert_eq!(same.json()["assurance"]["replayed"], 1);
+    let conflict = "decision := \"ALLOW\"\n\ndecision := \"DENY\"";
+    for rules in ["decision := \"DENY\"", "decision := \"ALLOW\" if false", conflict] {
+        assert_eq!(codes(&with_opa(rules, "1.9.0").status(1)), ["E_REPLAY_MISMATCH"], "{rules}");
+    }
+    let unavailable = |ran: Ran, why: &str| {
+        let ran = ran.status(2);
+        assert_eq!(codes(&ran), ["E_REPLAY_UNAVAILABLE"]);
+        assert!(ran.data.contains(why), "{why}: {ran:?}");
+    };
+    unavailable(with_opa("decision := \"ALLOW\"", "1.8.0"), "evaluated by opa 1.8.0, and here is regorus");
+    // What reaches out, or asks what time it is, gives something else each time: none of it runs.
+    let reaching = "decision := \"ALLOW\" if http.send({\"method\": \"get\", \"url\": \"http://127.0.0.1:9\"}).status_code == 200";
+    for rules in [
+        reaching,
+        "decision := \"ALLOW\" if time.now_ns() > 0",
+        "decision := \"ALLOW\" if opa.runtime().env.HOME",
+    ] {
+        unavailable(with_opa(rules, "1.9.0"), "OPA does not evaluate it: rego_type_error");
+    }
+    let endless = "decision := \"ALLOW\" if count([1 | some a in numbers.range(1, 99999); some b in numbers.range(1, 99999); a == b + 0.5]) == 0";
+    unavailable(with_opa(endless, "1.9.0"), "did not succeed");
+    let none = ["verify", "x.gantral", "--trust", "trust.json", "--replay", "--opa", "/bin/true"];
+    assert!(run(folder.path(), &none).status(2).data.contains("does not speak as an OPA does"));
 }
 
 #[test]
