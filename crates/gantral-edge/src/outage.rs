@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gantral_api::client::{Client, ClientError};
 use gantral_api::wire::ModeLeaseView;
 use gantral_core::ids::{Name, TenantId, WorkflowId};
+use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
 use gantral_evidence::container::{ContainerError, OwnedFiles};
 use gantral_evidence::delegation::delegation_path;
@@ -93,11 +94,11 @@ impl Outages {
     }
 
     /// Uses the time in which the server answers: fetches the next lease if the one that is kept is past half of its life, and tells what was
-    /// counted. `observed` says whether the answer was only observed: otherwise a lease that says so is not kept any longer.
+    /// counted. `observed` says whether the answer about the action was only observed: a lease that says otherwise is not kept any longer.
     ///
     /// What fails is tried again after the next answer.
-    pub async fn answered(&self, client: &Client, observed: bool) {
-        if !self.is_fresh(observed) {
+    pub async fn answered(&self, client: &Client, action: &Name, observed: bool) {
+        if !self.is_fresh(action, observed) {
             // Whatever it said, it is not what the server says now.
             if let Err(error) = private::remove(&self.lease) {
                 tracing::warn!(%error, "a mode lease that is over stays behind");
@@ -112,11 +113,12 @@ impl Outages {
     }
 
     /// Tells whether the lease that is kept agrees with an answer, and has half of its life before it.
-    fn is_fresh(&self, observed: bool) -> bool {
+    fn is_fresh(&self, action: &Name, observed: bool) -> bool {
         let now = now().get();
         self.read().is_ok_and(|lease| {
             let (from, to) = (lease.at.get(), lease.expires_at.get());
-            lease.observes() == observed && now < from.midpoint(to) && lease.workflow == self.workflow
+            let agrees = (lease.mode_of(action) == Mode::Shadow) == observed;
+            agrees && now < from.midpoint(to) && lease.workflow == self.workflow
         })
     }
 

@@ -179,7 +179,7 @@ impl Script {
             Ok(answer) => {
                 let observed = matches!(&answer, AuthorityAnswer::Allow(allowed) if !allowed.enforced);
                 let asked = self.asked(answer)?;
-                outages.answered(&self.client, observed).await;
+                outages.answered(&self.client, &ask.action.name, observed).await;
                 Ok(asked)
             }
             Err(error) if is_outage(&error) => match permitted {

@@ -85,7 +85,10 @@ async fn place() -> Place {
 }
 
 async fn set(place: &Place, mode: &str) {
-    let body = json!({"scope": {"kind": "workflow", "name": "refund"}, "mode": mode});
+    set_for(place, json!({"scope": {"kind": "workflow", "name": "refund"}, "mode": mode})).await;
+}
+
+async fn set_for(place: &Place, body: serde_json::Value) {
     let body: SetMode = serde_json::from_value(body).unwrap();
     place.human("bob").set_mode(&body).await.unwrap();
 }
@@ -170,6 +173,24 @@ async fn nothing_goes_on_by_a_lease_that_no_pinned_key_signed_or_that_was_change
     let trust = Trust::new([TrustedKey::issuer(stranger)], Some(Require::signed())).unwrap();
     std::fs::write(agent.path("trust.json"), trust.encode()).unwrap();
     assert!(matches!(agent.stops().await, MayNot::NotBelieved(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_kept_for_half_of_its_life_whatever_the_modes_of_other_actions() {
+    let mut place = place().await;
+    set(&place, "SHADOW").await;
+    let action =
+        json!({"scope": {"kind": "workflow", "name": "refund"}, "action": "refund", "mode": "ENFORCE"});
+    set_for(&place, action).await;
+    let agent = Agent::begin(&place).await;
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        assert!(!is_observed(&agent.ask(SMALL).await.unwrap()));
+        kept.push(std::fs::read(agent.path("lease.json")).unwrap());
+    }
+    assert_eq!(kept[0], kept[1]);
+    place.close().await;
+    assert!(matches!(agent.stops().await, MayNot::NotLeased(NotLeased::Enforced)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,10 @@ fn set(client: &Client, body: SetMode, out: Out) -> Result<Exit, Failure> {
     let words = place(&body.scope, body.action.as_ref());
     out.show(&governed, |governed| said(governed, body.mode.into_inner(), &words))?;
     match body.mode.into_inner() {
-        Mode::Enforce => out.hint("gantral enforce status"),
+        Mode::Enforce => {
+            out.talk("an agent that reaches no server may go on as before until its mode lease is over: 15 minutes, if nothing else is configured");
+            out.hint("gantral enforce status");
+        }
         Mode::Shadow => out.hint("gantral shadow report, after some days"),
     }
     Ok(Exit::DONE)
