@@ -5,6 +5,9 @@
 
 use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_core::workflow::Workflow;
+
+use crate::engine::Engine;
 
 /// After how much of a gate's stage approvers are reminded, in percent, rising.
 const REMINDERS: [u8; 2] = [50, 90];
@@ -107,6 +110,13 @@ impl Recipients {
     ) -> Vec<Name> {
         let told = self.0.iter().filter(|recipient| recipient.takes(tenant, team, workflow, kind));
         told.map(|recipient| recipient.name.clone()).collect()
+    }
+}
+
+impl Engine {
+    /// Tells whether anybody is told when a gate of a workflow opens.
+    pub fn is_told_of_gates(&self, tenant: &TenantId, workflow: &Workflow) -> bool {
+        !self.0.config.recipients.of(tenant, &workflow.team, &workflow.id, NoticeKind::Opened).is_empty()
     }
 }
 

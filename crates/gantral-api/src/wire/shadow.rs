@@ -16,7 +16,7 @@ pub struct SetMode {
     pub action: Option<text::Name>,
     /// ENFORCE or SHADOW, from the next ask of every instance on.
     pub mode: text::Mode,
-    /// You know that there are approvers where the server does not. Without it, ENFORCE is refused there (`approvers_unconfirmed`).
+    /// You know that there are approvers, and that they hear of gates, where the server does not. Without it, ENFORCE is refused there (`approvers_unconfirmed`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub confirmed: bool,
     /// Why; kept beside the chain and erasable.

@@ -122,7 +122,18 @@ fn unconfirmed(error: ClientError, out: Out) -> Failure {
         };
         out.talk(format_args!("{} {}: {known}", styled(LOOK, "approver"), inert(&roles.join(" or "))));
     }
-    Failure::from(error).hint("see to it that these people exist, then repeat it with `--yes`")
+    let untold = error.problem().and_then(|problem| problem.member("untold")).cloned();
+    let untold: Vec<text::WorkflowId> =
+        untold.and_then(|listed| serde_json::from_value(listed).ok()).unwrap_or_default();
+    for workflow in &untold {
+        let workflow = inert(&workflow.to_string());
+        out.talk(format_args!(
+            "{} {workflow}: no webhook is told when a gate opens",
+            styled(LOOK, "workflow")
+        ));
+    }
+    Failure::from(error)
+        .hint("see to it that these people exist and hear of gates, then repeat it with `--yes`")
 }
 
 /// Returns for which asks, in words.

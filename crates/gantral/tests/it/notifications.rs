@@ -193,3 +193,27 @@ fn a_webhook_that_cannot_be_told_is_refused_at_the_start_without_its_secret() {
         assert!(!ran.talk.contains(SECRET) && !ran.talk.contains(TOKEN), "{ran:?}");
     }
 }
+
+#[test]
+fn nothing_is_enforced_where_nobody_would_hear_of_a_gate_unless_one_insists() {
+    let receiver = Receiver::start();
+    for told in [true, false] {
+        let site = site(&receiver);
+        if !told {
+            std::fs::write(site.path("gantral.toml"), site.configuration("127.0.0.1:0")).unwrap();
+        }
+        let (mut server, url) = site.serve();
+        assert!(wait_until(|| site.run(&url, "console", &["doctor"]).status == 0));
+        let definition = site.path("workflow.toml");
+        site.run(&url, "console", &["workflows", "apply", definition.to_str().unwrap()]).status(0);
+        site.run(&url, "console", &["enforce", "disable", "--workflow", "split-refund"]).status(0);
+        let enable = ["enforce", "enable", "--workflow", "split-refund"];
+        // Only the provider knows who has which role, so that it is refused here whoever is told.
+        let refused = site.run(&url, "console", &enable).status(1);
+        assert!(refused.talk.contains("[approvers_unconfirmed]"), "{refused:?}");
+        let says = refused.talk.contains("workflow split-refund: no webhook is told when a gate opens");
+        assert_eq!(says, !told, "{refused:?}");
+        site.run(&url, "console", &[&enable[..], &["--yes"]].concat()).status(0);
+        assert_eq!(server.stop(), Some(0));
+    }
+}
