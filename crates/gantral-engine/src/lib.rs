@@ -52,7 +52,7 @@ pub use handover::Handed;
 pub use journal::Remembered;
 pub use mode_lease::SignedModeLease;
 pub use notice::{NoticeKind, Recipient, Recipients};
-pub use recorded::{RecordedGate, RecordedPage};
+pub use recorded::{RecordedAsk, RecordedGate, RecordedPage};
 pub use registry::Applied;
 pub use shadow::{ObservedAsk, ObservedPage};
 pub use snapshot::Opened;

@@ -11,7 +11,7 @@ use gantral_core::json::Value;
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
-use gantral_store::{Cursor, InstanceFilter, InstanceRow, SnapshotContent};
+use gantral_store::{CHAIN_PAGE_MAX, Cursor, InstanceFilter, InstanceRow, SnapshotContent};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -46,6 +46,19 @@ impl RecordedGate {
     pub fn input_under(&self, version: PolicyVersionId) -> Result<Vec<u8>, InputError> {
         under_version(&self.input, version)
     }
+}
+
+/// One ask as its event tells of it, without the input that policy saw.
+#[derive(Debug, Clone)]
+pub struct RecordedAsk {
+    /// The instance.
+    pub instance: InstanceId,
+    /// When it was asked.
+    pub at: UnixMillis,
+    /// Under which policy, and what was enforced, or would have been where it was only observed.
+    pub policy: PolicyRecord,
+    /// The commitment of the context, if the event names it.
+    context: Option<Digest>,
 }
 
 /// One page of what was recorded.
@@ -91,6 +104,52 @@ impl Engine {
         }
     }
 
+    /// Returns the asks among the artifacts of an instance from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub async fn recorded_between(
+        &self,
+        tenant: &TenantId,
+        instance: InstanceId,
+        (first, last): (u64, u64),
+    ) -> Result<Vec<RecordedAsk>, EngineError> {
+        let count = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(usize::MAX);
+        let mut asks = Vec::new();
+        for artifact in self.0.store.chain(tenant, instance, first, count.min(CHAIN_PAGE_MAX)).await? {
+            let entry = open(&artifact)?.entry;
+            let at = entry.at;
+            if let Some((policy, context)) = asked_by(entry.event) {
+                asks.push(RecordedAsk { instance, at, policy, context });
+            }
+        }
+        Ok(asks)
+    }
+
+    /// Returns an ask with the input that policy saw; `None` when it was erased.
+    ///
+    /// # Errors
+    /// `NotFound` without the instance; `Damaged`; the store's.
+    pub async fn recorded_gate(
+        &self,
+        tenant: &TenantId,
+        ask: &RecordedAsk,
+    ) -> Result<Option<RecordedGate>, EngineError> {
+        let RecordedAsk { instance, at, policy, context } = ask.clone();
+        let input = match context {
+            Some(context) => {
+                let opened = self.opened(tenant, instance, CommitmentLabel::Context, context).await?;
+                opened.map(|opened| opened.document()).transpose()?
+            }
+            None => self.inputs(tenant, instance).await?.remove(&policy.input),
+        };
+        let Some(input) = input else { return Ok(None) };
+        let row = self.0.store.instance(tenant, instance).await?;
+        let row = row.ok_or(EngineError::NotFound { what: "the instance" })?;
+        let workflow = self.0.registry.workflow(tenant, row.index.workflow_version).await?;
+        Ok(Some(RecordedGate { instance, created_at: row.index.created_at, at, workflow, policy, input }))
+    }
+
     /// Returns up to `limit` instances from the newest to the oldest, none of them created before `from`, and where the next ones
     /// begin.
     pub(crate) async fn created_since(
@@ -121,32 +180,7 @@ impl Engine {
         let mut asked = Vec::new();
         for artifact in chain(&self.0.store, tenant, row.id).await? {
             let entry = open(&artifact)?.entry;
-            let policy = match entry.event {
-                Event::Allowed(detail) | Event::Observed(detail) => detail.policy,
-                Event::HumanRequired(detail) => detail.policy,
-                Event::Terminated(detail) => match detail.policy {
-                    Some(policy) => policy,
-                    None => continue,
-                },
-                // A failure is followed by what it was resolved to, and a consumption asks nothing new.
-                Event::EvaluatorFailed(_)
-                | Event::Consumed(_)
-                | Event::Created(_)
-                | Event::Started(_)
-                | Event::Approved(_)
-                | Event::Overridden(_)
-                | Event::Rejected(_)
-                | Event::Resumed(_)
-                | Event::Running(_)
-                | Event::Completed(_)
-                | Event::AttemptAssigned(_)
-                | Event::AttemptEnded(_)
-                | Event::Vote(_)
-                | Event::Escalated(_)
-                | Event::Extended(_)
-                | Event::Outcome(_)
-                | Event::Reconciled(_) => continue,
-            };
+            let Some((policy, _)) = asked_by(entry.event) else { continue };
             asked.push((entry.at, policy));
         }
         if asked.is_empty() {
@@ -189,5 +223,33 @@ impl Engine {
             }
         }
         Ok(inputs)
+    }
+}
+
+/// Returns what an event says that policy was asked, with the commitment of the context if it names that; `None` for events that
+/// follow from no ask.
+fn asked_by(event: Event) -> Option<(PolicyRecord, Option<Digest>)> {
+    match event {
+        Event::Allowed(detail) | Event::Observed(detail) => Some((detail.policy, Some(detail.context))),
+        Event::HumanRequired(detail) => Some((detail.policy, Some(detail.gate.context))),
+        Event::Terminated(detail) => detail.policy.map(|policy| (policy, None)),
+        // A failure is followed by what it was resolved to, and a consumption asks nothing new.
+        Event::EvaluatorFailed(_)
+        | Event::Consumed(_)
+        | Event::Created(_)
+        | Event::Started(_)
+        | Event::Approved(_)
+        | Event::Overridden(_)
+        | Event::Rejected(_)
+        | Event::Resumed(_)
+        | Event::Running(_)
+        | Event::Completed(_)
+        | Event::AttemptAssigned(_)
+        | Event::AttemptEnded(_)
+        | Event::Vote(_)
+        | Event::Escalated(_)
+        | Event::Extended(_)
+        | Event::Outcome(_)
+        | Event::Reconciled(_) => None,
     }
 }

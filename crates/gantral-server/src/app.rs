@@ -9,6 +9,7 @@ use gantral_identity::{AttemptTokens, Verifier};
 use gantral_notify::Couriers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
+use crate::candidates::Candidates;
 use crate::clock::Clock;
 use crate::evaluators::Opas;
 use crate::limits::{Capacity, Limits};
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub couriers: Couriers,
     /// Taken by whoever serves.
     keeping: Mutex<Option<Keeping>>,
+    pub candidates: Candidates,
     pub metrics: Metrics,
     pub limits: Limits,
 }
@@ -101,6 +103,7 @@ impl App {
             public_logs: parts.public_logs,
             couriers: parts.couriers,
             keeping: Mutex::new(parts.keeping),
+            candidates: Candidates::default(),
             metrics: Metrics::default(),
             limits: Limits::from(capacity),
         }))

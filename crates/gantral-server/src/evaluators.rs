@@ -239,7 +239,7 @@ impl Opas {
     /// Never for a build of ours: `embedded` is a name.
     pub fn beside(&self, embedded: Arc<dyn PolicyPoint>) -> Result<Evaluators, PolicySettingsError> {
         let own = Name::parse(EMBEDDED)?;
-        let embedded_limit = self.embedded_limit.unwrap_or(EMBEDDED_LIMIT);
+        let embedded_limit = self.embedded_limit();
         let chosen = self.points.iter().find(|opa| Some(&opa.name) == self.default.as_ref());
         let default = match chosen {
             Some(opa) => Evaluators::new(opa.point.clone(), opa.limit),
@@ -248,6 +248,11 @@ impl Opas {
         let all = default.with(own, embedded, embedded_limit);
         let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), opa.point.clone(), opa.limit);
         Ok(self.points.iter().fold(all, add))
+    }
+
+    /// Returns how long one evaluation in a worker may take.
+    pub(crate) fn embedded_limit(&self) -> Duration {
+        self.embedded_limit.unwrap_or(EMBEDDED_LIMIT)
     }
 
     /// Tells whether there is none.

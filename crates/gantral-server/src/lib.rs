@@ -4,6 +4,7 @@
 //! for the engine and the core to say.
 
 mod app;
+mod candidates;
 mod clock;
 mod command;
 pub mod evaluators;
@@ -24,6 +25,7 @@ mod scheduler;
 pub mod settings;
 pub mod signing;
 mod standing;
+mod tally;
 mod views;
 mod waiting;
 

@@ -1,5 +1,5 @@
-//! Where the server listens, and how it serves: beside the answers, the scheduler, what lets the logs grow, and what carries
-//! messages.
+//! Where the server listens, and how it serves: beside the answers, the scheduler, the policy candidates, what lets the logs grow, and
+//! what carries messages.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use gantral_notify::Now;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::candidates::run_candidates;
 use crate::logs::Keeping;
 use crate::router::router;
 use crate::scheduler::run_scheduler;
@@ -47,20 +48,21 @@ pub async fn listen(
     Ok(Listening::bind(address, tls).await?)
 }
 
-/// Serves until `shutdown` turns true, then drains. The scheduler and the couriers run beside it.
+/// Serves until `shutdown` turns true, then drains. The scheduler, the policy candidates and the couriers run beside it.
 ///
 /// # Errors
 /// When the socket fails.
 pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
     let keeping = app.take_keeping().map(|keeping| tokio::spawn(keep(keeping, shutdown.clone())));
     let scheduler = tokio::spawn(run_scheduler(app.clone(), shutdown.clone()));
+    let candidates = tokio::spawn(run_candidates(app.clone(), shutdown.clone()));
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
-    scheduler.abort();
-    // Whoever opens the ledger next must not find the scheduler still at it.
-    let _ = scheduler.await;
-    carrying.abort();
-    let _ = carrying.await;
+    for beside in [scheduler, candidates, carrying] {
+        beside.abort();
+        // Whoever opens the ledger next must not find it still at work.
+        let _ = beside.await;
+    }
     if let Some(mut keeping) = keeping {
         // A round that has begun is ended, unless the disk hangs.
         if tokio::time::timeout(DRAIN, &mut keeping).await.is_err() {

@@ -44,6 +44,11 @@ struct CodeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: Word,
 }
@@ -66,6 +71,26 @@ pub(crate) struct Told {
     pub counts: Vec<OutboxCount>,
     /// The present instant.
     pub now: UnixMillis,
+}
+
+/// What became of an ask that a candidate was to be evaluated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CandidateAsk {
+    Evaluated,
+    Failed,
+    LeftOut,
+    Dropped,
+}
+
+impl CandidateAsk {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evaluated => "evaluated",
+            Self::Failed => "failed",
+            Self::LeftOut => "left_out",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 /// One request that was answered.
@@ -97,6 +122,7 @@ pub(crate) struct Metrics {
     restarts: Gauge<f64, AtomicU64>,
     evaluators_away: Family<EvaluatorLabel, Gauge>,
     evaluator_breaks: Family<EvaluatorLabel, Gauge<f64, AtomicU64>>,
+    candidates: Family<OutcomeLabel, Counter>,
     logs_stopped: Gauge,
     told: ToldMetrics,
 }
@@ -128,6 +154,7 @@ impl Default for Metrics {
             restarts: Gauge::default(),
             evaluators_away: Family::default(),
             evaluator_breaks: Family::default(),
+            candidates: Family::default(),
             logs_stopped: Gauge::default(),
             told: ToldMetrics::default(),
         };
@@ -162,6 +189,11 @@ impl Metrics {
             "How many times the breaker of a policy evaluator opened",
             self.evaluator_breaks.clone(),
         );
+        registry.register(
+            "policy_candidate_asks",
+            "Asks that policy candidates were to be evaluated for, by what became of them",
+            self.candidates.clone(),
+        );
         registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
         self.told.register(registry);
         self
@@ -178,6 +210,11 @@ impl Metrics {
         if let Some(code) = request.code {
             self.problems.get_or_create(&CodeLabel { code: Word(code.as_str().to_owned()) }).inc();
         }
+    }
+
+    pub(crate) fn candidate(&self, outcome: CandidateAsk, asks: u64) {
+        let label = OutcomeLabel { outcome: Word(outcome.as_str().to_owned()) };
+        self.candidates.get_or_create(&label).inc_by(asks);
     }
 
     pub(crate) fn ticked(&self, ticked: &Ticked) {

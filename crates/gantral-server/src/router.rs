@@ -6,8 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, diffs, evidence, gates, governance, instances, logs, notifications,
-    operations, outages, policies, shadow, workflows,
+    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, logs,
+    notifications, operations, outages, policies, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -41,6 +41,7 @@ fn v1() -> Router<App> {
         .route("/v1/policies/{version}", get(policies::download))
         .route("/v1/policies/{version}/record", get(policies::record))
         .route("/v1/policy-diffs", post(diffs::compare))
+        .route("/v1/policy-candidates", get(candidates::list).post(candidates::name))
         .route("/v1/workflows", get(workflows::list))
         .route("/v1/workflows/{id}", put(workflows::apply).get(workflows::show))
         .route("/v1/governance", get(governance::list))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantral_core::ids::{InstanceId, Name, TenantId};
+use gantral_core::ids::{InstanceId, Name, TeamId, TenantId, WorkflowId};
 use tokio::sync::{broadcast, watch};
 
 use crate::append::{Head, StateCode};
@@ -17,6 +17,12 @@ pub struct Change {
     pub tenant: TenantId,
     /// The instance that moved.
     pub instance: InstanceId,
+    /// The team that owns its workflow.
+    pub team: TeamId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The sequence of the first artifact of the append.
+    pub first: u64,
     /// Its new head.
     pub head: Head,
     /// Its state after the append.

@@ -6,6 +6,7 @@
 //! means, and whether a move is lawful, is decided before it is asked.
 
 mod append;
+mod candidates;
 mod changes;
 mod effect;
 mod error;
@@ -25,6 +26,7 @@ pub use append::{
     IdempotencyLookup, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact,
     SCOPE_BYTES_MAX, SNAPSHOT_BYTES_MAX, SealedArtifact, StateCode,
 };
+pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
 pub use changes::{Change, Changes, Newest, Wake};
 pub use effect::{Effect, GateRow, Guard};
 pub use error::{OpenError, StoreError};

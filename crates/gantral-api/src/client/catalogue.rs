@@ -7,10 +7,10 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, DeadLetterPage,
-    Erase, GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, PageQuery,
-    PoliciesInForce, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy, RetriedDeadLetters,
-    RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts,
-    UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Erase, GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery,
+    PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy,
+    RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
+    UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -74,6 +74,16 @@ impl Client {
         let call = self.call(Method::Post, &["v1", "policy-diffs"])?.json(body)?;
         let timeout = call.timeout.max(COMPARED_WITHIN);
         self.without_retries().send(Call { timeout, ..call }).await?.read()
+    }
+
+    /// Says what policies make of the asks that come in beside the ones in force.
+    pub async fn policy_candidates(&self) -> Result<PolicyCandidates, ClientError> {
+        self.get(&["v1", "policy-candidates"]).await
+    }
+
+    /// Has a published policy evaluated beside the one in force for a scope, or no longer.
+    pub async fn name_candidate(&self, body: &NameCandidate) -> Result<PolicyCandidates, ClientError> {
+        self.write(Method::Post, &["v1", "policy-candidates"], body).await
     }
 
     /// Registers a workflow version, or activates another policy for it.

@@ -266,6 +266,9 @@ codes! {
     PolicyUnpinned = "policy_unpinned", 409, Caller, Pointless,
         "The policy bundle is signed with another revision than its version, so no OPA can be held to it.",
         "Sign it again with what `gantral policy version` prints as its revision.";
+    CandidatesFull = "candidates_full", 409, Caller, AfterChange,
+        "The tenant has as many policy candidates as it may.",
+        "Clear one with `gantral policy candidate clear` first; `gantral policy candidate status` lists them.";
     PolicyMoved = "policy_moved", 409, Caller, AfterChange,
         "Another policy is in force in this scope than you believe.",
         "Look at what `present` names before you change it.";

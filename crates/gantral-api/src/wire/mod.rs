@@ -10,6 +10,7 @@ mod attach;
 mod attempt;
 mod authority;
 mod body;
+mod candidate;
 mod definition;
 mod diff;
 mod document;
@@ -38,6 +39,7 @@ pub use authority::{
     ReportOutcome, Waiting,
 };
 pub use body::{BodyError, read_body};
+pub use candidate::{NameCandidate, PolicyCandidate, PolicyCandidates};
 pub use definition::{
     ActionDefinition, FailureDefinition, FloorsDefinition, OnClosed, OnOutage, OnTimeout,
     ParameterDefinition, RunDefinition, WorkflowDefinition,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
+use gantral_core::workflow::Workflow;
 use gantral_evidence::governance::{Detail, Scope};
 
 use super::{GovernanceReceipt, Governor, InForceAt};
@@ -119,8 +120,31 @@ impl Engine {
         .await
     }
 
+    /// Tells whether a policy that were in force for a scope would be the one of a workflow: whether no narrower scope has one.
+    ///
+    /// # Errors
+    /// `Damaged`; the store's.
+    pub async fn would_reach(
+        &self,
+        tenant: &TenantId,
+        scope: &Scope,
+        workflow: &Workflow,
+    ) -> Result<bool, EngineError> {
+        let known = self.in_force(tenant).await?;
+        let has = |scope: Scope| known.in_force.policy_of(&scope).is_some();
+        let own = || has(Scope::Workflow(workflow.id.clone()));
+        Ok(match scope {
+            Scope::Workflow(id) => *id == workflow.id,
+            Scope::Team(team) => *team == workflow.team && !own(),
+            Scope::Tenant => !own() && !has(Scope::Team(workflow.team.clone())),
+        })
+    }
+
     /// Refuses a policy version that is not there, or is not what this deployment demands of one.
-    pub(crate) async fn may_be_in_force(
+    ///
+    /// # Errors
+    /// `PolicyUnknown`, `PolicyUnsigned`, `PolicyUnpinned`; the store's.
+    pub async fn may_be_in_force(
         &self,
         tenant: &TenantId,
         version: PolicyVersionId,

@@ -1,7 +1,5 @@
 //! Two policies over recorded asks: what a change would do, before it is made. Reads the ledger and writes nothing.
 
-mod tally;
-
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -26,7 +24,7 @@ use crate::app::App;
 use crate::command::Write;
 use crate::identity::governs;
 use crate::problems::{Answer, Failure};
-use tally::Tally;
+use crate::tally::Tally;
 
 /// How many asks one comparison looks at, before it is cut.
 const GATES_MAX: usize = 100_000;
@@ -87,13 +85,36 @@ async fn walk(
                 None => tally.leave_out(),
             }
             if tally.gates() >= GATES_MAX || Instant::now() >= until {
-                return Ok(tally.finish(comparison.versions(), (from, to), true));
+                return Ok(diffed(&tally, comparison.versions(), (from, to), true));
             }
         }
         if page.next.is_none() {
-            return Ok(tally.finish(comparison.versions(), (from, to), false));
+            return Ok(diffed(&tally, comparison.versions(), (from, to), false));
         }
         cursor = page.next;
+    }
+}
+
+/// Returns what was counted. What was cut has looked no farther back than to the last instance of which an ask was counted.
+fn diffed(
+    tally: &Tally,
+    [a, b]: [PolicyVersionId; 2],
+    (from, to): (UnixMillis, UnixMillis),
+    cut: bool,
+) -> wire::PolicyDiff {
+    let from = if cut { tally.reached().unwrap_or(from) } else { from };
+    wire::PolicyDiff {
+        a: a.into(),
+        b: b.into(),
+        from: from.into(),
+        to: to.into(),
+        cut,
+        instances: tally.instances(),
+        gates: u64::try_from(tally.gates()).unwrap_or(u64::MAX),
+        left_out: tally.left_out(),
+        transitions: tally.transitions(),
+        failures: tally.failures(),
+        pages: tally.pages(to.since(from)),
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod activations;
+mod candidates;
 mod decisions;
 mod diffs;
 mod evaluators;

@@ -25,7 +25,7 @@ use gantral_identity::{
 use gantral_keys::LocalSigner;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
-use gantral_server::evaluators::Opas;
+use gantral_server::evaluators::{EmbeddedSettings, EvaluatorSettings, Opas, PolicySettings};
 use gantral_server::notifications::{NotificationSettings, Notifications};
 use gantral_server::signing::PolicySigning;
 use gantral_server::{
@@ -343,7 +343,7 @@ fn app(
         attempts,
         clock: Arc::new(Shown(clock.clone())),
         policy: Arc::clone(&policy),
-        opas: Opas::default(),
+        opas: patient(),
         worker: worker_command(),
         signing: PolicySigning::default(),
         public_url: PUBLIC_URL.to_owned(),
@@ -355,6 +355,13 @@ fn app(
         couriers,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
+}
+
+/// Gives candidates more time than usual, on a machine that is busy with other tests.
+fn patient() -> Opas {
+    let embedded = EvaluatorSettings::Embedded(EmbeddedSettings { deadline: Some("2s".to_owned()) });
+    let evaluators = BTreeMap::from([("embedded".to_owned(), embedded)]);
+    PolicySettings { evaluators, ..PolicySettings::default() }.open().unwrap()
 }
 
 /// Opens the ledger as soon as the last connection of a stopped server has let go of it.

@@ -70,6 +70,9 @@ pub(super) fn run(
     after.changes.push(Change {
         tenant: append.tenant.clone(),
         instance: append.instance,
+        team: append.index.team.clone(),
+        workflow: append.index.workflow.clone(),
+        first: append.artifacts.first().map_or(head.sequence, |artifact| artifact.sealed.sequence),
         head,
         state: append.index.state,
         queue,

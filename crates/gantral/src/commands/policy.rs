@@ -1,9 +1,11 @@
 //! `gantral policy`: writing policies, publishing them, and putting them in force.
 
 mod author;
+mod candidate;
 mod diff;
 mod force;
 pub mod scope;
+mod sides;
 mod store;
 
 use std::path::Path;
@@ -34,6 +36,9 @@ pub enum PolicyCommand {
     Eval(author::EvalArgs),
     /// Says what two policies make of recorded asks, and who would have been paged; decides nothing
     Diff(diff::DiffArgs),
+    /// Has a bundle evaluated beside the one in force, and says what it would have changed; decides nothing
+    #[command(subcommand)]
+    Candidate(candidate::CandidateCommand),
     /// Prints the version of a bundle, which is also the revision to sign it with
     Version(author::VersionArgs),
     /// Publishes a bundle, and with a scope puts it in force there
@@ -57,6 +62,7 @@ pub fn run(command: &PolicyCommand, server: &Server, out: Out) -> Result<Exit, F
         PolicyCommand::Lint(args) => author::lint(args, out),
         PolicyCommand::Eval(args) => author::eval(args, out),
         PolicyCommand::Diff(args) => diff::diff(args, server, out),
+        PolicyCommand::Candidate(command) => candidate::candidate(command, server, out),
         PolicyCommand::Version(args) => author::version(args, out),
         PolicyCommand::Publish(args) => store::publish(args, server, out),
         PolicyCommand::Ls(args) => store::ls(args, server, out),

@@ -117,6 +117,46 @@ fn change_is_compared_over_recorded_asks_before_it_is_published() {
 }
 
 #[test]
+fn candidate_is_evaluated_beside_what_is_in_force_until_it_is_cleared() {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    world.start_runner();
+    let (low, high) = (policy(&world, "low", 500), policy(&world, "high", 1_000));
+    world.run(&["policy", "publish", &low, "--workflow", "refund"]).status(0);
+    let published = world.run(&["policy", "publish", &high, "--json"]).status(0);
+    let version = published.json()["policy_version_id"].as_str().unwrap().to_owned();
+    let none = world.run(&["policy", "candidate", "status"]).status(0).data;
+    assert_eq!(none.trim(), "no policy is a candidate");
+    // A scope is exactly one, and always named.
+    world.run(&["policy", "candidate", "set", &version]).status(2);
+    let set = world.run(&["policy", "candidate", "set", &version, "--workflow", "refund"]).status(0);
+    assert!(set.data.starts_with("candidate for workflow refund: nothing is decided by it\n"), "{set:?}");
+    assert!(set.talk.contains("gantral policy candidate status"), "{set:?}");
+
+    let id = world.create();
+    assert!(crate::support::wait_until(|| world.instance(&id)["state"] == "WAITING_FOR_HUMAN"));
+    let status = |world: &World| world.run(&["policy", "candidate", "status", "--json"]).status(0).json();
+    assert!(crate::support::wait_until(|| status(&world)["items"][0]["evaluated"] == 1));
+    let shown = world.run(&["policy", "candidate", "status"]).status(0).data;
+    assert!(
+        shown.starts_with(&format!("candidate for workflow refund  {version}\n1 asks since ")),
+        "{shown}"
+    );
+    let row = shown.lines().find(|line| line.starts_with("REQUIRE_HUMAN")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["REQUIRE_HUMAN", "1", "0", "0", "0"], "{shown}");
+    assert!(shown.contains("REQUIRE_HUMAN -> ALLOW: 1\n") && shown.contains(&id), "{shown}");
+    let pages = shown.lines().find(|line| line.starts_with("RISK_OFFICER")).unwrap();
+    assert_eq!(pages.split_whitespace().skip(1).take(2).collect::<Vec<_>>(), ["1", "0"], "{shown}");
+    assert_eq!(world.instance(&id)["state"], "WAITING_FOR_HUMAN");
+
+    let unknown = ["policy", "candidate", "set", &"0".repeat(64), "--workflow", "refund"];
+    assert!(world.run(&unknown).status(1).talk.contains("[policy_unknown]"));
+    let cleared = world.run(&["policy", "candidate", "clear", "--workflow", "refund"]).status(0);
+    assert!(cleared.data.contains("no longer a candidate for workflow refund"), "{cleared:?}");
+    assert_eq!(status(&world)["items"].as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn a_gate_is_evaluated_again_under_its_own_version_when_everything_else_is_gone() {
     let mut world = World::start();
     world.apply(AGENT, "30s");

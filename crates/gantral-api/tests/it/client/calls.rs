@@ -49,6 +49,8 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.policy(parsed(&digest)).await.err(),
         client.policy_record(parsed(&digest)).await.err(),
         client.compare_policies(&compared).await.err(),
+        client.policy_candidates().await.err(),
+        client.name_candidate(&body(r#"{"scope":{"kind":"tenant"}}"#)).await.err(),
         client.apply_workflow(&parsed("w"), &apply).await.err(),
         client.workflows(&PageQuery { cursor: Some("a b".to_owned()), limit: Some(9) }).await.err(),
         client.workflow(&parsed("w")).await.err(),

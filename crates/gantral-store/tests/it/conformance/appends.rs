@@ -274,6 +274,8 @@ async fn commits_are_announced_in_order(store: &Store) {
     assert_eq!(seen.iter().map(|change| change.head.sequence).collect::<Vec<_>>(), [0, 1]);
     assert_eq!((seen[0].queue.clone(), seen[1].queue.clone()), (Some(name("q")), None));
     assert_eq!((seen[1].instance, seen[1].state), (chain.id, StateCode(3)));
+    assert_eq!(seen.iter().map(|change| change.first).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!((seen[1].team.as_str(), seen[1].workflow.as_str()), ("payments", "refund"));
 }
 
 async fn counts_follow_the_rows(store: &Store) {

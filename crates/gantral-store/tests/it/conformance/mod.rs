@@ -1,6 +1,7 @@
 //! What every backend must do.
 
 mod appends;
+mod candidates;
 mod gates;
 pub mod governance;
 mod guards;

@@ -1,11 +1,11 @@
-//! Counting what two policies say of the same asks.
+//! Counting what two policies say of the same asks, recorded ones or those that come in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use gantral_api::wire;
 use gantral_core::ids::Role;
-use gantral_core::policy::{PolicyVersionId, Verdict, resolve_failure};
-use gantral_core::time::UnixMillis;
+use gantral_core::policy::{Verdict, resolve_failure};
+use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
 use gantral_engine::RecordedGate;
 use gantral_policy::compare::Said;
@@ -40,36 +40,51 @@ impl Class {
 
 /// What was counted so far.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     instances: u64,
     gates: usize,
     left_out: u64,
     reached: Option<UnixMillis>,
-    transitions: BTreeMap<(Class, Class), (u64, Vec<wire::DiffSample>)>,
+    transitions: BTreeMap<(Class, Class), (u64, VecDeque<wire::DiffSample>)>,
     failures: BTreeMap<&'static str, [u64; 2]>,
     pages: BTreeMap<Role, [u64; 2]>,
 }
 
 impl Tally {
     /// Notes which part of the ledger was looked at.
-    pub(super) fn looked(&mut self, instances: usize, erased: usize) {
+    pub(crate) fn looked(&mut self, instances: usize, erased: usize) {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         self.instances = self.instances.saturating_add(wide(instances));
         self.left_out = self.left_out.saturating_add(wide(erased));
     }
 
     /// Notes an ask that nobody can be asked about.
-    pub(super) fn leave_out(&mut self) {
+    pub(crate) fn leave_out(&mut self) {
         self.left_out = self.left_out.saturating_add(1);
     }
 
     /// Returns how many asks were counted.
-    pub(super) const fn gates(&self) -> usize {
+    pub(crate) const fn gates(&self) -> usize {
         self.gates
     }
 
-    /// Counts one ask.
-    pub(super) fn count(&mut self, gate: &RecordedGate, a: &Said, b: &Said) {
+    /// Counts one ask of those that are gone through from the newest to the oldest.
+    pub(crate) fn count(&mut self, gate: &RecordedGate, a: &Said, b: &Said) {
+        let samples = self.add(gate, a, b);
+        if samples.len() < SAMPLES_MAX {
+            samples.push_back(sample(gate, a, b));
+        }
+    }
+
+    /// Counts one ask of those that come in: the newest.
+    pub(crate) fn count_newest(&mut self, gate: &RecordedGate, a: &Said, b: &Said) {
+        let samples = self.add(gate, a, b);
+        samples.truncate(SAMPLES_MAX - 1);
+        samples.push_front(sample(gate, a, b));
+    }
+
+    /// Adds one ask, and returns the samples of its transition.
+    fn add(&mut self, gate: &RecordedGate, a: &Said, b: &Said) -> &mut VecDeque<wire::DiffSample> {
         self.gates = self.gates.saturating_add(1);
         self.reached = Some(gate.created_at);
         let workflow = &gate.workflow;
@@ -84,52 +99,57 @@ impl Tally {
         let classes = (Class::of(a, workflow), Class::of(b, workflow));
         let (gates, samples) = self.transitions.entry(classes).or_default();
         *gates = gates.saturating_add(1);
-        if samples.len() < SAMPLES_MAX {
-            samples.push(sample(gate, a, b));
-        }
+        samples
     }
 
-    /// Returns what was counted.
-    pub(super) fn finish(
-        self,
-        [a, b]: [PolicyVersionId; 2],
-        (from, to): (UnixMillis, UnixMillis),
-        cut: bool,
-    ) -> wire::PolicyDiff {
-        let from = if cut { self.reached.unwrap_or(from) } else { from };
-        let span_ms = to.get().saturating_sub(from.get()).max(1);
-        let tenths = |pages: u64| pages.saturating_mul(10).saturating_mul(DAY_MS).div_ceil(span_ms);
-        let transitions = self.transitions.into_iter().map(|((a, b), (gates, samples))| wire::Transition {
+    /// Returns how many instances were looked at.
+    pub(crate) const fn instances(&self) -> u64 {
+        self.instances
+    }
+
+    /// Returns how many asks nobody could be asked about.
+    pub(crate) const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Returns when the instance was created whose ask was counted last.
+    pub(crate) const fn reached(&self) -> Option<UnixMillis> {
+        self.reached
+    }
+
+    /// Returns what becomes of the asks.
+    pub(crate) fn transitions(&self) -> Vec<wire::Transition> {
+        let rows = self.transitions.iter().map(|((a, b), (gates, samples))| wire::Transition {
             a: a.as_str().to_owned(),
             b: b.as_str().to_owned(),
-            gates,
-            samples,
+            gates: *gates,
+            samples: samples.iter().cloned().collect(),
         });
-        let failures = self.failures.into_iter().map(|(failure, [a, b])| wire::DiffFailure {
-            failure: failure.to_owned(),
-            a,
-            b,
+        rows.collect()
+    }
+
+    /// Returns how often each side failed.
+    pub(crate) fn failures(&self) -> Vec<wire::DiffFailure> {
+        let rows = self.failures.iter().map(|(failure, [a, b])| wire::DiffFailure {
+            failure: (*failure).to_owned(),
+            a: *a,
+            b: *b,
         });
-        let pages = self.pages.into_iter().map(|(role, [a, b])| wire::DiffPages {
-            role: role.into(),
-            a,
-            b,
-            a_per_day_tenths: tenths(a),
-            b_per_day_tenths: tenths(b),
+        rows.collect()
+    }
+
+    /// Returns who would have been asked how often, and for each day of the span in which the asks came.
+    pub(crate) fn pages(&self, span: DurationMs) -> Vec<wire::DiffPages> {
+        let span_ms = span.get().max(1);
+        let tenths = |pages: u64| pages.saturating_mul(10).saturating_mul(DAY_MS).div_ceil(span_ms);
+        let rows = self.pages.iter().map(|(role, [a, b])| wire::DiffPages {
+            role: role.clone().into(),
+            a: *a,
+            b: *b,
+            a_per_day_tenths: tenths(*a),
+            b_per_day_tenths: tenths(*b),
         });
-        wire::PolicyDiff {
-            a: a.into(),
-            b: b.into(),
-            from: from.into(),
-            to: to.into(),
-            cut,
-            instances: self.instances,
-            gates: u64::try_from(self.gates).unwrap_or(u64::MAX),
-            left_out: self.left_out,
-            transitions: transitions.collect(),
-            failures: failures.collect(),
-            pages: pages.collect(),
-        }
+        rows.collect()
     }
 }
 
