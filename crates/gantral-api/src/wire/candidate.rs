@@ -48,6 +48,6 @@ pub struct PolicyCandidate {
     pub transitions: Vec<Transition>,
     /// How often each failed.
     pub failures: Vec<DiffFailure>,
-    /// Who would have been asked, by role, and a forecast from the time since `counted_from`.
+    /// Who would have been asked, by role, and a forecast from the time since `counted_from`, of which less than an hour counts as one.
     pub pages: Vec<DiffPages>,
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use gantral_api::problem::Code;
 use gantral_api::wire;
+use gantral_core::time::DurationMs;
 use gantral_engine::EngineError;
 use gantral_evidence::governance::Scope;
 use gantral_identity::Principal;
@@ -17,6 +18,9 @@ use crate::candidates::Named;
 use crate::command::Write;
 use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
+
+/// The shortest span that a forecast of pages is made from: what came in a minute says nothing of a day.
+const FORECAST_FROM: DurationMs = DurationMs::from_secs(3_600);
 
 /// GET /v1/policy-candidates
 pub(crate) async fn list(
@@ -105,6 +109,6 @@ fn view(app: &App, named: &Named) -> wire::PolicyCandidate {
         left_out: tally.left_out(),
         transitions: tally.transitions(),
         failures: tally.failures(),
-        pages: tally.pages(app.0.clock.now().since(counting.from)),
+        pages: tally.pages(app.0.clock.now().since(counting.from).max(FORECAST_FROM)),
     }
 }

@@ -98,9 +98,9 @@ async fn a_candidate_shows_what_it_would_do_and_changes_no_answer() {
         (json!("REQUIRE_HUMAN"), &["too much".to_owned()][..])
     );
     assert_eq!(json!(one.failures), json!([{"failure": "CONFLICT", "a": 0, "b": 1}]));
-    // One of the four pages a FINANCE_LEAD, under the candidate only the one that fails; in a minute, and so 1,440 times a day.
+    // One of the four pages a FINANCE_LEAD, under the candidate only the one that fails; in less than an hour, which counts as one.
     let lead = one.pages.iter().find(|row| json!(row)["role"] == "FINANCE_LEAD").unwrap();
-    assert_eq!((lead.a, lead.b, lead.a_per_day_tenths, lead.b_per_day_tenths), (1, 1, 14_400, 14_400));
+    assert_eq!((lead.a, lead.b, lead.a_per_day_tenths, lead.b_per_day_tenths), (1, 1, 240, 240));
 
     // The gate is open as if nothing had been, and nothing was sealed.
     assert_eq!(json!(place.show(waiting.unwrap()).await)["state"], "WAITING_FOR_HUMAN");
