@@ -132,7 +132,7 @@ async fn a_key_is_declared_once_and_retired_when_another_takes_its_place() {
     assert_eq!(events, [added(first.clone()), added(second), Detail::KeyRetired { key: first.id() }]);
     let back = [(first, KeyRole::Issuer)];
     let refused = script.world.engine().declare_keys(script.world.call(), &tenant, &back).await;
-    assert!(matches!(refused, Err(EngineError::Damaged { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(EngineError::RetiredKey { .. })), "{refused:?}");
 }
 
 #[tokio::test]
