@@ -1,14 +1,13 @@
 //! References to signing secrets, resolved once at the start. The values go nowhere but into signatures.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantral_outbound::read_secret;
 
 use crate::signature::Secret;
 
@@ -58,7 +57,8 @@ pub(crate) fn resolve(
         let value = environment(name).ok_or_else(|| SecretError::Missing { name: name.to_owned() })?;
         value.as_bytes().to_vec()
     } else if let Some(path) = reference.strip_prefix("file:").filter(|path| Path::new(path).is_absolute()) {
-        read(Path::new(path)).map_err(|source| SecretError::File { path: path.to_owned(), source })?
+        read_secret(Path::new(path), FILE_BYTES_MAX)
+            .map_err(|source| SecretError::File { path: path.to_owned(), source })?
     } else {
         return Err(SecretError::Reference);
     };
@@ -67,22 +67,6 @@ pub(crate) fn resolve(
     let encoded = text.strip_prefix(PREFIX).ok_or_else(form)?;
     let bytes = STANDARD.decode(encoded).map_err(|_| form())?;
     if BYTES.contains(&bytes.len()) { Ok(Secret::from_bytes(&bytes)) } else { Err(form()) }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
-    // The mode is that of the file that is read, whatever stands under the name later.
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(wrong("not a file"));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(wrong("others may read it, and it holds a secret: `chmod 600`"));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

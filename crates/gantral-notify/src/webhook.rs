@@ -8,11 +8,11 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_store::OutboxRow;
 
-pub use crate::endpoint::AddressError;
 use crate::endpoint::{Endpoint, Signed};
 use crate::message::{body, message_id};
 use crate::secret::{SECRETS_MAX, SecretError, resolve};
 use crate::signature::{Secret, sign};
+pub use gantral_outbound::AddressError;
 
 /// How long an answer may take when the configuration does not say.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use gantral_core::ids::{IdError, Name};
 use gantral_core::policy::{EvalFailure, EvaluatorId, PolicyVersionId};
 use gantral_engine::policy_point::{Answered, BoxFuture, PolicyPoint};
+use gantral_outbound::AddressError;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -81,9 +82,9 @@ impl OpaConfig {
 /// Why an OPA cannot be asked as configured. Whoever configured it is at fault; trying again is pointless.
 #[derive(Debug, thiserror::Error)]
 pub enum OpaConfigError {
-    /// It is no address that is spoken to. It is not shown: it may hold a password.
-    #[error("the address cannot be used: {0}")]
-    Url(&'static str),
+    /// Its address or its certificate authorities, or TLS cannot be set up.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// Not a package.
     #[error("`{path}` is not the path of a package such as `gantral/policy`")]
     Decision {
@@ -93,7 +94,7 @@ pub enum OpaConfigError {
     /// A bundle without a name.
     #[error("the name of the bundle is empty")]
     Bundle,
-    /// The file of the token or of certificate authorities.
+    /// The file of the token.
     #[error("`{path}` cannot be used: {why}", path = path.display())]
     File {
         /// The file.
@@ -101,9 +102,6 @@ pub enum OpaConfigError {
         /// Why.
         why: String,
     },
-    /// TLS cannot be set up.
-    #[error("tls cannot be set up: {0}")]
-    Tls(String),
     /// The engine's name is no name: our own mistake.
     #[error(transparent)]
     Name(#[from] IdError),

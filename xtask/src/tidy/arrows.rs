@@ -23,6 +23,7 @@ const TABLE: &[Row] = &[
     Row { name: "gantral-identity", floor: 1, arrows: &["gantral-core"] },
     Row { name: "gantral-keys", floor: 1, arrows: &["gantral-core", "gantral-evidence"] },
     Row { name: "gantral-listen", floor: 1, arrows: &[] },
+    Row { name: "gantral-outbound", floor: 1, arrows: &[] },
     Row { name: "gantral-api", floor: 2, arrows: &["gantral-core"] },
     Row {
         name: "gantral-engine",
@@ -32,10 +33,10 @@ const TABLE: &[Row] = &[
     Row {
         name: "gantral-log",
         floor: 2,
-        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys"],
+        arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys", "gantral-outbound"],
     },
-    Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store"] },
-    Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine"] },
+    Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store", "gantral-outbound"] },
+    Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine", "gantral-outbound"] },
     Row {
         name: "gantral-server",
         floor: 3,
@@ -143,7 +144,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("regorus", &["gantral-policy"]),
-    ("reqwest", &["gantral-api", "gantral-keys", "gantral-log", "gantral-notify", "gantral-policy"]),
+    (
+        "reqwest",
+        &[
+            "gantral-api",
+            "gantral-keys",
+            "gantral-log",
+            "gantral-notify",
+            "gantral-outbound",
+            "gantral-policy",
+        ],
+    ),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
 ];

@@ -1,22 +1,19 @@
 //! Requests to one OPA: where they go, what they carry, and how much of an answer is read.
 //!
-//! They go to the address that was configured and nowhere else: redirects are not followed, proxies of the environment are not
-//! used, and plain HTTP is spoken to loopback addresses only. Time is the caller's: dropping a request closes its connection, at which
+//! Time is the caller's: dropping a request closes its connection, at which
 //! OPA stops evaluating.
 
 use std::convert::Infallible;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
+use gantral_outbound::{self as outbound, Expected, below, body, client_for, is_loopback, read_secret};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Body, Certificate, Client, RequestBuilder, Response, Url};
+use reqwest::{Body, Client, ClientBuilder, RequestBuilder, Url};
 
 use super::answer::ANSWER_BYTES_MAX;
 use super::{CONCURRENT_MAX, OpaConfig, OpaConfigError};
@@ -31,6 +28,12 @@ const TOKEN_BYTES_MAX: u64 = 8 << 10;
 const DECISION_BYTES_MAX: usize = 255;
 /// A rule that no policy has: asking for it evaluates nothing and tells the version all the same.
 const NO_RULE: &str = "gantral_no_such_rule";
+
+const EXPECTED: Expected = Expected {
+    such_as: "not one such as `https://opa.example.org:8181`",
+    query: false,
+    ends: "it ends with a path, above `v1/data`",
+};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +72,16 @@ impl Http {
     pub(super) fn new(config: &OpaConfig) -> Result<Self, OpaConfigError> {
         let base = address(&config.url)?;
         let decision = package_path(&config.decision)?;
-        let mut evaluate_url = below(&base, &["v1", "data"], decision);
+        let mut evaluate_url = below(&base, &format!("v1/data/{decision}"));
         evaluate_url.set_query(Some("strict-builtin-errors=true&provenance=true"));
-        let mut version_url = below(&base, &["v1", "data"], &format!("{decision}/{NO_RULE}"));
+        let mut version_url = below(&base, &format!("v1/data/{decision}/{NO_RULE}"));
         version_url.set_query(Some("provenance=true"));
         let token = config.token_file.clone().map(TokenFile::open).transpose()?;
         Ok(Self {
             client: client(&base, config.ca_file.as_deref())?,
             evaluate_url,
             version_url,
-            health_url: below(&base, &[], "health"),
+            health_url: below(&base, "health"),
             token,
         })
     }
@@ -121,19 +124,15 @@ impl Http {
             request = request.header(AUTHORIZATION, token.value().await.ok_or(NoAnswer::Lost)?);
         }
         let response = request.send().await.map_err(|_| NoAnswer::Lost)?;
-        Ok((response.status().as_u16(), body(response).await?))
+        let status = response.status().as_u16();
+        let body = body(response, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+            outbound::NoAnswer::TooLarge => NoAnswer::TooLarge,
+            outbound::NoAnswer::Timeout | outbound::NoAnswer::Connect | outbound::NoAnswer::Broken => {
+                NoAnswer::Lost
+            }
+        })?;
+        Ok((status, body))
     }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, NoAnswer> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| NoAnswer::Lost)? {
-        if chunk.len() > ANSWER_BYTES_MAX.saturating_sub(body.len()) {
-            return Err(NoAnswer::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// A token that is read from its file again every few seconds.
@@ -165,56 +164,25 @@ impl TokenFile {
 }
 
 fn read_token(path: &Path) -> io::Result<HeaderValue> {
-    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
-    // The mode is that of the file that is read, whatever stands under the name later.
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(wrong("not a file"));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(wrong("others may read it, and it holds a secret: `chmod 600`"));
-    }
-    let mut bytes = Vec::new();
-    file.take(TOKEN_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let bytes = read_secret(path, TOKEN_BYTES_MAX + 1)?;
     let token = bytes.trim_ascii();
     let sound = !token.is_empty()
         && u64::try_from(bytes.len()).is_ok_and(|length| length <= TOKEN_BYTES_MAX)
         && token.iter().all(u8::is_ascii_graphic);
     let value = if sound { HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok() } else { None };
-    let mut value = value.ok_or_else(|| wrong("not a token"))?;
+    let mut value = value.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a token"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// Reads an address: `https`, or `http` on this machine.
 fn address(text: &str) -> Result<Url, OpaConfigError> {
-    // What cannot be used is not shown: it may hold a password.
-    let wrong = OpaConfigError::Url;
-    let url = Url::parse(text).map_err(|_| wrong("not one such as `https://opa.example.org:8181`"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("user and password do not belong into it"));
-    }
-    if url.query().is_some() || url.fragment().is_some() || url.cannot_be_a_base() {
-        return Err(wrong("it ends with a path, above `v1/data`"));
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(wrong("plain http is for loopback addresses, use https")),
-        _ => Err(wrong("the scheme must be https")),
-    }
+    Ok(outbound::address(text, &EXPECTED)?)
 }
 
 /// Tells whether an address is on this machine.
 pub(super) fn is_local(text: &str) -> bool {
     address(text).is_ok_and(|url| is_loopback(&url))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Checks the path of a package: names that need no quoting in Rego, between slashes.
@@ -230,40 +198,10 @@ fn package_path(path: &str) -> Result<&str, OpaConfigError> {
     }
 }
 
-fn below(base: &Url, first: &[&str], path: &str) -> Url {
-    let mut url = base.clone();
-    // An address that was read has a path.
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(first).extend(path.split('/'));
-    }
-    url
-}
-
 fn client(base: &Url, ca_file: Option<&Path>) -> Result<Client, OpaConfigError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails only if another thread was faster, and then there is one.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    }
-    let builder = Client::builder()
-        .user_agent(concat!("gantral/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(CONCURRENT_MAX)
-        .pool_idle_timeout(IDLE_KEPT)
-        .no_proxy();
-    let builder = match ca_file {
-        Some(path) => builder.tls_certs_only(authorities(path)?),
-        // Without TLS no authority is needed, and a small image may hold none.
-        None if base.scheme() == "http" => builder.tls_certs_only([]),
-        None => builder,
-    };
-    builder.build().map_err(|error| OpaConfigError::Tls(error.to_string()))
-}
-
-fn authorities(path: &Path) -> Result<Vec<Certificate>, OpaConfigError> {
-    let wrong = |why: String| OpaConfigError::File { path: path.to_owned(), why };
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
-    if found.is_empty() { Err(wrong("it holds no certificate".to_owned())) } else { Ok(found) }
+    let pooled =
+        |client: ClientBuilder| client.pool_max_idle_per_host(CONCURRENT_MAX).pool_idle_timeout(IDLE_KEPT);
+    Ok(client_for(base, ca_file, pooled)?)
 }
 
 #[cfg(test)]
