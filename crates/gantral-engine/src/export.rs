@@ -7,6 +7,7 @@ use gantral_core::digest::{CommitmentLabel, commit};
 use gantral_core::event::{Event, Parent};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_evidence::bundle::BundleWriter;
+use gantral_evidence::commitments::policy;
 use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
 use gantral_evidence::disclosure::Disclosure;
 use gantral_evidence::log::tree::TreeHead;
@@ -65,7 +66,7 @@ impl Engine {
             let statement = open(artifact)?;
             anchors.extend(statement.anchor.map(|anchor| (anchor.size, anchor)));
             let event = statement.entry.event;
-            inputs.extend(policy_of(&event).map(|policy| (policy.input, policy.version)));
+            inputs.extend(policy(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
         }
         for snapshot in self.snapshots(tenant, id).await? {
@@ -176,30 +177,5 @@ impl Engine {
             ids.extend(signers(envelope)?);
         }
         Ok(ids.iter().filter_map(|id| kept.find(id)).collect())
-    }
-}
-
-/// Returns the policy that an event stands under.
-fn policy_of(event: &Event) -> Option<&gantral_core::event::PolicyRecord> {
-    match event {
-        Event::HumanRequired(detail) => Some(&detail.policy),
-        Event::Allowed(detail) | Event::Observed(detail) => Some(&detail.policy),
-        Event::Consumed(detail) => Some(&detail.policy),
-        Event::Terminated(detail) | Event::Completed(detail) => detail.policy.as_ref(),
-        Event::EvaluatorFailed(policy) => Some(policy),
-        Event::Created(_)
-        | Event::Started(_)
-        | Event::Approved(_)
-        | Event::Overridden(_)
-        | Event::Rejected(_)
-        | Event::Resumed(_)
-        | Event::Running(_)
-        | Event::AttemptAssigned(_)
-        | Event::AttemptEnded(_)
-        | Event::Vote(_)
-        | Event::Escalated(_)
-        | Event::Extended(_)
-        | Event::Outcome(_)
-        | Event::Reconciled(_) => None,
     }
 }
