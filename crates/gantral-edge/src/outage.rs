@@ -69,13 +69,12 @@ impl Outages {
         Self { trust, tenant, workflow, lease, gaps }
     }
 
-    /// Tells whether an action may be done though no server answers.
+    /// Tells whether an action may be done though no server answers, by the lease that is [kept](Self::kept).
     ///
     /// # Errors
     /// Why not; nothing may be done then.
-    pub fn permits(&self, action: &Name) -> Result<(), MayNot> {
-        let lease = self.read()?;
-        Ok(lease.permits(&self.tenant, &self.workflow, action, now())?)
+    pub fn permits(&self, lease: &ModeLease, action: &Name) -> Result<(), NotLeased> {
+        lease.permits(&self.tenant, &self.workflow, action, now())
     }
 
     /// Tells whether something of the workflow is only observed, so that a report that no server takes may be left out.
@@ -83,7 +82,7 @@ impl Outages {
     /// # Errors
     /// Why not.
     pub fn observes(&self) -> Result<(), MayNot> {
-        let lease = self.read()?;
+        let lease = self.kept()?;
         lease.holds(&self.tenant, &self.workflow, now())?;
         if lease.observes() { Ok(()) } else { Err(NotLeased::Enforced.into()) }
     }
@@ -94,11 +93,11 @@ impl Outages {
     }
 
     /// Uses the time in which the server answers: fetches the next lease if the one that is kept is past half of its life, and tells what was
-    /// counted. `observed` says whether the answer about the action was only observed: a lease that says otherwise is not kept any longer.
+    /// counted. `kept` is the lease that was kept before the answer; `observed` says whether the answer about the action was only observed: a lease that says otherwise is not kept any longer.
     ///
     /// What fails is tried again after the next answer.
-    pub async fn answered(&self, client: &Client, action: &Name, observed: bool) {
-        if !self.is_fresh(action, observed) {
+    pub async fn answered(&self, client: &Client, kept: Option<&ModeLease>, action: &Name, observed: bool) {
+        if !kept.is_some_and(|lease| self.is_fresh(lease, action, observed)) {
             // Whatever it said, it is not what the server says now.
             if let Err(error) = private::remove(&self.lease) {
                 tracing::warn!(%error, "a mode lease that is over stays behind");
@@ -112,14 +111,11 @@ impl Outages {
         }
     }
 
-    /// Tells whether the lease that is kept agrees with an answer, and has half of its life before it.
-    fn is_fresh(&self, action: &Name, observed: bool) -> bool {
-        let now = now().get();
-        self.read().is_ok_and(|lease| {
-            let (from, to) = (lease.at.get(), lease.expires_at.get());
-            let agrees = (lease.mode_of(action) == Mode::Shadow) == observed;
-            agrees && now < from.midpoint(to) && lease.workflow == self.workflow
-        })
+    /// Tells whether a lease agrees with an answer, and has half of its life before it.
+    fn is_fresh(&self, lease: &ModeLease, action: &Name, observed: bool) -> bool {
+        let (from, to) = (lease.at.get(), lease.expires_at.get());
+        let agrees = (lease.mode_of(action) == Mode::Shadow) == observed;
+        agrees && now().get() < from.midpoint(to) && lease.workflow == self.workflow
     }
 
     async fn fetch(&self, client: &Client) -> Result<(), ClientError> {
@@ -130,7 +126,10 @@ impl Outages {
     }
 
     /// Reads the lease that is kept, and believes it by the pinned keys alone.
-    fn read(&self) -> Result<ModeLease, MayNot> {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn kept(&self) -> Result<ModeLease, MayNot> {
         let bytes = read_limited(&self.lease)?;
         let kept: ModeLeaseView = serde_json::from_slice(&bytes).map_err(|_| MayNot::NoLease)?;
         let mut keys = OwnedFiles::new();

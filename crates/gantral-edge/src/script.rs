@@ -173,17 +173,24 @@ impl Script {
         let Some(outages) = &self.outages else {
             return self.asked(self.client.ask(self.instance.into(), ask).await?);
         };
-        let permitted = outages.permits(&ask.action.name);
-        let client = if permitted.is_ok() { self.client.without_retries() } else { self.client.clone() };
+        let action = &ask.action.name;
+        let kept = outages.kept().map(|lease| {
+            let permitted = outages.permits(&lease, action);
+            (lease, permitted)
+        });
+        let goes_on = matches!(kept, Ok((_, Ok(()))));
+        let client = if goes_on { self.client.without_retries() } else { self.client.clone() };
         match client.ask(self.instance.into(), ask).await {
             Ok(answer) => {
                 let observed = matches!(&answer, AuthorityAnswer::Allow(allowed) if !allowed.enforced);
                 let asked = self.asked(answer)?;
-                outages.answered(&self.client, &ask.action.name, observed).await;
+                let lease = kept.as_ref().ok().map(|(lease, _)| lease);
+                outages.answered(&self.client, lease, action, observed).await;
                 Ok(asked)
             }
-            Err(error) if is_outage(&error) => match permitted {
-                Ok(()) => Ok(Asked::Unobserved { counted: outages.count(&ask.action.name) }),
+            Err(error) if is_outage(&error) => match kept {
+                Ok((_, Ok(()))) => Ok(Asked::Unobserved { counted: outages.count(action) }),
+                Ok((_, Err(why))) => Err(ScriptError::Outage { error, why: why.into() }),
                 Err(why) => Err(ScriptError::Outage { error, why }),
             },
             Err(error) => Err(error.into()),
