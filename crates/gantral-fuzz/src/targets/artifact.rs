@@ -114,7 +114,7 @@ pub const RECEIPTS: Target = Target {
 };
 
 /// Returns what is inside the envelopes of the vectors.
-fn payloads(vectors: &Vectors, payload_type: &str) -> Vec<Vec<u8>> {
+pub(super) fn payloads(vectors: &Vectors, payload_type: &str) -> Vec<Vec<u8>> {
     let payload = |envelope: Vec<u8>| {
         let value = json::parse(&envelope, &Profile::DOCUMENT).ok()?;
         let is_right = value.get("payloadType").and_then(Value::as_str) == Some(payload_type);

@@ -1,6 +1,7 @@
 //! Every target.
 
 mod artifact;
+mod beside;
 mod bundle;
 mod json;
 mod log;
@@ -21,6 +22,9 @@ pub const TARGETS: &[Target] = &[
     artifact::DISCLOSURE,
     artifact::TRUST,
     artifact::RECEIPTS,
+    beside::WINDOW,
+    beside::INSTANCES,
+    beside::MODE_LEASE,
     log::LEAF,
     log::NOTE,
     log::CHECKPOINT,
