@@ -14,6 +14,8 @@ use crate::steps::{cargo, succeed};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
+const NODE_PINS: &str = include_str!("../parts/node/package.json");
+const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 10);
@@ -36,7 +38,8 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `opa/opa` is their policy service, `tools/bin` holds programs.
+    /// tests, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser, `tools/bin`
+    /// holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -56,6 +59,7 @@ impl Parts {
         let _lock = self.lock()?;
         install_browser()?;
         self.install_opa()?;
+        self.install_node()?;
         self.install_python()
     }
 
@@ -125,6 +129,21 @@ impl Parts {
             // Hundreds of megabytes, of no use to a second try with other pins.
             remove(&build, |path| fs::remove_dir_all(path))?;
             built
+        })
+    }
+
+    /// Installs the packages of the identity provider and the browser driver of the tests, as their lock file pins them.
+    fn install_node(&self) -> Result<()> {
+        self.install("node", &format!("{NODE_PINS}{NODE_LOCK}"), |dir| {
+            println!("node packages of the tests");
+            fs::create_dir_all(dir).context("cannot make the folder")?;
+            fs::write(dir.join("package.json"), NODE_PINS).context("cannot write the list of packages")?;
+            fs::write(dir.join("package-lock.json"), NODE_LOCK).context("cannot write their lock file")?;
+            // Without scripts: a package must not run code of its own while it installs.
+            let mut install = Command::new("npm");
+            install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(dir);
+            succeed(&mut install)
+                .context("packages of Node.js are needed\nhint: install Node.js 20 or newer, and have `npm` on the path")
         })
     }
 

@@ -140,6 +140,7 @@ pub struct Route {
 const SHARED: &[Code] = &[
     Code::Unauthenticated,
     Code::TokenRejected,
+    Code::IssuerUnavailable,
     Code::Forbidden,
     Code::NotFound,
     Code::MethodNotAllowed,

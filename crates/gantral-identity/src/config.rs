@@ -4,6 +4,7 @@
 //! that nobody knows is refused too, because a misspelt restriction must not vanish.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,43 @@ impl TokenType {
 pub enum KeySource {
     /// A document that is written down here.
     Static(JwkSet),
+    /// What the issuer publishes, found by OpenID Connect Discovery 1.0 or, with `jwks_url`, at that address. This crate fetches
+    /// nothing: until [`crate::Verifier::put_keys`] brings a set, the issuer's tokens are refused.
+    Published(PublishedKeys),
+}
+
+/// Keys that the issuer publishes, and may exchange at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishedKeys {
+    /// Where the discovery document is fetched, if not below the issuer itself: an address inside of a cluster, say. What it says
+    /// of the issuer must be the exact `issuer` all the same.
+    pub discovery_url: Option<String>,
+    /// Where the set is fetched, without discovery.
+    pub jwks_url: Option<String>,
+    /// The authorities to trust for these addresses, PEM; those of the system when absent.
+    pub ca_file: Option<PathBuf>,
+    /// A file with a bearer token that goes with each request, as the API server of Kubernetes asks for; read anew each time.
+    pub token_file: Option<PathBuf>,
+    /// The longest time that a set counts as current, in seconds; the issuer's `Cache-Control` may shorten it.
+    pub refresh_seconds: u64,
+    /// The longest time that a set is believed while no newer one can be had, in seconds. After it the issuer's tokens are refused.
+    pub keep_seconds: u64,
+}
+
+impl Default for PublishedKeys {
+    fn default() -> Self {
+        Self {
+            discovery_url: None,
+            jwks_url: None,
+            ca_file: None,
+            token_file: None,
+            // Five minutes: what a provider takes out of its set is out here soon, and a provider is asked seldom.
+            refresh_seconds: 300,
+            // One day: longer than the outage of a provider should last, and short against the life of a key.
+            keep_seconds: 86_400,
+        }
+    }
 }
 
 /// Which tenant a subject belongs to.

@@ -35,6 +35,9 @@ pub enum TokenError {
     /// `kid` names no key of the issuer: unknown, rotated away or revoked.
     #[error("token is signed by a key that its issuer does not publish")]
     UnknownKey,
+    /// The issuer publishes its keys, and we have none that are recent enough: worth trying again.
+    #[error("the keys of the token's issuer cannot be had at present")]
+    KeysUnavailable,
     /// `iss` is not a configured issuer.
     #[error("token issuer is not configured")]
     UnknownIssuer,
@@ -75,7 +78,7 @@ pub enum TokenError {
 
 impl TokenError {
     /// One of each variant, for documentation and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::TooLong,
         Self::Malformed,
         Self::Extension,
@@ -83,6 +86,7 @@ impl TokenError {
         Self::Algorithm,
         Self::KeyMissing,
         Self::UnknownKey,
+        Self::KeysUnavailable,
         Self::UnknownIssuer,
         Self::Signature,
         Self::Audience,
@@ -106,6 +110,7 @@ impl TokenError {
             Self::Algorithm => "token_algorithm",
             Self::KeyMissing => "token_key_missing",
             Self::UnknownKey => "token_key_unknown",
+            Self::KeysUnavailable => "token_keys_unavailable",
             Self::UnknownIssuer => "token_issuer_unknown",
             Self::Signature => "token_signature",
             Self::Audience => "token_audience",
@@ -120,8 +125,11 @@ impl TokenError {
         }
     }
 
-    /// Returns who is at fault: always the caller, who has to come with another token.
+    /// Returns who is at fault: the caller, who has to come with another token, unless keys could not be had.
     pub const fn fault(self) -> Fault {
-        Fault::Caller
+        match self {
+            Self::KeysUnavailable => Fault::Environment,
+            _ => Fault::Caller,
+        }
     }
 }

@@ -129,7 +129,8 @@ pub(crate) struct Issuer {
     pub audiences: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     pub token_types: Vec<TokenType>,
-    pub keys: KeyRing,
+    /// The keys that were written down; `None` where the issuer publishes them.
+    pub keys: Option<KeyRing>,
     pub tenants: Tenants,
     pub claims: ClaimMapping,
     pub role_map: ValueMap<Role>,
@@ -191,7 +192,13 @@ impl Issuer {
         if config.claims.client.is_empty() {
             return empty("claims.client");
         }
-        let KeySource::Static(set) = &config.keys;
+        let keys = match &config.keys {
+            KeySource::Static(set) => {
+                let wrong = |source| ConfigError::Keys { issuer: issuer.clone(), source };
+                Some(KeyRing::new(set).map_err(wrong)?)
+            }
+            KeySource::Published(_) => None,
+        };
         let name = |source| ConfigError::Name { issuer: issuer.clone(), source };
         let clients =
             config.clients.iter().map(|(id, client)| Ok((id.clone(), Client::new(issuer, id, client)?)));
@@ -200,7 +207,7 @@ impl Issuer {
             audiences: config.audiences.clone(),
             algorithms: config.algorithms.clone(),
             token_types: config.token_types.clone(),
-            keys: KeyRing::new(set).map_err(|source| ConfigError::Keys { issuer: issuer.clone(), source })?,
+            keys,
             tenants: Tenants::new(&config.tenant).map_err(name)?,
             claims: config.claims.clone(),
             role_map: value_map(config.claims.role_map.as_ref(), Role::parse).map_err(name)?,

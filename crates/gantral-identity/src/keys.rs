@@ -4,7 +4,7 @@
 //! `EdDSA` only, a P-256 key to `ES256` only, an RSA key to `RS256` and `PS256` unless its `alg` says which. Symmetric
 //! keys do not exist here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_lc_rs::signature::{
@@ -150,31 +150,43 @@ pub enum KeyError {
 pub(crate) struct KeyRing(BTreeMap<String, Vec<(Algorithm, ParsedPublicKey)>>);
 
 impl KeyRing {
-    /// Reads a key set. Keys of a kind, curve, use or algorithm that we do not know are skipped (RFC 7517 section 5);
-    /// a broken or secret one fails the whole set.
+    /// Reads a set that was written down. Keys of a kind, curve, use or algorithm that we do not know are skipped (RFC 7517
+    /// section 5); a broken or secret one fails the whole set, because whoever wrote it meant something else.
     pub(crate) fn new(set: &JwkSet) -> Result<Self, KeyError> {
+        let (ring, mut wrong) = Self::published(set)?;
+        wrong.pop().map_or(Ok(ring), Err)
+    }
+
+    /// Reads a set that an issuer publishes, and says what is wrong with it beside. A broken or secret key is left out, and of
+    /// two keys with one name both are: the others must not fall with them.
+    pub(crate) fn published(set: &JwkSet) -> Result<(Self, Vec<KeyError>), KeyError> {
         if set.keys.len() > KEYS_MAX {
             return Err(KeyError::TooMany);
         }
-        let mut ring = BTreeMap::new();
+        let (mut ring, mut twice, mut wrong) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for jwk in &set.keys {
-            let name = || jwk.kid.clone().unwrap_or_default();
-            if jwk.d.is_some() || jwk.k.is_some() {
-                return Err(KeyError::Secret { kid: name() });
-            }
-            let algorithms = algorithms_of(jwk);
-            if algorithms.is_empty() {
-                continue;
-            }
-            let kid = jwk.kid.clone().filter(|kid| (1..=KEY_ID_BYTES_MAX).contains(&kid.len()));
-            let kid = kid.ok_or(KeyError::KeyId)?;
-            let keys: Option<Vec<_>> = algorithms.into_iter().map(|a| Some((a, parse(jwk, a)?))).collect();
-            let keys = keys.ok_or_else(|| KeyError::Malformed { kid: name() })?;
-            if ring.insert(kid, keys).is_some() {
-                return Err(KeyError::Twice { kid: name() });
+            match read(jwk) {
+                Ok(None) => {}
+                Ok(Some((kid, keys))) => {
+                    if ring.insert(kid.clone(), keys).is_some() {
+                        twice.insert(kid);
+                    }
+                }
+                Err(error) => wrong.push(error),
             }
         }
-        if ring.is_empty() { Err(KeyError::None) } else { Ok(Self(ring)) }
+        for kid in twice {
+            ring.remove(&kid);
+            wrong.push(KeyError::Twice { kid });
+        }
+        match wrong.pop() {
+            Some(error) if ring.is_empty() => Err(error),
+            None if ring.is_empty() => Err(KeyError::None),
+            last => {
+                wrong.extend(last);
+                Ok((Self(ring), wrong))
+            }
+        }
     }
 
     /// Verifies a signature by the named key, which must be for exactly this algorithm.
@@ -189,6 +201,26 @@ impl KeyRing {
         let (_, key) = keys.iter().find(|(its, _)| *its == algorithm).ok_or(TokenError::Algorithm)?;
         key.verify_sig(message, signature).map_err(|_| TokenError::Signature)
     }
+}
+
+/// What one key verifies, by its name.
+type Named = (String, Vec<(Algorithm, ParsedPublicKey)>);
+
+/// Reads one key; `None` if it is not for us.
+fn read(jwk: &Jwk) -> Result<Option<Named>, KeyError> {
+    let name = || jwk.kid.clone().unwrap_or_default();
+    if jwk.d.is_some() || jwk.k.is_some() {
+        return Err(KeyError::Secret { kid: name() });
+    }
+    let algorithms = algorithms_of(jwk);
+    if algorithms.is_empty() {
+        return Ok(None);
+    }
+    let kid = jwk.kid.clone().filter(|kid| (1..=KEY_ID_BYTES_MAX).contains(&kid.len()));
+    let kid = kid.ok_or(KeyError::KeyId)?;
+    let keys: Option<Vec<_>> = algorithms.into_iter().map(|a| Some((a, parse(jwk, a)?))).collect();
+    let keys = keys.ok_or_else(|| KeyError::Malformed { kid: name() })?;
+    Ok(Some((kid, keys)))
 }
 
 /// Returns what a key may verify; nothing if it is not for us.

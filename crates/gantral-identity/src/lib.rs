@@ -28,8 +28,8 @@ mod verifier;
 pub use attempt::{ATTEMPT_AUDIENCE, ATTEMPT_TTL, ATTEMPT_TTL_MAX, ActingWorkload, AttemptTokens, MintError};
 pub use capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
 pub use config::{
-    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, OwnerConfig, TenantRule,
-    TokenType,
+    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, OwnerConfig,
+    PublishedKeys, TenantRule, TokenType,
 };
 pub use dev::{
     DEV_AUDIENCE, DEV_ISSUER_URL, DEV_TENANT, DEV_TOKEN_TTL, DevDirectory, DevIssuer, DevPerson,
@@ -41,4 +41,4 @@ pub use keys::{Algorithm, Jwk, JwkSet, KeyError};
 pub use person::{HumanSubject, SubjectError, person_bytes};
 pub use principal::{AttemptScope, Principal, PrincipalKind};
 pub use signing::{IssuedToken, KeyFileError, TokenKey};
-pub use verifier::{CLOCK_SKEW, Holders, TOKEN_BYTES_MAX, Verifier};
+pub use verifier::{CLOCK_SKEW, Holders, KeysPut, TOKEN_BYTES_MAX, Verifier};

@@ -14,6 +14,7 @@ use crate::config::IdentityConfig;
 use crate::error::TokenError;
 use crate::issuer::{ConfigError, Issuer, compile};
 use crate::jws::Unverified;
+use crate::keys::{JwkSet, KeyError, KeyRing};
 use crate::principal::{Principal, PrincipalKind};
 
 /// The longest token, in bytes: what common servers accept as one header.
@@ -41,16 +42,41 @@ pub enum Holders {
     Named,
 }
 
-/// One state of the configuration. Its number is never used again.
+/// One state of the configuration and of the keys that issuers publish. Its number is never used again.
 struct Generation {
     number: u64,
-    issuers: BTreeMap<String, Issuer>,
+    issuers: Arc<BTreeMap<String, Issuer>>,
+    /// Of issuers that publish their keys: the newest that were brought.
+    published: BTreeMap<String, Arc<Published>>,
+}
+
+/// Keys that were brought.
+struct Published {
+    set: JwkSet,
+    ring: KeyRing,
+}
+
+impl Generation {
+    /// Returns the keys of an issuer; `None` while none are here.
+    fn keys<'a>(&'a self, issuer: &'a Issuer) -> Option<&'a KeyRing> {
+        issuer.keys.as_ref().or_else(|| self.published.get(&issuer.url).map(|published| &published.ring))
+    }
+}
+
+/// What came of keys that were brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysPut {
+    /// Whether they are others than before.
+    pub changed: bool,
+    /// What is wrong with keys of the set, which are left out.
+    pub left_out: Vec<KeyError>,
 }
 
 impl Verifier {
     /// Makes a verifier that believes the configured issuers and nobody else.
     pub fn new(config: &IdentityConfig) -> Result<Self, ConfigError> {
-        let generation = Generation { number: 0, issuers: compile(config)? };
+        let issuers = Arc::new(compile(config)?);
+        let generation = Generation { number: 0, issuers, published: BTreeMap::new() };
         Ok(Self { current: RwLock::new(Arc::new(generation)), attempts: None, cache: Cache::new() })
     }
 
@@ -62,14 +88,68 @@ impl Verifier {
     }
 
     /// Puts another configuration in place. From then on a token counts only if the new one accepts it: a removed
-    /// key, client or issuer is out at once, whatever was verified before. On error the old one stays.
+    /// key, client or issuer is out at once, whatever was verified before, and keys that an issuer publishes have to be brought
+    /// anew. On error the old one stays.
     pub fn replace(&self, config: &IdentityConfig) -> Result<(), ConfigError> {
-        let issuers = compile(config)?;
+        let issuers = Arc::new(compile(config)?);
+        self.advance(|_| (issuers, BTreeMap::new()));
+        Ok(())
+    }
+
+    /// Brings the keys that an issuer publishes, in place of those that were here: a key that the set no longer has is out at
+    /// once, whatever was verified by it before. An issuer that publishes none here, and one that is not configured, is left alone.
+    ///
+    /// # Errors
+    /// `KeyError` when no key of the set can be used; the keys of before stay.
+    pub fn put_keys(&self, issuer: &str, set: JwkSet) -> Result<KeysPut, KeyError> {
+        let (ring, left_out) = KeyRing::published(&set)?;
+        let generation = self.generation();
+        let publishes = generation.issuers.get(issuer).is_some_and(|issuer| issuer.keys.is_none());
+        let known = generation.published.get(issuer).is_some_and(|published| published.set == set);
+        if !publishes || known {
+            return Ok(KeysPut { changed: false, left_out });
+        }
+        self.advance(|current| {
+            let mut published = current.published.clone();
+            published.insert(issuer.to_owned(), Arc::new(Published { set, ring }));
+            (Arc::clone(&current.issuers), published)
+        });
+        Ok(KeysPut { changed: true, left_out })
+    }
+
+    /// Takes the published keys of an issuer away: nobody can say any more that they are its keys. Its tokens are refused from now on.
+    pub fn drop_keys(&self, issuer: &str) {
+        if self.generation().published.contains_key(issuer) {
+            self.advance(|current| {
+                let mut published = current.published.clone();
+                published.remove(issuer);
+                (Arc::clone(&current.issuers), published)
+            });
+        }
+    }
+
+    /// Returns the configured issuer that a token claims to be of, if that issuer publishes its keys: whom to ask again for keys when
+    /// [`verify`](Self::verify) said [`TokenError::UnknownKey`] or [`TokenError::KeysUnavailable`]. Nothing of the token is believed.
+    pub fn publisher_of(&self, token: &str) -> Option<String> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let token = Unverified::parse(token).ok()?;
+        let generation = self.generation();
+        let issuer = generation.issuers.get(token.claimed_issuer()?)?;
+        issuer.keys.is_none().then(|| issuer.url.clone())
+    }
+
+    /// Goes on to another generation, and forgets what was verified before.
+    fn advance(
+        &self,
+        next: impl FnOnce(&Generation) -> (Arc<BTreeMap<String, Issuer>>, BTreeMap<String, Arc<Published>>),
+    ) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(Generation { number: current.number.saturating_add(1), issuers });
+        let (issuers, published) = next(&current);
+        *current = Arc::new(Generation { number: current.number.saturating_add(1), issuers, published });
         drop(current);
         self.cache.clear();
-        Ok(())
     }
 
     /// Verifies a token as of `now`: signature, issuer, audience, times, client, tenant.
@@ -77,8 +157,8 @@ impl Verifier {
     /// A token that was verified before costs a hash and a lookup; its times are checked each time.
     ///
     /// # Errors
-    /// The first reason found. None is worth trying again with the same token, but for
-    /// [`TokenError::NotYetValid`].
+    /// The first reason found. None is worth trying again with the same token, but for [`TokenError::NotYetValid`],
+    /// [`TokenError::KeysUnavailable`] and, where the issuer publishes its keys, [`TokenError::UnknownKey`].
     pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Principal, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLong);
@@ -154,7 +234,8 @@ impl Verifier {
         if !issuer.algorithms.contains(&token.algorithm()) {
             return Err(TokenError::Algorithm);
         }
-        claims::principal(issuer, &token.verify(&issuer.keys)?, now)
+        let keys = generation.keys(issuer).ok_or(TokenError::KeysUnavailable)?;
+        claims::principal(issuer, &token.verify(keys)?, now)
     }
 }
 

@@ -7,6 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, Verifier};
 use gantral_notify::Couriers;
+use gantral_oidc::Providers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::candidates::Candidates;
@@ -25,6 +26,8 @@ pub struct AppParts {
     pub engine: Engine,
     /// Who is asking.
     pub verifier: Verifier,
+    /// Whose published keys it is given.
+    pub providers: Providers,
     /// Tokens of attempts.
     pub attempts: Arc<AttemptTokens>,
     /// The time.
@@ -60,6 +63,7 @@ pub struct App(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub engine: Engine,
     pub verifier: Verifier,
+    pub providers: Providers,
     pub attempts: Arc<AttemptTokens>,
     pub clock: Arc<dyn Clock>,
     pub policy: Arc<RegoPolicyPoint>,
@@ -90,6 +94,7 @@ impl App {
         Self(Arc::new(Shared {
             engine: parts.engine,
             verifier: parts.verifier,
+            providers: parts.providers,
             attempts: parts.attempts,
             clock: parts.clock,
             policy: parts.policy,

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_core::ids::{InstanceId, TeamId};
-use gantral_identity::{AttemptBearer, Principal};
+use gantral_identity::{AttemptBearer, Principal, TokenError};
 
 use crate::app::App;
 use crate::problems::{Answer, Failure};
@@ -27,7 +27,7 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        principal(app, &parts.headers, peer).map(Self)
+        principal(app, &parts.headers, peer).await.map(Self)
     }
 }
 
@@ -45,7 +45,7 @@ impl FromRequestParts<App> for MaybeCaller {
     }
 }
 
-fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer<Principal> {
+async fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer<Principal> {
     let missing = || Failure::new(Code::Unauthenticated, "a bearer token is required");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     // Of two tokens it would be unclear who is asking.
@@ -55,7 +55,7 @@ fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(missing());
     }
-    let principal = app.0.verifier.verify(token.trim(), app.0.clock.now())?;
+    let principal = verified(app, token.trim()).await?;
     if principal.is_development() {
         let peer = peer.ok_or_else(missing)?;
         principal.allowed_from(&peer)?;
@@ -67,6 +67,18 @@ fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Answer
         }
     }
     Ok(principal)
+}
+
+/// Verifies a token; where its key is not known, its issuer is asked for newer ones first.
+async fn verified(app: &App, token: &str) -> Answer<Principal> {
+    let shared = &app.0;
+    match shared.verifier.verify(token, shared.clock.now()) {
+        Err(TokenError::UnknownKey | TokenError::KeysUnavailable) => {
+            shared.providers.ask_for(&shared.verifier, token).await;
+            Ok(shared.verifier.verify(token, shared.clock.now())?)
+        }
+        verified => Ok(verified?),
+    }
 }
 
 /// Returns the bearer of the attempt of this very instance.

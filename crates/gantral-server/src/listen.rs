@@ -1,5 +1,5 @@
-//! Where the server listens, and how it serves: beside the answers, the scheduler, the policy candidates, what lets the logs grow, and
-//! what carries messages.
+//! Where the server listens, and how it serves: beside the answers, the scheduler, the policy candidates, what lets the logs grow, what
+//! carries messages, and what keeps the keys of identity providers current.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ pub async fn listen(
     Ok(Listening::bind(address, tls).await?)
 }
 
-/// Serves until `shutdown` turns true, then drains. The scheduler, the policy candidates and the couriers run beside it.
+/// Serves until `shutdown` turns true, then drains. The scheduler, the policy candidates, the couriers and the keys of identity providers
+/// run beside it.
 ///
 /// # Errors
 /// When the socket fails.
@@ -57,8 +58,9 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let scheduler = tokio::spawn(run_scheduler(app.clone(), shutdown.clone()));
     let candidates = tokio::spawn(run_candidates(app.clone(), shutdown.clone()));
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
+    let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
-    for beside in [scheduler, candidates, carrying] {
+    for beside in [scheduler, candidates, carrying, following] {
         beside.abort();
         // Whoever opens the ledger next must not find it still at work.
         let _ = beside.await;
@@ -81,6 +83,13 @@ async fn carry(app: App, mut shutdown: watch::Receiver<bool>) {
     // A dropped sender means that whoever started the server is gone.
     let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
     shared.couriers.run(shared.engine.store(), &shared.public_url, now, may_write, stop).await;
+}
+
+/// Keeps the keys of identity providers current until `shutdown` turns true.
+async fn follow(app: App, mut shutdown: watch::Receiver<bool>) {
+    // A dropped sender means that whoever started the server is gone.
+    let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
+    app.0.providers.run(&app.0.verifier, stop).await;
 }
 
 /// Lets the logs grow until `shutdown` turns true.

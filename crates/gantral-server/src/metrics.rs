@@ -8,6 +8,7 @@ use gantral_core::ids::Name;
 use gantral_core::time::UnixMillis;
 use gantral_engine::{Ticked, state_of};
 use gantral_notify::WebhookStatus;
+use gantral_oidc::ProviderStatus;
 use gantral_policy::opa::{BreakerState, OpaStatus};
 use gantral_store::{OutboxCount, StoreCounts};
 use prometheus_client::encoding::text::encode;
@@ -61,6 +62,11 @@ struct EvaluatorLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WebhookLabel {
     webhook: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabel {
+    issuer: Word,
 }
 
 /// What is known of the webhooks.
@@ -124,6 +130,8 @@ pub(crate) struct Metrics {
     evaluator_breaks: Family<EvaluatorLabel, Gauge<f64, AtomicU64>>,
     candidates: Family<OutcomeLabel, Counter>,
     logs_stopped: Gauge,
+    issuer_keys_age: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
+    issuer_failures: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     told: ToldMetrics,
 }
 
@@ -156,6 +164,8 @@ impl Default for Metrics {
             evaluator_breaks: Family::default(),
             candidates: Family::default(),
             logs_stopped: Gauge::default(),
+            issuer_keys_age: Family::default(),
+            issuer_failures: Family::default(),
             told: ToldMetrics::default(),
         };
         metrics.registered()
@@ -195,6 +205,16 @@ impl Metrics {
             self.candidates.clone(),
         );
         registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
+        registry.register(
+            "issuer_keys_age_seconds",
+            "How long ago the keys of an identity provider were fetched; -1 while none are believed",
+            self.issuer_keys_age.clone(),
+        );
+        registry.register(
+            "issuer_keys_failures",
+            "How often the keys of an identity provider could not be had since the start",
+            self.issuer_failures.clone(),
+        );
         self.told.register(registry);
         self
     }
@@ -233,6 +253,7 @@ impl Metrics {
         evaluators: &[(&Name, OpaStatus)],
         logs_stopped: usize,
         told: &Told,
+        providers: &[ProviderStatus],
     ) -> Result<String, std::fmt::Error> {
         self.instances.clear();
         for (code, count) in &counts.instances {
@@ -253,6 +274,13 @@ impl Metrics {
         }
         self.logs_stopped.set(i64::try_from(logs_stopped).unwrap_or(i64::MAX));
         self.told.show(told);
+        for provider in providers {
+            let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };
+            let age = provider.age.map_or(-1.0, |age| age.as_secs_f64());
+            self.issuer_keys_age.get_or_create(&label).set(age);
+            let failures = f64::from(u32::try_from(provider.failures).unwrap_or(u32::MAX));
+            self.issuer_failures.get_or_create(&label).set(failures);
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -9,7 +9,7 @@ use gantral_api::wire::PROBLEM_JSON;
 use gantral_core::action::ActionError;
 use gantral_engine::EngineError;
 use gantral_engine::policy_input::InputError;
-use gantral_identity::{DevelopmentRefused, NotPermitted, TokenError};
+use gantral_identity::{DevelopmentRefused, Fault, NotPermitted, TokenError};
 
 use crate::clock::NoRandomness;
 
@@ -90,7 +90,11 @@ impl From<Problem> for Failure {
 
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
-        Self(Problem::new(Code::TokenRejected, error.to_string()).with("reason", error.code()))
+        let code = match error.fault() {
+            Fault::Environment => Code::IssuerUnavailable,
+            Fault::Caller | Fault::Us => Code::TokenRejected,
+        };
+        Self(Problem::new(code, error.to_string()).with("reason", error.code()))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, logs,
+    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs,
     notifications, operations, outages, policies, shadow, workflows,
 };
 use crate::limits::bounded;
@@ -54,6 +54,8 @@ fn v1() -> Router<App> {
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))
         .route("/v1/freeze", post(governance::freeze))
+        .route("/v1/issuers", get(issuers::list))
+        .route("/v1/issuers/refresh", post(issuers::refresh))
         .route("/v1/dead-letters", get(notifications::dead))
         .route("/v1/dead-letters/retry", post(notifications::retry))
         .route("/v1/erasures", post(governance::erase))

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantral_core::ids::TenantId;
 use gantral_engine::{Call, Engine, EngineConfig, EngineError, Fresh, PolicyDemand, Ports};
@@ -15,6 +16,7 @@ use gantral_identity::{
 use gantral_keys::{KeyEntry, KeyFolder, KeysError, RenewError};
 use gantral_listen::TlsFiles;
 use gantral_notify::Couriers;
+use gantral_oidc::{ProviderError, Providers};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use gantral_store::{OpenError, Store};
 use serde::Deserialize;
@@ -28,6 +30,9 @@ use crate::notifications::{NotificationSettings, Notifications, NotificationsErr
 use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
+
+/// How long a start waits for the keys of identity providers.
+const PROVIDERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The file of `gantral serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -151,6 +156,9 @@ pub enum SetupError {
     /// An evaluator cannot be used.
     #[error(transparent)]
     Evaluators(#[from] PolicySettingsError),
+    /// An identity provider cannot be followed.
+    #[error("identity: {0}")]
+    Providers(#[from] ProviderError),
     /// A key that bundles are signed by cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningSettingsError),
@@ -233,6 +241,7 @@ impl Setup<'_> {
         self.check_tenants()?;
         let (opas, mode_lease) = (self.policy.open()?, self.policy.mode_lease()?);
         let signing = self.policy.signing.open()?;
+        let providers = Providers::new(self.identity)?;
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
@@ -292,9 +301,12 @@ impl Setup<'_> {
         }
         let attempts = Arc::new(attempts);
         let verifier = Verifier::new(self.identity)?.with_attempts(Arc::clone(&attempts));
+        // Who does not answer in this time is asked again while the server serves.
+        let _ = tokio::time::timeout(PROVIDERS_WITHIN, providers.begin(&verifier)).await;
         Ok(App::new(AppParts {
             engine,
             verifier,
+            providers,
             attempts,
             clock: Arc::new(SystemClock),
             policy,

@@ -97,6 +97,8 @@ pub enum Command {
     Governance(Online<commands::governance::GovernanceCommand>),
     /// Shows messages that no webhook took, and lets them be tried again
     Notifications(Online<commands::notifications::NotificationsCommand>),
+    /// Shows the identity providers whose keys are fetched, and fetches them now
+    Issuers(Online<commands::issuers::IssuersCommand>),
     /// Exports evidence
     Evidence(Online<commands::evidence::EvidenceCommand>),
     /// Verifies a bundle against a pinned trust file: no network, no server

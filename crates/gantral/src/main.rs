@@ -70,6 +70,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Enforce(group) => commands::enforce::run(&group.command, &group.server, out),
         Command::Shadow(group) => commands::shadow::run(&group.command, &group.server, out),
         Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),
+        Command::Issuers(group) => commands::issuers::run(&group.command, &group.server, out),
         Command::Notifications(group) => commands::notifications::run(&group.command, &group.server, out),
         Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
         Command::Keys(args) => commands::keys::run(args, out),

@@ -36,6 +36,7 @@ const TABLE: &[Row] = &[
         arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys", "gantral-outbound"],
     },
     Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store", "gantral-outbound"] },
+    Row { name: "gantral-oidc", floor: 2, arrows: &["gantral-identity", "gantral-outbound"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine", "gantral-outbound"] },
     Row {
         name: "gantral-server",
@@ -52,6 +53,7 @@ const TABLE: &[Row] = &[
             "gantral-log",
             "gantral-listen",
             "gantral-notify",
+            "gantral-oidc",
         ],
     },
     Row {
@@ -151,6 +153,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "gantral-keys",
             "gantral-log",
             "gantral-notify",
+            "gantral-oidc",
             "gantral-outbound",
             "gantral-policy",
         ],

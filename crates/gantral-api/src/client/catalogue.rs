@@ -7,10 +7,11 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, DeadLetterPage,
-    Erase, GovernancePage, Governed, Health, Keys, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery,
-    PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, PublishedPolicy,
-    RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
-    UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView, ModesInForce,
+    NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView,
+    PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode,
+    ShadowReport, ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage,
+    WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -157,6 +158,16 @@ impl Client {
     /// Erases content, or who a person is, as an administrator.
     pub async fn erase(&self, body: &Erase) -> Result<Governed, ClientError> {
         self.post(&["v1", "erasures"], body).await
+    }
+
+    /// Lists the identity providers whose keys are fetched, as an administrator.
+    pub async fn issuers(&self) -> Result<Issuers, ClientError> {
+        self.get(&["v1", "issuers"]).await
+    }
+
+    /// Fetches the keys of all identity providers now, as an administrator.
+    pub async fn refresh_issuers(&self) -> Result<RefreshedIssuers, ClientError> {
+        self.post(&["v1", "issuers", "refresh"], &Empty {}).await
     }
 
     /// Lists messages that no webhook took, as an administrator.

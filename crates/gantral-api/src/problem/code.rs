@@ -290,6 +290,9 @@ codes! {
     SignerUnavailable = "signer_unavailable", 503, Environment, SameKey,
         "The signer did not sign, so nothing was written.",
         "Send the same request with the same key; the operator finds the cause in the log.";
+    IssuerUnavailable = "issuer_unavailable", 503, Environment, SameKey,
+        "The keys of the identity provider that issued the token cannot be had.",
+        "Send the same request again; the operator finds the cause in the log.";
     NotReady = "not_ready", 503, Environment, SameKey,
         "The server is not ready to act.",
         "Wait and send the same request with the same key; `GET /readyz` says what is missing.";

@@ -43,6 +43,7 @@ fn what_may_be_repeated_as_it_is_was_not_the_callers_doing() {
             "conflict",
             "ledger_unavailable",
             "signer_unavailable",
+            "issuer_unavailable",
             "not_ready"
         ]
     );

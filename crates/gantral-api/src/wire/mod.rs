@@ -18,6 +18,7 @@ mod gate;
 mod governance;
 mod grant;
 mod instance;
+mod issuer;
 mod key;
 mod notification;
 mod outage;
@@ -59,6 +60,7 @@ pub use instance::{
     CreateInstance, Created, Head, InstanceList, InstancePage, InstanceSummary, InstanceView, ParentRef,
     Reconcile, RequesterView, ShowInstance,
 };
+pub use issuer::{IssuerView, Issuers, RefreshedIssuer, RefreshedIssuers};
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use notification::{DeadLetter, DeadLetterPage, RetriedDeadLetters, RetryDeadLetters};
 pub use outage::{

@@ -27,6 +27,28 @@ fn a_key_without_a_name_or_with_a_taken_name_is_refused() {
 }
 
 #[test]
+fn one_bad_key_of_a_published_set_leaves_the_others_alone() {
+    let (good, first) = (ed25519(), ed25519());
+    let second = Jwk { kid: first.kid.clone(), ..ed25519() };
+    let secret = Jwk { d: Some("AA".to_owned()), ..ed25519() };
+    let broken = Jwk { x: Some("AAAA".to_owned()), ..ed25519() };
+    let nameless = Jwk { kid: None, ..ed25519() };
+    let keys = vec![good.clone(), first, second, secret.clone(), broken, nameless];
+    let (ring, left_out) = KeyRing::published(&JwkSet { keys }).unwrap();
+    assert_eq!(
+        ring.0.keys().collect::<Vec<_>>(),
+        [&good.kid.unwrap()],
+        "of two keys with one name neither is believed"
+    );
+    assert_eq!(left_out.len(), 4, "{left_out:?}");
+    let none = KeyRing::published(&JwkSet { keys: vec![secret] }).err();
+    assert!(matches!(none, Some(KeyError::Secret { .. })), "{none:?}");
+    assert!(matches!(KeyRing::published(&JwkSet::default()), Err(KeyError::None)));
+    let many = JwkSet { keys: (0..65).map(|_| Jwk { kty: "oct".to_owned(), ..Jwk::default() }).collect() };
+    assert!(matches!(KeyRing::published(&many), Err(KeyError::TooMany)));
+}
+
+#[test]
 fn keys_for_other_uses_and_algorithms_are_skipped() {
     let other = |change: fn(&mut Jwk)| {
         let mut jwk = ed25519();

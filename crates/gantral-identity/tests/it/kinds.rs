@@ -161,3 +161,26 @@ fn a_fixed_tenant_listens_to_no_claim() {
     let claims = with(machine("agent"), json!({"tenant": "other", "org": "Other Ltd"}));
     assert_eq!(accepted(&verifier, &key.sign(&claims)).tenant().as_str(), "fixed");
 }
+
+#[test]
+fn a_service_account_of_kubernetes_is_a_workload_by_its_subject() {
+    let key = Key::ed25519("a");
+    let account = "system:serviceaccount:payments:refund-agent";
+    let kubernetes = with(
+        config(&[&key]),
+        json!({
+            "tenant": "acme", "token_types": ["none"], "claims": {"client": ["sub"]},
+            "clients": {account: {"kind": "workload", "owner": {"issuer": ISSUER, "subject": "bob"}}},
+        }),
+    );
+    let verifier = verifier(&[kubernetes]);
+    let header = r#"{"alg":"EdDSA","kid":"a"}"#;
+    let claims = |subject: &str| {
+        let pod = json!({"kubernetes.io": {"namespace": "payments", "pod": {"name": "refund-agent-0"}}});
+        with(machine(subject), with(pod, json!({"client_id": null, "nbf": null}))).to_string()
+    };
+    let principal = accepted(&verifier, &key.sign_raw(header, &claims(account)));
+    assert_eq!((principal.kind(), principal.client().as_str()), (PrincipalKind::Workload, account));
+    let other = claims("system:serviceaccount:payments:default");
+    refused(&verifier, &key.sign_raw(header, &other), TokenError::UnknownClient);
+}

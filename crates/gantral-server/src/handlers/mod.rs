@@ -9,6 +9,7 @@ pub(crate) mod evidence;
 pub(crate) mod gates;
 pub(crate) mod governance;
 pub(crate) mod instances;
+pub(crate) mod issuers;
 pub(crate) mod logs;
 pub(crate) mod notifications;
 pub(crate) mod operations;

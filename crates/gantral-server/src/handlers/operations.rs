@@ -73,11 +73,12 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
         counts: app.engine().store().outbox_counts().await.map_err(gantral_engine::EngineError::from)?,
         now: app.0.clock.now(),
     };
+    let providers = app.0.providers.statuses();
     let still = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default().still;
     let text = app
         .0
         .metrics
-        .exposition(&counts, restarts, &app.0.opas.status(), still, &told)
+        .exposition(&counts, restarts, &app.0.opas.status(), still, &told, &providers)
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -338,6 +338,7 @@ fn app(
     let attempts = Arc::new(AttemptTokens::new(tokens, PUBLIC_URL).unwrap().for_development());
     let verifier = Verifier::new(&identity(issuer)).unwrap().with_attempts(Arc::clone(&attempts));
     let parts = AppParts {
+        providers: gantral_oidc::Providers::default(),
         engine,
         verifier,
         attempts,

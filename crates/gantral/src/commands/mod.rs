@@ -10,6 +10,7 @@ pub mod enforce;
 pub mod evidence;
 pub mod governance;
 pub mod instances;
+pub mod issuers;
 pub mod keys;
 pub mod log;
 pub mod notifications;

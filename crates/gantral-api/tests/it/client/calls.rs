@@ -67,6 +67,8 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
+        client.issuers().await.err(),
+        client.refresh_issuers().await.err(),
         client.dead_letters(&PageQuery { cursor: Some("7".to_owned()), limit: Some(9) }).await.err(),
         client.retry_dead_letters(&body(r#"{"webhook":"pager","number":7}"#)).await.err(),
         client

@@ -1,0 +1,157 @@
+//! An identity provider as a process of its own, and a server that follows it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Killed, Ran, gantral, repository, run, start};
+
+/// A provider that really is one; its program is in `tests/provider`. It ends with the test.
+pub struct Provider {
+    pub issuer: String,
+    child: Child,
+    /// Closed when the test ends, also by a panic, which ends the provider.
+    _input: ChildStdin,
+}
+
+impl Provider {
+    /// Starts it with the people of the tests; `redirect` is where its web client may be sent back to.
+    pub fn start(folder: &Path, redirect: &str) -> Self {
+        let modules = parts().join("node/node_modules/");
+        assert!(modules.is_dir(), "`cargo xtask parts` installs what this test needs");
+        let settings = json!({
+            "people": {
+                "ada": {"name": "Ada", "groups": ["risk-officers", "payments"]},
+                "otto": {"name": "Otto", "groups": ["developers", "payments"]},
+                "pia": {"name": "Pia", "groups": ["admins", "platform"]},
+            },
+            "redirect_uris": [redirect],
+            "runner_jwk": {"kty": "EC", "crv": "P-256", "kid": "runner", "alg": "ES256", "use": "sig",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
+            "modules": modules,
+        });
+        let file = folder.join("provider.json");
+        std::fs::write(&file, settings.to_string()).unwrap();
+        let log = std::fs::File::create(folder.join("provider.log")).unwrap();
+        let mut child = Command::new("node")
+            .arg(repository().join("crates/gantral/tests/provider/provider.mjs"))
+            .arg(&file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("this test needs node");
+        let input = child.stdin.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(folder.join("provider.log")).unwrap()));
+        Self { issuer: said["issuer"].as_str().unwrap().to_owned(), child, _input: input }
+    }
+
+    /// Calls one of the doors that only tests use.
+    pub fn test(&self, path: &str) -> Value {
+        let text = curl(&[&format!("{}/test/{path}", self.issuer)]);
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    /// Returns the access token that a login of this person by the command line gives.
+    pub fn human_token(&self, subject: &str) -> String {
+        self.test(&format!("token?subject={subject}&client=gantral-cli")).as_str().unwrap().to_owned()
+    }
+
+    /// Returns a token that a client fetches for itself, by its secret.
+    pub fn client_token(&self, client: &str, secret: &str) -> String {
+        let text = curl(&[
+            "-u",
+            &format!("{client}:{secret}"),
+            "-d",
+            "grant_type=client_credentials",
+            &format!("{}/token", self.issuer),
+        ]);
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{text}")).to_owned()
+    }
+
+    /// Ends it: nobody answers any more.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Returns the folder of the installed parts.
+pub fn parts() -> PathBuf {
+    std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from)
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let output =
+        Command::new("curl").args(["--silent", "--show-error", "--max-time", "20"]).args(arguments).output();
+    let output = output.expect("this test needs curl");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A provider, and a server of a configuration that follows it.
+pub struct Followed {
+    pub provider: Provider,
+    folder: TempDir,
+}
+
+impl Followed {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let provider = Provider::start(folder.path(), "http://127.0.0.1:1/callback");
+        let site = Self { provider, folder };
+        std::fs::write(site.path("gantral.toml"), site.configuration()).unwrap();
+        site
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configuration(&self) -> String {
+        let (data, issuer) = (self.path("data"), &self.provider.issuer);
+        format!(
+            "listen = '127.0.0.1:0'\ndata = '{}'\ntenants = ['acme']
+             [[identity.issuers]]\nissuer = '{issuer}'\naudiences = ['gantral']\nalgorithms = ['ES256']
+             tenant = 'acme'\nadmin_roles = ['PLATFORM_ADMIN']\nkeys.published = {{}}
+             [identity.issuers.claims]\nroles = 'groups'\nteams = 'groups'
+             role_map = {{ risk-officers = ['RISK_OFFICER'], developers = ['DEVELOPER'], admins = ['PLATFORM_ADMIN'] }}
+             team_map = {{ payments = ['payments'], platform = ['platform'] }}
+             [identity.issuers.clients.gantral-cli]\nkind = 'human'
+             [identity.issuers.clients.refund-agent]\nkind = 'workload'\nteams = ['payments']
+             owner = {{ issuer = '{issuer}', subject = 'otto' }}
+             [identity.issuers.clients.payments-runner]\nkind = 'runner'\nqueues = ['payments']\n",
+            data.display(),
+        )
+    }
+
+    /// Starts the server; returns it with its URL.
+    pub fn serve(&self) -> (Killed, String) {
+        let mut command = gantral(self.folder.path());
+        command.args(["serve", "--json", "--config", "gantral.toml"]);
+        start(command, &self.path("server.log"))
+    }
+
+    /// Runs a command with a token.
+    pub fn run(&self, url: &str, token: &str, arguments: &[&str]) -> Ran {
+        let file = self.path("token");
+        std::fs::write(&file, token).unwrap();
+        run(
+            self.folder.path(),
+            &[arguments, &["--url", url, "--token-file", file.to_str().unwrap()]].concat(),
+        )
+    }
+}
