@@ -5,29 +5,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
-use gantral_core::event::{Event, PolicyRecord};
+use gantral_core::event::PolicyRecord;
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::json::Value;
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
-use gantral_store::{CHAIN_PAGE_MAX, Cursor, InstanceFilter, InstanceRow, SnapshotContent};
+use gantral_store::{CHAIN_PAGE_MAX, InstanceFilter, SnapshotContent};
 
+use crate::asks::{Asked, Walk, asked_by};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::loaded::{chain, open};
+use crate::loaded::open;
 use crate::policy_input::{InputError, under_version};
+use crate::snapshot::Opened;
 
-/// How many instances are read before it is looked whether a page is full.
-const STRIDE: usize = 50;
+/// How many artifacts are looked at for one page, whatever asks are among them.
+const LOOKED_AT_MAX: usize = 10_000;
 
 /// One ask and what became of it.
 #[derive(Debug, Clone)]
 pub struct RecordedGate {
     /// The instance.
     pub instance: InstanceId,
-    /// When the instance was created.
-    pub created_at: UnixMillis,
     /// When it was asked.
     pub at: UnixMillis,
     /// The definition under which.
@@ -62,46 +62,70 @@ pub struct RecordedAsk {
 }
 
 /// One page of what was recorded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RecordedPage {
-    /// The asks: by instance from the newest to the oldest, in each as they came.
+    /// The asks, from the newest: in the order in which they were committed.
     pub gates: Vec<RecordedGate>,
-    /// How many asks have no input any more, because it was erased.
-    pub erased: usize,
-    /// How many instances were looked at.
-    pub instances: usize,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<Cursor>,
+    /// The instances of the asks that have no input any more, because it was erased: one for each ask.
+    pub erased: Vec<InstanceId>,
+    /// When what was looked at last was sealed; `None` if nothing was.
+    pub reached: Option<UnixMillis>,
 }
 
-impl Engine {
-    /// Returns the asks of the instances that were created from `from` to before `to`. A page ends with the instance that
-    /// brings it to `asks` asks, or where there are no more.
+/// A walk back through recorded asks.
+pub struct Recorded {
+    engine: Engine,
+    tenant: TenantId,
+    walk: Walk,
+}
+
+impl Recorded {
+    /// Returns the next page: about `asks` asks, or fewer where they lie far apart. `None` when there are no more.
     ///
     /// # Errors
     /// `Damaged`; the store's.
+    pub async fn next(&mut self, asks: usize) -> Result<Option<RecordedPage>, EngineError> {
+        if self.walk.is_over() {
+            return Ok(None);
+        }
+        let (mut page, mut looked_at) = (RecordedPage::default(), 0usize);
+        while !self.walk.is_over() && page.gates.len() < asks && looked_at < LOOKED_AT_MAX {
+            let step = self.walk.step(&self.engine).await?;
+            looked_at = looked_at.saturating_add(step.looked_at);
+            page.reached = step.reached.map(|(_, at)| at).or(page.reached);
+            let kept = self.walk.kept(&self.engine, &step.asks).await?;
+            for (ask, kept) in step.asks.into_iter().zip(kept) {
+                let Some(input) = kept.input else {
+                    page.erased.push(ask.instance);
+                    continue;
+                };
+                page.gates.push(RecordedGate {
+                    instance: ask.instance,
+                    at: ask.at,
+                    workflow: self.engine.0.registry.workflow(&self.tenant, ask.workflow_version).await?,
+                    policy: ask.asked.policy,
+                    input: input.document()?,
+                });
+            }
+        }
+        Ok(Some(page))
+    }
+}
+
+impl Engine {
+    /// Begins to walk back through the asks that were made from `from` to before `to`, by the instants at which they were sealed, in the
+    /// instances that fit the filter.
+    ///
+    /// # Errors
+    /// The store's.
     pub async fn recorded(
         &self,
         tenant: &TenantId,
-        (from, to): (UnixMillis, UnixMillis),
+        span: (UnixMillis, UnixMillis),
         filter: &InstanceFilter,
-        after: Option<Cursor>,
-        asks: usize,
-    ) -> Result<RecordedPage, EngineError> {
-        let mut page = RecordedPage { gates: Vec::new(), erased: 0, instances: 0, next: after };
-        loop {
-            let rows;
-            (rows, page.next) = self.created_since(tenant, from, filter, page.next, STRIDE).await?;
-            for row in rows {
-                if row.index.created_at < to {
-                    page.instances = page.instances.saturating_add(1);
-                    self.recorded_in(tenant, &row, &mut page).await?;
-                }
-            }
-            if page.next.is_none() || page.gates.len() >= asks {
-                return Ok(page);
-            }
-        }
+    ) -> Result<Recorded, EngineError> {
+        let walk = Walk::begin(self, tenant, span, filter, None).await?;
+        Ok(Recorded { engine: self.clone(), tenant: tenant.clone(), walk })
     }
 
     /// Returns the asks among the artifacts of an instance from `first` to `last`, both included.
@@ -119,7 +143,7 @@ impl Engine {
         for artifact in self.0.store.chain(tenant, instance, first, count.min(CHAIN_PAGE_MAX)).await? {
             let entry = open(&artifact)?.entry;
             let at = entry.at;
-            if let Some((policy, context)) = asked_by(entry.event) {
+            if let Some(Asked { policy, context, .. }) = asked_by(entry.event) {
                 asks.push(RecordedAsk { instance, at, policy, context });
             }
         }
@@ -147,61 +171,7 @@ impl Engine {
         let row = self.0.store.instance(tenant, instance).await?;
         let row = row.ok_or(EngineError::NotFound { what: "the instance" })?;
         let workflow = self.0.registry.workflow(tenant, row.index.workflow_version).await?;
-        Ok(Some(RecordedGate { instance, created_at: row.index.created_at, at, workflow, policy, input }))
-    }
-
-    /// Returns up to `limit` instances from the newest to the oldest, none of them created before `from`, and where the next ones
-    /// begin.
-    pub(crate) async fn created_since(
-        &self,
-        tenant: &TenantId,
-        from: UnixMillis,
-        filter: &InstanceFilter,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<(Vec<InstanceRow>, Option<Cursor>), EngineError> {
-        let mut found = self.0.store.list_instances(tenant, filter.clone(), after, limit).await?;
-        let older = found.items.iter().position(|row| row.index.created_at < from);
-        if let Some(older) = older {
-            found.items.truncate(older);
-            found.next = None;
-        }
-        Ok((found.items, found.next))
-    }
-
-    /// Adds the asks of one instance.
-    async fn recorded_in(
-        &self,
-        tenant: &TenantId,
-        row: &InstanceRow,
-        page: &mut RecordedPage,
-    ) -> Result<(), EngineError> {
-        let workflow = self.0.registry.workflow(tenant, row.index.workflow_version).await?;
-        let mut asked = Vec::new();
-        for artifact in chain(&self.0.store, tenant, row.id).await? {
-            let entry = open(&artifact)?.entry;
-            let Some((policy, _)) = asked_by(entry.event) else { continue };
-            asked.push((entry.at, policy));
-        }
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let inputs = self.inputs(tenant, row.id).await?;
-        for (at, policy) in asked {
-            let Some(input) = inputs.get(&policy.input) else {
-                page.erased = page.erased.saturating_add(1);
-                continue;
-            };
-            page.gates.push(RecordedGate {
-                instance: row.id,
-                created_at: row.index.created_at,
-                at,
-                workflow: Arc::clone(&workflow),
-                policy,
-                input: input.clone(),
-            });
-        }
-        Ok(())
+        Ok(Some(RecordedGate { instance, at, workflow, policy, input }))
     }
 
     /// Returns the inputs of an instance's evaluations that are still there, by their commitments. They are kept as what
@@ -218,38 +188,10 @@ impl Engine {
             }
             if let SnapshotContent::Kept { salt, plaintext } = snapshot.content {
                 let commitment = commit(CommitmentLabel::Input, &salt, &plaintext);
-                let opened = crate::snapshot::Opened { salt, plaintext };
+                let opened = Opened { salt, plaintext };
                 inputs.insert(commitment, opened.document()?);
             }
         }
         Ok(inputs)
-    }
-}
-
-/// Returns what an event says that policy was asked, with the commitment of the context if it names that; `None` for events that
-/// follow from no ask.
-fn asked_by(event: Event) -> Option<(PolicyRecord, Option<Digest>)> {
-    match event {
-        Event::Allowed(detail) | Event::Observed(detail) => Some((detail.policy, Some(detail.context))),
-        Event::HumanRequired(detail) => Some((detail.policy, Some(detail.gate.context))),
-        Event::Terminated(detail) => detail.policy.map(|policy| (policy, None)),
-        // A failure is followed by what it was resolved to, and a consumption asks nothing new.
-        Event::EvaluatorFailed(_)
-        | Event::Consumed(_)
-        | Event::Created(_)
-        | Event::Started(_)
-        | Event::Approved(_)
-        | Event::Overridden(_)
-        | Event::Rejected(_)
-        | Event::Resumed(_)
-        | Event::Running(_)
-        | Event::Completed(_)
-        | Event::AttemptAssigned(_)
-        | Event::AttemptEnded(_)
-        | Event::Vote(_)
-        | Event::Escalated(_)
-        | Event::Extended(_)
-        | Event::Outcome(_)
-        | Event::Reconciled(_) => None,
     }
 }

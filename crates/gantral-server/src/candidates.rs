@@ -157,7 +157,7 @@ impl Counting {
     }
 
     fn leave_out(&self, metrics: &Metrics) {
-        self.tally().leave_out();
+        self.tally().leave_out(1);
         metrics.candidate(CandidateAsk::LeftOut, 1);
     }
 

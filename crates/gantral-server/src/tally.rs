@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use gantral_api::wire;
 use gantral_core::ids::Role;
 use gantral_core::policy::{Verdict, resolve_failure};
-use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_core::time::DurationMs;
 use gantral_core::workflow::Workflow;
 use gantral_engine::RecordedGate;
 use gantral_policy::compare::Said;
@@ -41,26 +41,17 @@ impl Class {
 /// What was counted so far.
 #[derive(Default)]
 pub(crate) struct Tally {
-    instances: u64,
     gates: usize,
     left_out: u64,
-    reached: Option<UnixMillis>,
     transitions: BTreeMap<(Class, Class), (u64, VecDeque<wire::DiffSample>)>,
     failures: BTreeMap<&'static str, [u64; 2]>,
     pages: BTreeMap<Role, [u64; 2]>,
 }
 
 impl Tally {
-    /// Notes which part of the ledger was looked at.
-    pub(crate) fn looked(&mut self, instances: usize, erased: usize) {
-        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        self.instances = self.instances.saturating_add(wide(instances));
-        self.left_out = self.left_out.saturating_add(wide(erased));
-    }
-
-    /// Notes an ask that nobody can be asked about.
-    pub(crate) fn leave_out(&mut self) {
-        self.left_out = self.left_out.saturating_add(1);
+    /// Notes asks that nobody can be asked about.
+    pub(crate) fn leave_out(&mut self, asks: usize) {
+        self.left_out = self.left_out.saturating_add(u64::try_from(asks).unwrap_or(u64::MAX));
     }
 
     /// Returns how many asks were counted.
@@ -86,7 +77,6 @@ impl Tally {
     /// Adds one ask, and returns the samples of its transition.
     fn add(&mut self, gate: &RecordedGate, a: &Said, b: &Said) -> &mut VecDeque<wire::DiffSample> {
         self.gates = self.gates.saturating_add(1);
-        self.reached = Some(gate.created_at);
         let workflow = &gate.workflow;
         for (side, said) in [a, b].into_iter().enumerate() {
             if let Err(failure) = said {
@@ -102,19 +92,9 @@ impl Tally {
         samples
     }
 
-    /// Returns how many instances were looked at.
-    pub(crate) const fn instances(&self) -> u64 {
-        self.instances
-    }
-
     /// Returns how many asks nobody could be asked about.
     pub(crate) const fn left_out(&self) -> u64 {
         self.left_out
-    }
-
-    /// Returns when the instance was created whose ask was counted last.
-    pub(crate) const fn reached(&self) -> Option<UnixMillis> {
-        self.reached
     }
 
     /// Returns what becomes of the asks.

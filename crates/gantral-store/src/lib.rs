@@ -8,6 +8,7 @@
 mod append;
 mod candidates;
 mod changes;
+mod commits;
 mod effect;
 mod error;
 pub mod fault;
@@ -28,6 +29,7 @@ pub use append::{
 };
 pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
 pub use changes::{Change, Changes, Newest, Wake};
+pub use commits::{COMMITS_MAX, Commit, Kept};
 pub use effect::{Effect, GateRow, Guard};
 pub use error::{OpenError, StoreError};
 pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};

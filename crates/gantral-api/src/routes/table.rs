@@ -152,12 +152,12 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/v1/shadow-report", "reportShadow", "shadow", [Human],
         "Counts what would have been answered to asks that were only observed",
         query [
-            query::<text::Time>("from", "Only instances that were created from this instant on."),
-            query::<text::Time>("to", "Only instances that were created before this instant."),
+            query::<text::Time>("from", "Only asks that were made from this instant on."),
+            query::<text::Time>("to", "Only asks that were made before this instant."),
             query::<text::TeamId>("team", "Only instances of this team."),
             query::<text::WorkflowId>("workflow", "Only instances of this workflow."),
             CURSOR,
-            query::<u32>("limit", "The most instances that are looked at for the page, 1 to 200; 50 when absent.")
+            query::<u32>("limit", "The most instances of which asks are on the page, 1 to 200; 50 when absent.")
         ],
         body Body::None, answers [json::<wire::ShadowReport>(200, "One page.")], refuses []),
     route!(Post "/v1/freeze", "setFreeze", "governance", [Admin],

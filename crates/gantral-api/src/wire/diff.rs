@@ -29,9 +29,9 @@ pub struct AskDiff {
     pub a: DiffSide,
     /// The one in question.
     pub b: DiffSide,
-    /// Only instances that were created from this instant on.
+    /// Only asks that were made from this instant on, whenever their instances were created.
     pub from: text::Time,
-    /// Only instances that were created before this instant; until now when absent.
+    /// Only asks that were made before this instant; until now when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<text::Time>,
     /// Only instances of this team.
@@ -49,13 +49,13 @@ pub struct PolicyDiff {
     pub a: text::PolicyVersionId,
     /// The version of the other.
     pub b: text::PolicyVersionId,
-    /// From when the instances are that were looked at: later than asked for where it was `cut`.
+    /// From when the asks are that were looked at: later than asked for where it was `cut`.
     pub from: text::Time,
     /// Until when.
     pub to: text::Time,
-    /// Whether it was cut off, after 100,000 asks or a minute. The newest instances come first.
+    /// Whether it was cut off, after 100,000 asks or a minute. The newest asks come first.
     pub cut: bool,
-    /// How many instances were looked at.
+    /// Of how many instances the asks are.
     pub instances: u64,
     /// How many recorded asks both were asked about.
     pub gates: u64,

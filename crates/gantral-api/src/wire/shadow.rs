@@ -61,10 +61,10 @@ pub struct Approvers {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShadowReportQuery {
-    /// Only instances that were created from this instant on.
+    /// Only asks that were made from this instant on, whenever their instances were created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<text::Time>,
-    /// Only instances that were created before this instant.
+    /// Only asks that were made before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<text::Time>,
     /// Only instances of this team.
@@ -86,7 +86,7 @@ pub struct ShadowReportQuery {
 pub struct ShadowReport {
     /// The rows.
     pub rows: Vec<ShadowRow>,
-    /// How many instances were looked at for this page, those included in which nothing was observed.
+    /// How many instances have their newest ask of the span on this page: an instance counts on one page only.
     pub instances: u32,
     /// The cursor of the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

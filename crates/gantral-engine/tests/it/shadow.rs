@@ -327,7 +327,7 @@ async fn what_was_observed_is_read_back_page_by_page_also_after_it_was_erased() 
     let instances: Vec<_> = found.iter().map(|ask| ask.instance).collect();
     assert_eq!(instances, expected.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>());
     let verdicts: Vec<_> = found.iter().map(|ask| ask.policy.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Allow, Verdict::RequireHuman].repeat(3));
+    assert_eq!(verdicts, [Verdict::RequireHuman, Verdict::Allow].repeat(3), "from the newest");
     assert!(found.iter().all(|ask| ask.decision.is_some()));
     assert!(found.iter().all(|ask| ask.action.as_ref().is_some_and(|name| name.as_str() == "refund")));
 
@@ -337,8 +337,37 @@ async fn what_was_observed_is_read_back_page_by_page_also_after_it_was_erased() 
         script.world.erase(script.id(), commitment).await;
     }
     let page = engine.observed(&tenant, span, &InstanceFilter::default(), None, 1).await.unwrap();
-    let erased = &page.asks[1];
+    let erased = &page.asks[0];
     assert_eq!((erased.action.as_ref(), erased.decision.as_ref()), (None, None));
     assert_eq!(erased.policy.verdict, Verdict::RequireHuman);
     script.is_valid().await;
+}
+
+#[tokio::test]
+async fn asks_of_a_span_of_a_long_ledger_are_found_each_once() {
+    let mut script = asking(&[(Scope::Tenant, Mode::Shadow)]).await;
+    let minute = DurationMs::from_secs(60);
+    let mut asked = Vec::new();
+    // More than are read at once, over most of a day.
+    for number in 0..1_050 {
+        script.world.clock.advance(minute);
+        asked.push(script.world.clock.now());
+        ask(&mut script, if number % 2 == 0 { SMALL } else { LARGE }).await;
+    }
+    let (engine, tenant) = (script.world.engine(), script.world.tenant());
+    let filter = InstanceFilter::default();
+    for (first, last) in [(0, 3), (200, 900), (1_000, 1_049), (0, 1_049), (575, 575)] {
+        let expected: Vec<_> = asked[first..=last].iter().rev().copied().collect();
+        let span = (asked[first], asked[last].plus(DurationMs::new(1)));
+        let mut recorded = engine.recorded(&tenant, span, &filter).await.unwrap();
+        let mut found = Vec::new();
+        while let Some(page) = recorded.next(100).await.unwrap() {
+            assert!(page.erased.is_empty());
+            found.extend(page.gates.iter().map(|gate| gate.at));
+        }
+        assert_eq!(found, expected, "{first} to {last}");
+        let page = engine.observed(&tenant, span, &filter, None, 1).await.unwrap();
+        assert_eq!(page.asks.iter().map(|ask| ask.at).collect::<Vec<_>>(), expected);
+        assert_eq!((page.instances, page.next), (1, None));
+    }
 }

@@ -1,5 +1,6 @@
 //! Two policies over recorded asks: what a change would do, before it is made. Reads the ledger and writes nothing.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, stream};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
-use gantral_core::ids::TenantId;
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::policy::{EvalFailure, PolicyVersionId};
 use gantral_core::time::UnixMillis;
 use gantral_engine::{EngineError, RecordedGate};
@@ -63,58 +64,74 @@ pub(crate) async fn compare(
     walk(&app, tenant, &comparison, &filter, (from, to)).await.map(Json)
 }
 
-/// Goes through the ledger from the newest instance on, page by page.
+/// Goes through the ledger from the newest ask on, page by page.
 async fn walk(
     app: &App,
     tenant: &TenantId,
     comparison: &Comparison,
     filter: &InstanceFilter,
-    (from, to): (UnixMillis, UnixMillis),
+    span: (UnixMillis, UnixMillis),
 ) -> Answer<wire::PolicyDiff> {
     let until = Instant::now() + LOOKED_FOR;
-    let mut tally = Tally::default();
-    let mut cursor = None;
-    loop {
-        let page = app.engine().recorded(tenant, (from, to), filter, cursor, ASKS_READ).await?;
-        tally.looked(page.instances, page.erased);
+    let mut walked = Walked { tally: Tally::default(), instances: BTreeSet::new(), reached: None };
+    let mut recorded = app.engine().recorded(tenant, span, filter).await?;
+    while let Some(page) = recorded.next(ASKS_READ).await? {
+        if Instant::now() >= until {
+            return Ok(walked.diffed(comparison.versions(), span, true));
+        }
+        walked.tally.leave_out(page.erased.len());
+        walked.instances.extend(page.erased);
         let mut compared =
             stream::iter(page.gates).map(|gate| ask(comparison, gate)).buffered(COMPARED_AT_ONCE);
         while let Some((gate, said)) = compared.next().await {
+            walked.reached = Some(gate.at);
+            walked.instances.insert(gate.instance);
             match said {
-                Some([a, b]) => tally.count(&gate, &a, &b),
-                None => tally.leave_out(),
+                Some([a, b]) => walked.tally.count(&gate, &a, &b),
+                None => walked.tally.leave_out(1),
             }
-            if tally.gates() >= GATES_MAX || Instant::now() >= until {
-                return Ok(diffed(&tally, comparison.versions(), (from, to), true));
+            if walked.tally.gates() >= GATES_MAX || Instant::now() >= until {
+                return Ok(walked.diffed(comparison.versions(), span, true));
             }
         }
-        if page.next.is_none() {
-            return Ok(diffed(&tally, comparison.versions(), (from, to), false));
-        }
-        cursor = page.next;
+        walked.reached = page.reached.or(walked.reached);
     }
+    Ok(walked.diffed(comparison.versions(), span, false))
 }
 
-/// Returns what was counted. What was cut has looked no farther back than to the last instance of which an ask was counted.
-fn diffed(
-    tally: &Tally,
-    [a, b]: [PolicyVersionId; 2],
-    (from, to): (UnixMillis, UnixMillis),
-    cut: bool,
-) -> wire::PolicyDiff {
-    let from = if cut { tally.reached().unwrap_or(from) } else { from };
-    wire::PolicyDiff {
-        a: a.into(),
-        b: b.into(),
-        from: from.into(),
-        to: to.into(),
-        cut,
-        instances: tally.instances(),
-        gates: u64::try_from(tally.gates()).unwrap_or(u64::MAX),
-        left_out: tally.left_out(),
-        transitions: tally.transitions(),
-        failures: tally.failures(),
-        pages: tally.pages(to.since(from)),
+/// How far it has come.
+struct Walked {
+    tally: Tally,
+    instances: BTreeSet<InstanceId>,
+    /// When what was looked at last was sealed.
+    reached: Option<UnixMillis>,
+}
+
+impl Walked {
+    /// Returns what was counted. What was cut has looked no farther back than to where it came.
+    fn diffed(
+        &self,
+        [a, b]: [PolicyVersionId; 2],
+        (from, to): (UnixMillis, UnixMillis),
+        cut: bool,
+    ) -> wire::PolicyDiff {
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let tally = &self.tally;
+        // A page may reach a little beyond the span on either side.
+        let from = if cut { self.reached.unwrap_or(to).clamp(from, to) } else { from };
+        wire::PolicyDiff {
+            a: a.into(),
+            b: b.into(),
+            from: from.into(),
+            to: to.into(),
+            cut,
+            instances: wide(self.instances.len()),
+            gates: wide(tally.gates()),
+            left_out: tally.left_out(),
+            transitions: tally.transitions(),
+            failures: tally.failures(),
+            pages: tally.pages(to.since(from)),
+        }
     }
 }
 

@@ -21,18 +21,20 @@ pub(crate) mod workflows;
 use std::str::FromStr;
 
 use gantral_api::wire::{CURSOR_BYTES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
-use gantral_store::Cursor;
 
 pub(crate) use crate::parameters::{Path, Query};
 use crate::problems::{Answer, Failure};
 
 /// Reads cursor and limit of a list.
-pub(crate) fn page(cursor: Option<&str>, limit: Option<u32>) -> Answer<(Option<Cursor>, usize)> {
+pub(crate) fn page<C>(cursor: Option<&str>, limit: Option<u32>) -> Answer<(Option<C>, usize)>
+where
+    C: FromStr<Err: std::error::Error>,
+{
     if cursor.is_some_and(|cursor| cursor.len() > CURSOR_BYTES_MAX) {
         return Err(Failure::parameter("cursor", "not a cursor of this list"));
     }
     let cursor = cursor
-        .map(Cursor::from_str)
+        .map(C::from_str)
         .transpose()
         .map_err(|error| Failure::parameter("cursor", error.to_string()))?;
     Ok((cursor, limit_of(limit)?))

@@ -130,12 +130,11 @@ async fn unconfirmed(
         Scope::Workflow(workflow) => (None, Some(workflow.clone())),
     };
     let filter = InstanceFilter { teams, workflow, ..InstanceFilter::default() };
-    let span = (UnixMillis::EPOCH, end(app));
-    let observed = app.engine().observed(tenant, span, &filter, None, LOOKED_AT).await?;
+    let observed = app.engine().observed_in_newest(tenant, &filter, LOOKED_AT).await?;
     let would_wait = |ask: &&ObservedAsk| ask.policy.verdict == Verdict::RequireHuman;
     // Where the action was erased, it may have been this one.
     let concerned = |ask: &&ObservedAsk| action.is_none() || ask.action.is_none() || ask.action == *action;
-    for ask in observed.asks.iter().filter(would_wait).filter(concerned) {
+    for ask in observed.iter().filter(would_wait).filter(concerned) {
         asked.extend(plan(ask).iter().flat_map(groups));
     }
     let known = |roles: &[Role]| roles.iter().map(|role| app.0.verifier.holders(tenant, role)).max();
@@ -179,7 +178,11 @@ pub(crate) async fn report(
         workflow: query.workflow.map(wire::text::Text::into_inner),
         ..InstanceFilter::default()
     };
-    let found = app.engine().observed(principal.tenant(), (from, to), &filter, cursor, limit).await?;
+    let found = app.engine().observed(principal.tenant(), (from, to), &filter, cursor, limit).await;
+    let found = found.map_err(|error| match error {
+        EngineError::Text { member, why } => Failure::parameter(member, why),
+        error => error.into(),
+    })?;
     let mut counts: BTreeMap<Like, u64> = BTreeMap::new();
     for ask in &found.asks {
         let count = counts.entry(Like::of(ask)).or_default();

@@ -134,6 +134,68 @@ async fn the_recorded_policy_says_again_what_was_recorded() {
 }
 
 #[tokio::test]
+async fn an_ask_is_in_the_span_in_which_it_was_made_whenever_its_instance_was_created() {
+    let place = Place::without_scheduler().await;
+    place.apply_refunds().await;
+    let second = DurationMs::from_secs(1);
+    let begun = place.clock.now();
+    // One straddles the beginning of the span, one its end, one begins before it and ends after it.
+    let mut instances = Vec::new();
+    for _ in 0..3 {
+        let id = place.create("refund").await.instance_id;
+        instances.push((id, place.begin(id).await.0));
+        place.clock.advance(second);
+    }
+    let ask = |which: usize, amount: u64| {
+        let (id, attempt) = instances[which].clone();
+        let place = &place;
+        async move {
+            attempt.ask(id, &refund(amount)).await.unwrap();
+            place.clock.advance(second);
+        }
+    };
+    ask(0, 101).await;
+    ask(2, 102).await;
+    let from = place.clock.now();
+    ask(0, 103).await;
+    ask(1, 104).await;
+    let late = place.create("refund").await.instance_id;
+    let (late_attempt, _) = place.begin(late).await;
+    let to = place.clock.now();
+    ask(1, 105).await;
+    ask(2, 106).await;
+    late_attempt.ask(late, &refund(107)).await.unwrap();
+    place.clock.advance(second);
+
+    let version = published(in_force(&place).await);
+    let within = |from: text::Time, to: text::Time| {
+        let body = json!({"a": version, "b": version, "from": from, "to": to});
+        let bob = place.human("bob");
+        async move { compared(&bob, body).await }
+    };
+    let now = place.clock.now();
+    for (from, to, gates, of) in [
+        (begun, from, 2, &[0, 2][..]),
+        (from, to, 2, &[0, 1][..]),
+        (to, now, 3, &[1, 2, 3][..]),
+        (begun, now, 7, &[0, 1, 2, 3][..]),
+        // The beginning is included, and the end is not.
+        (from, from.plus(DurationMs::new(1)), 1, &[0][..]),
+        (from.plus(DurationMs::new(1)), from.plus(second), 0, &[][..]),
+        (from.plus(DurationMs::new(1)), from.plus(second).plus(DurationMs::new(1)), 1, &[1][..]),
+    ] {
+        let diff = within(from.into(), to.into()).await;
+        assert_eq!((diff.gates, diff.instances), (gates, of.len() as u64), "{diff:?}");
+        let ids = [instances[0].0, instances[1].0, instances[2].0, late];
+        let samples = diff.transitions.iter().flat_map(|row| &row.samples);
+        for sample in samples {
+            assert!(of.iter().any(|which| ids[*which] == sample.instance_id), "{sample:?} is not of {of:?}");
+            assert!((from..to).contains(&sample.at.into_inner()), "{sample:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_those_who_govern_compare_and_only_what_is_theirs() {
     let place = Place::start().await;
     place.apply_refunds().await;

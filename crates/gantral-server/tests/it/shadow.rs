@@ -224,7 +224,7 @@ async fn the_report_counts_what_would_have_happened_by_hour_role_and_reason() {
     let bob = place.human("bob");
     let all = ShadowReportQuery { limit: Some(2), ..ShadowReportQuery::default() };
     let (rows, instances) = report(&bob, &all).await;
-    assert_eq!(instances, 7);
+    assert_eq!(instances, 6, "what was enforced is in none of them");
     let count = |wanted: &dyn Fn(&ShadowRow) -> bool| -> u64 {
         rows.iter().filter(|row| wanted(row)).map(|row| row.asks).sum()
     };
@@ -243,7 +243,7 @@ async fn the_report_counts_what_would_have_happened_by_hour_role_and_reason() {
     assert_eq!(hours.len(), 2);
     assert!(hours.iter().all(|hour| hour % 3_600_000 == 0), "{hours:?}");
 
-    // The window is of creation, and what the caller may not see is not counted.
+    // What the caller may not see is not counted.
     let later = ShadowReportQuery { from: Some(begun.plus(minutes(30)).into()), ..all.clone() };
     assert_eq!(report(&bob, &later).await.0.iter().map(|row| row.asks).sum::<u64>(), 12);
     let earlier = ShadowReportQuery { to: Some(begun.plus(minutes(30)).into()), ..all.clone() };
@@ -252,4 +252,62 @@ async fn the_report_counts_what_would_have_happened_by_hour_role_and_reason() {
         assert_eq!(report(&place.human(stranger), &all).await, (vec![], 0), "{stranger}");
     }
     assert_eq!(code(place.machine(AGENT).shadow_report(&all).await), Code::Forbidden);
+}
+
+#[tokio::test]
+async fn the_report_is_of_the_asks_of_its_span_whenever_their_instances_were_created() {
+    let place = observing().await;
+    let mut instances = Vec::new();
+    for _ in 0..4 {
+        let id = place.create("refund").await.instance_id;
+        instances.push((id, place.begin(id).await.0));
+    }
+    let ask = |which: usize| {
+        let (id, attempt) = instances[which].clone();
+        let place = &place;
+        async move {
+            observed(&attempt, id, 48_000).await;
+            place.clock.advance(DurationMs::from_secs(1));
+        }
+    };
+    let begun = place.clock.now();
+    for which in [0, 1, 2] {
+        ask(which).await;
+    }
+    let from = place.clock.now();
+    for which in [0, 1, 0, 3] {
+        ask(which).await;
+    }
+    let to = place.clock.now();
+    for which in [1, 2, 3] {
+        ask(which).await;
+    }
+    let bob = place.human("bob");
+    for (from, to, asks, of) in [
+        (begun, from, 3, 3),
+        (from, to, 4, 3),
+        (to, place.clock.now(), 3, 3),
+        (begun, place.clock.now(), 10, 4),
+        (from, from.plus(DurationMs::new(1)), 1, 1),
+        (from.plus(DurationMs::new(1)), from.plus(DurationMs::from_secs(1)), 0, 0),
+    ] {
+        for limit in [1, 2, 50] {
+            let query = ShadowReportQuery {
+                from: Some(from.into()),
+                to: Some(to.into()),
+                limit: Some(limit),
+                ..ShadowReportQuery::default()
+            };
+            let (rows, instances) = report(&bob, &query).await;
+            assert_eq!(rows.iter().map(|row| row.asks).sum::<u64>(), asks, "pages of {limit}");
+            assert_eq!(instances, of, "pages of {limit}");
+        }
+    }
+    // A cursor is worth something for whom it was given only.
+    let first = ShadowReportQuery { limit: Some(1), ..ShadowReportQuery::default() };
+    let next = bob.shadow_report(&first).await.unwrap().next;
+    let theirs = ShadowReportQuery { cursor: next, ..first.clone() };
+    assert_eq!(code(place.human("mallory").shadow_report(&theirs).await), Code::InvalidParameter);
+    let wrong = ShadowReportQuery { cursor: Some("0".repeat(48)), ..first };
+    assert_eq!(code(bob.shadow_report(&wrong).await), Code::InvalidParameter);
 }

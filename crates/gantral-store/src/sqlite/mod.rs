@@ -6,6 +6,7 @@ mod append;
 mod candidates;
 mod checkpoints;
 mod columns;
+mod commits;
 mod effects;
 mod file;
 mod gates;

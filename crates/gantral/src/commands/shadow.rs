@@ -22,7 +22,7 @@ const USUAL: &str = "bob";
 /// How far back the report goes when nothing is said: one week, so that every day of it is in.
 const SPAN: DurationMs = DurationMs::from_secs(7 * 86_400);
 
-/// How many executions the server looks at for one page.
+/// Of how many executions asks are on one page.
 const PAGE: u32 = 200;
 
 /// How many lines the tables of reasons and days have.
@@ -38,10 +38,10 @@ pub enum ShadowCommand {
 /// Arguments of `shadow report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Of executions that were created from this instant on, as `2026-01-31T00:00:00.000Z`; a week before `--to` when absent
+    /// Of asks that were made from this instant on, as `2026-01-31T00:00:00.000Z`; a week before `--to` when absent
     #[arg(long, value_name = "TIME")]
     from: Option<text::Time>,
-    /// Of executions that were created before this instant; now when absent
+    /// Of asks that were made before this instant; now when absent
     #[arg(long, value_name = "TIME")]
     to: Option<text::Time>,
     /// Of this team only
@@ -116,7 +116,7 @@ fn span(args: &ReportArgs) -> Result<(UnixMillis, UnixMillis), Failure> {
 fn shown(summary: &Summary) -> String {
     let all = &summary.all;
     let mut text = format!(
-        "{} asks were only observed, in {} executions created from {} to {}\n",
+        "{} asks were only observed, in {} executions, from {} to {}\n",
         all.asks(),
         summary.executions,
         summary.from.to_text(),

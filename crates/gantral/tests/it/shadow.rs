@@ -1,6 +1,6 @@
 //! A team adopts step by step: it observes first, looks at what would have happened, and then enforces; the script is the same throughout.
 
-use crate::support::{World, wait_until};
+use crate::support::{World, now, wait_until};
 
 /// Asks, acts on what it may and reports: one line of `paid.txt` for each action.
 const AGENT: &str = r#"set -eu
@@ -176,4 +176,61 @@ echo done > done.txt
     assert!(wait_until(|| report() == expected), "{}", report());
     let text = world.run(&["shadow", "report"]).status(0).data;
     assert!(text.contains("Nobody observed, because no server answered"), "{text}");
+}
+
+#[test]
+fn ask_counts_in_the_span_in_which_it_was_made_whenever_its_execution_was_created() {
+    // Each execution asks, waits until the file of its number is there, and asks again.
+    let script = r#"set -eu
+gantral ask refund --target order/1 --set amount=900
+echo asked >> first.txt
+number=$(wc -l < first.txt | tr -d ' ')
+while [ ! -e "go-$number" ]; do sleep 0.02; done
+gantral ask refund --target order/2 --set amount=900
+echo asked >> second.txt
+"#;
+    let mut world = World::start();
+    world.apply(script, "1h");
+    world.run(&["enforce", "disable", "--workflow", "refund"]).status(0);
+    world.start_runner();
+    let lines = |world: &World, name: &str| world.text(name).lines().count();
+    // An instant between what was asked and what will be.
+    let edge = || {
+        let instant = std::time::Duration::from_millis(20);
+        std::thread::sleep(instant);
+        let edge = now();
+        std::thread::sleep(instant);
+        edge
+    };
+    let mut edges = Vec::new();
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        ids.push(world.create());
+        assert!(wait_until(|| lines(&world, "first.txt") == number), "{}", world.text("runner.log"));
+        edges.push(edge());
+        std::fs::write(world.path(&format!("go-{number}")), "").unwrap();
+        world.reach(&ids[number - 1], "COMPLETED");
+        assert_eq!(lines(&world, "second.txt"), number);
+    }
+    let end = edge();
+    let policy = crate::support::repository().join("policies/demo").display().to_string();
+    let begin = "2026-01-01T00:00:00.000Z";
+    for (from, to, asks, of) in [
+        (begin, &edges[0], 1, &ids[..1]),
+        // The second ask of the one that was created before, and the first of the one that asks again afterwards.
+        (&edges[0], &edges[1], 2, &ids[..2]),
+        (&edges[1], &edges[2], 2, &ids[1..]),
+        (&edges[2], &end, 1, &ids[2..]),
+        (begin, &end, 6, &ids[..]),
+    ] {
+        let span = ["--from", from, "--to", to, "--json"];
+        let report = world.run(&[&["shadow", "report"], &span[..]].concat()).status(0).json();
+        assert_eq!(report["asks"]["waited"], asks, "{report}");
+        assert_eq!(report["executions"], of.len(), "{report}");
+        let diff = world.run(&[&["policy", "diff", &policy, &policy], &span[..]].concat()).status(0).json();
+        assert_eq!((&diff["gates"], &diff["instances"]), (&asks.into(), &of.len().into()), "{diff}");
+        for sample in diff["transitions"][0]["samples"].as_array().unwrap() {
+            assert!(of.iter().any(|id| sample["instance_id"] == id.as_str()), "{diff}");
+        }
+    }
 }

@@ -269,6 +269,12 @@ impl World {
     }
 }
 
+/// Returns the instant, as options take it.
+pub fn now() -> String {
+    let millis = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    gantral_core::time::UnixMillis::new(u64::try_from(millis).unwrap()).unwrap().to_text()
+}
+
 /// Waits until something holds; says whether it does.
 pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + PATIENCE;

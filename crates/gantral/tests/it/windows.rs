@@ -3,7 +3,7 @@
 use gantral_evidence::container::{Manifest, OwnedFiles, read_tar, write_tar};
 use gantral_evidence::dsse::Envelope;
 
-use crate::support::{Ran, World};
+use crate::support::{Ran, World, now};
 
 const AGENT: &str = r#"set -eu
 gantral ask refund --target order/1001 --set amount=10 --consume > answer
@@ -33,11 +33,6 @@ fn exported() -> (World, Vec<String>) {
         ["evidence", "window", "--from", "2020-01-01T00:00:00.000Z", "--to", &end, "-o", "all", "--json"];
     assert_eq!(world.run(&export).status(0).json()["instances"], 3);
     (world, ids)
-}
-
-fn now() -> String {
-    let millis = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    gantral_core::time::UnixMillis::new(u64::try_from(millis).unwrap()).unwrap().to_text()
 }
 
 fn verify(world: &World) -> Ran {

@@ -2,6 +2,7 @@
 
 mod appends;
 mod candidates;
+mod commits;
 mod gates;
 pub mod governance;
 mod guards;

@@ -27,10 +27,10 @@ pub struct DiffArgs {
     a: String,
     /// The policy in question, a published version or a bundle that need not be published
     b: String,
-    /// Only instances created from this instant on, as `2026-01-31T00:00:00.000Z`; a week before `--to` when absent
+    /// Only asks made from this instant on, as `2026-01-31T00:00:00.000Z`; a week before `--to` when absent
     #[arg(long)]
     from: Option<text::Time>,
-    /// Only instances created before this instant; now when absent
+    /// Only asks made before this instant; now when absent
     #[arg(long)]
     to: Option<text::Time>,
     /// Only those of this team

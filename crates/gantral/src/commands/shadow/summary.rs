@@ -166,11 +166,11 @@ fn date(day: u64) -> String {
 /// What was observed in a span of time.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// Created from here on.
+    /// Asked from here on.
     pub from: UnixMillis,
-    /// Created before.
+    /// Asked before.
     pub to: UnixMillis,
-    /// How many executions were looked at.
+    /// How many executions asked.
     pub executions: u64,
     /// Every ask.
     pub all: Tally,
