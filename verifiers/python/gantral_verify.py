@@ -982,6 +982,15 @@ def closed(**members):
     return read
 
 
+def read_rule(value, where):
+    """A15: `rejections` is there only where it is more than 1."""
+    if isinstance(value, dict) and "rejections" in value:
+        return closed(rejections=integer(2, 16), **RULE)(value, where)
+    read = closed(**RULE)(value, where)
+    read.rejections = 1
+    return read
+
+
 roles_16 = list_of(name, 16)
 executor = closed(id=name, kind=word("runner", "interceptor", "self"))
 policy = closed(
@@ -1014,13 +1023,13 @@ gate = closed(
     action_commitment=digest, context_commitment=digest, id=uuid_of(4), step=null_or(name), version=integer(0, 2**32 - 1),
 )
 group = closed(required=integer(0, 16), roles=roles_16)
-rule = closed(
-    break_glass_roles=roles_16,
-    distinct=boolean,
-    required_evidence=word(*EVIDENCE),
-    separation=boolean,
-    stages=list_of(closed(groups=list_of(group, 16)), 16),
-)
+RULE = {
+    "break_glass_roles": roles_16,
+    "distinct": boolean,
+    "required_evidence": word(*EVIDENCE),
+    "separation": boolean,
+    "stages": list_of(closed(groups=list_of(group, 16)), 16),
+}
 READERS = {  # §4: how each member of a detail is read when it is not null
     "acts_for": digest,
     "act_by": instant,
@@ -1055,7 +1064,7 @@ READERS = {  # §4: how each member of a detail is read when it is not null
     "policy": policy,
     "requester": list_of(closed(id=name, issuer=issuer_name, kind=word(*KINDS), owner=null_or(digest)), 64),
     "roles": list_of(name, 4096),
-    "rule": rule,
+    "rule": read_rule,
     "session_id": name,
     "status": word("SUCCEEDED", "FAILED", "UNKNOWN"),
     "step": integer(0, 2**32 - 1),
@@ -1296,6 +1305,7 @@ class Gate:
         self.deadline, self.latest = detail.deadline, detail.latest_deadline
         self.stages = [stage.groups for stage in detail.rule.stages]
         self.opened_by, self.attempt, self.votes, self.steps = record.hash, record.attempt, [], 0
+        self.rejections = []
 
     def roles(self):
         return {role for stage in self.stages for asked in stage for role in asked.roles}
@@ -1311,6 +1321,19 @@ class Gate:
     def votes_for(self, action):
         """S29: the votes that stand beside one for `action`."""
         return [vote for vote in self.votes if vote.action == action]
+
+    def again(self, ballot, vote):
+        """S30: whether somebody of this vote has no such ballot left. Who rejected has none."""
+        earlier = [] if ballot.decision == "REJECT" else self.votes_for(vote.action)
+        return any(vote.persons & other.persons for other in earlier + self.rejections)
+
+    def count(self, ballot, vote):
+        """S29, S60: a rejection withdraws what its persons granted; another vote drops those for another action."""
+        if ballot.decision == "REJECT":
+            self.votes = [other for other in self.votes if not vote.persons & other.persons]
+            self.rejections.append(vote)
+        else:
+            self.votes = self.votes_for(vote.action) + [vote]
 
 
 class Fold:
@@ -1617,7 +1640,7 @@ class Fold:
             self.unless(creator, "E_STATE", "withdrawn by another than the creator")  # S20
 
     def on_vote(self, record, detail):
-        self.ballot(record, detail.decision, "APPROVE", "OVERRIDE")
+        self.ballot(record, detail.decision, "APPROVE", "OVERRIDE", "REJECT")
 
     def on_approved(self, record, detail):
         self.ballot(record, detail.decision, "APPROVE")
@@ -1644,26 +1667,26 @@ class Fold:
         self.unless(strong, "E_HUMAN_EVIDENCE", "weaker evidence than the gate demanded")
         self.separate(record.actor.id, ballot.acts_for)
         self.unless(is_digest(record.actor.id), "E_SELF_APPROVAL", "decided by somebody who is no person")
-        if ballot.decision == "REJECT":
-            self.unless(ballot.role in gate.roles(), "E_ROLE", "a role that was not asked")
-        elif ballot.break_glass:
+        vote = vote_of(record, ballot)
+        again = gate.again(ballot, vote)
+        self.unless(not again, "E_QUORUM_HUMAN", "a person votes twice")  # S30
+        if ballot.break_glass:
             self.unless(ballot.role in gate.rule.break_glass_roles, "E_ROLE", "no role for breaking the glass")  # S33
-            self.unless(record.event != "vote", "E_QUORUM_HUMAN", "a glass that was broken decides")
+            decided = True
+        elif ballot.decision == "REJECT":
+            self.unless(ballot.role in gate.roles(), "E_ROLE", "a role that was not asked")
+            decided = len(gate.rejections) + 1 >= gate.rule.rejections  # S32
         else:
-            self.quorum(record, ballot)
+            decided = self.quorum(ballot, [vote] if is_digest(record.actor.id) and not again else [])
+        self.unless(decided == (record.event != "vote"), "E_QUORUM_HUMAN", "decided by too few, or not by all")
 
-    def quorum(self, record, ballot):
-        """S28 to S32."""
+    def quorum(self, ballot, counted):
+        """S28 to S32: whether the votes are enough with those that are counted now."""
         earlier = self.gate.votes_for(ballot.approved_action_commitment)
         open_stage = self.gate.seats(earlier)
         asked = self.gate.stages[open_stage] if open_stage is not None else []
         self.unless(any(ballot.role in each.roles for each in asked), "E_ROLE", "a role that was not asked")
-        vote = vote_of(record, ballot)
-        again = any(vote.persons & other.persons for other in earlier)
-        self.unless(not again, "E_QUORUM_HUMAN", "a person votes twice")  # S30
-        counts = is_digest(record.actor.id) and not again
-        decided = self.gate.seats(earlier + ([vote] if counts else [])) is None
-        self.unless(decided == (record.event != "vote"), "E_QUORUM_HUMAN", "decided by too few, or not by all")
+        return self.gate.seats(earlier + counted) is None
 
     def separate(self, *persons):
         """S27."""
@@ -1732,8 +1755,7 @@ class Fold:
             action = detail.decision.approved_action_commitment
             self.grant(record, detail.grant, action, human=True, changed=event == "overridden")
         elif event == "vote":
-            kept = self.gate.votes_for(detail.decision.approved_action_commitment)
-            self.gate.votes = kept + [vote_of(record, detail.decision)]
+            self.gate.count(detail.decision, vote_of(record, detail.decision))
         elif event == "consumed":
             del self.grants[detail.grant_id]
             self.consumed[detail.grant_id] = Record(attempt=record.attempt, status=None)

@@ -126,6 +126,8 @@ pub struct Gate {
     pub attempt: AttemptNo,
     /// Votes for the newest proposal, in order. A vote for another action resets them.
     pub votes: Vec<CountedVote>,
+    /// Rejections that were counted, in order. They are about the request itself: nothing resets them.
+    pub rejections: Vec<CountedVote>,
 }
 
 /// How a gate was decided.
@@ -179,6 +181,8 @@ pub struct HumanOrigin {
     pub overridden: bool,
     /// The votes that count for the granted action.
     pub votes: Vec<CountedVote>,
+    /// How many persons had rejected when it was granted.
+    pub rejections: usize,
     /// How many escalation steps had been taken when they decided.
     pub escalated: usize,
     /// Whether the deciding vote broke the glass.
@@ -453,12 +457,16 @@ impl Instance {
             policy_version: detail.policy.version,
             attempt: entry.attempt,
             votes: Vec::new(),
+            rejections: Vec::new(),
         }));
     }
 
     fn count(&mut self, ballot: &Ballot, entry: &Entry) {
         if let Phase::Waiting(gate) = &mut self.phase {
             gate.votes = gate.votes_with(ballot, &entry.actor.id);
+            if ballot.decision == DecisionKind::Reject {
+                gate.rejections.extend(counted(ballot, &entry.actor.id));
+            }
         }
     }
 
@@ -469,6 +477,7 @@ impl Instance {
             asked: gate.asked.action,
             overridden,
             votes: gate.votes_with(&granted.ballot, &entry.actor.id),
+            rejections: gate.rejections.len(),
             escalated: gate.escalated,
             break_glass: granted.ballot.break_glass,
             policy_version: gate.policy_version,
@@ -494,14 +503,42 @@ impl Instance {
 }
 
 impl Gate {
-    /// Returns the votes that count once this ballot is cast: votes for another action are dropped.
+    /// Returns the votes that count once this ballot is cast. One that grants drops votes for another action; a rejection
+    /// withdraws what its person granted before, and nothing else.
     pub fn votes_with(&self, ballot: &Ballot, actor: &ActorId) -> Vec<CountedVote> {
-        let mut votes: Vec<CountedVote> =
-            self.votes.iter().filter(|vote| vote.action == ballot.approved).cloned().collect();
-        if let Some(by) = PersonId::from_actor(actor) {
-            let person = ballot.acts_for.unwrap_or(by);
-            votes.push(CountedVote { person, by, role: ballot.role.clone(), action: ballot.approved });
+        let vote = counted(ballot, actor);
+        if ballot.decision == DecisionKind::Reject {
+            let is_same = |earlier: &CountedVote| {
+                vote.as_ref().is_some_and(|vote| earlier.involves(vote.person) || earlier.involves(vote.by))
+            };
+            return self.votes.iter().filter(|earlier| !is_same(earlier)).cloned().collect();
         }
-        votes
+        self.votes_beside(ballot).cloned().chain(vote).collect()
     }
+
+    /// Returns the earlier votes that stand beside this one: those for the same action.
+    pub fn votes_beside(&self, ballot: &Ballot) -> impl Iterator<Item = &CountedVote> + Clone {
+        let action = ballot.approved;
+        self.votes.iter().filter(move |vote| vote.action == action)
+    }
+
+    /// Tells whether one of these persons has no such ballot left: who has rejected has none, who has granted one action can
+    /// still reject it or grant another (S30).
+    pub fn has_voted(&self, ballot: &Ballot, persons: &[PersonId]) -> bool {
+        let involves = |vote: &CountedVote| persons.iter().any(|person| vote.involves(*person));
+        self.rejections.iter().any(involves)
+            || (ballot.decision != DecisionKind::Reject && self.votes_beside(ballot).any(involves))
+    }
+
+    /// Tells whether this rejection closes the gate, instead of being counted (S32, S33).
+    pub fn closes_with(&self, ballot: &Ballot) -> bool {
+        ballot.break_glass || self.rule.is_refused_by(self.rejections.len().saturating_add(1))
+    }
+}
+
+/// Returns what of a ballot counts; nothing, if its human is nobody.
+fn counted(ballot: &Ballot, actor: &ActorId) -> Option<CountedVote> {
+    let by = PersonId::from_actor(actor)?;
+    let person = ballot.acts_for.unwrap_or(by);
+    Some(CountedVote { person, by, role: ballot.role.clone(), action: ballot.approved })
 }

@@ -114,6 +114,8 @@ pub struct Evaluation {
     pub verdict: Verdict,
     /// Who must approve.
     pub approvers: Approvers,
+    /// How many distinct humans must reject before that refuses, 1 to 16; with 1 any rejection is final.
+    pub rejections: u32,
     /// How long humans have; `None` leaves it to the workflow.
     pub timeout: Option<DurationMs>,
     /// Who is asked when nobody answered in time, step by step; empty means no escalation.

@@ -17,6 +17,9 @@ pub const RULE_PARTS_MAX: usize = 16;
 /// The most humans that one group may ask for.
 pub const APPROVALS_MAX: u32 = 16;
 
+/// The most rejections that a rule may ask for before they refuse.
+pub const REJECTIONS_MAX: u32 = 16;
+
 /// The complete rule of a gate, sealed when the gate opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -30,6 +33,8 @@ pub struct Rule {
     pub required_evidence: HumanEvidence,
     /// Roles that may decide by break-glass only.
     pub break_glass_roles: Vec<Role>,
+    /// How many distinct persons must reject before the gate closes, 1 to 16; with 1 any rejection is final.
+    pub rejections: u32,
 }
 
 /// Groups that must all be satisfied.
@@ -48,7 +53,7 @@ pub struct Group {
     pub required: u32,
 }
 
-/// One vote for one resulting action.
+/// One vote for one resulting action, or one rejection of what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedVote {
     /// Whose vote it is: the person who voted, or for whom a delegate did.
@@ -57,7 +62,7 @@ pub struct CountedVote {
     pub by: PersonId,
     /// The role under which.
     pub role: Role,
-    /// The commitment of the action that the vote grants.
+    /// The commitment of the action that the vote grants; of a rejection that of the action that was asked for.
     pub action: Digest,
 }
 
@@ -82,6 +87,7 @@ impl Rule {
             separation: true,
             required_evidence: evidence,
             break_glass_roles: Vec::new(),
+            rejections: 1,
         }
     }
 
@@ -114,6 +120,11 @@ impl Rule {
     ) -> Option<(usize, &Stage)> {
         let Tally::Open { stage } = self.tally(votes) else { return None };
         self.stages.get(stage).map(|open| (stage, open))
+    }
+
+    /// Tells whether so many distinct persons who rejected refuse (S32).
+    pub fn is_refused_by(&self, rejections: usize) -> bool {
+        u32::try_from(rejections).map_or(true, |rejections| rejections >= self.rejections)
     }
 
     /// Returns every role that any stage asks for, sorted, once each.
@@ -214,6 +225,8 @@ pub struct Floors {
     pub least_roles: Vec<Role>,
     /// The least number of persons.
     pub required_approvals: u32,
+    /// The most rejections that policy may ask for before they refuse, 1 to 16; with 1 any rejection is final.
+    pub rejections_max: u32,
     /// The least evidence of a decision.
     pub required_evidence: HumanEvidence,
     /// How long humans have when policy does not say.
@@ -245,10 +258,15 @@ pub struct GatePlan {
 }
 
 impl GatePlan {
-    /// Tells whether votes that were cast at a gate that had escalated so many times are enough for this plan.
+    /// Tells whether votes that were cast at a gate that had escalated so many times, beside so many rejections, are
+    /// enough for this plan.
     ///
-    /// S36: what the first approvers may grant is enough, and so is what those may grant who were asked after them.
-    pub fn is_met_by(&self, votes: &[CountedVote], escalated: usize) -> bool {
+    /// S36: what the first approvers may grant is enough, and so is what those may grant who were asked after them; never
+    /// where as many persons had rejected as this plan takes to refuse.
+    pub fn is_met_by(&self, votes: &[CountedVote], rejections: usize, escalated: usize) -> bool {
+        if self.rule.is_refused_by(rejections) {
+            return false;
+        }
         let mut rule = self.rule.clone();
         if rule.tally(votes.iter()) == Tally::Satisfied {
             return true;
@@ -272,7 +290,8 @@ impl Floors {
         };
         let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
         let escalation = evaluation.map(|e| self.steps(&e.escalation, timeout)).unwrap_or_default();
-        let rule = Rule { stages, ..Rule::one_group(Vec::new(), 1, self.required_evidence) };
+        let rejections = evaluation.map_or(1, |e| e.rejections).min(self.rejections_max).max(1);
+        let rule = Rule { stages, rejections, ..Rule::one_group(Vec::new(), 1, self.required_evidence) };
         Some(GatePlan { rule, timeout, escalation })
     }
 

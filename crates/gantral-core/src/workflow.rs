@@ -12,7 +12,7 @@ use crate::event::WorkflowRef;
 use crate::ids::{Name, Role, TeamId, WorkflowId};
 use crate::json::{Object, Value};
 use crate::policy::{Closed, FailurePolicy, Materiality, Verdict};
-use crate::rule::{APPROVALS_MAX, Floors, RULE_PARTS_MAX};
+use crate::rule::{APPROVALS_MAX, Floors, REJECTIONS_MAX, RULE_PARTS_MAX};
 use crate::secret::is_reference;
 use crate::state::{HumanEvidence, words};
 use crate::time::DurationMs;

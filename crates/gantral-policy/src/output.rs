@@ -5,6 +5,7 @@
 //! | `decision` | `ALLOW`, `REQUIRE_HUMAN` or `DENY` | none: without it the policy is undefined |
 //! | `approver_roles` | array or set of role names | the workflow's approvers |
 //! | `required_approvals` | integer, 1 to 16 | 1 |
+//! | `required_rejections` | integer, 1 to 16: how many distinct people must reject before that refuses | 1 |
 //! | `timeout` | text: `250ms`, `30s`, `30m`, `24h`, `7d` | the workflow's |
 //! | `escalation_roles` | array or set of role names | no escalation |
 //! | `stages` | array of {`all_of`: [{`any_of`: roles, `count`}]}, instead of `approver_roles` and `required_approvals` | one stage of one group |
@@ -12,24 +13,25 @@
 //! | `reasons` | array or set of texts | none |
 //!
 //! Other members of the document are the policy's helper rules and are not read. The contract is the seed's four members, with
-//! `required_approvals`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
+//! `required_approvals`, `required_rejections`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
 
 use std::ops::RangeInclusive;
 
 use gantral_core::ids::Role;
 use gantral_core::json::{self, Object, Profile, Value};
 use gantral_core::policy::{Approvers, Escalation, EvalFailure, Evaluation, Verdict};
-use gantral_core::rule::{APPROVALS_MAX, Group, RULE_PARTS_MAX, Stage};
+use gantral_core::rule::{APPROVALS_MAX, Group, REJECTIONS_MAX, RULE_PARTS_MAX, Stage};
 use gantral_core::time::DurationMs;
 
 /// The members that are read, sorted.
-pub const MEMBERS: [&str; 8] = [
+pub const MEMBERS: [&str; 9] = [
     "approver_roles",
     "decision",
     "escalation",
     "escalation_roles",
     "reasons",
     "required_approvals",
+    "required_rejections",
     "stages",
     "timeout",
 ];
@@ -73,6 +75,9 @@ pub enum OutputError {
     /// Not a number of approvals from 1 to 16.
     #[error("`required_approvals` is not an integer from 1 to 16")]
     Approvals,
+    /// Not a number of rejections from 1 to 16: with less nobody would refuse, and with more hardly anybody could.
+    #[error("`required_rejections` is not an integer from 1 to 16")]
+    Rejections,
     /// Not stages of groups.
     #[error(
         "`stages` is not a list of 1 to 16 stages {{`all_of`: [{{`any_of`: roles, `count`: 1 to 16}}]}} of 1 to 15 groups"
@@ -107,6 +112,7 @@ impl OutputError {
             | Self::Roles { .. }
             | Self::Nobody
             | Self::Approvals
+            | Self::Rejections
             | Self::Stages
             | Self::Escalation
             | Self::Twice { .. }
@@ -129,6 +135,7 @@ pub fn read(bytes: &[u8]) -> Result<Evaluation, OutputError> {
     Ok(Evaluation {
         verdict,
         approvers: approvers(&contract, verdict)?,
+        rejections: rejections(&contract)?,
         timeout: timeout(&contract)?,
         escalation: escalation(&contract)?,
         reasons: reasons(&contract)?,
@@ -165,9 +172,17 @@ fn approvers(contract: &Object, verdict: Verdict) -> Result<Approvers, OutputErr
     }
     let required = match contract.get("required_approvals") {
         None => 1,
-        Some(value) => count(value).ok_or(OutputError::Approvals)?,
+        Some(value) => count(value, APPROVALS_MAX).ok_or(OutputError::Approvals)?,
     };
     Ok(Approvers::Some { roles: named.unwrap_or_default(), required })
+}
+
+/// Reads how many people must reject before that refuses, beside whoever must approve.
+fn rejections(contract: &Object) -> Result<u32, OutputError> {
+    match contract.get("required_rejections") {
+        None => Ok(1),
+        Some(value) => count(value, REJECTIONS_MAX).ok_or(OutputError::Rejections),
+    }
 }
 
 fn stage(value: &Value) -> Option<Stage> {
@@ -179,7 +194,7 @@ fn stage(value: &Value) -> Option<Stage> {
 fn group(value: &Value) -> Option<Group> {
     let members = closed(value, &["any_of", "count"])?;
     let roles = role_names(members.get("any_of")?).filter(|roles| !roles.is_empty())?;
-    let required = members.get("count").map_or(Some(1), count)?;
+    let required = members.get("count").map_or(Some(1), |value| count(value, APPROVALS_MAX))?;
     Some(Group { roles, required })
 }
 
@@ -214,8 +229,8 @@ fn list(value: &Value, lengths: RangeInclusive<usize>) -> Option<&[Value]> {
     value.as_array().filter(|values| lengths.contains(&values.len()))
 }
 
-fn count(value: &Value) -> Option<u32> {
-    value.as_u32().filter(|count| (1..=APPROVALS_MAX).contains(count))
+fn count(value: &Value, most: u32) -> Option<u32> {
+    value.as_u32().filter(|count| (1..=most).contains(count))
 }
 
 fn roles(contract: &Object, member: &'static str) -> Result<Option<Vec<Role>>, OutputError> {

@@ -6,7 +6,7 @@ use gantral_core::event::WorkflowRef;
 use gantral_core::ids::{GateId, GrantId, Name, Role};
 use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::{Object, Value};
-use gantral_core::rule::{Group, Stage};
+use gantral_core::rule::{CountedVote, Group, Stage};
 use gantral_core::time::UnixMillis;
 use gantral_engine::{GateFacts, InstanceFacts, Receipt, display_digest};
 
@@ -172,6 +172,7 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
     let rule = facts.gate.as_ref().map_or(&opened.rule, |gate| &gate.rule);
     let required = rule.stages.iter().flat_map(|stage| &stage.groups).map(|group| group.required).sum();
     let votes = facts.gate.as_ref().map(|gate| gate.votes.as_slice()).unwrap_or_default();
+    let rejections = facts.gate.as_ref().map(|gate| gate.rejections.as_slice()).unwrap_or_default();
     let open = facts.gate.as_ref().and_then(|gate| gate.rule.open_stage(gate.votes.iter()));
     let roles: Vec<Role> = match open {
         Some((_, stage)) => stage.roles().into_iter().collect(),
@@ -196,14 +197,9 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
         required,
         stages: rule.stages.iter().map(stage).collect(),
         open_stage: open.and_then(|(index, _)| u32::try_from(index).ok()),
-        votes: votes
-            .iter()
-            .map(|vote| wire::VoteView {
-                person: vote.person.actor().into(),
-                role: vote.role.clone().into(),
-                at: None,
-            })
-            .collect(),
+        votes: votes.iter().map(vote).collect(),
+        required_rejections: rule.rejections,
+        rejections: rejections.iter().map(vote).collect(),
         deadline: facts.row.gate.deadline.into(),
         latest_deadline: opened.latest_deadline.into(),
         reasons: facts.reasons.clone(),
@@ -214,6 +210,10 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
         cause,
         display_digest: display_digest(&opened.gate, facts.row.gate.version).into(),
     })
+}
+
+fn vote(vote: &CountedVote) -> wire::VoteView {
+    wire::VoteView { person: vote.person.actor().into(), role: vote.role.clone().into(), at: None }
 }
 
 fn stage(stage: &Stage) -> wire::GateStage {
@@ -237,6 +237,8 @@ pub(crate) fn gate_summary(facts: &GateFacts) -> Answer<wire::GateSummary> {
         roles: view.roles,
         required: view.required,
         votes: u32::try_from(view.votes.len()).unwrap_or(u32::MAX),
+        required_rejections: view.required_rejections,
+        rejections: u32::try_from(view.rejections.len()).unwrap_or(u32::MAX),
         requested_by: view.requested_by,
         opened_at: view.opened_at,
         deadline: view.deadline,

@@ -101,6 +101,39 @@ pub fn staged() -> Story {
     story
 }
 
+/// A gate that so many rejections close, and that two persons approve.
+fn refusable(rejections: u32) -> Story {
+    asked(|story| {
+        let plan = story.plan(2, Vec::new());
+        GatePlan { rule: Rule { rejections, ..plan.rule }, ..plan }
+    })
+}
+
+/// Two rejections are needed, and come.
+pub fn rejected_by_two() -> Story {
+    let mut story = refusable(2);
+    story.decide(1, DecisionKind::Reject, None).decide(2, DecisionKind::Reject, None);
+    story
+}
+
+/// Two of as many rejections as it takes come, and two persons approve all the same.
+pub fn approved_against_two(rejections: u32) -> Story {
+    let mut story = refusable(rejections);
+    story.decide(1, DecisionKind::Reject, None).decide(2, DecisionKind::Reject, None);
+    story.decide(3, DecisionKind::Approve, None).decide(4, DecisionKind::Approve, None);
+    story.launch().act(&refund(900)).exit(0);
+    story
+}
+
+/// The first who approves thinks again and rejects; two others approve.
+pub fn vote_withdrawn() -> Story {
+    let mut story = refusable(2);
+    story.decide(1, DecisionKind::Approve, None).decide(1, DecisionKind::Reject, None);
+    story.decide(2, DecisionKind::Approve, None).decide(3, DecisionKind::Approve, None);
+    story.launch().act(&refund(900)).exit(0);
+    story
+}
+
 /// Three persons are asked, and one who may break the glass decides alone.
 pub fn glass_broken() -> Story {
     let roles = vec![role("finance")];

@@ -127,6 +127,10 @@ pub struct FloorsDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 16)]
     pub required_approvals: Option<u32>,
+    /// The most rejections that policy may ask for before they refuse; 16 when absent, and with 1 any rejection is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 16)]
+    pub rejections_max: Option<u32>,
     /// The least evidence of a decision; `operator` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_evidence: Option<text::HumanEvidence>,

@@ -19,7 +19,7 @@ pub enum GateState {
     Rejected,
 }
 
-/// One vote that counts.
+/// One vote, or rejection, that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VoteView {
     /// The human.
@@ -79,6 +79,10 @@ pub struct GateView {
     pub open_stage: Option<u32>,
     /// The votes that count so far.
     pub votes: Vec<VoteView>,
+    /// How many distinct humans must reject before that refuses; with 1 any rejection is final.
+    pub required_rejections: u32,
+    /// The rejections that were counted so far. They stand for as long as the gate is open.
+    pub rejections: Vec<VoteView>,
     /// When the gate escalates or closes.
     pub deadline: text::Time,
     /// The instant that no extension passes.
@@ -123,6 +127,10 @@ pub struct GateSummary {
     pub required: u32,
     /// How many votes count so far.
     pub votes: u32,
+    /// How many distinct humans must reject before that refuses.
+    pub required_rejections: u32,
+    /// How many have rejected so far.
+    pub rejections: u32,
     /// Who asked.
     pub requested_by: text::ActorId,
     /// When.

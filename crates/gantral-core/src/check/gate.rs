@@ -1,12 +1,14 @@
 //! Gates: opened, voted on, moved and decided.
 
+use alloc::vec::Vec;
+
 use super::grant::{check_follows, check_policy};
 use super::{Fault, Faults, require};
 use crate::event::{Ballot, Entry, GateMoved, Granted, HumanRequired, Rejected};
 use crate::ids::PersonId;
 use crate::instance::{Gate, Instance, Phase};
 use crate::policy::Verdict;
-use crate::rule::{APPROVALS_MAX, RULE_PARTS_MAX, Rule, Tally};
+use crate::rule::{APPROVALS_MAX, REJECTIONS_MAX, RULE_PARTS_MAX, Rule, Tally};
 use crate::state::{ActorKind, Cause, DecisionKind, HumanEvidence, Mode};
 
 pub(super) fn check_human_required(
@@ -38,6 +40,7 @@ fn is_sound(rule: &Rule) -> bool {
     let fits = |count: usize| (1..=RULE_PARTS_MAX).contains(&count);
     rule.distinct
         && rule.separation
+        && (1..=REJECTIONS_MAX).contains(&rule.rejections)
         && fits(rule.stages.len())
         && rule.stages.iter().all(|stage| {
             fits(stage.groups.len())
@@ -66,19 +69,16 @@ fn check_ballot(instance: &Instance, gate: &Gate, ballot: &Ballot, entry: &Entry
         ballot.asked == gate.asked.action && same_action == (ballot.decision != DecisionKind::Override);
     require(faults, bound, Fault::ActionBinding);
     require(faults, is_sufficient(ballot.evidence, gate.rule.required_evidence), Fault::HumanEvidence);
-    let earlier = || gate.votes.iter().filter(|vote| vote.action == ballot.approved);
     let eligible = if ballot.break_glass {
         gate.rule.break_glass_roles.contains(&ballot.role)
     } else if ballot.decision == DecisionKind::Reject {
         gate.rule.roles().contains(&ballot.role)
     } else {
-        gate.rule.is_eligible(&ballot.role, earlier())
+        gate.rule.is_eligible(&ballot.role, gate.votes_beside(ballot))
     };
     require(faults, eligible, Fault::Role);
-    let persons = || voters.iter().flatten();
-    let repeated = ballot.decision != DecisionKind::Reject
-        && earlier().any(|vote| persons().any(|person| vote.involves(*person)));
-    require(faults, !repeated, Fault::Quorum);
+    let persons: Vec<PersonId> = voters.into_iter().flatten().collect();
+    require(faults, !gate.has_voted(ballot, &persons), Fault::Quorum);
 }
 
 /// Tells whether evidence meets what a gate requires. Development evidence satisfies development gates only (S28).
@@ -89,12 +89,21 @@ pub fn is_sufficient(given: HumanEvidence, required: HumanEvidence) -> bool {
     }
 }
 
+/// Tells whether a ballot decides its gate, by what it says itself (S32, S33).
+fn decides(gate: &Gate, ballot: &Ballot, entry: &Entry) -> bool {
+    match ballot.decision {
+        DecisionKind::Reject => gate.closes_with(ballot),
+        DecisionKind::Approve | DecisionKind::Override => {
+            let votes = gate.votes_with(ballot, &entry.actor.id);
+            ballot.break_glass || gate.rule.tally(votes.iter()) == Tally::Satisfied
+        }
+    }
+}
+
 pub(super) fn check_vote(instance: &Instance, ballot: &Ballot, entry: &Entry, faults: &mut Faults) {
     let Phase::Waiting(gate) = &instance.phase else { return faults.push(Fault::State) };
     check_ballot(instance, gate, ballot, entry, faults);
-    let votes = gate.votes_with(ballot, &entry.actor.id);
-    let open = gate.rule.tally(votes.iter()) != Tally::Satisfied;
-    require(faults, open && ballot.decision != DecisionKind::Reject && !ballot.break_glass, Fault::Quorum);
+    require(faults, !decides(gate, ballot, entry), Fault::Quorum);
 }
 
 pub(super) fn check_granted(
@@ -109,9 +118,7 @@ pub(super) fn check_granted(
     check_ballot(instance, gate, ballot, entry, faults);
     let said = if overridden { DecisionKind::Override } else { DecisionKind::Approve };
     require(faults, ballot.decision == said, Fault::Decision);
-    let votes = gate.votes_with(ballot, &entry.actor.id);
-    let agreed = ballot.break_glass || gate.rule.tally(votes.iter()) == Tally::Satisfied;
-    require(faults, agreed, Fault::Quorum);
+    require(faults, decides(gate, ballot, entry), Fault::Quorum);
     let terms = granted.grant;
     let fresh = !instance.consumptions.contains_key(&terms.id) && terms.expires_at > entry.at;
     require(faults, fresh && terms.expires_at <= instance.created.expires_at, Fault::Grant);
@@ -124,6 +131,7 @@ pub(super) fn check_rejected(instance: &Instance, detail: &Rejected, entry: &Ent
     match (detail.cause, &detail.ballot, entry.actor.kind) {
         (Cause::Rejected, Some(ballot), ActorKind::Human) => {
             require(faults, ballot.decision == DecisionKind::Reject, Fault::Decision);
+            require(faults, decides(gate, ballot, entry), Fault::Quorum);
             check_ballot(instance, gate, ballot, entry, faults);
         }
         (Cause::Rejected, _, _) => faults.push(Fault::SelfApproval),

@@ -150,7 +150,8 @@ impl Draft<'_> {
         match (advice.policy.verdict, &grant.origin) {
             (Verdict::Allow, _) => true,
             (Verdict::RequireHuman, Origin::Humans(origin)) => {
-                let met = |plan: &GatePlan| plan.is_met_by(&origin.votes, origin.escalated);
+                let met =
+                    |plan: &GatePlan| plan.is_met_by(&origin.votes, origin.rejections, origin.escalated);
                 origin.break_glass || advice.plan.as_ref().is_some_and(met)
             }
             (Verdict::RequireHuman, Origin::Policy { .. }) | (Verdict::Deny, _) => false,

@@ -51,7 +51,11 @@ impl Draft<'_> {
         self.admit(gate, ballot)?;
         if ballot.decision == DecisionKind::Reject {
             let id = gate.asked.id;
-            self.close(Rejected { gate: id, ballot: Some(granted.ballot), cause: Cause::Rejected });
+            if gate.closes_with(ballot) {
+                self.close(Rejected { gate: id, ballot: Some(granted.ballot), cause: Cause::Rejected });
+            } else {
+                self.push(Event::Vote(granted.ballot));
+            }
             return self.done();
         }
         let votes = gate.votes_with(ballot, &self.actor.id);
@@ -93,17 +97,15 @@ impl Draft<'_> {
         if !is_sufficient(ballot.evidence, gate.rule.required_evidence) {
             return Err(Refusal::EvidenceTooWeak);
         }
-        let earlier = || gate.votes.iter().filter(|vote| vote.action == ballot.approved);
-        let rejecting = ballot.decision == DecisionKind::Reject;
-        if !rejecting && earlier().any(|vote| vote.involves(voter) || vote.involves(person)) {
+        if gate.has_voted(ballot, &[person, voter]) {
             return Err(Refusal::AlreadyVoted);
         }
         let eligible = if ballot.break_glass {
             gate.rule.break_glass_roles.contains(&ballot.role)
-        } else if rejecting {
+        } else if ballot.decision == DecisionKind::Reject {
             gate.rule.roles().contains(&ballot.role)
         } else {
-            gate.rule.is_eligible(&ballot.role, earlier())
+            gate.rule.is_eligible(&ballot.role, gate.votes_beside(ballot))
         };
         let holds_role = self.actor.role.as_ref() == Some(&ballot.role);
         let delegated = ballot.acts_for.is_some() == ballot.delegation.is_some();

@@ -22,8 +22,8 @@ use crate::time::{DurationMs, UnixMillis};
 pub use due::{due, next_due};
 
 /// Events kept free at the end of an instance's limit (S44), so that it can always be brought to an end: the end of an
-/// attempt, every escalation step of one gate, its close, and what the last command itself seals. What consumptions
-/// still need is kept free beside these.
+/// attempt, every escalation step of one gate and every rejection that is counted at it (15 at most), its close, and what the
+/// last command itself seals. What consumptions still need is kept free beside these.
 const EVENTS_RESERVED: u32 = 64;
 
 /// Returns the entry that creates an instance. Whether it is lawful, `Instance::begin` tells.

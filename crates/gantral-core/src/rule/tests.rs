@@ -17,6 +17,7 @@ fn floors() -> Floors {
         default_approvers: vec![role("TECH_LEAD")],
         least_roles: vec![],
         required_approvals: 1,
+        rejections_max: 16,
         required_evidence: HumanEvidence::Operator,
         timeout: DurationMs::from_secs(1_800),
         timeout_max: DurationMs::from_secs(3_600),
@@ -28,6 +29,7 @@ fn advice(roles: &[&str], required: u32, timeout: u64) -> Evaluation {
     Evaluation {
         verdict: Verdict::RequireHuman,
         approvers: Approvers::Some { roles: roles.iter().map(|name| role(name)).collect(), required },
+        rejections: 1,
         timeout: Some(DurationMs::from_secs(timeout)),
         escalation: vec![Escalation { roles: vec![role("PLATFORM_ADMIN")], timeout: None }],
         reasons: vec!["large".to_string()],
@@ -203,10 +205,33 @@ fn stages_of_a_policy_that_are_short_of_the_floors_are_tightened() {
 fn votes_after_an_escalation_meet_the_plan_as_escalated_and_no_further() {
     let mut plan = floors().plan(Some(&advice(&["LEAD"], 1, 60))).unwrap();
     plan.escalation.push(EscalationStep { roles: vec![role("OWNER")], duration: DurationMs::from_secs(1) });
-    let met = |name, escalated| plan.is_met_by(&[vote(1, name)], escalated);
+    let met = |name, escalated| plan.is_met_by(&[vote(1, name)], 0, escalated);
     assert!(met("LEAD", 0) && met("LEAD", 2));
     assert!(!met("PLATFORM_ADMIN", 0) && met("PLATFORM_ADMIN", 1));
     assert!(!met("OWNER", 1) && met("OWNER", 2));
+}
+
+#[test]
+fn policy_says_how_many_rejections_refuse_and_a_floor_can_only_make_them_fewer() {
+    let rejections = |max, wanted| {
+        let floors = Floors { rejections_max: max, ..floors() };
+        floors
+            .plan(Some(&Evaluation { rejections: wanted, ..advice(&["LEAD"], 1, 60) }))
+            .unwrap()
+            .rule
+            .rejections
+    };
+    assert_eq!((rejections(16, 1), rejections(16, 3), rejections(2, 3), rejections(1, 16)), (1, 3, 2, 1));
+    assert_eq!(floors().plan(None).unwrap().rule.rejections, 1);
+}
+
+#[test]
+fn votes_beside_as_many_rejections_as_refuse_meet_no_plan() {
+    let mut plan = floors().plan(Some(&advice(&["LEAD"], 1, 60))).unwrap();
+    assert!(!plan.is_met_by(&[vote(1, "LEAD")], 1, 0));
+    plan.rule.rejections = 2;
+    assert!(plan.is_met_by(&[vote(1, "LEAD")], 1, 0));
+    assert!(!plan.is_met_by(&[vote(1, "LEAD")], 2, 0));
 }
 
 /// Seats every subset the slow way: tries all ways to put votes on seats.

@@ -15,6 +15,7 @@ mod gates;
 mod matrix;
 mod properties;
 mod reachable;
+mod rejections;
 mod rulebook;
 mod spec;
 mod votes;

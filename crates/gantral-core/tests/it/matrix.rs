@@ -260,7 +260,11 @@ fn candidates(instance: &Instance, kind: EventKind, now: u64) -> Vec<Event> {
         EventKind::HumanRequired => vec![Event::HumanRequired(required(now))],
         EventKind::Approved => granted(DecisionKind::Approve).into_iter().map(Event::Approved).collect(),
         EventKind::Overridden => granted(DecisionKind::Override).into_iter().map(Event::Overridden).collect(),
-        EventKind::Vote => ballots(instance, DecisionKind::Approve).into_iter().map(Event::Vote).collect(),
+        EventKind::Vote => [DecisionKind::Approve, DecisionKind::Reject]
+            .into_iter()
+            .flat_map(|decision| ballots(instance, decision))
+            .map(Event::Vote)
+            .collect(),
         EventKind::Rejected => rejections(instance),
         EventKind::Completed => vec![Event::Completed(Ended { cause: None, policy: None })],
         EventKind::Terminated => endings(),

@@ -54,7 +54,7 @@ fn pick<T: Copy>(from: &[T], index: u8) -> T {
 }
 
 fn advice(index: u8) -> Advice {
-    match index % 11 {
+    match index % 12 {
         0 | 1 => allow(),
         2 | 3 => lead(),
         4 => asks(&["LEAD", "RISK"], 2),
@@ -62,7 +62,8 @@ fn advice(index: u8) -> Advice {
         6 => lead().and_stage(&["RISK"], 1),
         7 => asks(&["LEAD"], 2).plan(|plan| plan.rule.break_glass_roles = vec![role("DUTY")]),
         8 => deny(),
-        9 => failed(EvalFailure::Unavailable, Verdict::Allow),
+        9 => asks(&["LEAD", "RISK"], 2).unless(2).then_asks(&["DIRECTOR"]),
+        10 => failed(EvalFailure::Unavailable, Verdict::Allow),
         _ => failed(EvalFailure::Conflict, Verdict::RequireHuman),
     }
 }
@@ -322,14 +323,29 @@ fn chain_is_lawful(entries: &[(Entry, Digest)]) {
     let mut needs_human = false;
     let mut consumed = BTreeSet::new();
     let mut granted = BTreeSet::new();
+    let (mut needed, mut against) = (1, BTreeSet::new());
     let mut last = at(0);
     for (entry, _) in entries {
         assert!(entry.at >= last, "time goes back");
         last = entry.at;
         match &entry.event {
-            Event::HumanRequired(_) => needs_human = true,
+            Event::HumanRequired(detail) => {
+                needs_human = true;
+                (needed, against) = (detail.rule.rejections as usize, BTreeSet::new());
+            }
+            Event::Vote(ballot) if ballot.decision == DecisionKind::Reject => {
+                assert!(against.insert(entry.actor.id.clone()), "somebody rejects twice");
+                assert!(against.len() < needed, "enough had rejected, and nothing was closed");
+            }
+            Event::Rejected(detail) => {
+                if detail.ballot.as_ref().is_some_and(|ballot| !ballot.break_glass) {
+                    assert!(against.insert(entry.actor.id.clone()), "somebody rejects twice");
+                    assert_eq!(against.len(), needed, "too few rejected");
+                }
+            }
             Event::Approved(detail) | Event::Overridden(detail) => {
                 assert_eq!(entry.actor.kind, ActorKind::Human);
+                assert!(!against.contains(&entry.actor.id), "who rejected agrees");
                 assert!(!PEOPLE[4..].iter().any(|name| entry.actor.id == person(name).actor()));
                 needs_human = false;
                 granted.insert(detail.grant.id);

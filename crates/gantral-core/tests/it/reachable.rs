@@ -32,7 +32,7 @@ fn commands(world: &World) -> Vec<(Actor, Command)> {
         (runner(), Command::EndAttempt { attempt, end: AttemptEnd::Exited(3), may_retry: true }),
         (runner(), Command::EndAttempt { attempt, end: AttemptEnd::Exited(0), may_retry: true }),
     ];
-    for advice in [allow(), asks(&["LEAD"], 2).then_asks(&["DIRECTOR"]), deny()] {
+    for advice in [allow(), asks(&["LEAD"], 2).unless(2).then_asks(&["DIRECTOR"]), deny()] {
         let ask = world.ask_of("refund 4800", advice.clone());
         let mut shadow = ask.clone();
         shadow.mode = Mode::Shadow;

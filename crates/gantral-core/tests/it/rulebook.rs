@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use gantral_core::check::Fault;
 use gantral_core::command::{AttemptEnd, Command};
 use gantral_core::decide::{decide, due};
-use gantral_core::event::{Actor, Entry, Event, Executor, GrantTerms, Granted, PolicyRecord, Reconciled};
+use gantral_core::event::{
+    Actor, Entry, Event, Executor, GrantTerms, Granted, PolicyRecord, Reconciled, Rejected,
+};
 use gantral_core::ids::AttemptNo;
 use gantral_core::instance::{EVENTS_MAX, Instance, Phase};
 use gantral_core::policy::{EvalFailure, Materiality, PolicyVersionId, Verdict};
@@ -135,6 +137,8 @@ fn a_gate_is_sealed_with_a_sound_rule_and_lawful_times() {
     case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.rule.distinct = false));
     case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.rule.separation = false));
     case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.gate.version = 2));
+    case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.rule.rejections = 0));
+    case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.rule.rejections = 17));
     let nobody = EscalationStep { roles: Vec::new(), duration: secs(60) };
     case.breaks(Fault::Quorum, change!(HumanRequired, |d| d.escalation.push(nobody)));
     case.breaks(Fault::Deadline, change!(HumanRequired, |d| d.deadline = at(0)));
@@ -194,6 +198,26 @@ fn a_vote_is_no_decision_and_a_decision_no_vote() {
     world.approve("lea", "LEAD").seals("vote");
     world.approve("leo", "LEAD").seals("vote");
     newest(&world).breaks(Fault::Quorum, |entry| entry.actor.id = person("lea").actor());
+}
+
+#[test]
+fn a_rejection_that_is_counted_closes_nothing_and_one_that_closes_is_not_counted() {
+    let mut world = World::waiting(asks(&["LEAD"], 2).unless(2));
+    world.reject("lea", "LEAD").seals("vote");
+    let counted = newest(&world);
+    let Event::Vote(ballot) = &counted.entry.event else { panic!("not a vote") };
+    let rejected = Rejected { gate: ballot.gate, ballot: Some(ballot.clone()), cause: Cause::Rejected };
+    counted.breaks(Fault::Quorum, |entry| entry.event = Event::Rejected(rejected));
+    counted.breaks(Fault::Role, change!(Vote, |d| d.role = role("INTERN")));
+
+    world.reject("leo", "LEAD").seals("rejected terminated");
+    let closing = entry_before_last(&world);
+    let Event::Rejected(Rejected { ballot: Some(ballot), .. }) = &closing.entry.event else {
+        panic!("no ballot")
+    };
+    let ballot = ballot.clone();
+    closing.breaks(Fault::Quorum, |entry| entry.event = Event::Vote(ballot));
+    closing.breaks(Fault::Quorum, |entry| entry.actor.id = person("lea").actor());
 }
 
 #[test]

@@ -135,6 +135,7 @@ pub trait Refine {
     fn plan(self, change: impl FnOnce(&mut GatePlan)) -> Advice;
     fn then_asks(self, roles: &[&str]) -> Advice;
     fn and_stage(self, roles: &[&str], required: u32) -> Advice;
+    fn unless(self, rejections: u32) -> Advice;
     fn under(self, version: &str) -> Advice;
 }
 
@@ -152,6 +153,10 @@ impl Refine for Advice {
     fn and_stage(self, roles: &[&str], required: u32) -> Advice {
         let roles = roles.iter().map(|name| role(name)).collect();
         self.plan(|plan| plan.rule.stages.push(Stage { groups: vec![Group { roles, required }] }))
+    }
+
+    fn unless(self, rejections: u32) -> Advice {
+        self.plan(|plan| plan.rule.rejections = rejections)
     }
 
     fn under(mut self, version: &str) -> Advice {

@@ -34,10 +34,14 @@ async fn at_gate(bundle: &Bundle) -> Script {
 }
 
 async fn vote(script: &Script, who: &str) -> Result<Done, EngineError> {
+    says(script, who, Step::Approve).await
+}
+
+async fn says(script: &Script, who: &str, what: Step) -> Result<Done, EngineError> {
     let world = &script.world;
     let approver = world.people.approver(who, world.clock.now());
     let gate = script.learned.gate.unwrap();
-    world.engine().decide_gate(world.call(), &approver, gate, decision(Step::Approve)).await
+    world.engine().decide_gate(world.call(), &approver, gate, decision(what)).await
 }
 
 #[tokio::test]
@@ -65,11 +69,55 @@ async fn stages_are_asked_one_after_the_other_and_all_groups_of_one_must_agree()
 async fn one_rejection_ends_it_whoever_agreed_before() {
     let script = at_gate(&staged()).await;
     vote(&script, "fiona").await.unwrap();
-    let world = &script.world;
-    let approver = world.people.approver("alice", world.clock.now());
-    let gate = script.learned.gate.unwrap();
-    world.engine().decide_gate(world.call(), &approver, gate, decision(Step::Reject)).await.unwrap();
+    says(&script, "alice", Step::Reject).await.unwrap();
     assert_eq!(script.facts().await.instance.state(), State::Terminated);
+    script.is_valid().await;
+}
+
+/// One of finance agrees, unless so many reject.
+fn unless(rejections: u32) -> Bundle {
+    let text = format!(
+        "decision := \"REQUIRE_HUMAN\"\napprover_roles := [\"FINANCE_LEAD\", \"CFO\"]\n\
+         escalation_roles := [\"CFO\"]\nrequired_rejections := {rejections}"
+    );
+    rules(&text)
+}
+
+#[tokio::test]
+async fn rejections_are_counted_until_there_are_as_many_as_policy_asks_for() {
+    let script = at_gate(&unless(2)).await;
+    let first = says(&script, "fiona", Step::Reject).await.unwrap();
+    assert_eq!((first.answer, first.receipts.len()), (Answer::Voted { grant: None }, 1));
+    assert_eq!(script.facts().await.instance.state(), State::WaitingForHuman);
+    let again = says(&script, "fiona", Step::Approve).await.unwrap_err();
+    assert!(matches!(again, EngineError::Refused(Refusal::AlreadyVoted)), "{again:?}");
+    says(&script, "frank", Step::Reject).await.unwrap();
+    assert_eq!(script.facts().await.instance.state(), State::Terminated);
+    let late = vote(&script, "cora").await.unwrap_err();
+    assert!(matches!(late, EngineError::Refused(Refusal::AlreadyDecided { .. })), "{late:?}");
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn a_floor_makes_any_rejection_final_whatever_policy_asks_for() {
+    let world = World::new();
+    let floored = REFUND.replace("\"floors\": {", "\"floors\": {\"rejections_max\": 1, ");
+    world.apply(read(&floored), &unless(3)).await;
+    let mut script = Script { world, learned: Learned::default(), workflow: "refund", done: 0 };
+    for step in [Step::Create, Step::Begin, Step::Ask { amount: LARGE, consume: false }] {
+        script.step(step).await.unwrap();
+    }
+    says(&script, "fiona", Step::Reject).await.unwrap();
+    assert_eq!(script.facts().await.instance.state(), State::Terminated);
+    script.is_valid().await;
+}
+
+#[tokio::test]
+async fn more_rejections_than_a_rule_may_need_are_a_recorded_failure_of_the_policy() {
+    let script = at_gate(&unless(17)).await;
+    assert!(script.events().await.contains(&EventKind::EvaluatorFailed));
+    let rule = script.facts().await.instance.gate().unwrap().rule.clone();
+    assert_eq!(rule.rejections, 1);
     script.is_valid().await;
 }
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Ballot, Event, Launch, PolicyRecord};
 use gantral_core::ids::{ActorId, Role};
+use gantral_core::rule::Rule;
 use gantral_core::state::{ActorKind, DecisionKind};
 
 use crate::verify::Opened;
@@ -54,11 +55,12 @@ pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
             None => alloc::format!("ended the attempt: {}", detail.cause),
         },
         Event::HumanRequired(detail) => alloc::format!(
-            "asked for {}; policy said {}: waits for {} until {}",
+            "asked for {}; policy said {}: waits for {} until {}{}",
             content(CommitmentLabel::Action, &detail.gate.action, opened),
             said(&detail.policy),
             roles(&detail.rule.roles()),
-            detail.deadline
+            detail.deadline,
+            refused_by(&detail.rule)
         ),
         Event::Allowed(detail) => alloc::format!(
             "asked for {}; policy said {}: granted",
@@ -127,6 +129,14 @@ fn said(policy: &PolicyRecord) -> String {
     match policy.failure {
         Some(failure) => alloc::format!("nothing ({failure}), resolved to {}", policy.verdict.as_str()),
         None => policy.verdict.as_str().to_string(),
+    }
+}
+
+/// Says how many rejections it takes, where one is not enough.
+fn refused_by(rule: &Rule) -> String {
+    match rule.rejections {
+        1 => String::new(),
+        number => alloc::format!(", or for {number} rejections"),
     }
 }
 

@@ -7,7 +7,7 @@ use gantral_core::event::{
 };
 use gantral_core::json::Value;
 use gantral_core::policy::EvaluatorId;
-use gantral_core::rule::{APPROVALS_MAX, EscalationStep, Group, RULE_PARTS_MAX, Rule, Stage};
+use gantral_core::rule::{APPROVALS_MAX, EscalationStep, Group, REJECTIONS_MAX, RULE_PARTS_MAX, Rule, Stage};
 use gantral_core::state::EventKind;
 
 use super::decode::Issuer;
@@ -136,14 +136,26 @@ fn asked(value: &Value) -> Read<Asked> {
 }
 
 fn rule(value: &Value) -> Read<Rule> {
-    let names = ["break_glass_roles", "distinct", "required_evidence", "separation", "stages"];
-    let fields = Fields::open(value, "rule", names.into_iter())?;
+    // A15: the member is there only where it says more than its absence.
+    let several = value.get("rejections").is_some();
+    let names = ["break_glass_roles", "distinct", "rejections", "required_evidence", "separation", "stages"];
+    let names = names.into_iter().filter(|name| several || *name != "rejections");
+    let fields = Fields::open(value, "rule", names)?;
+    let rejections = if several { fields.get("rejections")? } else { 1 };
+    if several && !(2..=REJECTIONS_MAX).contains(&rejections) {
+        return Err(fields.invalid(
+            "rejections",
+            fields.value("rejections")?,
+            "a number of persons from 2 to 16",
+        ));
+    }
     Ok(Rule {
         stages: fields.list("stages", RULE_PARTS_MAX, stage)?,
         distinct: fields.get("distinct")?,
         separation: fields.get("separation")?,
         required_evidence: fields.get("required_evidence")?,
         break_glass_roles: fields.scalars("break_glass_roles", RULE_PARTS_MAX)?,
+        rejections,
     })
 }
 

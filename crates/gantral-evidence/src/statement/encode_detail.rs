@@ -127,6 +127,10 @@ fn asked(out: Out<'_, '_>, gate: &Asked) {
 fn rule(out: Out<'_, '_>, rule: &Rule) {
     roles(out, "break_glass_roles", &rule.break_glass_roles);
     out.bool("distinct", rule.distinct);
+    // A15: absent, it is 1.
+    if rule.rejections != 1 {
+        out.u64("rejections", u64::from(rule.rejections));
+    }
     out.str("required_evidence", rule.required_evidence.as_str());
     out.bool("separation", rule.separation);
     out.array("stages", |out| {

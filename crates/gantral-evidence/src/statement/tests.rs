@@ -153,6 +153,7 @@ impl Dice {
                 separation: self.roll(2) == 0,
                 required_evidence: self.one_of(HumanEvidence::ALL),
                 break_glass_roles: self.some(Self::role),
+                rejections: 1 + self.roll(16) as u32,
             },
             deadline: self.at(),
             escalation: self.some(|dice| EscalationStep {
@@ -393,6 +394,9 @@ fn a_missing_an_unknown_and_a_wrong_member_are_named() {
         refused(EventKind::Vote, |_, predicate| {
             change_detail(predicate, |detail| _ = detail.remove("cause"));
         }),
+        refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::from(1_u64))),
+        refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::from(17_u64))),
+        refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::Null)),
     ];
     assert_eq!(
         cases,
@@ -408,8 +412,20 @@ fn a_missing_an_unknown_and_a_wrong_member_are_named() {
             "`statement` has no member `predicate`",
             "`detail` has the unknown member `gate`",
             "`detail` has no member `cause`",
+            "member `rejections` of `rule` is not a number of persons from 2 to 16",
+            "member `rejections` of `rule` is not a number of persons from 2 to 16",
+            "member `rejections` of `rule` is not a whole number from 0 to 2^32 - 1",
         ]
     );
+}
+
+/// Writes how many rejections the rule of a gate needs.
+fn needs_rejections(predicate: &mut json::Object, number: Value) {
+    change_detail(predicate, |detail| {
+        let mut rule = detail.get("rule").and_then(Value::as_object).unwrap().clone();
+        rule.insert("rejections", number);
+        detail.insert("rule", rule);
+    });
 }
 
 #[test]

@@ -56,6 +56,7 @@ pub const OUTPUT: Target = Target {
         "\"approver_roles\":[]",
         "\"timeout\":\"30m\"",
         "\"required_approvals\":16",
+        "\"required_rejections\":16",
         "\"reasons\":[\"\"]",
         "REQUIRE_HUMAN",
         "DENY",
@@ -187,7 +188,7 @@ fn outputs(_: &Vectors) -> Vec<Vec<u8>> {
     let outputs = [
         r#"{"decision":"ALLOW"}"#,
         r#"{"decision":"DENY","reasons":["over the limit"],"helper":{"a":[1,2]}}"#,
-        r#"{"approver_roles":["RISK_OFFICER"],"decision":"REQUIRE_HUMAN","escalation_roles":["CFO"],"reasons":[],"required_approvals":2,"timeout":"30m"}"#,
+        r#"{"approver_roles":["RISK_OFFICER"],"decision":"REQUIRE_HUMAN","escalation_roles":["CFO"],"reasons":[],"required_approvals":2,"required_rejections":2,"timeout":"30m"}"#,
         r#"{"approver_roles":[],"decision":"REQUIRE_HUMAN"}"#,
     ];
     outputs.iter().map(|output| output.as_bytes().to_vec()).collect()

@@ -34,6 +34,12 @@ fn members_of_a_wrong_type_are_refused_even_where_they_do_not_matter() {
     for wrong in ["0", "17", "-1", "1.5", "\"2\"", "true"] {
         check(&format!(r#"{{"decision":"DENY","required_approvals":{wrong}}}"#), Err(OutputError::Approvals));
     }
+    for wrong in ["0", "17", "-1", "1.5", "\"2\"", "null"] {
+        check(
+            &format!(r#"{{"decision":"DENY","required_rejections":{wrong}}}"#),
+            Err(OutputError::Rejections),
+        );
+    }
     for wrong in ["30", "\"30\"", "\"0s\"", "\"-1m\"", "\"1h30m\"", "\"forever\""] {
         check(&format!(r#"{{"decision":"DENY","timeout":{wrong}}}"#), Err(OutputError::Timeout));
     }
@@ -64,6 +70,15 @@ fn the_committed_document_holds_the_contract_in_canonical_form() {
     let roles = ["B", "A"].map(|name| Role::parse(name).unwrap()).to_vec();
     assert_eq!(evaluation.approvers, Approvers::Some { roles, required: 1 });
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
+}
+
+#[test]
+fn rejections_are_asked_for_beside_approvers_or_stages_and_one_is_enough_otherwise() {
+    let rejections = |output: &str| read(output.as_bytes()).unwrap().rejections;
+    assert_eq!(rejections(r#"{"decision":"REQUIRE_HUMAN"}"#), 1);
+    assert_eq!(rejections(r#"{"decision":"REQUIRE_HUMAN","required_rejections":16}"#), 16);
+    let stages = r#"{"decision":"ALLOW","required_rejections":2,"stages":[{"all_of":[{"any_of":["A"]}]}]}"#;
+    assert_eq!(rejections(stages), 2);
 }
 
 fn role(name: &str) -> Role {

@@ -61,6 +61,7 @@ async fn every_member_of_the_output_is_read() {
     let rules = r#"decision := "REQUIRE_HUMAN"
 approver_roles := {"B", "A"}
 required_approvals := 2
+required_rejections := 3
 timeout := "30m"
 escalation_roles := ["ADMIN"]
 reasons contains "second"
@@ -69,6 +70,7 @@ helper := "not read""#;
     let evaluation = point.ask(&policy(rules), "{}").await.unwrap();
     assert_eq!(evaluation.verdict, Verdict::RequireHuman);
     assert_eq!(evaluation.approvers, Approvers::Some { roles: named(&["A", "B"]), required: 2 });
+    assert_eq!(evaluation.rejections, 3);
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
     assert_eq!(evaluation.escalation, [Escalation { roles: named(&["ADMIN"]), timeout: None }]);
     assert_eq!(evaluation.reasons, ["first", "second"]);
@@ -89,6 +91,8 @@ async fn an_answer_outside_the_contract_is_malformed_and_none_at_all_undefined()
         ("decision := \"REQUIRE_HUMAN\"\napprover_roles := []", EvalFailure::Malformed),
         ("decision := \"ALLOW\"\ntimeout := 30", EvalFailure::Malformed),
         ("decision := \"ALLOW\"\nrequired_approvals := 0", EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\nrequired_rejections := 0", EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\nrequired_rejections := 17", EvalFailure::Malformed),
         ("decision := \"ALLOW\" if false", EvalFailure::Undefined),
         ("allow := true", EvalFailure::Undefined),
         ("decision := \"ALLOW\" if input.missing.member == 1", EvalFailure::Undefined),

@@ -218,7 +218,30 @@ fn members() -> Vec<Case> {
         )
         .invalid(&["E_NO_POLICY", "N_WITHHELD"], "001-allowed"),
     );
+    cases.extend(rejections());
     cases
+}
+
+/// The number of rejections is written where it is more than one, and up to its limit.
+fn rejections() -> Vec<Case> {
+    let said = |number, slug, about, member: &'static str| {
+        let story = tales::rejected_by_two();
+        let mut files = lean(&story);
+        respelled(&mut files, story.position(EventKind::HumanRequired), |payload| {
+            payload.replace("\"rejections\":2", member).into_bytes()
+        });
+        Case::from_files(number, slug, about, &story, story.scope(), files)
+            .invalid(&["E_SCHEMA", "N_WITHHELD"], "550-rejected-by-two")
+    };
+    vec![
+        said(
+            128,
+            "one-rejection-written",
+            "One rejection is written, where its absence says so",
+            "\"rejections\":1",
+        ),
+        said(129, "too-many-rejections", "More rejections than a rule may need", "\"rejections\":17"),
+    ]
 }
 
 fn versions() -> Vec<Case> {

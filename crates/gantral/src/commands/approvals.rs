@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use gantral_api::client::Client;
 use gantral_api::wire::{Action, Decide, Decided, Extend, GateList, GateState, GateView, text};
-use gantral_core::state::DecisionKind;
+use gantral_core::state::{DecisionKind, EventKind};
 
 use crate::cli::Server;
 use crate::connection::run as converse;
@@ -30,7 +30,7 @@ pub enum ApprovalsCommand {
     Show(ShowArgs),
     /// Authorises the action as asked
     Approve(DecisionArgs),
-    /// Refuses the action; the execution ends
+    /// Refuses the action; the execution ends, once as many refuse as policy asks
     Reject(DecisionArgs),
     /// Authorises the action with changes
     Override(OverrideArgs),
@@ -230,13 +230,23 @@ fn confirmed(decision: DecisionKind) -> Result<bool, Failure> {
 
 fn said(decided: &Decided, decision: DecisionKind) -> String {
     let sealed = show::receipts(&decided.artifacts);
+    if is_counted(decided) {
+        return format!("{} {decision}: the gate is still open, sealed {sealed}", styled(GOOD, "counted"));
+    }
     format!("{} {decision}: the instance is {}, sealed {sealed}", styled(GOOD, "recorded"), decided.state)
+}
+
+/// Tells a ballot that was counted from one that decided.
+fn is_counted(decided: &Decided) -> bool {
+    decided.artifacts.iter().any(|receipt| receipt.event.into_inner() == EventKind::Vote)
 }
 
 fn next_step(gate: &GateView, decided: &Decided, out: Out) {
     if decided.state.is_final() {
         let id = gate.instance_id;
         out.hint(format_args!("gantral evidence export {id} --output {id}.gantral"));
+    } else if is_counted(decided) {
+        out.hint(format_args!("gantral approvals show {}", gate.gate_id));
     } else {
         out.hint(format_args!("gantral instances watch {}", gate.instance_id));
     }

@@ -50,6 +50,9 @@ pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
     for vote in &gate.votes {
         text.push_str(&row("vote", format_args!("{} as {}", vote.person, vote.role)));
     }
+    for rejection in &gate.rejections {
+        text.push_str(&row("rejection", format_args!("{} as {}", rejection.person, rejection.role)));
+    }
     if is_open {
         text.push_str(&row("deadline", with_distance(gate.deadline.0, now)));
     }
@@ -125,7 +128,7 @@ fn context(document: &str) -> String {
     text
 }
 
-/// Returns who must agree: one line for each stage.
+/// Returns who must agree, one line for each stage, and how many must refuse where one is not enough.
 fn needs(gate: &GateView) -> String {
     let group = |group: &GateGroup| format!("{} of {}", group.count, roles(&group.any_of));
     let mut text = String::new();
@@ -141,12 +144,24 @@ fn needs(gate: &GateView) -> String {
         let label = if index == 0 { "needs" } else { "" };
         text.push_str(&row(label, format_args!("{}{word}", groups.join(" and "))));
     }
+    if gate.required_rejections > 1 {
+        text.push_str(&row("refused by", format_args!("{} rejections", gate.required_rejections)));
+    }
     text
 }
 
 fn roles(roles: &[text::Role]) -> String {
     let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
     names.join(", ")
+}
+
+/// Returns how far a gate is, and how near its refusal once somebody has rejected.
+fn votes(gate: &GateSummary) -> String {
+    let agreed = format!("{}/{} {}", gate.votes, gate.required, roles(&gate.roles));
+    match gate.rejections {
+        0 => agreed,
+        rejections => format!("{agreed}, {rejections}/{} against", gate.required_rejections),
+    }
 }
 
 /// Returns a page of gates, one a line.
@@ -161,7 +176,7 @@ pub fn page(page: &GatePage, now: UnixMillis) -> String {
             gate.action_name.to_string(),
             inert(&gate.target),
             gate.workflow.id.to_string(),
-            format!("{}/{} {}", gate.votes, gate.required, roles(&gate.roles)),
+            votes(gate),
             distance(gate.deadline.0, now),
         ]
     };

@@ -1,6 +1,11 @@
 //! What approvers see and say on the command line.
 
-use crate::support::World;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Ran, World, repository};
 
 const ASKS: &str = "exec gantral ask refund --target order/1001 --set amount=4800 --set note=\"$(printf 'a\\033[2J\\342\\200\\256b')\"";
 
@@ -130,4 +135,110 @@ fn whoever_may_decide_gives_humans_more_time_within_bounds() {
     world.run(&["approvals", "extend", &gate]).status(2);
     world.run(&["approvals", "approve", &gate, "--reason", "it is owed"]).status(0);
     assert_eq!(world.verified(&id, "a.gantral").status(0).json()["verdict"], "VALID");
+}
+
+/// Asks, and when people agreed does it.
+const AGENT: &str = r#"set -eu
+if [ -n "${GANTRAL_GRANT:-}" ]; then
+  gantral consume
+  exec gantral outcome SUCCEEDED
+fi
+exec gantral ask refund --target order/1001 --set amount=4800
+"#;
+
+/// Two of three roles must agree, and two must reject before that refuses.
+const TWO_AND_TWO: &str = r#"package gantral.policy
+
+default decision := "REQUIRE_HUMAN"
+
+approver_roles := ["RISK_OFFICER", "TECH_LEAD", "PLATFORM_ADMIN"]
+
+required_approvals := 2
+
+required_rejections := 2
+"#;
+
+/// Starts a world in which one agent waits at a gate of this policy.
+fn waiting_under(policy: &str) -> (World, String, String) {
+    let mut world = World::start();
+    world.apply(AGENT, "30s");
+    std::fs::create_dir(world.path("policy")).unwrap();
+    std::fs::write(world.path("policy/policy.rego"), policy).unwrap();
+    world.run(&["policy", "publish", "policy", "--workflow", "refund", "--reason", "two agree"]).status(0);
+    world.start_runner();
+    let id = world.create();
+    let gate = world.reach(&id, "WAITING_FOR_HUMAN")["gate"]["gate_id"].as_str().unwrap().to_owned();
+    (world, id, gate)
+}
+
+fn says(world: &World, name: &str, word: &str, gate: &str) -> Ran {
+    world.run(&["approvals", word, gate, "--reason", "looked at it", "--as", name])
+}
+
+/// Returns the events of an instance in the reports of both verifiers, which must call its evidence valid.
+fn events_in_both(world: &World, id: &str) -> Vec<String> {
+    let ours = world.verified(id, "told.gantral").status(0).json();
+    let python = repository().join(".parts/python/bin/python");
+    assert!(Path::exists(&python), "the parts are missing: run `cargo xtask parts`");
+    let mut command = Command::new(python);
+    command.arg("-B").arg(repository().join("verifiers/python/gantral_verify.py")).arg("told.gantral");
+    command.args(["--trust", "told.gantral.trust.json", "--json"]).current_dir(world.folder());
+    let theirs = Ran::of(command.output().unwrap()).status(0).json();
+    assert_eq!((&ours["verdict"], &theirs["verdict"]), (&"VALID".into(), &"VALID".into()), "{theirs}");
+    let moments = ours["timeline"].as_array().unwrap().iter();
+    moments.map(|moment| moment["event"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What an approver is told of rejections: how many refuse, and how many there are.
+fn against(world: &World, gate: &str) -> (Value, usize) {
+    let seen = world.run(&["approvals", "show", gate, "--json"]).status(0).json();
+    (seen["required_rejections"].clone(), seen["rejections"].as_array().unwrap().len())
+}
+
+#[test]
+fn where_policy_asks_for_two_rejections_the_first_is_counted_and_the_second_decides() {
+    let (world, id, gate) = waiting_under(TWO_AND_TWO);
+    assert_eq!(against(&world, &gate), (2.into(), 0));
+    let first = says(&world, "alice", "reject", &gate).status(0);
+    assert!(first.data.starts_with("counted REJECT: the gate is still open, sealed vote #"), "{first:?}");
+    assert!(first.talk.contains(&format!("hint: gantral approvals show {gate}")), "{first:?}");
+    assert_eq!(world.instance(&id)["state"], "WAITING_FOR_HUMAN");
+    assert_eq!(against(&world, &gate), (2.into(), 1));
+    let shown = world.run(&["approvals", "show", &gate]).status(0).data;
+    assert!(shown.contains("refused by  2 rejections"), "{shown}");
+    assert!(
+        shown.lines().any(|line| line.contains("rejection ") && line.ends_with(" as RISK_OFFICER")),
+        "{shown}"
+    );
+    let listed = world.run(&["approvals", "ls"]).status(0).data;
+    assert!(listed.contains("0/2 PLATFORM_ADMIN, RISK_OFFICER, TECH_LEAD, 1/2 against"), "{listed}");
+
+    // Who said no says nothing else, and counts once.
+    for word in ["reject", "approve"] {
+        let again = says(&world, "alice", word, &gate).status(1);
+        assert!(again.talk.contains("[already_voted]"), "{again:?}");
+    }
+    let second = says(&world, "dave", "reject", &gate).status(0);
+    assert!(second.data.starts_with("recorded REJECT: the instance is TERMINATED"), "{second:?}");
+    assert_eq!(world.reach(&id, "TERMINATED")["cause"], "rejected");
+    let events = events_in_both(&world, &id);
+    let decided: Vec<&str> = events.iter().map(String::as_str).skip_while(|event| *event != "vote").collect();
+    assert_eq!(decided, ["vote", "rejected", "terminated"]);
+}
+
+#[test]
+fn a_first_rejection_that_enough_approvals_follow_is_outvoted() {
+    let (world, id, gate) = waiting_under(TWO_AND_TWO);
+    says(&world, "carol", "reject", &gate).status(0);
+    let counted = says(&world, "alice", "approve", &gate).status(0);
+    assert!(counted.data.starts_with("counted APPROVE: the gate is still open"), "{counted:?}");
+    let decided = says(&world, "dave", "approve", &gate).status(0);
+    assert!(decided.data.starts_with("recorded APPROVE: the instance is APPROVED"), "{decided:?}");
+    world.reach(&id, "COMPLETED");
+    let events = events_in_both(&world, &id);
+    assert_eq!(events.iter().filter(|event| *event == "vote").count(), 2);
+    assert!(
+        ["approved", "consumed", "outcome"].iter().all(|event| events.iter().any(|found| found == event)),
+        "{events:?}"
+    );
 }
