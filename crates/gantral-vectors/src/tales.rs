@@ -136,13 +136,23 @@ pub fn vote_withdrawn() -> Story {
 
 /// Three persons are asked, and one who may break the glass decides alone.
 pub fn glass_broken() -> Story {
+    break_the_glass(1, DecisionKind::Approve)
+}
+
+/// Three rejections are needed, and one who may break the glass refuses alone.
+pub fn glass_broken_to_reject() -> Story {
+    break_the_glass(3, DecisionKind::Reject)
+}
+
+fn break_the_glass(rejections: u32, decision: DecisionKind) -> Story {
     let roles = vec![role("finance")];
     let rule = Rule {
         break_glass_roles: vec![role("duty_officer")],
+        rejections,
         ..Rule::one_group(roles, 3, HumanEvidence::Operator)
     };
     let mut story = asked(|story| GatePlan { rule, ..story.plan(3, Vec::new()) });
-    let mut granted = story.ballot(DecisionKind::Approve, None);
+    let mut granted = story.ballot(decision, None);
     granted.ballot.role = role("duty_officer");
     granted.ballot.break_glass = true;
     story.command(&human(4, "duty_officer"), Command::Decide(Box::new(granted)));

@@ -337,11 +337,9 @@ fn chain_is_lawful(entries: &[(Entry, Digest)]) {
                 assert!(against.insert(entry.actor.id.clone()), "somebody rejects twice");
                 assert!(against.len() < needed, "enough had rejected, and nothing was closed");
             }
-            Event::Rejected(detail) => {
-                if detail.ballot.as_ref().is_some_and(|ballot| !ballot.break_glass) {
-                    assert!(against.insert(entry.actor.id.clone()), "somebody rejects twice");
-                    assert_eq!(against.len(), needed, "too few rejected");
-                }
+            Event::Rejected(detail) if detail.ballot.as_ref().is_some_and(|ballot| !ballot.break_glass) => {
+                assert!(against.insert(entry.actor.id.clone()), "somebody rejects twice");
+                assert_eq!(against.len(), needed, "too few rejected");
             }
             Event::Approved(detail) | Event::Overridden(detail) => {
                 assert_eq!(entry.actor.kind, ActorKind::Human);

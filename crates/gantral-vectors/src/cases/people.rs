@@ -44,6 +44,7 @@ pub(super) fn all() -> Vec<Case> {
     let mut cases = decisions();
     cases.extend(quorums());
     cases.extend(rejections());
+    cases.extend(miscounted_rejections());
     cases.extend(evidence());
     cases.extend(proofs_of_others());
     cases
@@ -169,89 +170,94 @@ fn quorums() -> Vec<Case> {
 
 /// Gates that need several rejections.
 fn rejections() -> Vec<Case> {
-    let (refused, against, withdrawn) =
-        ("550-rejected-by-two", "551-approved-against-two", "552-vote-withdrawn");
-    let broken = |number, slug, about, story: &Story, twin| {
-        Case::of(number, slug, about, story).invalid(&["E_QUORUM_HUMAN", "N_WITHHELD"], twin)
-    };
-    let valid =
-        |number, slug, about, story: &Story| Case::of(number, slug, about, story).valid(&["N_WITHHELD"]);
-    // The story up to its approval, with another number of rejections sealed in its gate.
-    let under = |mut story: Story, rejections| {
-        story.statements.truncate(story.position(EventKind::Approved) + 1);
-        story.retell(EventKind::HumanRequired, |statement| {
-            if let Event::HumanRequired(detail) = &mut statement.entry.event {
-                detail.rule.rejections = rejections;
-            }
-        })
-    };
-    let without_first_vote = |mut story: Story| {
-        story.statements.remove(story.position(EventKind::Vote));
-        story.relink();
-        story
-    };
-    let by_first = |statement: &mut Statement| statement.entry.actor = human(1, "finance");
-    // The vote of the second person goes, so that the third decides with one that was withdrawn.
-    let mut alone = under(tales::vote_withdrawn(), 2);
-    alone.statements.remove(alone.statements.len() - 2);
-    alone.relink();
+    let ended =
+        |number, slug, about, story: Story| Case::of(number, slug, about, &story).valid(&["N_WITHHELD"]);
     vec![
-        valid(550, "rejected-by-two", "Two rejections are needed, and come", &tales::rejected_by_two()),
-        valid(
+        ended(550, "rejected-by-two", "Two rejections are needed, and come", tales::rejected_by_two()),
+        ended(
             551,
             "approved-against-two",
             "Two of three rejections come, and two persons approve",
-            &tales::approved_against_two(3),
+            tales::approved_against_two(3),
         ),
-        valid(
+        ended(
             552,
             "vote-withdrawn",
             "Who approved rejects after all, and two others approve",
-            &tales::vote_withdrawn(),
+            tales::vote_withdrawn(),
         ),
-        broken(
-            553,
-            "rejected-by-too-few",
-            "One rejection closes a gate that needs two",
-            &without_first_vote(tales::rejected_by_two()),
-            refused,
+        ended(
+            559,
+            "glass-broken-to-reject",
+            "Three rejections are needed, and one who breaks the glass refuses alone",
+            tales::glass_broken_to_reject(),
         ),
+    ]
+}
+
+/// What those stories would be if rejections were counted otherwise.
+fn miscounted_rejections() -> Vec<Case> {
+    let broken = |number, slug, about, story: Story, twin| {
+        Case::of(number, slug, about, &story).invalid(&["E_QUORUM_HUMAN", "N_WITHHELD"], twin)
+    };
+    let by_first = |statement: &mut Statement| statement.entry.actor = human(1, "finance");
+    let mut fewer = tales::rejected_by_two();
+    fewer.statements.remove(fewer.position(EventKind::Vote));
+    fewer.relink();
+    // The vote of the second person goes, so that the third decides with one that was withdrawn.
+    let mut alone = refused_by(2, tales::vote_withdrawn());
+    alone.statements.remove(alone.statements.len() - 2);
+    alone.relink();
+    let (refused, against) = ("550-rejected-by-two", "551-approved-against-two");
+    let told_of = |rejections| refused_by(rejections, tales::approved_against_two(3));
+    vec![
+        broken(553, "rejected-by-too-few", "One rejection closes a gate that needs two", fewer, refused),
         broken(
             554,
             "rejected-by-one-twice",
             "One person rejects as two",
-            &tales::rejected_by_two().retell(EventKind::Rejected, by_first),
+            tales::rejected_by_two().retell(EventKind::Rejected, by_first),
             refused,
         ),
         broken(
             555,
             "approved-although-rejected",
             "Two rejections are needed and come, and it is approved",
-            &under(tales::approved_against_two(3), 2),
+            told_of(2),
             against,
         ),
         broken(
             556,
             "rejection-counted-where-it-is-final",
             "A rejection is counted where any is final",
-            &under(tales::approved_against_two(3), 1),
+            told_of(1),
             against,
         ),
         broken(
             557,
             "approved-by-who-rejected",
             "Who rejected approves",
-            &under(tales::approved_against_two(3), 3).retell(EventKind::Approved, by_first),
+            told_of(3).retell(EventKind::Approved, by_first),
             against,
         ),
         broken(
             558,
             "approved-with-what-was-withdrawn",
             "A vote counts that its person withdrew by rejecting",
-            &alone,
-            withdrawn,
+            alone,
+            "552-vote-withdrawn",
         ),
     ]
+}
+
+/// A story up to its approval, whose gate is told to need so many rejections.
+fn refused_by(rejections: u32, mut story: Story) -> Story {
+    story.statements.truncate(story.position(EventKind::Approved) + 1);
+    story.retell(EventKind::HumanRequired, |statement| {
+        if let Event::HumanRequired(detail) = &mut statement.entry.event {
+            detail.rule.rejections = rejections;
+        }
+    })
 }
 
 fn evidence() -> Vec<Case> {
