@@ -188,6 +188,10 @@ uuid_id!(
     ReportId, 4
 );
 uuid_id!(
+    /// One change of the rules that waits for a second person: a random UUIDv4.
+    ProposalId, 4
+);
+uuid_id!(
     /// The informational identifier of an artifact (UUIDv7); its hash is its identity.
     ArtifactId, 7
 );

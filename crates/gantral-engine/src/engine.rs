@@ -20,7 +20,7 @@ use crate::checkpoints::Checkpoints;
 use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
-use crate::governance::Governance;
+use crate::governance::{FourEyes, Governance};
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::notice::Recipients;
 use crate::policy_point::Evaluators;
@@ -52,6 +52,8 @@ pub struct EngineConfig {
     pub policy_demand: PolicyDemand,
     /// Who is told of gates.
     pub recipients: Recipients,
+    /// What one person may not change alone.
+    pub four_eyes: FourEyes,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -74,6 +76,7 @@ impl Default for EngineConfig {
             delegations: None,
             policy_demand: PolicyDemand::default(),
             recipients: Recipients::default(),
+            four_eyes: FourEyes::default(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use gantral_core::action::ActionError;
 use gantral_core::command::Refusal;
-use gantral_core::ids::{InstanceId, TenantId};
+use gantral_core::ids::{ActorId, InstanceId, TenantId};
 use gantral_core::policy::PolicyVersionId;
+use gantral_core::time::UnixMillis;
 use gantral_core::workflow::{Release, WorkflowError};
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::seal::SealError;
-use gantral_store::StoreError;
+use gantral_store::{ProposalEnding, StoreError};
 
 use crate::policy_input::InputError;
 use gantral_keys::SignError;
@@ -48,6 +49,39 @@ pub enum EngineError {
     /// No policy was in force in the scope before the present one.
     #[error("no policy was in force there before")]
     NoPolicyBefore,
+    /// It takes another person than the one who did the first half. Final for this person.
+    #[error("{why}")]
+    SamePerson {
+        /// Which half that was.
+        why: &'static str,
+    },
+    /// The confirmation is about something else than the proposal. Look at the proposal before confirming it.
+    #[error("the proposal is not what the confirmation names")]
+    ProposalDiffers,
+    /// What is proposed is about something that was changed since. Final for this proposal.
+    #[error("what it is about was changed since it was proposed")]
+    ProposalMoved {
+        /// The sequence of the governance artifact that changed it.
+        changed: Option<u64>,
+    },
+    /// The proposal is not open any more. Final.
+    #[error("the proposal was {how}", how = how.as_str())]
+    ProposalEnded {
+        /// How it ended.
+        how: ProposalEnding,
+        /// When.
+        at: UnixMillis,
+        /// Who ended it; `None` when nobody did.
+        by: Option<ActorId>,
+        /// The sequence of the governance artifact that was sealed with it.
+        sealed: Option<u64>,
+    },
+    /// As many proposals of the tenant are open as may be. May be repeated when one of them has ended.
+    #[error("the tenant has {most} open proposals already")]
+    ProposalsFull {
+        /// How many may be.
+        most: usize,
+    },
     /// The policy bundle is unknown.
     #[error("the policy version is not known here")]
     PolicyUnknown,

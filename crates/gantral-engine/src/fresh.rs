@@ -1,7 +1,7 @@
 //! Randomness as a value: one seed for a call, expanded as needed, so that a simulation repeats exactly.
 
 use gantral_core::digest::{Hasher, Salt};
-use gantral_core::ids::{ArtifactId, GateId, GrantId, InstanceId};
+use gantral_core::ids::{ArtifactId, GateId, GrantId, InstanceId, ProposalId};
 use gantral_core::time::UnixMillis;
 
 /// The randomness of one call: 32 bytes from the system's generator, expanded by SHA-256 over a counter.
@@ -47,6 +47,11 @@ impl Fresh {
     /// Draws a grant identifier.
     pub fn grant(&mut self) -> GrantId {
         GrantId::from_random(self.bytes16())
+    }
+
+    /// Draws a proposal identifier.
+    pub fn proposal(&mut self) -> ProposalId {
+        ProposalId::from_random(self.bytes16())
     }
 
     /// Draws an artifact identifier for an instant.

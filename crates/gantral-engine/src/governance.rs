@@ -11,12 +11,12 @@ use gantral_core::state::Mode;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
+use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce, Proposer, Scope};
 use gantral_evidence::seal::Unsigned;
 use gantral_evidence::statement::artifact_hash;
 use gantral_keys::SigningContext;
 use gantral_store::{
-    CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, Head, SealedArtifact,
+    CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, SealedArtifact,
     SnapshotContent,
 };
 
@@ -25,17 +25,16 @@ use crate::error::EngineError;
 use crate::loaded::is_signed;
 
 mod erasure;
+mod four_eyes;
 mod keys;
+mod proposals;
 mod rules;
+mod topic;
 
+pub use four_eyes::{EXPIRES_DEFAULT, FourEyes, FourEyesRules, OPEN_DEFAULT, Unfreeze};
+pub use proposals::{ProposalStanding, ProposalView, Ruled};
 pub use rules::{Activation, ModeInForce, PolicyInForce};
-
-/// The governance chain of one tenant, folded up to its head.
-struct Governed {
-    head: Option<Head>,
-    last_at: UnixMillis,
-    in_force: InForce,
-}
+use topic::Governed;
 
 /// What is in force in a tenant, and the head of the chain that says so. A hint: what rests on it commits under
 /// [`InForceAt::guard`], and is decided anew where the chain has moved.
@@ -112,16 +111,33 @@ impl<'a> From<&'a Actor> for Governor<'a> {
     }
 }
 
-/// What a governance event is sealed with: what happened, and the rows that become true with it.
+/// What a governance event is sealed with: what happened, who proposed it, and the rows that become true with it.
 struct Act {
     detail: Detail,
+    proposed_by: Option<Proposer>,
     effects: Vec<GovernanceEffect>,
+}
+
+impl Act {
+    /// Returns an act that one person decided.
+    fn with(detail: Detail, effects: Vec<GovernanceEffect>) -> Self {
+        Self { detail, proposed_by: None, effects }
+    }
 }
 
 impl From<Detail> for Act {
     fn from(detail: Detail) -> Self {
-        Self { detail, effects: Vec::new() }
+        Self::with(detail, Vec::new())
     }
+}
+
+/// Who proposed what somebody else put in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposerReceipt {
+    /// As it is sealed.
+    pub proposer: Proposer,
+    /// Why, in their words; `None` when they said nothing, or it was erased.
+    pub why: Option<String>,
 }
 
 /// What was sealed on a governance chain: enough to find it again, and to show that it was promised.
@@ -143,12 +159,20 @@ pub struct GovernanceReceipt {
     pub justification: Option<Digest>,
     /// Why, in their words; `None` when they said nothing, or it was erased.
     pub why: Option<String>,
+    /// Who proposed it, where two persons had to agree.
+    pub proposed_by: Option<ProposerReceipt>,
     /// The signed envelope.
     pub envelope: Vec<u8>,
 }
 
 impl GovernanceReceipt {
-    fn of(statement: &GovernanceStatement, artifact: &SealedArtifact, why: Option<String>) -> Self {
+    fn of(
+        statement: &GovernanceStatement,
+        artifact: &SealedArtifact,
+        why: Option<String>,
+        proposers_why: Option<String>,
+    ) -> Self {
+        let proposer = statement.proposed_by.clone();
         Self {
             sequence: artifact.sequence,
             hash: artifact.hash,
@@ -158,6 +182,7 @@ impl GovernanceReceipt {
             detail: statement.detail.clone(),
             justification: statement.justification,
             why,
+            proposed_by: proposer.map(|proposer| ProposerReceipt { proposer, why: proposers_why }),
             envelope: artifact.envelope.clone(),
         }
     }
@@ -170,14 +195,14 @@ impl Engine {
         tenant: &TenantId,
         call: &mut Call,
         by: Governor<'_>,
-        decide: impl Fn(&InForce) -> Result<Option<Act>, EngineError> + Send,
+        decide: impl Fn(&Governed) -> Result<Option<Act>, EngineError> + Send,
     ) -> Result<Option<GovernanceReceipt>, EngineError> {
         for _ in 0..DECISIONS_MAX {
             let slot = self.0.governance.slot(tenant);
             let mut slot = slot.lock().await;
             // Taken out, so that a caller who stops waiting leaves nothing half done in memory.
             let mut governed = self.follow_governance(tenant, slot.take()).await?;
-            let Some(mut act) = decide(&governed.in_force)? else {
+            let Some(mut act) = decide(&governed)? else {
                 *slot = Some(governed);
                 return Ok(None);
             };
@@ -199,31 +224,32 @@ impl Engine {
                 actor: by.actor.clone(),
                 detail: act.detail,
                 justification,
+                proposed_by: act.proposed_by,
                 at,
                 anchor: self.0.checkpoints.newest(tenant, 0),
                 blind: call.fresh.bytes32(),
             };
             let unsigned = Unsigned::of_governance(&statement)?;
             let hash = unsigned.hash();
+            let expected = governed.head;
             governed
-                .in_force
-                .apply(&statement.detail, hash)
+                .advance(&statement, hash)
                 .map_err(|fault| EngineError::Damaged { what: format!("the governance chain: {fault}") })?;
             let signature = self.0.signer.sign(SigningContext::Artifact, &unsigned.message()).await?;
             let envelope = unsigned.signed(signature.key_id, &signature.bytes).envelope;
             let sealed = SealedArtifact { sequence, hash, envelope };
-            let receipt = GovernanceReceipt::of(&statement, &sealed, by.why.map(str::to_owned));
+            let proposers_why = act.effects.iter().find_map(|effect| kept_words(effect, &statement));
+            let receipt =
+                GovernanceReceipt::of(&statement, &sealed, by.why.map(str::to_owned), proposers_why);
             let append = GovernanceAppend {
                 tenant: tenant.clone(),
-                expected: governed.head,
+                expected,
                 artifact: sealed,
                 signer: signature.key_id.short(),
                 effects: act.effects,
             };
             match self.0.store.append_governance(append).await? {
                 GovernanceOutcome::Committed => {
-                    governed.head = Some(Head { sequence, hash });
-                    governed.last_at = at;
                     *slot = Some(governed);
                     self.0.registry.forget_in_force(tenant);
                     return Ok(Some(receipt));
@@ -252,17 +278,21 @@ impl Engine {
             let envelope = Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
             let statement = GovernanceStatement::decode(&envelope.payload);
             let statement = statement.map_err(|error| damaged(error.to_string()))?;
-            let why = match statement.justification {
-                None => None,
-                Some(commitment) => self.why(tenant, commitment).await?,
-            };
-            receipts.push(GovernanceReceipt::of(&statement, artifact, why));
+            let why = self.why(tenant, statement.justification).await?;
+            let proposed = statement.proposed_by.as_ref().and_then(|by| by.justification);
+            let proposers_why = self.why(tenant, proposed).await?;
+            receipts.push(GovernanceReceipt::of(&statement, artifact, why, proposers_why));
         }
         Ok(receipts)
     }
 
-    /// Returns what somebody wrote to justify a change of the rules; `None` when it was erased.
-    async fn why(&self, tenant: &TenantId, commitment: Digest) -> Result<Option<String>, EngineError> {
+    /// Returns what somebody wrote to justify a change of the rules; `None` when they wrote nothing, or it was erased.
+    async fn why(
+        &self,
+        tenant: &TenantId,
+        commitment: Option<Digest>,
+    ) -> Result<Option<String>, EngineError> {
+        let Some(commitment) = commitment else { return Ok(None) };
         let Some(snapshot) = self.0.store.governance_snapshot(tenant, commitment).await? else {
             return Ok(None);
         };
@@ -325,8 +355,7 @@ impl Engine {
     ) -> Result<Governed, EngineError> {
         let damaged = |what: String| EngineError::Damaged { what: format!("the governance chain: {what}") };
         let keys = self.keys();
-        let begun = Governed { head: None, last_at: UnixMillis::EPOCH, in_force: InForce::default() };
-        let mut governed = known.unwrap_or(begun);
+        let mut governed = known.unwrap_or_default();
         if governed.head.is_some() && governed.head == self.0.store.governance_head(tenant).await? {
             return Ok(governed);
         }
@@ -353,12 +382,7 @@ impl Engine {
                         artifact.sequence
                     )));
                 }
-                governed
-                    .in_force
-                    .apply(&statement.detail, artifact.hash)
-                    .map_err(|fault| damaged(fault.to_string()))?;
-                governed.head = Some(artifact.head());
-                governed.last_at = statement.at;
+                governed.advance(&statement, artifact.hash).map_err(damaged)?;
             }
             if last {
                 let head = self.0.store.governance_head(tenant).await?;
@@ -374,6 +398,23 @@ fn refused(effect: &GovernanceEffect) -> EngineError {
     match effect {
         GovernanceEffect::EraseSnapshot { .. } => EngineError::NotFound { what: "the snapshot" },
         GovernanceEffect::ErasePerson { .. } => EngineError::NotFound { what: "the person" },
-        GovernanceEffect::PutSnapshot { .. } => EngineError::Conflict,
+        GovernanceEffect::PutSnapshot { .. }
+        | GovernanceEffect::ConfirmProposal { .. }
+        | GovernanceEffect::EndProposalsOf { .. } => EngineError::Conflict,
+    }
+}
+
+/// Returns the words of the proposer, which an effect keeps beside the artifact.
+fn kept_words(effect: &GovernanceEffect, statement: &GovernanceStatement) -> Option<String> {
+    let of = statement.proposed_by.as_ref()?.justification?;
+    match effect {
+        GovernanceEffect::PutSnapshot { commitment, plaintext, .. } if *commitment == of => {
+            String::from_utf8(plaintext.clone()).ok()
+        }
+        GovernanceEffect::PutSnapshot { .. }
+        | GovernanceEffect::EraseSnapshot { .. }
+        | GovernanceEffect::ErasePerson { .. }
+        | GovernanceEffect::ConfirmProposal { .. }
+        | GovernanceEffect::EndProposalsOf { .. } => None,
     }
 }

@@ -50,7 +50,10 @@ pub use engine::{Call, Engine, EngineConfig, PolicyDemand, Ports, RequestKey, st
 pub use error::EngineError;
 pub use export::Export;
 pub use fresh::Fresh;
-pub use governance::{Activation, GovernanceReceipt, Governor, ModeInForce, PolicyInForce};
+pub use governance::{
+    Activation, EXPIRES_DEFAULT, FourEyes, FourEyesRules, GovernanceReceipt, Governor, ModeInForce,
+    OPEN_DEFAULT, PolicyInForce, ProposalStanding, ProposalView, ProposerReceipt, Ruled, Unfreeze,
+};
 pub use handover::Handed;
 pub use journal::Remembered;
 pub use mode_lease::SignedModeLease;

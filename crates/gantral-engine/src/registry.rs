@@ -17,7 +17,7 @@ use gantral_store::{Guard, PutOutcome, Store, WorkflowRow};
 
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
-use crate::governance::{Activation, GovernanceReceipt, Governor, InForceAt};
+use crate::governance::{Activation, GovernanceReceipt, Governor, InForceAt, ProposalView, Ruled};
 
 /// How many entries each of the caches keeps; a full one starts over.
 const CACHE_MAX: usize = 10_000;
@@ -143,6 +143,8 @@ pub struct Applied {
     pub created: bool,
     /// What was sealed when another policy became active; nothing when it was in force already.
     pub activated: Option<GovernanceReceipt>,
+    /// What waits for a second person, where putting a policy in force takes two.
+    pub proposed: Option<Box<ProposalView>>,
 }
 
 impl Engine {
@@ -181,14 +183,18 @@ impl Engine {
             PutOutcome::Same => false,
             PutOutcome::Differs => return Err(EngineError::WorkflowVersionExists),
         };
-        let activated = match policy {
-            None => None,
+        let ruled = match policy {
+            None => Ruled::Same,
             Some(policy) => {
                 let scope = Scope::Workflow(workflow.id.clone());
                 self.activate_policy(call, tenant, by, &scope, Activation::Version(policy), None).await?
             }
         };
-        Ok(Applied { workflow: Arc::new(workflow), created, activated })
+        let workflow = Arc::new(workflow);
+        Ok(match ruled {
+            Ruled::Proposed(view) => Applied { workflow, created, activated: None, proposed: Some(view) },
+            ruled => Applied { workflow, created, activated: ruled.sealed(), proposed: None },
+        })
     }
 
     /// Returns a workflow: the named version, or the newest.

@@ -52,6 +52,7 @@ impl Engine {
         // After the due steps: what has closed or moved is reminded of no more.
         ticked.reminded = self.remind(now).await?;
         self.0.store.forget_idempotency(now, FORGET_MAX).await?;
+        self.0.store.expire_proposals(now).await?;
         Ok(ticked)
     }
 

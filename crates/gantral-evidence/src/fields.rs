@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::ids::{
-    ActorId, ArtifactId, AttemptNo, GateId, GrantId, InstanceId, LogOrigin, Name, PersonId, Role, SessionId,
-    TeamId, TenantId, WorkflowId,
+    ActorId, ArtifactId, AttemptNo, GateId, GrantId, InstanceId, LogOrigin, Name, PersonId, ProposalId, Role,
+    SessionId, TeamId, TenantId, WorkflowId,
 };
 use gantral_core::json::{Object, Value};
 use gantral_core::policy::{EvalFailure, Materiality, PolicyVersionId, Verdict};
@@ -82,6 +82,17 @@ impl<'a> Fields<'a> {
         of: &'static str,
         names: impl Iterator<Item = &'static str>,
     ) -> Result<Self, FieldError> {
+        Self::open_with(value, of, names, &[])
+    }
+
+    /// Opens an object that has exactly the members of `names`, which stand in canonical order; those that are `optional` may be
+    /// missing.
+    pub(crate) fn open_with(
+        value: &'a Value,
+        of: &'static str,
+        names: impl Iterator<Item = &'static str>,
+        optional: &[&'static str],
+    ) -> Result<Self, FieldError> {
         let object = value.as_object().ok_or(FieldError::NotAnObject { of })?;
         let mut found = object.names().peekable();
         for member in names {
@@ -89,6 +100,7 @@ impl<'a> Fields<'a> {
                 Some(name) if *name == member => _ = found.next(),
                 // Both lists ascend: a smaller name is one too many, a larger one says that ours is not there.
                 Some(name) if *name < member => return Err(unknown(of, name)),
+                Some(_) | None if optional.contains(&member) => {}
                 Some(_) | None => return Err(FieldError::Missing { of, member }),
             }
         }
@@ -101,6 +113,15 @@ impl<'a> Fields<'a> {
     /// Returns the value of a member.
     pub(crate) fn value(&self, member: &'static str) -> Result<&'a Value, FieldError> {
         self.object.get(member).ok_or(FieldError::Missing { of: self.of, member })
+    }
+
+    /// Reads a member that may be missing, and is an object where it is there.
+    pub(crate) fn maybe<T, E: From<FieldError>>(
+        &self,
+        member: &'static str,
+        read: impl FnOnce(&'a Value) -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
+        self.object.get(member).map(read).transpose()
     }
 
     /// Reads a member that is never `null`.
@@ -196,6 +217,7 @@ texts! {
     InstanceId, "a lower-case UUID of version 4", |text| InstanceId::parse(text).ok();
     GateId, "a lower-case UUID of version 4", |text| GateId::parse(text).ok();
     GrantId, "a lower-case UUID of version 4", |text| GrantId::parse(text).ok();
+    ProposalId, "a lower-case UUID of version 4", |text| ProposalId::parse(text).ok();
     ArtifactId, "a lower-case UUID of version 7", |text| ArtifactId::parse(text).ok();
     TenantId, "a tenant", |text| TenantId::parse(text).ok();
     LogOrigin, "a log origin", |text| LogOrigin::parse(text).ok();

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod event;
 mod fold;
+mod proposal;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,6 +21,7 @@ use crate::statement::StatementError;
 
 pub use event::{Detail, GovernanceKind, Scope};
 pub use fold::{DeclaredKey, Delegation, GovernanceFault, InForce};
+pub use proposal::{Proposal, ProposalError, Proposer, ProposerFault};
 
 /// The type of the predicate.
 pub const PREDICATE_TYPE: &str = "https://gantral.dev/governance/v1";
@@ -45,6 +47,8 @@ pub struct GovernanceStatement {
     pub detail: Detail,
     /// Why: a commitment of label `justification`.
     pub justification: Option<Digest>,
+    /// Who proposed it, where two persons had to agree; `actor` is then who put it in force.
+    pub proposed_by: Option<Proposer>,
     /// When.
     pub at: UnixMillis,
     /// The newest published checkpoint that was known when sealing.

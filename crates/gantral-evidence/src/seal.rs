@@ -76,6 +76,9 @@ impl Unsigned {
         if let Some(issuer) = &statement.actor.issuer {
             text("issuer", issuer)?;
         }
+        if let Some(issuer) = statement.proposed_by.as_ref().and_then(|by| by.actor.issuer.as_ref()) {
+            text("issuer", issuer)?;
+        }
         match &statement.detail {
             Detail::KeyCompromised { from_index, .. } => integer("from_index", *from_index)?,
             Detail::Frozen { epoch, .. } | Detail::Lifted { epoch, .. } => integer("epoch", *epoch)?,

@@ -22,7 +22,7 @@ use gantral_core::state::{EventKind, State};
 use crate::log::tree::TreeHead;
 
 pub use crate::fields::FieldError;
-pub(crate) use decode::{Extended, read_actor, read_anchor, read_extended, read_subject};
+pub(crate) use decode::{Extended, read_actor, read_anchor, read_extended, read_extended_with, read_subject};
 pub(crate) use encode::{
     actor as write_actor, anchor as write_anchor, opt_digest as write_opt_digest, uuid as write_uuid,
 };

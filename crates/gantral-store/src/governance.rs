@@ -4,7 +4,7 @@
 //! neither is.
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt};
-use gantral_core::ids::{InstanceId, TenantId};
+use gantral_core::ids::{ActorId, InstanceId, ProposalId, TenantId};
 use gantral_core::time::UnixMillis;
 
 use crate::append::{EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, SealedArtifact};
@@ -41,6 +41,22 @@ pub enum GovernanceEffect {
         issuer: String,
         /// The subject in them.
         subject: String,
+    },
+    /// Ends a proposal, which what is sealed confirms. Refused when it is not open at `at`.
+    ConfirmProposal {
+        /// The proposal.
+        id: ProposalId,
+        /// When.
+        at: UnixMillis,
+        /// Who confirms it.
+        by: ActorId,
+    },
+    /// Ends every open proposal of a person who is anonymous from now on.
+    EndProposalsOf {
+        /// The person.
+        proposer: ActorId,
+        /// When.
+        at: UnixMillis,
     },
 }
 

@@ -16,6 +16,7 @@ mod governance;
 mod log;
 mod outbox;
 mod page;
+mod proposals;
 mod rows;
 mod spending;
 mod sqlite;
@@ -43,6 +44,9 @@ pub use outbox::{
 };
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
+};
+pub use proposals::{
+    NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,
 };
 pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,

@@ -14,7 +14,8 @@ use gantral_core::workflow::Workflow;
 use gantral_engine::checkpoints::{Checkpoints, NoCheckpoints};
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
 use gantral_engine::{
-    Applied, Call, Engine, EngineConfig, Fresh, ModeInForce, PolicyDemand, Ports, RequestKey,
+    Applied, Call, Engine, EngineConfig, FourEyes, FourEyesRules, Fresh, ModeInForce, PolicyDemand, Ports,
+    RequestKey,
 };
 use gantral_evidence::governance::Scope;
 use gantral_evidence::trust::KeyRole;
@@ -127,6 +128,12 @@ impl World {
         self.restart();
     }
 
+    /// Opens the file with a new engine that lets one person alone change no more than this.
+    pub fn four_eyes(&mut self, usual: FourEyesRules) {
+        self.config.four_eyes = FourEyes { usual, ..FourEyes::default() };
+        self.restart();
+    }
+
     /// Drops the engine and closes the file.
     pub fn close(&mut self) {
         self.engine = None;
@@ -213,7 +220,12 @@ impl World {
 
     /// Returns a human who governs the tenant.
     pub fn governor(&self) -> Actor {
-        let person = PersonId(Digest::of(b"governor"));
+        self.governor_named("governor")
+    }
+
+    /// Returns the human of this name, who governs the tenant.
+    pub fn governor_named(&self, name: &str) -> Actor {
+        let person = PersonId(Digest::of(name.as_bytes()));
         let issuer = Some("https://issuer.example".to_owned());
         let role = Role::parse("PLATFORM_ADMIN").expect("a role");
         Actor { id: person.actor(), kind: ActorKind::Human, issuer, role: Some(role) }
@@ -224,7 +236,7 @@ impl World {
         let (tenant, by) = (self.tenant(), self.governor());
         let sealed =
             self.engine().set_frozen(&mut self.call(), &tenant, (&by).into(), &Scope::Tenant, frozen).await;
-        assert!(sealed.expect("the freeze is sealed").is_some(), "it is so already");
+        assert!(sealed.expect("the freeze is sealed").sealed().is_some(), "it is so already");
     }
 
     /// Says whether what policy says of a scope is enforced or only observed.
@@ -232,7 +244,7 @@ impl World {
         let (tenant, by) = (self.tenant(), self.governor());
         let mode = ModeInForce { scope: scope.clone(), action: None, mode };
         let sealed = self.engine().set_mode(&mut self.call(), &tenant, (&by).into(), &mode).await;
-        assert!(sealed.expect("the mode is sealed").is_some(), "it is so already");
+        assert!(sealed.expect("the mode is sealed").sealed().is_some(), "it is so already");
     }
 
     /// Erases what a commitment of an instance stands for.

@@ -69,6 +69,7 @@ impl Governance {
             actor: Actor { id, kind: ActorKind::Human, issuer, role: None },
             detail,
             justification: None,
+            proposed_by: None,
             at: UnixMillis::new(at).unwrap(),
             anchor: None,
             blind: *Digest::of(&sequence.to_be_bytes()).as_bytes(),

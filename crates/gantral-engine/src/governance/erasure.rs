@@ -1,7 +1,7 @@
 //! Erasing by right: the content goes, the chain stays and says so.
 
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
-use gantral_core::ids::{InstanceId, TenantId};
+use gantral_core::ids::{InstanceId, PersonId, TenantId};
 use gantral_evidence::governance::Detail;
 use gantral_identity::HumanSubject;
 use gantral_store::{GovernanceEffect, SnapshotContent};
@@ -36,17 +36,15 @@ impl Engine {
         };
         let erased = self.govern(tenant, &mut call, by, |_| {
             let detail = Detail::Erased { instance: Some(instance), commitment, label };
-            Ok(Some(Act {
-                detail,
-                effects: vec![GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at }],
-            }))
+            let effect = GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at };
+            Ok(Some(Act::with(detail, vec![effect])))
         });
         let erased = erased.await?.ok_or_else(missing)?;
         if let Some(commitment) = twin {
             let label = CommitmentLabel::Input;
             let said = self.govern(tenant, &mut call, by, |_| {
                 let detail = Detail::Erased { instance: Some(instance), commitment, label };
-                Ok(Some(Act { detail, effects: Vec::new() }))
+                Ok(Some(detail.into()))
             });
             said.await?;
         }
@@ -68,13 +66,13 @@ impl Engine {
         let erased = self.govern(tenant, &mut call, by, |_| {
             let detail = Detail::Erased { instance: None, commitment, label };
             let effect = GovernanceEffect::EraseSnapshot { instance: None, commitment, at };
-            Ok(Some(Act { detail, effects: vec![effect] }))
+            Ok(Some(Act::with(detail, vec![effect])))
         });
         erased.await?.ok_or(EngineError::NotFound { what: "the snapshot" })
     }
 
     /// Makes a human anonymous for ever: the salt behind their `person_id` is erased. Should they act again, they are another
-    /// person.
+    /// person; what they proposed and nobody confirmed yet ends.
     ///
     /// # Errors
     /// `NotFound` when nobody is known under this subject; `Conflict`: repeat; the signer's and the store's.
@@ -86,13 +84,17 @@ impl Engine {
         human: &HumanSubject,
     ) -> Result<GovernanceReceipt, EngineError> {
         let missing = || EngineError::NotFound { what: "the person" };
+        let at = call.now;
         let salt = self.0.store.known_person(tenant, human.issuer(), human.subject()).await?;
         let commitment = commit(CommitmentLabel::Person, &salt.ok_or_else(missing)?, &human.person_bytes());
         let (issuer, subject) = (human.issuer().to_owned(), human.subject().to_owned());
         let erased = self.govern(tenant, &mut call, by, |_| {
             let detail = Detail::Erased { instance: None, commitment, label: CommitmentLabel::Person };
             let (issuer, subject) = (issuer.clone(), subject.clone());
-            Ok(Some(Act { detail, effects: vec![GovernanceEffect::ErasePerson { issuer, subject }] }))
+            let person = GovernanceEffect::ErasePerson { issuer, subject };
+            // As another person they could confirm what they have proposed.
+            let proposals = GovernanceEffect::EndProposalsOf { proposer: PersonId(commitment).actor(), at };
+            Ok(Some(Act::with(detail, vec![person, proposals])))
         });
         let erased = erased.await?.ok_or_else(missing)?;
         self.0.registry.forget_person(tenant, human);

@@ -23,7 +23,11 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let actor = self.system().clone();
         let by = Governor::from(&actor);
-        while self.govern(tenant, &mut call, by, |in_force| Ok(next_key(in_force, keys))).await?.is_some() {}
+        while self
+            .govern(tenant, &mut call, by, |governed| Ok(next_key(&governed.in_force, keys)))
+            .await?
+            .is_some()
+        {}
         let slot = self.0.governance.slot(tenant);
         let slot = slot.lock().await;
         let retired = |key: &PublicKey| {
@@ -58,7 +62,9 @@ impl Engine {
             let (key, from_index) = *keys.iter().find(unsaid)?;
             Some(Detail::KeyCompromised { key, from_index }.into())
         };
-        while self.govern(tenant, &mut call, by, |in_force| Ok(missing(in_force))).await?.is_some() {}
+        while self.govern(tenant, &mut call, by, |governed| Ok(missing(&governed.in_force))).await?.is_some()
+        {
+        }
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::Mode;
 use gantral_core::workflow::Workflow;
-use gantral_evidence::governance::{Detail, Scope};
+use gantral_evidence::governance::{Detail, GovernanceKind, Scope};
 
-use super::{GovernanceReceipt, Governor, InForceAt};
+use super::{FourEyesRules, Governor, InForceAt, Ruled, Unfreeze};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 
@@ -74,13 +74,13 @@ impl Engine {
         }
     }
 
-    /// Puts a policy in force for a scope, from the next ask of every instance on; returns nothing when it is already. An open gate keeps
-    /// the version under which it was asked.
+    /// Puts a policy in force for a scope, from the next ask of every instance on, or proposes it where that takes two persons. An open
+    /// gate keeps the version under which it was asked.
     ///
     /// `seen`: the version that the caller believes to be in force in exactly this scope; another one there refuses.
     ///
     /// # Errors
-    /// `PolicyUnknown`; `PolicyUnsigned`, `PolicyUnpinned`; `PolicyMoved`; `NoPolicyBefore`; `Conflict`: others were faster, repeat; the signer's and the store's.
+    /// `PolicyUnknown`; `PolicyUnsigned`, `PolicyUnpinned`; `PolicyMoved`; `NoPolicyBefore`; `ProposalsFull`; `Conflict`: others were faster, repeat; the signer's and the store's.
     pub async fn activate_policy(
         &self,
         call: &mut Call,
@@ -89,7 +89,7 @@ impl Engine {
         scope: &Scope,
         activation: Activation,
         seen: Option<PolicyVersionId>,
-    ) -> Result<Option<GovernanceReceipt>, EngineError> {
+    ) -> Result<Ruled, EngineError> {
         let looked_at = match activation {
             Activation::Version(version) => Some(version),
             Activation::Before => self.policy_before(tenant, scope).await?,
@@ -97,7 +97,9 @@ impl Engine {
         if let Some(version) = looked_at {
             self.may_be_in_force(tenant, version).await?;
         }
-        self.govern(tenant, call, by, |in_force| {
+        let takes_two = self.takes_two(tenant, GovernanceKind::PolicyActivated);
+        self.rule(tenant, call, by, takes_two, |governed| {
+            let in_force = &governed.in_force;
             let present = in_force.policy_of(scope);
             if seen.is_some() && seen != present {
                 return Err(EngineError::PolicyMoved { present });
@@ -115,7 +117,7 @@ impl Engine {
                 return Err(EngineError::Conflict);
             }
             let scope = scope.clone();
-            Ok(Some(Detail::PolicyActivated { scope, version, previous: present }.into()))
+            Ok(Some(Detail::PolicyActivated { scope, version, previous: present }))
         })
         .await
     }
@@ -191,17 +193,17 @@ impl Engine {
     }
 
     /// Says whether what policy says of a scope, or of one action of a workflow, is enforced or only observed, from the next ask of every instance
-    /// on; returns nothing when it is so already. A gate that is open stays open, and a grant that was given is consumed under `ENFORCE`.
+    /// on, or proposes it where that takes two persons. A gate that is open stays open, and a grant that was given is consumed under `ENFORCE`.
     ///
     /// # Errors
-    /// `NotFound` for an action that the newest definition of the workflow does not have, or of something else than a workflow; `Conflict`: others were faster, repeat; the signer's and the store's.
+    /// `NotFound` for an action that the newest definition of the workflow does not have, or of something else than a workflow; `ProposalsFull`; `Conflict`: others were faster, repeat; the signer's and the store's.
     pub async fn set_mode(
         &self,
         call: &mut Call,
         tenant: &TenantId,
         by: Governor<'_>,
         ModeInForce { scope, action, mode }: &ModeInForce,
-    ) -> Result<Option<GovernanceReceipt>, EngineError> {
+    ) -> Result<Ruled, EngineError> {
         if let Some(action) = action {
             let unknown = EngineError::NotFound { what: "the action" };
             let Scope::Workflow(workflow) = scope else { return Err(unknown) };
@@ -209,21 +211,22 @@ impl Engine {
                 return Err(unknown);
             }
         }
-        self.govern(tenant, call, by, |in_force| {
-            if in_force.mode_of(scope, action.as_ref()) == Some(*mode) {
+        let takes_two = self.takes_two(tenant, GovernanceKind::ModeChanged);
+        self.rule(tenant, call, by, takes_two, |governed| {
+            if governed.in_force.mode_of(scope, action.as_ref()) == Some(*mode) {
                 return Ok(None);
             }
             let (scope, action, mode) = (scope.clone(), action.clone(), *mode);
-            Ok(Some(Detail::ModeChanged { scope, action, mode }.into()))
+            Ok(Some(Detail::ModeChanged { scope, action, mode }))
         })
         .await
     }
 
-    /// Freezes a scope, or lifts its freeze; returns nothing when it is so already. While it is frozen nothing of it is assigned,
-    /// resumed or consumed.
+    /// Freezes a scope, or lifts its freeze; lifting it is proposed where that takes two persons, and freezing never is. While it is
+    /// frozen nothing of it is assigned, resumed or consumed.
     ///
     /// # Errors
-    /// `Conflict`: others were faster, repeat; the signer's and the store's.
+    /// `SamePerson` where another person than the one who froze must lift; `ProposalsFull`; `Conflict`: others were faster, repeat; the signer's and the store's.
     pub async fn set_frozen(
         &self,
         call: &mut Call,
@@ -231,16 +234,31 @@ impl Engine {
         by: Governor<'_>,
         scope: &Scope,
         frozen: bool,
-    ) -> Result<Option<GovernanceReceipt>, EngineError> {
-        self.govern(tenant, call, by, |in_force| {
+    ) -> Result<Ruled, EngineError> {
+        let takes_two = !frozen && self.takes_two(tenant, GovernanceKind::Lifted);
+        let must_be_another = !frozen && self.four_eyes(tenant).unfreeze == Unfreeze::Another;
+        self.rule(tenant, call, by, takes_two, |governed| {
+            let in_force = &governed.in_force;
             if in_force.is_frozen(scope) == frozen {
                 return Ok(None);
+            }
+            if must_be_another && governed.froze(scope) == Some(&by.actor.id) {
+                return Err(EngineError::SamePerson { why: "who froze it does not lift the freeze" });
             }
             let (scope, epoch) = (scope.clone(), in_force.epoch().saturating_add(1));
             let detail =
                 if frozen { Detail::Frozen { scope, epoch } } else { Detail::Lifted { scope, epoch } };
-            Ok(Some(detail.into()))
+            Ok(Some(detail))
         })
         .await
+    }
+
+    /// Returns what takes two persons in a tenant.
+    fn four_eyes(&self, tenant: &TenantId) -> FourEyesRules {
+        self.0.config.four_eyes.of(tenant)
+    }
+
+    fn takes_two(&self, tenant: &TenantId, kind: GovernanceKind) -> bool {
+        self.four_eyes(tenant).takes_two(kind)
     }
 }

@@ -3,7 +3,7 @@
 use gantral_core::digest::CommitmentLabel;
 use gantral_core::event::Event;
 use gantral_core::ids::{InstanceId, TenantId};
-use gantral_engine::EngineError;
+use gantral_engine::{EngineError, Ruled};
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
 use gantral_evidence::trust::{KeyRole, Require, Trust, TrustedKey};
@@ -81,7 +81,7 @@ async fn freezing_what_is_frozen_seals_nothing() {
         .set_frozen(&mut world.call(), &tenant, (&world.governor()).into(), &Scope::Tenant, true)
         .await
         .unwrap();
-    assert_eq!(again, None);
+    assert_eq!(again, Ruled::Same);
     assert_eq!(chain(&script).await.len(), 2);
 }
 

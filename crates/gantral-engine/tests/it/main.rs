@@ -14,6 +14,7 @@ mod governance;
 mod life;
 mod notices;
 mod policies;
+mod proposals;
 mod quorum;
 mod races;
 mod refusals;

@@ -6,7 +6,7 @@ use gantral_core::ids::{TeamId, WorkflowId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::DurationMs;
 use gantral_engine::{
-    Activation, Answer, EngineConfig, EngineError, GovernanceReceipt, Governor, PolicyDemand,
+    Activation, Answer, EngineConfig, EngineError, GovernanceReceipt, Governor, PolicyDemand, Ruled,
 };
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_policy::bundle::Bundle;
@@ -44,7 +44,8 @@ async fn activate(
     let (tenant, by) = (world.tenant(), world.governor());
     world.clock.advance(DurationMs::new(1));
     let call = &mut world.call();
-    world.engine().activate_policy(call, &tenant, (&by).into(), scope, activation, None).await
+    let ruled = world.engine().activate_policy(call, &tenant, (&by).into(), scope, activation, None).await;
+    ruled.map(Ruled::sealed)
 }
 
 /// Puts a policy in force that denies with a word.
@@ -212,6 +213,7 @@ async fn why_a_rule_was_changed_is_kept_beside_the_chain_and_erased_by_right() {
         .activate_policy(&mut world.call(), &tenant, governor, &scope, activation, None)
         .await
         .unwrap()
+        .sealed()
         .unwrap();
     assert_eq!(sealed.why.as_deref(), Some("the auditors asked for it"));
     let history = world.engine().governance(&tenant, 0, 10).await.unwrap();

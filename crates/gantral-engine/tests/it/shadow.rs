@@ -10,7 +10,7 @@ use gantral_core::state::{EventKind, Mode, OutcomeStatus, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::checkpoints::NoCheckpoints;
 use gantral_engine::policy_point::{Evaluators, PolicyPoint};
-use gantral_engine::{Answer, Engine, EngineConfig, EngineError, ModeInForce, Ports};
+use gantral_engine::{Answer, Engine, EngineConfig, EngineError, ModeInForce, Ports, Ruled};
 use gantral_evidence::governance::{Detail, Scope};
 use gantral_evidence::verify::{Enforcement, Verdict as Judged};
 use gantral_store::{GateFilter, InstanceFilter};
@@ -231,11 +231,11 @@ async fn a_mode_is_sealed_once_with_who_and_why() {
     let (world, tenant, by) = (&script.world, script.world.tenant(), script.world.governor());
     let why = gantral_engine::Governor { actor: &by, why: Some("two weeks of looking") };
     let (engine, mode) = (world.engine(), shadow(None));
-    let sealed = engine.set_mode(&mut world.call(), &tenant, why, &mode).await.unwrap().unwrap();
+    let sealed = engine.set_mode(&mut world.call(), &tenant, why, &mode).await.unwrap().sealed().unwrap();
     assert_eq!(sealed.detail, Detail::ModeChanged { scope: workflow(), action: None, mode: Mode::Shadow });
     assert_eq!(sealed.why.as_deref(), Some("two weeks of looking"));
     let again = engine.set_mode(&mut world.call(), &tenant, why, &mode).await.unwrap();
-    assert!(again.is_none());
+    assert_eq!(again, Ruled::Same);
     assert_eq!(engine.modes_in_force(&tenant).await.unwrap(), [mode]);
 }
 
@@ -246,7 +246,7 @@ async fn the_mode_of_an_action_goes_before_that_of_its_workflow() {
     let world = &script.world;
     let mode = shadow(Some("refund"));
     let sealed = world.engine().set_mode(&mut world.call(), &tenant, (&by).into(), &mode).await.unwrap();
-    assert!(sealed.is_some());
+    assert!(sealed.sealed().is_some());
     assert_eq!(world.engine().modes_in_force(&tenant).await.unwrap().len(), 2);
     assert_eq!(observed(&ask(&mut script, LARGE).await), (Verdict::RequireHuman, vec!["FINANCE_LEAD"]));
     let world = &script.world;
@@ -290,7 +290,7 @@ async fn a_switch_on_another_server_counts_for_the_next_ask_too() {
         world.clock.advance(DurationMs::new(1));
         let mode = ModeInForce { mode, ..self::shadow(None) };
         let sealed = other.set_mode(&mut world.call(), &tenant, (&by).into(), &mode).await;
-        assert!(sealed.unwrap().is_some());
+        assert!(sealed.unwrap().sealed().is_some());
         let answer = ask(&mut script, SMALL).await;
         assert_eq!(matches!(answer, Answer::Observed { .. }), shadow, "{answer:?}");
     }

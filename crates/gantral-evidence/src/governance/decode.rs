@@ -11,14 +11,16 @@ use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::ActorKind;
 
 use super::event::{Detail, GovernanceKind, Scope};
-use super::{GovernanceStatement, PREDICATE_TYPE, SUBJECT_PREFIX};
+use super::{GovernanceStatement, PREDICATE_TYPE, Proposer, SUBJECT_PREFIX};
 use crate::fields::{FieldError, Fields, Scalar};
 use crate::keys::{KeyId, PublicKey};
 use crate::statement::{
-    Extended, LIST_MAX, StatementError, read_actor, read_anchor, read_extended, read_subject,
+    Extended, LIST_MAX, StatementError, read_actor, read_anchor, read_extended_with, read_subject,
 };
 
-const PREDICATE: [&str; 16] = [
+/// The one member that may be missing (G23).
+const PROPOSED_BY: &str = "proposed_by";
+const PREDICATE: [&str; 17] = [
     "actor",
     "anchor",
     "artifact_id",
@@ -33,6 +35,7 @@ const PREDICATE: [&str; 16] = [
     "justification_commitment",
     "log_origin",
     "prev_artifact_hash",
+    PROPOSED_BY,
     "sequence",
     "tenant_id",
 ];
@@ -67,7 +70,8 @@ pub(super) fn statement(payload: &[u8]) -> Result<(GovernanceStatement, Vec<Stri
         check_repeated(&statement.tenant, predicate, subject)?;
         Ok(statement)
     };
-    let Extended { statement, extensions } = read_extended(payload, PREDICATE_TYPE, &PREDICATE, read)?;
+    let read = read_extended_with(payload, PREDICATE_TYPE, &PREDICATE, &[PROPOSED_BY], read)?;
+    let Extended { statement, extensions } = read;
     Ok((statement, extensions))
 }
 
@@ -77,6 +81,12 @@ fn read_predicate(fields: &Fields<'_>) -> Result<GovernanceStatement, StatementE
         let expected = "a human, a workload or the system";
         return Err(FieldError::Invalid { of: "actor", member: "kind", expected }.into());
     }
+    let detail = detail(fields.get("event")?, fields.value("detail")?)?;
+    let proposed_by = fields.maybe(PROPOSED_BY, proposer)?;
+    if proposed_by.is_some() && !detail.kind().is_proposable() {
+        let expected = "there for a policy, a mode or the end of a freeze only";
+        return Err(FieldError::Invalid { of: "predicate", member: PROPOSED_BY, expected }.into());
+    }
     Ok(GovernanceStatement {
         artifact_id: fields.get("artifact_id")?,
         tenant: fields.get("tenant_id")?,
@@ -84,15 +94,26 @@ fn read_predicate(fields: &Fields<'_>) -> Result<GovernanceStatement, StatementE
         sequence: fields.get("sequence")?,
         previous: fields.opt("prev_artifact_hash")?,
         actor,
-        detail: detail(fields.get("event")?, fields.value("detail")?)?,
+        detail,
         justification: fields.opt("justification_commitment")?,
+        proposed_by,
         at: fields.get("issued_at")?,
         anchor: fields.opt_with("anchor", read_anchor)?,
         blind: *fields.get::<Digest>("blind")?.as_bytes(),
     })
 }
 
-fn detail(kind: GovernanceKind, value: &Value) -> Result<Detail, FieldError> {
+/// Reads who proposed what somebody else put in force (G23).
+pub(super) fn proposer(value: &Value) -> Result<Proposer, FieldError> {
+    let fields = Fields::open(value, PROPOSED_BY, ["actor", "at", "justification_commitment"].into_iter())?;
+    let actor: Actor = read_actor(fields.value("actor")?)?;
+    if actor.kind != ActorKind::Human {
+        return Err(FieldError::Invalid { of: PROPOSED_BY, member: "actor", expected: "a human" });
+    }
+    Ok(Proposer { actor, at: fields.get("at")?, justification: fields.opt("justification_commitment")? })
+}
+
+pub(super) fn detail(kind: GovernanceKind, value: &Value) -> Result<Detail, FieldError> {
     let open = |names: &[&'static str]| Fields::open(value, "detail", names.iter().copied());
     Ok(match kind {
         GovernanceKind::KeyAdded => {

@@ -7,7 +7,7 @@ use gantral_core::ids::{Name, governance_tag};
 use gantral_core::json::{ObjectWriter, Writer};
 
 use super::event::{Detail, Scope};
-use super::{GovernanceStatement, PREDICATE_TYPE, SUBJECT_PREFIX};
+use super::{GovernanceStatement, PREDICATE_TYPE, Proposer, SUBJECT_PREFIX};
 use crate::statement::{
     ARTIFACT_VERSION, STATEMENT_TYPE, write_actor, write_anchor, write_opt_digest, write_uuid,
 };
@@ -34,6 +34,9 @@ pub(super) fn statement(statement: &GovernanceStatement) -> Vec<u8> {
             write_opt_digest(out, "justification_commitment", statement.justification.as_ref());
             out.str("log_origin", statement.origin.as_str());
             write_opt_digest(out, "prev_artifact_hash", statement.previous.as_ref());
+            if let Some(by) = &statement.proposed_by {
+                out.object("proposed_by", |out| proposer(out, by));
+            }
             out.u64("sequence", statement.sequence);
             out.str("tenant_id", statement.tenant.as_str());
         });
@@ -49,6 +52,12 @@ pub(super) fn statement(statement: &GovernanceStatement) -> Vec<u8> {
     })
 }
 
+/// Writes who proposed it (G23).
+pub(super) fn proposer(out: &mut ObjectWriter<'_>, proposer: &Proposer) {
+    out.object("actor", |out| write_actor(out, &proposer.actor)).str("at", &proposer.at.to_text());
+    write_opt_digest(out, "justification_commitment", proposer.justification.as_ref());
+}
+
 impl Detail {
     /// Returns the members of the event as canonical bytes (G2).
     pub fn to_canonical(&self) -> Vec<u8> {
@@ -56,7 +65,7 @@ impl Detail {
     }
 }
 
-fn detail(out: &mut ObjectWriter<'_>, detail: &Detail) {
+pub(super) fn detail(out: &mut ObjectWriter<'_>, detail: &Detail) {
     match detail {
         Detail::KeyAdded { key, role } => {
             out.hex("key_id", key.id().digest().as_bytes());

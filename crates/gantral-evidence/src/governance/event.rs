@@ -75,6 +75,22 @@ impl GovernanceKind {
         }
     }
 
+    /// Tells whether one person may propose such an event, and another put it in force (G23).
+    pub const fn is_proposable(self) -> bool {
+        match self {
+            Self::PolicyActivated | Self::ModeChanged | Self::Lifted => true,
+            Self::KeyAdded
+            | Self::KeyRetired
+            | Self::KeyCompromised
+            | Self::Frozen
+            | Self::Delegated
+            | Self::DelegationRevoked
+            | Self::Enrolled
+            | Self::EnrolmentRevoked
+            | Self::Erased => false,
+        }
+    }
+
     /// Finds a kind by its word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)

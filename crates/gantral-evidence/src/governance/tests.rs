@@ -55,6 +55,7 @@ fn statement(detail: Detail) -> GovernanceStatement {
         },
         detail,
         justification: Some(digest(2)),
+        proposed_by: None,
         at: UnixMillis::new(1_772_355_600_000).unwrap(),
         anchor: Some(TreeHead { size: 12, root: digest(4) }),
         blind: [5; 32],

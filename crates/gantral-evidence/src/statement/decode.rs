@@ -81,13 +81,25 @@ pub(crate) fn read_extended<T>(
     members: &[&'static str],
     read: impl FnOnce(&Fields<'_>, &Value) -> Result<T, StatementError>,
 ) -> Result<Extended<T>, StatementError> {
+    read_extended_with(payload, predicate_type, members, &[], read)
+}
+
+/// As [`read_extended`]; those of the predicate's members that are `optional` may be missing.
+pub(crate) fn read_extended_with<T>(
+    payload: &[u8],
+    predicate_type: &'static str,
+    members: &[&'static str],
+    optional: &[&'static str],
+    read: impl FnOnce(&Fields<'_>, &Value) -> Result<T, StatementError>,
+) -> Result<Extended<T>, StatementError> {
     let value = match json::parse_canonical(payload, &Profile::ARTIFACT) {
         Ok(value) => value,
         Err(error) => return Err(unreadable(payload, predicate_type, error)),
     };
     check_versions(&value, predicate_type)?;
     let outer = Fields::open(&value, "statement", STATEMENT.into_iter())?;
-    let predicate = Fields::open(outer.value("predicate")?, "predicate", members.iter().copied())?;
+    let names = members.iter().copied();
+    let predicate = Fields::open_with(outer.value("predicate")?, "predicate", names, optional)?;
     // Read for its type only: `check_versions` has compared it, if it is a text.
     let _: String = predicate.get("artifact_version")?;
     let critical: Vec<String> = predicate.scalars("crit", EXTENSIONS_MAX)?;

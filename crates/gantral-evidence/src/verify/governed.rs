@@ -17,7 +17,7 @@ use super::sealed::{Artifact, Body as _};
 use super::timing::check_order;
 use crate::bundle::{GOVERNANCE_DIRECTORY, GOVERNANCE_PROOFS_DIRECTORY, sequence_of_envelope};
 use crate::container::Files;
-use crate::governance::{Detail, GovernanceStatement, InForce};
+use crate::governance::{Detail, GovernanceStatement, InForce, ProposerFault};
 use crate::keys::KeyId;
 
 /// What a bundle holds of its tenant's governance chain.
@@ -196,6 +196,13 @@ fn breaks(
     }
     if before.is_some_and(|before| before.statement.at > statement.at) {
         broken.push((Code::TimeBack, Code::TimeBack.meaning().to_string()));
+    }
+    if let Err(fault) = statement.check_proposer() {
+        let code = match fault {
+            ProposerFault::SamePerson | ProposerFault::NoHuman => Code::SelfApproval,
+            ProposerFault::Later => Code::TimeBack,
+        };
+        broken.push((code, fault.to_string()));
     }
     broken
 }

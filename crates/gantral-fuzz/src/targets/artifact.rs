@@ -168,6 +168,7 @@ fn told() -> Option<Vec<Vec<u8>>> {
             },
             detail,
             justification: Some(digest(2)),
+            proposed_by: None,
             at,
             anchor: Some(TreeHead { size: 12, root: digest(4) }),
             blind: [5; 32],

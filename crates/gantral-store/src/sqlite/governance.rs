@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::append::put_artifact;
 use super::columns::{count, digest, int};
 use super::writer::{After, Fail};
-use super::{SqliteStore, instances, registry, snapshots};
+use super::{SqliteStore, instances, proposals, registry, snapshots};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
 use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
+use crate::proposals::{ProposalEnd, ProposalEnding};
 
 /// What stands for an instance in the rows of governance artifacts. No instance has this id: each has a version in it.
 pub(super) const NO_INSTANCE: [u8; 16] = [0; 16];
@@ -101,7 +102,7 @@ fn run(
         return Ok(GovernanceOutcome::Moved(head));
     }
     for (number, effect) in effects.iter().enumerate() {
-        // One row is erased once; whoever asks for it twice in one append contradicts itself.
+        // One row is erased once, and one proposal ends once; whoever asks for it twice in one append contradicts itself.
         let again = effects.iter().take(number).any(|earlier| erases_same(earlier, effect));
         if again || !is_possible(connection, tenant, effect)? {
             return Ok(GovernanceOutcome::Refused(effect.clone()));
@@ -118,22 +119,31 @@ fn run(
         )?
         .execute(params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes()])?;
     for effect in effects {
-        apply(connection, tenant, number, effect, after)?;
+        apply(connection, tenant, (number, head.sequence), effect, after)?;
     }
     Ok(GovernanceOutcome::Committed)
 }
 
 fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
-    use GovernanceEffect::{ErasePerson, EraseSnapshot, PutSnapshot};
+    use GovernanceEffect::{ConfirmProposal, EndProposalsOf, ErasePerson, EraseSnapshot, PutSnapshot};
     match (one, other) {
         (
             EraseSnapshot { instance, commitment, .. },
             EraseSnapshot { instance: same, commitment: too, .. },
         ) => instance == same && commitment == too,
         (ErasePerson { .. }, ErasePerson { .. }) => one == other,
+        (ConfirmProposal { id, .. }, ConfirmProposal { id: same, .. }) => id == same,
         (
-            PutSnapshot { .. } | EraseSnapshot { .. } | ErasePerson { .. },
-            PutSnapshot { .. } | EraseSnapshot { .. } | ErasePerson { .. },
+            PutSnapshot { .. }
+            | EraseSnapshot { .. }
+            | ErasePerson { .. }
+            | ConfirmProposal { .. }
+            | EndProposalsOf { .. },
+            PutSnapshot { .. }
+            | EraseSnapshot { .. }
+            | ErasePerson { .. }
+            | ConfirmProposal { .. }
+            | EndProposalsOf { .. },
         ) => false,
     }
 }
@@ -144,7 +154,8 @@ fn is_possible(
     effect: &GovernanceEffect,
 ) -> rusqlite::Result<bool> {
     match effect {
-        GovernanceEffect::PutSnapshot { .. } => Ok(true),
+        GovernanceEffect::PutSnapshot { .. } | GovernanceEffect::EndProposalsOf { .. } => Ok(true),
+        GovernanceEffect::ConfirmProposal { id, at, .. } => proposals::is_open(connection, tenant, *id, *at),
         GovernanceEffect::EraseSnapshot { instance, commitment, .. } => {
             Ok(snapshots::kept_by(connection, tenant, *instance, commitment)?.is_some())
         }
@@ -157,7 +168,7 @@ fn is_possible(
 fn apply(
     connection: &Connection,
     tenant: &TenantId,
-    number: i64,
+    (number, sequence): (i64, u64),
     effect: &GovernanceEffect,
     after: &mut After,
 ) -> rusqlite::Result<()> {
@@ -173,6 +184,20 @@ fn apply(
         }
         GovernanceEffect::ErasePerson { issuer, subject } => {
             after.erased |= registry::forget_person(connection, tenant, issuer, subject)?;
+            Ok(())
+        }
+        GovernanceEffect::ConfirmProposal { id, at, by } => {
+            let end = ProposalEnd {
+                how: ProposalEnding::Confirmed,
+                at: *at,
+                by: Some(by.clone()),
+                sealed: Some(sequence),
+            };
+            // What opens the commitment stands with the artifact from now on, so that nothing is erased here.
+            proposals::end_one(connection, tenant, *id, &end).map(drop)
+        }
+        GovernanceEffect::EndProposalsOf { proposer, at } => {
+            after.erased |= proposals::end_of(connection, tenant, proposer, *at)?;
             Ok(())
         }
     }

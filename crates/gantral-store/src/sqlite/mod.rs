@@ -16,6 +16,7 @@ mod instances;
 mod logs;
 mod outbox;
 mod policies;
+mod proposals;
 mod readers;
 mod registry;
 mod snapshots;

@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, ProposalId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::{
-    ChainId, CommittedSeal, OpenError, PolicySignature, Store, StoreError, Wake, WorkflowRow,
+    ChainId, CommittedSeal, NewProposal, OpenError, PolicySignature, Store, StoreError, Wake, WorkflowRow,
 };
 use rusqlite::Connection;
 
@@ -51,6 +52,17 @@ async fn history_refuses_to_be_changed_or_deleted() {
         PolicySignature { key: "k".to_owned(), algorithm: "ES256".to_owned(), scope: None, pinned: true };
     store.put_signed_policy_bundle(&chain.tenant, version, b"p".to_vec(), by, at(1)).await.unwrap();
     governed(&store, &chain.tenant, reason("why").1).await;
+    let proposal = NewProposal {
+        tenant: chain.tenant.clone(),
+        id: ProposalId::from_random([1; 16]),
+        same: Digest::of(b"s"),
+        proposer: ActorId::parse("bob").unwrap(),
+        body: b"b".to_vec(),
+        reason: None,
+        at: at(1),
+        expires_at: at(2),
+    };
+    store.put_proposal(proposal, 1).await.unwrap();
 
     let raw = raw(&path);
     for (table, column) in [
@@ -58,6 +70,7 @@ async fn history_refuses_to_be_changed_or_deleted() {
         ("workflow", "definition"),
         ("policy_bundle", "bytes"),
         ("policy_signature", "bytes"),
+        ("proposal", "body"),
     ] {
         for sql in [
             format!("UPDATE {table} SET {column} = x'00'"),
@@ -69,6 +82,9 @@ async fn history_refuses_to_be_changed_or_deleted() {
             assert!(refused.contains("append-only") || refused.contains("never change"), "{sql}: {refused}");
         }
     }
+    let end = |word: &str| raw.execute(&format!("UPDATE proposal SET ending = '{word}'"), []);
+    assert_eq!(end("expired").unwrap(), 1);
+    assert!(end("confirmed").unwrap_err().to_string().contains("end once"));
     chain.stands(&store).await;
 }
 
@@ -102,7 +118,7 @@ fn a_file_of_a_newer_release_is_refused() {
     drop(Store::open_sqlite(&path).unwrap());
     raw(&path).execute("INSERT INTO schema_version(version) VALUES(7000)", []).unwrap();
     let refused = Store::open_sqlite(&path).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 9, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 10, .. }), "{refused}");
 }
 
 /// Makes a file as the first release did, with the artifacts of one chain.

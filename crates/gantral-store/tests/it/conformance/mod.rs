@@ -10,6 +10,7 @@ mod held;
 mod idempotency;
 pub mod logs;
 mod outbox;
+mod proposals;
 mod registry;
 mod spending;
 mod tasks;
