@@ -8,6 +8,7 @@ mod candidates;
 mod clock;
 mod command;
 pub mod evaluators;
+pub mod four_eyes;
 mod handlers;
 mod identity;
 pub mod keys;

@@ -7,11 +7,12 @@ use axum::response::{IntoResponse, Response};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::PROBLEM_JSON;
 use gantral_core::action::ActionError;
-use gantral_engine::EngineError;
 use gantral_engine::policy_input::InputError;
+use gantral_engine::{EngineError, ProposalStanding};
 use gantral_identity::{DevelopmentRefused, Fault, NotPermitted, TokenError};
 
 use crate::clock::NoRandomness;
+use crate::handlers::proposals::ended;
 
 /// How long a caller should wait before it repeats what the server could not do now, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -135,6 +136,13 @@ impl From<EngineError> for Failure {
             EngineError::PolicyMoved { present } => {
                 problem(Code::PolicyMoved).with("present", present.map(|version| version.0.to_hex()))
             }
+            EngineError::SamePerson { .. } => problem(Code::SamePerson),
+            EngineError::ProposalDiffers => problem(Code::ProposalDiffers),
+            EngineError::ProposalMoved { .. } => problem(Code::ProposalMoved),
+            EngineError::ProposalEnded { how, at, by, sealed } => {
+                ended(problem(Code::ProposalEnded), ProposalStanding::Ended { how, at, by, sealed })
+            }
+            EngineError::ProposalsFull { most } => problem(Code::ProposalsFull).with("most", most),
             EngineError::NoPolicyBefore => problem(Code::NoPolicyBefore),
             EngineError::PolicyUnknown => problem(Code::PolicyUnknown),
             EngineError::PolicyUnsigned => problem(Code::PolicyUnsigned),

@@ -6,8 +6,7 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs,
-    notifications, operations, outages, policies, shadow, workflows,
+    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -49,6 +48,10 @@ fn v1() -> Router<App> {
         .route("/v1/bundles/teams/{team}", get(bundles::of_team))
         .route("/v1/bundles/workflows/{workflow}", get(bundles::of_workflow))
         .route("/v1/activations", get(policies::in_force).post(policies::activate))
+        .route("/v1/proposals", get(proposals::list))
+        .route("/v1/proposals/{proposal_id}", get(proposals::show))
+        .route("/v1/proposals/{proposal_id}/confirm", post(proposals::confirm))
+        .route("/v1/proposals/{proposal_id}/withdraw", post(proposals::withdraw))
         .route("/v1/workflows/{id}/mode-lease", get(outages::mode_lease))
         .route("/v1/unobserved", get(outages::unobserved).post(outages::count))
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))

@@ -24,6 +24,7 @@ use serde::Deserialize;
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::evaluators::{PolicySettings, PolicySettingsError};
+use crate::four_eyes::{FourEyesError, FourEyesSettings};
 use crate::keys::{issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::notifications::{NotificationSettings, Notifications, NotificationsError};
@@ -61,6 +62,9 @@ pub struct Settings {
     /// Who is told of gates.
     #[serde(default)]
     pub notifications: NotificationSettings,
+    /// What one person may not change alone.
+    #[serde(default)]
+    pub four_eyes: FourEyesSettings,
 }
 
 /// The transparency logs.
@@ -165,6 +169,9 @@ pub enum SetupError {
     /// A webhook cannot be used.
     #[error(transparent)]
     Notifications(#[from] NotificationsError),
+    /// What takes two persons is not said well.
+    #[error(transparent)]
+    FourEyes(#[from] FourEyesError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -220,6 +227,8 @@ pub struct Setup<'a> {
     pub policy: &'a PolicySettings,
     /// Who is told of gates.
     pub notifications: &'a NotificationSettings,
+    /// What one person may not change alone.
+    pub four_eyes: &'a FourEyesSettings,
     /// Whether the development issuer is among them.
     pub development: bool,
     /// The URL under which this server is reached.
@@ -243,6 +252,7 @@ impl Setup<'_> {
         let signing = self.policy.signing.open()?;
         let providers = Providers::new(self.identity)?;
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
+        let four_eyes = self.four_eyes.open(self.tenants)?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -254,6 +264,7 @@ impl Setup<'_> {
             delegations: Some(issuer.delegations),
             policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
             recipients,
+            four_eyes,
             ..usual
         };
         let standing = Standing::default();

@@ -7,6 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
 use gantral_server::evaluators::PolicySettings;
+use gantral_server::four_eyes::FourEyesSettings;
 use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
 use gantral_server::settings::Setup;
@@ -47,6 +48,7 @@ impl LocalServer {
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &PolicySettings::default(),
             notifications: &NotificationSettings::default(),
+            four_eyes: &FourEyesSettings::default(),
             development: true,
             public_url: url.clone(),
             worker,

@@ -6,12 +6,7 @@ use super::send::Call;
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, CountUnobserved, Counted, DeadLetterPage,
-    Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView, ModesInForce,
-    NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView,
-    PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode,
-    ShadowReport, ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage,
-    WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted, DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -115,9 +110,33 @@ impl Client {
         }
     }
 
-    /// Puts a policy in force for a scope, or the one before it.
+    /// Puts a policy in force for a scope, or the one before it; where that takes two persons, proposes it.
     pub async fn activate(&self, body: &Activate) -> Result<Governed, ClientError> {
         self.post(&["v1", "activations"], body).await
+    }
+
+    /// Lists changes of the rules that wait, or waited, for a second person, newest first.
+    pub async fn proposals(&self, query: &ProposalsQuery) -> Result<ProposalPage, ClientError> {
+        self.list(&["v1", "proposals"], query).await
+    }
+
+    /// Shows a proposal. Confirms nothing.
+    pub async fn proposal(&self, id: text::ProposalId) -> Result<Proposal, ClientError> {
+        self.get(&["v1", "proposals", &id.to_string()]).await
+    }
+
+    /// Puts in force what another person proposed.
+    pub async fn confirm_proposal(
+        &self,
+        id: text::ProposalId,
+        body: &ConfirmProposal,
+    ) -> Result<Governed, ClientError> {
+        self.post(&["v1", "proposals", &id.to_string(), "confirm"], body).await
+    }
+
+    /// Takes a proposal back, as its author.
+    pub async fn withdraw_proposal(&self, id: text::ProposalId) -> Result<Proposal, ClientError> {
+        self.post(&["v1", "proposals", &id.to_string(), "withdraw"], &Empty {}).await
     }
 
     /// Lists where what policy says is enforced, and where only observed, by scope.
@@ -125,7 +144,7 @@ impl Client {
         self.get(&["v1", "modes"]).await
     }
 
-    /// Says whether what policy says of a scope is enforced or only observed.
+    /// Says whether what policy says of a scope is enforced or only observed; where that takes two persons, proposes it.
     pub async fn set_mode(&self, body: &SetMode) -> Result<Governed, ClientError> {
         self.post(&["v1", "modes"], body).await
     }
@@ -150,7 +169,7 @@ impl Client {
         self.list(&["v1", "unobserved"], query).await
     }
 
-    /// Freezes the tenant, or lifts its freeze, as an administrator.
+    /// Freezes the tenant, or lifts its freeze, as an administrator; where lifting takes two persons, proposes it.
     pub async fn set_freeze(&self, body: &SetFreeze) -> Result<Governed, ClientError> {
         self.post(&["v1", "freeze"], body).await
     }

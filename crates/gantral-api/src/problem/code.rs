@@ -275,6 +275,21 @@ codes! {
     NoPolicyBefore = "no_policy_before", 409, Caller, Pointless,
         "No policy was in force in this scope before the present one.",
         "Name the version to put in force instead of rolling back.";
+    SamePerson = "same_person", 403, Caller, Pointless,
+        "It takes another person than the one who began it.",
+        "Let another person confirm it, or lift the freeze; another role or token does not make another person.";
+    ProposalDiffers = "proposal_differs", 409, Caller, AfterChange,
+        "The confirmation names another digest than the proposal has.",
+        "Show the proposal, read it, and confirm it with its own digest.";
+    ProposalMoved = "proposal_moved", 409, Caller, Pointless,
+        "What the proposal is about was changed since it was proposed.",
+        "Look at what `changed` says, and propose it anew if it is still wanted.";
+    ProposalEnded = "proposal_ended", 409, Caller, Pointless,
+        "The proposal is not open any more.",
+        "`state` says how it ended, and `ended_by` by whom; propose it anew if it is still wanted.";
+    ProposalsFull = "proposals_full", 409, Caller, AfterChange,
+        "As many proposals of the tenant are open as may be.",
+        "Have one of them confirmed or withdrawn first; `gantral proposals ls` lists them.";
     ApproversUnconfirmed = "approvers_unconfirmed", 409, Caller, AfterChange,
         "The server does not know anybody who could approve.",
         "See to it that somebody holds a role of each entry of `approvers`, then send it with `confirmed`.";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, text};
+use super::{Document, Proposal, ProposedBy, text};
 
 /// What a rule is about. For a workflow the narrowest scope counts: its own, then its team's, then the tenant's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +42,9 @@ pub struct GovernanceEvent {
     /// Why, in their words: text by someone. Absent where they said nothing, or it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub justification: Option<String>,
+    /// Who proposed it, where two persons had to agree; `actor` is then who put it in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_by: Option<ProposedBy>,
     /// The signed artifact: a DSSE v1 envelope whose payload is an in-toto statement.
     #[schema(value_type = Object)]
     pub envelope: Document,
@@ -133,6 +136,9 @@ pub enum Erase {
 /// The answer of a write to the governance chain. Keep it; it proves what the server promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Governed {
-    /// What was sealed; nothing when it was so already.
+    /// What was sealed; nothing when it was so already, or when it waits for a second person.
     pub sealed: Vec<GovernanceEvent>,
+    /// What waits for a second person, with status 202: nothing of it is in force yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }

@@ -23,6 +23,7 @@ mod key;
 mod notification;
 mod outage;
 mod policy;
+mod proposal;
 mod runner;
 mod service;
 mod shadow;
@@ -68,6 +69,7 @@ pub use outage::{
     UnobservedLine, UnobservedQuery,
 };
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
+pub use proposal::{ConfirmProposal, Proposal, ProposalPage, ProposalState, ProposalsQuery, ProposedBy};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
 pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow};

@@ -164,6 +164,7 @@ identifiers! {
     InstanceId = ids::InstanceId, uuid4, "One governed execution.";
     GateId = ids::GateId, uuid4, "One request for authority that waits, or waited, for humans.";
     GrantId = ids::GrantId, uuid4, "One permission to act once.";
+    ProposalId = ids::ProposalId, uuid4, "One change of the rules that waits, or waited, for a second person.";
     ReportId = ids::ReportId, uuid4, "One count that a client sends.";
     Digest = digest::Digest, hex64, "A SHA-256 digest: 64 lower-case hexadecimal digits.";
     Time = time::UnixMillis,

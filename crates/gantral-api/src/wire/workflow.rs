@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, WorkflowDefinition, text};
+use super::{Document, Proposal, WorkflowDefinition, text};
 
 /// A workflow version, as artifacts name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,9 @@ pub struct AppliedWorkflow {
     /// The policy that is in force for it now; absent where none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_version_id: Option<text::PolicyVersionId>,
+    /// The policy that waits for a second person, with status 202; the definition itself is registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }
 
 /// One workflow in a list, in its active version.

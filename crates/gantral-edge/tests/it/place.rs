@@ -208,6 +208,7 @@ async fn start(
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
+        four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         development: true,
         public_url: url.clone(),
         worker: policy::worker_command(),

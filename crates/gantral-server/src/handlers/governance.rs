@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gantral_api::wire;
 use gantral_engine::{EngineError, GovernanceReceipt, Governor, Remembered};
 use gantral_evidence::governance::Scope;
 use gantral_identity::{HumanSubject, PrincipalKind};
 
+use super::proposals::ruled;
 use super::{Query, limit_of};
 use crate::app::App;
 use crate::command::Write;
@@ -33,14 +35,13 @@ pub(crate) async fn list(
 pub(crate) async fn freeze(
     State(app): State<App>,
     mut write: Write<wire::SetFreeze>,
-) -> Answer<Json<wire::Governed>> {
+) -> Answer<(StatusCode, Json<wire::Governed>)> {
     let administrator = write.principal.administrator()?;
     let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
     let tenant = write.principal.tenant();
     let why = write.body.justification.as_ref().map(|why| why.as_str());
     let (by, scope) = (Governor { actor: &actor, why }, Scope::Tenant);
-    let sealed = app.engine().set_frozen(&mut write.call, tenant, by, &scope, write.body.frozen).await?;
-    governed(sealed.as_slice())
+    ruled(app.engine().set_frozen(&mut write.call, tenant, by, &scope, write.body.frozen).await?)
 }
 
 /// POST /v1/erasures
@@ -97,7 +98,8 @@ pub(crate) async fn journal(
 }
 
 pub(crate) fn governed(sealed: &[GovernanceReceipt]) -> Answer<Json<wire::Governed>> {
-    Ok(Json(wire::Governed { sealed: sealed.iter().map(event).collect::<Answer<_>>()? }))
+    let sealed = sealed.iter().map(event).collect::<Answer<_>>()?;
+    Ok(Json(wire::Governed { sealed, proposal: None }))
 }
 
 fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
@@ -109,6 +111,11 @@ fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
         hash: receipt.hash.into(),
         detail: stored(&receipt.detail.to_canonical(), "governance event")?,
         justification: receipt.why.clone(),
+        proposed_by: receipt.proposed_by.as_ref().map(|by| wire::ProposedBy {
+            actor: by.proposer.actor.id.clone().into(),
+            at: by.proposer.at.into(),
+            justification: by.why.clone(),
+        }),
         envelope: stored(&receipt.envelope, "governance envelope")?,
     })
 }

@@ -15,6 +15,7 @@ pub(crate) mod notifications;
 pub(crate) mod operations;
 pub(crate) mod outages;
 pub(crate) mod policies;
+pub(crate) mod proposals;
 pub(crate) mod shadow;
 pub(crate) mod workflows;
 

@@ -16,7 +16,7 @@ use gantral_policy::bundle::Bundle;
 use gantral_policy::check::{CheckError, CheckReport, TestOutcome, check};
 use gantral_store::{PolicyBundleRow, PolicySignature};
 
-use super::governance::governed;
+use super::proposals::ruled;
 use super::{Path, Query, page};
 use crate::app::App;
 use crate::command::{RawWrite, Write};
@@ -210,7 +210,7 @@ pub(crate) fn scope_view(scope: Scope) -> wire::Scope {
 pub(crate) async fn activate(
     State(app): State<App>,
     mut write: Write<wire::Activate>,
-) -> Answer<Json<wire::Governed>> {
+) -> Answer<(StatusCode, Json<wire::Governed>)> {
     let approver = write.principal.approver()?;
     governs(&write.principal)?;
     let tenant = write.principal.tenant().clone();
@@ -222,8 +222,7 @@ pub(crate) async fn activate(
     let present = write.body.present.map(text::PolicyVersionId::into_inner);
     let by = Governor { actor: &actor, why };
     let engine = app.engine();
-    let sealed = engine.activate_policy(&mut write.call, &tenant, by, &scope, activation, present).await?;
-    governed(sealed.as_slice())
+    ruled(engine.activate_policy(&mut write.call, &tenant, by, &scope, activation, present).await?)
 }
 
 /// Returns a scope that is the caller's: administrators have every one, others their teams and the workflows of these.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire;
 use gantral_core::ids::{Role, TenantId};
@@ -17,9 +18,9 @@ use gantral_identity::Holders;
 use gantral_policy::output;
 use gantral_store::{InstanceFilter, PAGE_MAX};
 
-use super::governance::governed;
 use super::instances::teams_of;
 use super::policies::{owned, scope_view};
+use super::proposals::ruled;
 use super::{Query, page};
 use crate::app::App;
 use crate::command::Write;
@@ -52,7 +53,7 @@ pub(crate) async fn modes(
 pub(crate) async fn set_mode(
     State(app): State<App>,
     mut write: Write<wire::SetMode>,
-) -> Answer<Json<wire::Governed>> {
+) -> Answer<(StatusCode, Json<wire::Governed>)> {
     let approver = write.principal.approver()?;
     governs(&write.principal)?;
     let tenant = write.principal.tenant().clone();
@@ -80,8 +81,7 @@ pub(crate) async fn set_mode(
     let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
     let why = write.body.justification.as_ref().map(|why| why.as_str());
     let by = Governor { actor: &actor, why };
-    let sealed = app.engine().set_mode(&mut write.call, &tenant, by, &wanted).await?;
-    governed(sealed.as_slice())
+    ruled(app.engine().set_mode(&mut write.call, &tenant, by, &wanted).await?)
 }
 
 /// What nobody knows to work where a mode is to be in force.

@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
 use gantral_core::ids::TenantId;
 use gantral_core::workflow::Workflow;
 use gantral_engine::EngineError;
 
+use super::proposals::view;
 use super::{Path, Query, limit_of, value};
 use crate::app::App;
 use crate::command::Write;
@@ -20,7 +22,7 @@ pub(crate) async fn apply(
     State(app): State<App>,
     Path(id): Path<text::WorkflowId>,
     mut write: Write<wire::ApplyWorkflow>,
-) -> Answer<Json<wire::AppliedWorkflow>> {
+) -> Answer<(StatusCode, Json<wire::AppliedWorkflow>)> {
     let approver = write.principal.approver()?;
     governs(&write.principal)?;
     let definition = value(&write.body.definition, "definition")?;
@@ -52,11 +54,15 @@ pub(crate) async fn apply(
         }
         applied => applied?,
     };
-    Ok(Json(wire::AppliedWorkflow {
+    let proposal = applied.proposed.as_deref().map(view).transpose()?;
+    let status = if proposal.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let answer = wire::AppliedWorkflow {
         workflow_version_id: applied.workflow.digest.into(),
         version: applied.workflow.version.clone().into(),
         policy_version_id: in_force(&app, tenant, &applied.workflow).await?,
-    }))
+        proposal,
+    };
+    Ok((status, Json(answer)))
 }
 
 /// GET /v1/workflows

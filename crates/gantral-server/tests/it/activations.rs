@@ -38,7 +38,7 @@ async fn what_is_put_in_force_decides_the_next_ask_and_can_be_taken_back() {
     let sealed = bob.activate(&activate).await.unwrap().sealed;
     assert_eq!(sealed[0].justification.as_deref(), Some("the auditors asked for it"));
     // In force already: nothing is sealed.
-    assert_eq!(bob.activate(&activate).await.unwrap(), Governed { sealed: vec![] });
+    assert_eq!(bob.activate(&activate).await.unwrap(), Governed { sealed: vec![], proposal: None });
 
     let id = place.create("refund").await.instance_id;
     let (attempt, _) = place.begin(id).await;

@@ -55,6 +55,7 @@ impl Site {
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
+            four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             development: true,
             public_url: url.clone(),
             worker: worker_command(),

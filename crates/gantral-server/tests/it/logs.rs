@@ -86,6 +86,7 @@ impl Site {
             identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
             policy: &PolicySettings::default(),
             notifications: &gantral_server::notifications::NotificationSettings::default(),
+            four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             development: true,
             public_url: self.url.clone(),
             worker: worker_command(),

@@ -21,6 +21,7 @@ mod logs;
 mod notifications;
 mod outages;
 mod place;
+mod proposals;
 mod repeats;
 mod routes;
 mod runner;

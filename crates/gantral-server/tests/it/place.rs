@@ -17,7 +17,7 @@ use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::checkpoints::NoCheckpoints;
 use gantral_engine::policy_point::Evaluators;
-use gantral_engine::{Engine, EngineConfig, Ports};
+use gantral_engine::{Engine, EngineConfig, FourEyes, FourEyesRules, Ports};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, DevDirectory, DevIssuer, DevPerson, IdentityConfig, TenantRule, TokenKey, Verifier,
@@ -70,6 +70,7 @@ pub struct Place {
     scheduled: bool,
     capacity: Capacity,
     notifications: NotificationSettings,
+    four_eyes: FourEyes,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
@@ -94,11 +95,25 @@ impl Place {
         Self::with(true, capacity, NotificationSettings::default()).await
     }
 
+    /// Starts a server that lets one person alone change no more than this.
+    pub async fn four_eyes(usual: FourEyesRules) -> Self {
+        let mut place = Self::start().await;
+        place.set_rules(usual).await;
+        place
+    }
+
+    /// Starts the server again under other rules.
+    pub async fn set_rules(&mut self, usual: FourEyesRules) {
+        self.four_eyes = FourEyes { usual, ..FourEyes::default() };
+        self.restart().await;
+    }
+
     async fn with(scheduled: bool, capacity: Capacity, notifications: NotificationSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), directory());
+        let issuer = DevIssuer::new(token_key(&folder), directory());
         let clock = Clock::default();
-        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications);
+        let four_eyes = FourEyes::default();
+        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
         Self {
@@ -110,6 +125,7 @@ impl Place {
             scheduled,
             capacity,
             notifications,
+            four_eyes,
             client,
             running: Some(running),
         }
@@ -123,7 +139,8 @@ impl Place {
 
     /// Starts another server on the folder of the one that was stopped.
     pub async fn restart_stopped(&mut self) {
-        let (app, policy) = app(&self.folder, &self.clock, &self.issuer, self.capacity, &self.notifications);
+        let (clock, issuer, told) = (&self.clock, &self.issuer, &self.notifications);
+        let (app, policy) = app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes);
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);
@@ -156,6 +173,14 @@ impl Place {
 
     pub fn human_token(&self, name: &str) -> String {
         self.issuer.human_token(name, self.clock.now()).unwrap().expose().to_owned()
+    }
+
+    /// Returns a client with a token of a human under one role, whatever roles they have otherwise.
+    pub fn human_under(&self, name: &str, role: &str) -> Client {
+        let mut directory = self.issuer.directory().clone();
+        directory.people.get_mut(name).unwrap().roles = vec![role.to_owned()];
+        let issuer = DevIssuer::new(token_key(&self.folder), directory);
+        self.bearing(issuer.human_token(name, self.clock.now()).unwrap().expose())
     }
 
     pub fn client_token(&self, name: &str) -> String {
@@ -311,6 +336,7 @@ fn app(
     issuer: &DevIssuer,
     capacity: Capacity,
     notifications: &NotificationSettings,
+    four_eyes: &FourEyes,
 ) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
@@ -331,7 +357,7 @@ fn app(
             policy: Evaluators::new(policy.clone(), POLICY_LIMIT),
             checkpoints: Arc::new(NoCheckpoints),
         },
-        EngineConfig { recipients, ..EngineConfig::default() },
+        EngineConfig { recipients, four_eyes: four_eyes.clone(), ..EngineConfig::default() },
     )
     .unwrap();
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
@@ -401,12 +427,18 @@ async fn run(app: App, scheduled: bool) -> (String, Running) {
     (url, (stop, task))
 }
 
+fn token_key(folder: &TempDir) -> TokenKey {
+    TokenKey::load_or_generate(&folder.path().join("issuer.pem")).unwrap()
+}
+
 fn directory() -> DevDirectory {
     let mut directory = DevDirectory::standard();
     for (subject, roles, team) in [
         ("fiona", &["FINANCE_LEAD"][..], "payments"),
         ("frank", &["FINANCE_LEAD"], "payments"),
         ("bob", &["DEVELOPER", "FINANCE_LEAD"], "payments"),
+        ("grace", &["DEVELOPER"], "payments"),
+        ("heidi", &["PLATFORM_ADMIN"], "platform"),
         ("eve", &["CLERK"], "logistics"),
         ("mallory", &["PLATFORM_ADMIN", "FINANCE_LEAD", "DEVELOPER"], "payments"),
     ] {

@@ -117,6 +117,7 @@ async fn setup(
         identity,
         policy: &PolicySettings::default(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
+        four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         development,
         public_url: "https://gantral.invalid".to_owned(),
         worker,

@@ -92,7 +92,7 @@ async fn a_running_agent_is_held_from_the_switch_on() {
     let sealed = bob.set_mode(&enable).await.unwrap().sealed;
     assert_eq!(sealed[0].event, "mode_changed");
     assert_eq!(sealed[0].justification.as_deref(), Some("two weeks of looking"));
-    assert_eq!(bob.set_mode(&enable).await.unwrap(), Governed { sealed: vec![] });
+    assert_eq!(bob.set_mode(&enable).await.unwrap(), Governed { sealed: vec![], proposal: None });
     let answer = attempt.ask(id, &refund(48_000)).await.unwrap();
     assert!(matches!(answer, AuthorityAnswer::RequireHuman(_)), "{answer:?}");
     let ModesInForce { items } = bob.modes().await.unwrap();

@@ -46,6 +46,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         identity: &settings.identity,
         policy: &settings.policy,
         notifications: &settings.notifications,
+        four_eyes: &settings.four_eyes,
         development: false,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

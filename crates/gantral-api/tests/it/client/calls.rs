@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
-    Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, Consume, CreateInstance, Decide, Document,
-    EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, Reconcile, ReportOutcome, Scope,
-    SetFreeze, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
+    Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
+    Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, ProposalsQuery,
+    Reconcile, ReportOutcome, Scope, SetFreeze, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -60,6 +60,13 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.bundle_in_force(&Scope::Tenant).await.err(),
         client.bundle_in_force(&Scope::Team { name: parsed("t") }).await.err(),
         client.bundle_in_force(&Scope::Workflow { name: parsed("w") }).await.err(),
+        client.proposals(&ProposalsQuery { open: Some(true), ..Default::default() }).await.err(),
+        client.proposal(parsed(UUID)).await.err(),
+        client
+            .confirm_proposal(parsed(UUID), &ConfirmProposal { digest: parsed(&digest), justification: None })
+            .await
+            .err(),
+        client.withdraw_proposal(parsed(UUID)).await.err(),
         client.modes().await.err(),
         client.set_mode(&body(r#"{"scope":{"kind":"tenant"},"mode":"SHADOW"}"#)).await.err(),
         client.mode_lease(&parsed("w")).await.err(),
