@@ -28,7 +28,7 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done, 1 failed, 2 wrong usage.
-`ask` and `consume` add 3, waits for a human, and 4, denied.
+`ask` and `consume` add 3, waits for a human, and 4, denied; what changes the rules adds 3, waits for a second person.
 `verify` has its own: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified; `log monitor` 0 clean, 1 found, 3 not read.
 
 Standard output is data, standard error is talk. Start with `gantral demo`.";
@@ -87,6 +87,8 @@ pub enum Command {
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Tests policies and asks them without a server, publishes them, and puts them in force
     Policy(Online<commands::policy::PolicyCommand>),
+    /// Shows what one person proposed to change, and puts it in force as another
+    Proposals(Online<commands::proposals::ProposalsCommand>),
     /// Says where what policy says is enforced, and where it is only observed
     Enforce(Online<commands::enforce::EnforceCommand>),
     /// Counts what would have happened where policy is only observed

@@ -13,7 +13,7 @@ impl Exit {
     pub const FAILED: Self = Self(1);
     /// The command line was not understood.
     pub const USAGE: Self = Self(2);
-    /// A gate is open; the attempt should end with this status too.
+    /// A gate is open, and the attempt should end with this status too; or a change of the rules waits for a second person.
     pub const WAITING: Self = Self(3);
     /// Policy denied the action; the execution has ended.
     pub const DENIED: Self = Self(4);

@@ -67,6 +67,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Outcome(args) => commands::script::outcome(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
+        Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),
         Command::Enforce(group) => commands::enforce::run(&group.command, &group.server, out),
         Command::Shadow(group) => commands::shadow::run(&group.command, &group.server, out),
         Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),

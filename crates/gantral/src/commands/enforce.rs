@@ -7,6 +7,7 @@ use gantral_api::wire::{Approvers, Governed, ModesInForce, Scope, SetMode, text}
 use gantral_core::state::Mode;
 
 use super::policy::scope::{self, ScopeArgs};
+use super::proposals;
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -98,6 +99,9 @@ fn set(client: &Client, body: SetMode, out: Out) -> Result<Exit, Failure> {
     })?;
     let words = place(&body.scope, body.action.as_ref());
     out.show(&governed, |governed| said(governed, body.mode.into_inner(), &words))?;
+    if let Some(proposal) = &governed.proposal {
+        return Ok(proposals::waits(proposal, out));
+    }
     match body.mode.into_inner() {
         Mode::Enforce => {
             out.talk("an agent that reaches no server may go on as before until its mode lease is over: 15 minutes, if nothing else is configured");
@@ -143,6 +147,9 @@ fn place(scope: &Scope, action: Option<&text::Name>) -> String {
 }
 
 fn said(governed: &Governed, mode: Mode, words: &str) -> String {
+    if let Some(proposal) = &governed.proposal {
+        return format!("{} {}", styled(LOOK, "proposed:"), proposals::said(proposal));
+    }
     let (style, word) = match mode {
         Mode::Enforce => (GOOD, "enforced"),
         Mode::Shadow => (LOOK, "only observed"),

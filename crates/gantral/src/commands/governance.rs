@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use gantral_api::wire::{Erase, GovernanceEvent, Governed, PageQuery, SetFreeze, text};
 
+use super::proposals;
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -85,6 +86,12 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
             let governed = converse(async {
                 Ok(client.set_freeze(&SetFreeze { frozen: false, justification: None }).await?)
             })?;
+            if let Some(proposal) = &governed.proposal {
+                out.show(&governed, |_| {
+                    format!("{} {}", styled(LOOK, "proposed:"), proposals::said(proposal))
+                })?;
+                return Ok(proposals::waits(proposal, out));
+            }
             say(&governed, "nothing is frozen", out)?;
         }
         GovernanceCommand::Erase(what) => {

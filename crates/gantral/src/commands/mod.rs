@@ -16,6 +16,7 @@ pub mod log;
 pub mod notifications;
 pub mod policy;
 pub mod policy_worker;
+pub mod proposals;
 pub mod runner;
 pub mod runner_child;
 pub mod script;

@@ -7,7 +7,7 @@ use gantral_api::client::Client;
 use gantral_api::wire::{AppliedWorkflow, ApplyWorkflow, PageQuery, WorkflowPage, WorkflowSummary, text};
 use gantral_core::json::{Number, Object, Value};
 
-use super::policy;
+use super::{policy, proposals};
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -83,6 +83,9 @@ pub fn run(command: &WorkflowsCommand, server: &Server, out: Out) -> Result<Exit
                         .map_or_else(|| "none is in force".to_owned(), |id| id.to_string())
                 )
             })?;
+            if let Some(proposal) = &applied.proposal {
+                return Ok(proposals::waits(proposal, out));
+            }
             out.hint(format_args!("gantral instances create {}", definition.id));
         }
         WorkflowsCommand::Ls(args) => {

@@ -21,6 +21,7 @@ mod monitor;
 mod notifications;
 mod offline;
 mod policies;
+mod proposals;
 mod provider;
 mod replay;
 mod scripts;

@@ -31,8 +31,12 @@ impl Site {
         let made = openssl.output().expect("this test needs the openssl command");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         std::fs::write(site.path("gantral.toml"), site.configuration("127.0.0.1:0")).unwrap();
-        for (client, subject) in [("console", "ida"), ("refund-agent", "refund-agent")] {
-            std::fs::write(site.path(client), site.token(client, subject)).unwrap();
+        for (file, client, subject) in [
+            ("console", "console", "ida"),
+            ("otto", "console", "otto"),
+            ("refund-agent", "refund-agent", "refund-agent"),
+        ] {
+            std::fs::write(site.path(file), site.token(client, subject)).unwrap();
         }
         site
     }

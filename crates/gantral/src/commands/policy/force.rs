@@ -7,11 +7,12 @@ use serde::Deserialize;
 use super::USUAL;
 use super::scope::{self, ScopeArgs};
 use crate::cli::Server;
+use crate::commands::proposals;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::inert::inert;
-use crate::out::{GOOD, Out, styled};
+use crate::out::{GOOD, LOOK, Out, styled};
 use crate::table::table;
 
 /// How many changes `policy history` shows.
@@ -75,11 +76,17 @@ fn put(
     let body = Activate { scope, policy_version_id, present, justification };
     let governed = converse(async { Ok(client.activate(&body).await?) })?;
     out.show(&governed, |governed| said(governed, &words))?;
+    if let Some(proposal) = &governed.proposal {
+        return Ok(proposals::waits(proposal, out));
+    }
     out.hint("gantral policy history");
     Ok(Exit::DONE)
 }
 
 fn said(governed: &Governed, words: &str) -> String {
+    if let Some(proposal) = &governed.proposal {
+        return format!("{} {}", styled(LOOK, "proposed:"), proposals::said(proposal));
+    }
     match governed.sealed.first() {
         None => format!("{} for {words}: it was so already", styled(GOOD, "in force")),
         Some(event) => {

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gantral_api::client::Client;
-use gantral_api::wire::{Activate, PageQuery, PoliciesInForce, PolicyPage, PublishedPolicy, SignedBy, text};
+use gantral_api::wire::{
+    Activate, PageQuery, PoliciesInForce, PolicyPage, Proposal, PublishedPolicy, SignedBy, text,
+};
 use gantral_policy::bundle::Bundle;
+use serde::Serialize;
 
 use super::scope::{self, ScopeArgs};
 use super::{USUAL, bundle};
 use crate::cli::Server;
+use crate::commands::proposals;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -62,8 +66,9 @@ pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Fa
     let bundle = bundle(&args.bundle)?;
     let client = server.client(out, USUAL)?;
     let scope = args.scope.scope();
-    let answer = converse(async {
+    let (answer, proposal) = converse(async {
         let answer = published(&client, &bundle).await?;
+        let mut proposal = None;
         if let Some(scope) = &scope {
             let body = Activate {
                 scope: scope.clone(),
@@ -71,14 +76,18 @@ pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Fa
                 present: None,
                 justification: args.reason.clone(),
             };
-            client.activate(&body).await?;
+            proposal = client.activate(&body).await?.proposal;
         }
-        Ok(answer)
+        Ok((answer, proposal))
     })?;
-    out.show(&answer, |answer| format!("{} {}", styled(GOOD, "published"), answer.policy_version_id))?;
+    let told = Published { answer: &answer, proposal: proposal.as_ref() };
+    out.show(&told, |told| format!("{} {}", styled(GOOD, "published"), told.answer.policy_version_id))?;
     out.talk(format_args!("{} of its tests passed", answer.tests.passed));
     if let Some(signed_by) = &answer.signed_by {
         out.talk(format_args!("{}", signature(signed_by)));
+    }
+    if let Some(proposal) = &proposal {
+        return Ok(proposals::waits(proposal, out));
     }
     match &scope {
         Some(scope) => {
@@ -89,6 +98,15 @@ pub fn publish(args: &PublishArgs, server: &Server, out: Out) -> Result<Exit, Fa
         }
     }
     Ok(Exit::DONE)
+}
+
+/// What was published, and what waits for a second person to be in force.
+#[derive(Debug, Serialize)]
+struct Published<'a> {
+    #[serde(flatten)]
+    answer: &'a PublishedPolicy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal: Option<&'a Proposal>,
 }
 
 /// Says who signed a bundle, by the names of the server's configuration.
