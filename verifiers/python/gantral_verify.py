@@ -758,8 +758,12 @@ class Require:
 
     def __init__(self, value):
         flags = ("complete", "enforced", "logged", "snapshots")
-        if not has_members(value, *REQUIRE_MEMBERS) or not all(isinstance(value[flag], bool) for flag in flags):
+        self.four_eyes = value.get("four_eyes", False) if isinstance(value, dict) else False
+        members = REQUIRE_MEMBERS + (("four_eyes",) if isinstance(value, dict) and "four_eyes" in value else ())
+        if not has_members(value, *members) or not all(isinstance(value[flag], bool) for flag in flags):
             raise NoVerdict("`require` of the trust file has other members")
+        if not isinstance(self.four_eyes, bool):
+            raise NoVerdict("`four_eyes` of the trust file is neither true nor false")
         witnessed = value["witnessed"].integer() if isinstance(value["witnessed"], Number) else None
         if value["scope"] not in ("complete", "prefix") or witnessed is None or witnessed < 0:
             raise NoVerdict("`require` of the trust file has another scope or number of witnesses")
@@ -989,6 +993,22 @@ def read_rule(value, where):
     read = closed(**RULE)(value, where)
     read.rejections = 1
     return read
+
+
+def closed_but(optional, read, **members):
+    """A5, G23: an object with exactly these members, and one more that may be missing: then it is None."""
+    without = closed(**members)
+
+    def read_all(value, where):
+        if not isinstance(value, dict) or optional not in value:
+            record = without(value, where)
+            setattr(record, optional, None)
+            return record
+        record = without({key: each for key, each in value.items() if key != optional}, where)
+        setattr(record, optional, read(value[optional], f"{where}.{optional}"))
+        return record
+
+    return read_all
 
 
 roles_16 = list_of(name, 16)
@@ -1804,6 +1824,7 @@ def scope_of(value, where):
     return scope.kind, scope.name
 
 
+PROPOSABLE = ("policy_activated", "mode_changed", "lifted")  # G23
 GOVERNANCE_DETAILS = {  # G2
     "key_added": {"key_id": digest, "public_key": digest, "role": word("issuer", "log", "witness", "directory", "approver")},
     "key_retired": {"key_id": digest},
@@ -1818,7 +1839,14 @@ GOVERNANCE_DETAILS = {  # G2
     "enrolment_revoked": {"entry_digest": digest},
     "erased": {"commitment": digest, "instance_id": null_or(uuid_of(4)), "label": word(*LABELS)},
 }
-governance_record = closed(
+proposer = closed(  # G23
+    actor=closed(id=name, issuer=null_or(issuer_name), kind=word("human"), role=null_or(name)),
+    at=instant,
+    justification_commitment=null_or(digest),
+)
+governance_record = closed_but(
+    "proposed_by",
+    proposer,
     actor=closed(id=name, issuer=null_or(issuer_name), kind=word("human", "workload", "system"), role=null_or(name)),
     anchor=null_or(closed(root=digest, size=integer(0))),
     artifact_id=uuid_of(7),
@@ -1853,6 +1881,8 @@ def read_governance(payload):
             raise wrong("detail.key_id")
     if record.event == "mode_changed" and record.detail.action is not None and record.detail.scope[0] != "workflow":
         raise wrong("detail.action")
+    if record.proposed_by is not None and record.event not in PROPOSABLE:
+        raise wrong("proposed_by")
     record.leaf = (5, tag, False)  # G9
     return record
 
@@ -3157,7 +3187,7 @@ class Governance:
         usable = {artifact.record.sequence: artifact for artifact in self.usable}
         heads = {record.detail.guard.governance_head for record in self.of.folded if record.event == "consumed"}
         self.team = self.read_team()
-        now, before = InForce(), None
+        now, before, by_two = InForce(), None, {}
         for number in range(len(self.there) + 1):
             if number not in self.there:
                 later = min((each for each in self.there if each > number), default=None)
@@ -3171,12 +3201,16 @@ class Governance:
             now.apply(before.event, before.detail, before.hash)
             self.chain.append(usable[number])
             self.policies.append(now.policy(self.scopes()))
+            if before.event == "policy_activated":
+                by_two[before.detail.scope] = before.proposed_by is not None
+            scope = next((each for each in self.scopes() if each in by_two), None)
             if before.hash in heads:
                 self.heads[before.hash] = Record(
                     sequence=number,
                     epoch=now.epoch,
                     frozen=bool(now.frozen & set(self.scopes())),
                     teams=now.knows_teams(),
+                    by_two=by_two.get(scope, False),
                 )
             self.note_erased(before)
         self.assurance["artifacts"] = len(self.chain)
@@ -3190,11 +3224,22 @@ class Governance:
             self.find("E_CHAIN", place, "does not follow the one before it")
         if before is not None and record.issued_at < before.issued_at:
             self.find("E_TIME_BACK", place, "older than the one before it")
+        self.check_proposer(record, place)
         if len(self.of.findings) == said:
             what = now.contradicts(record.event, record.detail)
             if what:
                 self.find("E_GUARD", place, what)
         return len(self.of.findings) == said
+
+    def check_proposer(self, record, place):
+        """G24: what one person proposed, another human put in force, and not before."""
+        by = record.proposed_by
+        if by is None:
+            return
+        if record.actor.kind != "human" or record.actor.id == by.actor.id:
+            self.find("E_SELF_APPROVAL", place, "no other human put in force what was proposed")
+        elif record.issued_at < by.at:
+            self.find("E_TIME_BACK", place, "in force before it was proposed")
 
     def note_erased(self, record):
         """V62."""
@@ -3249,6 +3294,9 @@ class Governance:
         guard, place = record.detail.guard, f"artifact {record.sequence}"
         head = guard.governance_head
         state, sequence = self.heads.get(head), self.sequence_of(head)
+        if self.of.trust.require and self.of.trust.require.four_eyes:  # V71
+            if state is None or not state.by_two or (self.team is None and state.teams):
+                self.find("E_REQUIRE", place, "it is not shown that two persons put its policy in force")
         if sequence is not None:
             if highest is not None and sequence < highest:
                 self.find("E_GUARD", place, "it names an older governance artifact than one before it")  # V58.1

@@ -125,6 +125,8 @@ pub struct Require {
     pub complete: bool,
     /// Whether every action, context and policy input must be disclosed.
     pub snapshots: bool,
+    /// Whether two persons must have put every policy in force under which something was consumed.
+    pub four_eyes: bool,
 }
 
 impl Require {
@@ -138,6 +140,7 @@ impl Require {
             human_evidence: None,
             complete: false,
             snapshots: false,
+            four_eyes: false,
         }
     }
 }
@@ -211,8 +214,10 @@ const KEY: [&str; 9] = [
     "valid_from",
     "valid_until",
 ];
-const REQUIRE: [&str; 7] =
-    ["complete", "enforced", "human_evidence", "logged", "scope", "snapshots", "witnessed"];
+/// The one member that may be missing, and is then `false`.
+const FOUR_EYES: &str = "four_eyes";
+const REQUIRE: [&str; 8] =
+    ["complete", "enforced", FOUR_EYES, "human_evidence", "logged", "scope", "snapshots", "witnessed"];
 
 impl Trust {
     /// Returns a trust file of these keys.
@@ -370,8 +375,10 @@ fn if_present(fields: &Fields<'_>, member: &'static str) -> Result<bool, FieldEr
 }
 
 fn read_require(value: &Value) -> Result<Require, TrustError> {
-    let fields = Fields::open(value, "require", REQUIRE.into_iter())?;
+    let fields = Fields::open_with(value, "require", REQUIRE.into_iter(), &[FOUR_EYES])?;
+    let is_there = value.get(FOUR_EYES).is_some();
     Ok(Require {
+        four_eyes: is_there && fields.get(FOUR_EYES)?,
         scope: fields.get("scope")?,
         enforced: fields.get("enforced")?,
         logged: fields.get("logged")?,
@@ -400,9 +407,9 @@ fn key_value(key: &TrustedKey) -> Value {
 }
 
 fn require_value(require: &Require) -> Value {
-    let object = Object::new()
-        .with("complete", require.complete)
-        .with("enforced", require.enforced)
+    let object = Object::new().with("complete", require.complete).with("enforced", require.enforced);
+    let object = if require.four_eyes { object.with(FOUR_EYES, true) } else { object };
+    let object = object
         .with("human_evidence", require.human_evidence.map(HumanEvidence::as_str))
         .with("logged", require.logged)
         .with("scope", require.scope.as_str())

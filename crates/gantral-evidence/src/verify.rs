@@ -181,9 +181,11 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: 
     let human_evidence = people::check(files, &chain, &governed, &mut findings);
     let definition = Definition::of(files, &chain);
     let require = trust.and_then(|trust| trust.require.as_ref());
-    let wants_all = require.is_some_and(|require| require.complete);
-    let compared =
-        guards::check(&chain, &governed, definition.team.as_ref(), &view, wants_all, &mut findings);
+    let required = guards::Required {
+        complete: require.is_some_and(|require| require.complete),
+        four_eyes: require.is_some_and(|require| require.four_eyes),
+    };
+    let compared = guards::check(&chain, &governed, definition.team.as_ref(), &view, required, &mut findings);
     let witnesses = require.map_or(0, |require| require.witnessed);
     release::check(&chain, definition.release, &view, witnesses, &mut findings);
     parents::check(files, &keys, &mut view, &chain, &mut findings);

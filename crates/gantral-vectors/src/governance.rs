@@ -10,7 +10,7 @@ use gantral_core::policy::PolicyVersionId;
 use gantral_core::state::ActorKind;
 use gantral_core::time::UnixMillis;
 use gantral_evidence::bundle::{governance_path, governance_proof_path};
-use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
+use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Proposer, Scope};
 use gantral_evidence::log::leaf::Leaf;
 use gantral_evidence::statement::artifact_hash;
 
@@ -76,6 +76,17 @@ impl Governance {
         };
         self.statements.push(statement);
         self.head().unwrap()
+    }
+
+    /// Returns the chain with one more artifact, which a person proposed and another put in force.
+    pub fn proposed(mut self, detail: Detail) -> Self {
+        self.seal(detail);
+        let at = self.statements.len() - 1;
+        self.retell(at, |statement| {
+            let actor = Actor { id: person(202).actor(), ..statement.actor.clone() };
+            let at = UnixMillis::new(START - 3_600_000).unwrap();
+            statement.proposed_by = Some(Proposer { actor, at, justification: None });
+        })
     }
 
     /// Changes one statement, then links everything behind it anew.

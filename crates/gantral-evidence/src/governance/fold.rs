@@ -184,6 +184,11 @@ impl InForce {
         scopes(workflow, team).find_map(|scope| self.policy_of(&scope))
     }
 
+    /// Returns the narrowest scope of a workflow that has a policy: that of [`InForce::policy`].
+    pub fn policy_scope(&self, workflow: &WorkflowId, team: Option<&TeamId>) -> Option<Scope> {
+        scopes(workflow, team).find(|scope| self.policies.contains_key(scope))
+    }
+
     /// Returns the mode of an action of a workflow: its own, else that of the narrowest scope that has one, else `ENFORCE` (G16). Without an
     /// action: of those that have none of their own.
     pub fn mode(&self, workflow: &WorkflowId, team: Option<&TeamId>, action: Option<&Name>) -> Mode {

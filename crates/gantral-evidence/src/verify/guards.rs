@@ -17,7 +17,7 @@ use super::governed::Governed;
 use super::mirror::LoggedChain;
 use super::places::LogView;
 use super::sealed::Artifact;
-use crate::governance::InForce;
+use crate::governance::{Detail, InForce, Scope};
 
 /// How many consumptions could be compared with the governance chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ struct After {
     epoch: u64,
     is_frozen: bool,
     policy: Option<PolicyVersionId>,
+    /// Whether two persons put that policy in force.
+    is_by_two: bool,
     /// Whether that depends on the team, which is not known.
     is_open: bool,
 }
@@ -61,18 +63,27 @@ struct Guards<'a> {
     is_complete_required: bool,
 }
 
+/// What the relying party requires of the ground that consumptions stand on.
+#[derive(Clone, Copy)]
+pub(super) struct Required {
+    /// That it is compared with the governance chain.
+    pub(super) complete: bool,
+    /// That two persons put the policy in force.
+    pub(super) four_eyes: bool,
+}
+
 /// Compares every consumption with the governance chain.
 pub(super) fn check(
     chain: &Chain,
     governed: &Governed,
     team: Option<&TeamId>,
     view: &LogView<'_>,
-    is_complete_required: bool,
+    required: Required,
     findings: &mut Findings,
 ) -> Compared {
     let mut compared = Compared::default();
     let Some(first) = chain.lawful().first() else { return compared };
-    let guards = Guards::new(first, governed, team, view, is_complete_required);
+    let guards = Guards::new(first, governed, team, view, required.complete);
     let mut asks: Vec<&Artifact> = Vec::new();
     // The number of governance artifacts up to the newest head so far.
     let mut newest = 0;
@@ -84,6 +95,10 @@ pub(super) fn check(
                 newest = newest.max(known.unwrap_or_default());
                 let head = consumed.guard.governance_head;
                 let position = head.and_then(|head| governed.position(&head));
+                if required.four_eyes && !guards.is_by_two(position) {
+                    let message = "four eyes are required, and it is not shown that two persons put its policy in force";
+                    findings.add(Code::Require, artifact.place(), message);
+                }
                 match (head, position) {
                     (None, _) => {
                         compared.unnamed = compared.unnamed.saturating_add(1);
@@ -187,6 +202,12 @@ impl<'a> Guards<'a> {
         true
     }
 
+    /// Tells whether it is known that two persons put in force the policy that was so at a place of the governance chain (V71).
+    fn is_by_two(&self, at: Option<usize>) -> bool {
+        let after = at.and_then(|at| self.history.after.get(at));
+        after.is_some_and(|after| after.is_by_two && !after.is_open)
+    }
+
     /// Checks that each ask was made under a policy that was in force at some time up to a head (G14).
     fn check_asks(&self, asks: Vec<&Artifact>, at: usize, findings: &mut Findings) {
         if self.history.open_from.is_some_and(|from| from <= at) {
@@ -222,9 +243,13 @@ impl History {
     fn of(governed: &Governed, workflow: &WorkflowId, team: Option<&TeamId>) -> Self {
         let mut history = Self::default();
         let mut in_force = InForce::default();
+        let mut by_two: BTreeMap<Scope, bool> = BTreeMap::new();
         for (at, artifact) in governed.chain().iter().enumerate() {
             // The chain obeys its rules, or it would have ended before.
             let _ = in_force.apply(&artifact.statement.detail, artifact.hash);
+            if let Detail::PolicyActivated { scope, .. } = &artifact.statement.detail {
+                by_two.insert(scope.clone(), artifact.statement.proposed_by.is_some());
+            }
             let is_open = team.is_none() && in_force.depends_on_team();
             let policy = in_force.policy(workflow, team);
             if team.is_none() && in_force.team_has_policy() {
@@ -234,7 +259,9 @@ impl History {
                 history.policies.entry(policy).or_insert(at);
             }
             let is_frozen = in_force.freezes(workflow, team);
-            history.after.push(After { epoch: in_force.epoch(), is_frozen, policy, is_open });
+            let scope = in_force.policy_scope(workflow, team);
+            let is_by_two = scope.is_some_and(|scope| by_two.get(&scope) == Some(&true));
+            history.after.push(After { epoch: in_force.epoch(), is_frozen, policy, is_by_two, is_open });
         }
         history
     }

@@ -5,6 +5,7 @@ mod copies;
 pub mod cross;
 mod delegations;
 mod form;
+mod four_eyes;
 mod governance;
 mod guards;
 mod keys;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         release::all,
         guards::all,
         governance::all,
+        four_eyes::all,
     ];
     areas.iter().flat_map(|area| area()).collect()
 }
