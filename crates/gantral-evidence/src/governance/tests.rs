@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -271,4 +272,100 @@ fn a_broken_rule_changes_nothing() {
     assert!(in_force.apply(&activated(Scope::Tenant, 2, None), digest(0)).is_err());
     assert!(in_force.apply(&Detail::Lifted { scope: Scope::Tenant, epoch: 1 }, digest(0)).is_err());
     assert_eq!(in_force, before);
+}
+
+fn proposer(person: u8) -> Proposer {
+    let mut actor = statement(details().remove(0)).actor;
+    actor.id = PersonId(digest(person)).actor();
+    Proposer { actor, at: UnixMillis::new(1_772_355_600_000).unwrap(), justification: Some(digest(8)) }
+}
+
+#[test]
+fn only_what_takes_two_persons_has_a_proposer() {
+    for detail in details() {
+        let kind = detail.kind();
+        let plain = statement(detail);
+        assert!(!String::from_utf8(plain.encode()).unwrap().contains("proposed_by"), "absent is not written");
+        let proposed = GovernanceStatement { proposed_by: Some(proposer(2)), ..plain };
+        let read = GovernanceStatement::decode(&proposed.encode());
+        if kind.is_proposable() {
+            assert_eq!(read, Ok(proposed));
+        } else {
+            assert!(matches!(
+                read,
+                Err(StatementError::Field(FieldError::Invalid { member: "proposed_by", .. }))
+            ));
+        }
+    }
+}
+
+#[test]
+fn a_proposer_is_a_human_and_there_or_not_and_never_null() {
+    let proposed = GovernanceStatement { proposed_by: Some(proposer(2)), ..statement(details().remove(3)) };
+    let text = String::from_utf8(proposed.encode()).unwrap();
+    let start = text.find("\"proposed_by\":").unwrap();
+    let end = text.find(",\"sequence\"").unwrap();
+    let with = |member: &str| {
+        GovernanceStatement::decode(format!("{}{member}{}", &text[..start], &text[end..]).as_bytes())
+    };
+    assert!(with(&text[start..end]).is_ok());
+    for wrong in ["\"proposed_by\":null", "\"proposed_by\":{}"] {
+        assert!(matches!(with(wrong), Err(StatementError::Field(_))), "{wrong}");
+    }
+    let machine = text[start..end].replace("\"human\"", "\"workload\"");
+    assert!(matches!(with(&machine), Err(StatementError::Field(FieldError::Invalid { .. }))));
+}
+
+#[test]
+fn another_human_puts_in_force_what_was_proposed_and_not_before() {
+    let proposed = |change: fn(&mut GovernanceStatement)| {
+        let mut statement = statement(details().remove(3));
+        statement.proposed_by = Some(proposer(2));
+        change(&mut statement);
+        statement.check_proposer()
+    };
+    assert_eq!(proposed(|_| {}), Ok(()));
+    assert_eq!(proposed(|statement| statement.proposed_by = None), Ok(()));
+    let same = |statement: &mut GovernanceStatement| {
+        let Some(by) = &mut statement.proposed_by else { return };
+        by.actor.id = statement.actor.id.clone();
+        by.actor.role = Role::parse("CFO").ok();
+        by.actor.issuer = None;
+    };
+    assert_eq!(proposed(same), Err(ProposerFault::SamePerson));
+    assert_eq!(proposed(|statement| statement.actor.kind = ActorKind::System), Err(ProposerFault::NoHuman));
+    assert_eq!(proposed(|statement| statement.at = UnixMillis::EPOCH), Err(ProposerFault::Later));
+}
+
+fn proposal(detail: Detail) -> Proposal {
+    Proposal {
+        id: gantral_core::ids::ProposalId::from_random([7; 16]),
+        tenant: TenantId::parse("acme").unwrap(),
+        detail,
+        follows: Some(4),
+        proposer: proposer(2),
+        expires_at: UnixMillis::new(1_772_355_700_000).unwrap(),
+    }
+}
+
+#[test]
+fn a_proposal_reads_back_as_it_was_written_and_every_part_of_it_is_in_its_digest() {
+    let first = proposal(details().remove(3));
+    let text = String::from_utf8(first.encode()).unwrap();
+    assert_eq!(Proposal::decode(text.as_bytes()), Ok(first.clone()));
+    let others = [
+        Proposal { follows: None, ..first.clone() },
+        Proposal { detail: details().remove(4), ..first.clone() },
+        Proposal { proposer: proposer(3), ..first.clone() },
+        Proposal { expires_at: UnixMillis::EPOCH, ..first.clone() },
+        Proposal { tenant: TenantId::parse("other").unwrap(), ..first.clone() },
+    ];
+    for other in others {
+        assert_eq!(Proposal::decode(&other.encode()), Ok(other.clone()));
+        assert!(other.digest() != first.digest(), "{other:?}");
+    }
+    for detail in details().into_iter().filter(|detail| !detail.kind().is_proposable()) {
+        let refused = Proposal::decode(&proposal(detail).encode());
+        assert!(matches!(refused, Err(ProposalError::Event { .. })), "{refused:?}");
+    }
 }

@@ -45,6 +45,7 @@ fn a_trust_file_reads_back_as_it_was_written() {
         full().with_log(logged_by(OTHER)).unwrap(),
         Trust::default(),
         Trust::new([TrustedKey::issuer(key().key)], Some(Require::signed())).unwrap(),
+        Trust::new([key()], Some(Require { four_eyes: true, ..Require::signed() })).unwrap(),
     ] {
         assert_eq!(Trust::parse(&trust.encode()), Ok(trust));
     }
@@ -119,4 +120,16 @@ fn a_trust_file_that_says_something_else_is_refused() {
             "trust file is not acceptable JSON: duplicate member name at byte 512".to_string(),
         ]
     );
+}
+
+#[test]
+fn a_trust_file_that_says_nothing_of_four_eyes_requires_none() {
+    let plain = String::from_utf8(full().encode()).unwrap();
+    assert!(!plain.contains("four_eyes"), "{plain}");
+    let said = |value: &str| {
+        let text = plain.replace("\"enforced\":true,", &format!("\"enforced\":true,\"four_eyes\":{value},"));
+        Trust::parse(text.as_bytes()).map(|trust| trust.require.unwrap().four_eyes)
+    };
+    assert_eq!((said("false"), said("true")), (Ok(false), Ok(true)));
+    assert!(said("null").is_err() && said("\"yes\"").is_err());
 }

@@ -41,6 +41,7 @@ const STATEMENT_TOKENS: &[&str] = &[
     "WAITING",
     "\"SHADOW\"",
     "\"detail\":{",
+    "\"proposed_by\":{",
     "2026-03-01T09:00:00.000Z",
     "urn:gantral:tenant:",
     "urn:gantral:instance:",

@@ -1,12 +1,14 @@
-//! What an issuer signs beside the chains: the statement of a window with its list, and mode leases.
+//! What stands beside the chains: the statement of a window with its list, mode leases, and proposals, which nobody signs.
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{LogOrigin, Name, TenantId, WorkflowId};
+use gantral_core::event::Actor;
+use gantral_core::ids::{LogOrigin, Name, PersonId, ProposalId, Role, TenantId, WorkflowId};
 use gantral_core::json::{self, Profile, Value};
-use gantral_core::state::Mode;
+use gantral_core::policy::PolicyVersionId;
+use gantral_core::state::{ActorKind, Mode};
 use gantral_core::time::UnixMillis;
 use gantral_evidence::dsse::PAYLOAD_TYPE;
-use gantral_evidence::governance::GovernanceStatement;
+use gantral_evidence::governance::{Detail, GovernanceStatement, Proposal, Proposer, Scope};
 use gantral_evidence::log::tree::TreeHead;
 use gantral_evidence::mode_lease::{self, LIFETIME_MAX, ModeLease};
 use gantral_evidence::statement::{STATEMENT_TYPE, Statement};
@@ -47,6 +49,63 @@ pub const INSTANCES: Target = Target {
 };
 pub const MODE_LEASE: Target =
     Target { name: "mode_lease", bytes_max: 65 << 10, tokens: TOKENS, seeds: leases, check: check_lease };
+
+pub const PROPOSAL: Target = Target {
+    name: "proposal",
+    bytes_max: 16 << 10,
+    tokens: &[
+        "\"follows\":null",
+        "\"follows\":9007199254740992",
+        "\"event\":\"frozen\"",
+        "\"event\":\"lifted\"",
+        "\"kind\":\"workload\"",
+        "\"justification_commitment\":null",
+    ],
+    seeds: |_| proposals().unwrap_or_default(),
+    check: check_proposal,
+};
+
+/// Returns proposals of every event that can be proposed.
+fn proposals() -> Option<Vec<Vec<u8>>> {
+    let at = UnixMillis::new(1_772_355_600_000).ok()?;
+    let scope = Scope::Workflow(WorkflowId::parse("refund").ok()?);
+    let version = PolicyVersionId(Digest::of(b"policy"));
+    let details = [
+        Detail::PolicyActivated { scope: scope.clone(), version, previous: Some(version) },
+        Detail::ModeChanged { scope, action: Some(Name::parse("refund").ok()?), mode: Mode::Shadow },
+        Detail::Lifted { scope: Scope::Tenant, epoch: 2 },
+    ];
+    let actor = Actor {
+        id: PersonId(Digest::of(b"person")).actor(),
+        kind: ActorKind::Human,
+        issuer: Some("https://issuer.example".to_owned()),
+        role: Some(Role::parse("PLATFORM_ADMIN").ok()?),
+    };
+    let proposal = |(follows, detail)| -> Option<Vec<u8>> {
+        let justification = (follows > 0).then(|| Digest::of(b"why"));
+        let proposal = Proposal {
+            id: ProposalId::from_random([7; 16]),
+            tenant: TenantId::parse("acme").ok()?,
+            detail,
+            follows: (follows > 0).then_some(follows),
+            proposer: Proposer { actor: actor.clone(), at, justification },
+            expires_at: at.plus(LIFETIME_MAX),
+        };
+        Some(proposal.encode())
+    };
+    (0..).zip(details).map(proposal).collect()
+}
+
+fn check_proposal(bytes: &[u8]) -> Answer {
+    let proposal = match twice(|| Proposal::decode(bytes))? {
+        Ok(proposal) => proposal,
+        Err(error) => return Ok(refused(&error)),
+    };
+    ensure(proposal.encode() == bytes, "a proposal has one spelling")?;
+    ensure(proposal.detail.kind().is_proposable(), "only what takes two persons is proposed")?;
+    ensure(proposal.proposer.actor.kind == ActorKind::Human, "only humans propose")?;
+    Ok(Seen::Accepted)
+}
 
 /// Returns what the vectors hold, which are no leases, and leases of several shapes.
 fn leases(vectors: &Vectors) -> Vec<Vec<u8>> {

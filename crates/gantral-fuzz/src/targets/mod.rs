@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     beside::WINDOW,
     beside::INSTANCES,
     beside::MODE_LEASE,
+    beside::PROPOSAL,
     log::LEAF,
     log::NOTE,
     log::CHECKPOINT,

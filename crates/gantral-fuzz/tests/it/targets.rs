@@ -55,6 +55,7 @@ every_target!(
     window,
     instances,
     mode_lease,
+    proposal,
     leaf,
     note,
     checkpoint,
