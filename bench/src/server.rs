@@ -95,6 +95,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             identity: &identity,
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
+            four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             development: true,
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,

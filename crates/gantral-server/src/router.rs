@@ -6,7 +6,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
+    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs,
+    notifications, operations, outages, policies, proposals, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;

@@ -6,7 +6,12 @@ use super::send::Call;
 use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
-    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted, DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
+    Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted,
+    DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView,
+    ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage,
+    PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers,
+    RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
+    UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.

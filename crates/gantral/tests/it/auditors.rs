@@ -193,6 +193,7 @@ fn everything() -> Require {
         human_evidence: Some(HumanEvidence::Operator),
         complete: true,
         snapshots: true,
+        ..Require::signed()
     }
 }
 

@@ -85,6 +85,7 @@ impl Scene {
             human_evidence: Some(HumanEvidence::Operator),
             complete: true,
             snapshots: true,
+            four_eyes: false,
         })
     }
 
