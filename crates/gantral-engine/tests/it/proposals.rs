@@ -118,7 +118,10 @@ async fn what_is_proposed_is_in_force_once_another_person_confirmed_it_also_afte
 
     // The chain says the same to whoever reads it later, and to an engine that has nothing in memory.
     world.restart();
-    assert_eq!(world.engine().governance(&world.tenant(), 0, 10).await.unwrap(), [sealed.clone()]);
+    assert_eq!(
+        world.engine().governance(&world.tenant(), 0, 10).await.unwrap(),
+        std::slice::from_ref(&sealed)
+    );
     // Whoever lost the answer gets it again; anybody else is told.
     assert_eq!(confirmed(&world, "carol", &view).await.unwrap(), sealed);
     let late = confirmed(&world, "dave", &view).await.unwrap_err();

@@ -211,7 +211,7 @@ async fn what_ended_moved_or_was_not_read_is_refused_and_says_why() {
 
     let late = proposed(&bob, workflow(), deny).await;
     let open = ProposalsQuery { open: Some(true), ..ProposalsQuery::default() };
-    assert_eq!(bob.proposals(&open).await.unwrap().items, [late.clone()]);
+    assert_eq!(bob.proposals(&open).await.unwrap().items, std::slice::from_ref(&late));
     place.clock.advance(ALL.expires);
     let (bob, grace) = (place.human("bob"), place.human("grace"));
     let ended = problem(confirm(&grace, &late).await);
