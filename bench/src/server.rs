@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use gantral_core::ids::TenantId;
@@ -96,7 +97,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-            development: true,
+            development: Some(Arc::new(issuer)),
             public_url: listening.url(),
             worker: WorkerCommand::current_program("policy-worker")?,
             public_logs: false,

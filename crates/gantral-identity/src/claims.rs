@@ -19,15 +19,38 @@ const MEMBERSHIPS_MAX: usize = 256;
 
 /// Makes a principal of claims whose signature was checked against a key of `issuer`.
 pub(crate) fn principal(issuer: &Issuer, claims: &Object, now: UnixMillis) -> Result<Principal, TokenError> {
+    let client = client_of(issuer, claims, now)?;
+    principal_of(issuer, client, claims, window(claims, issuer.lifetime_max)?)
+}
+
+/// Returns the client of claims that are good at `now` as those of an access token.
+pub(crate) fn client_of<'a>(
+    issuer: &'a Issuer,
+    claims: &Object,
+    now: UnixMillis,
+) -> Result<&'a Client, TokenError> {
     audience(claims, &issuer.audiences)?;
-    let window = window(claims, issuer.lifetime_max)?;
-    window.check(now)?;
-    // RFC 8693 section 4.1 and RFC 7800 section 3.1: with these, whoever presents the token is not, or is not only,
-    // its subject. To ignore them would turn an agent that acts for a human into that human.
+    window(claims, issuer.lifetime_max)?.check(now)?;
+    undelegated(claims)?;
+    client(issuer, claims)
+}
+
+/// Refuses claims by which somebody else acts. RFC 8693 section 4.1 and RFC 7800 section 3.1: with these, whoever presents the
+/// token is not, or is not only, its subject. To ignore them would turn an agent that acts for a human into that human.
+pub(crate) fn undelegated(claims: &Object) -> Result<(), TokenError> {
     if claims.get("act").is_some() || claims.get("cnf").is_some() {
         return Err(TokenError::Delegated);
     }
-    let client = client(issuer, claims)?;
+    Ok(())
+}
+
+/// Makes a principal of claims that were checked, by what the configuration says of issuer and client.
+pub(crate) fn principal_of(
+    issuer: &Issuer,
+    client: &Client,
+    claims: &Object,
+    window: Window,
+) -> Result<Principal, TokenError> {
     let subject = required_text(claims, "sub")?;
     if !is_identity_text(subject) {
         return Err(TokenError::Claim { name: "sub" });

@@ -22,6 +22,7 @@ mod jws;
 mod keys;
 mod person;
 mod principal;
+mod session;
 mod signing;
 mod verifier;
 
@@ -40,5 +41,6 @@ pub use issuer::ConfigError;
 pub use keys::{Algorithm, Jwk, JwkSet, KeyError};
 pub use person::{HumanSubject, SubjectError, person_bytes};
 pub use principal::{AttemptScope, Principal, PrincipalKind};
+pub use session::{LoginToken, SessionClaims};
 pub use signing::{IssuedToken, KeyFileError, TokenKey};
 pub use verifier::{CLOCK_SKEW, Holders, KeysPut, TOKEN_BYTES_MAX, Verifier};

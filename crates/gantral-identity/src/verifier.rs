@@ -43,9 +43,9 @@ pub enum Holders {
 }
 
 /// One state of the configuration and of the keys that issuers publish. Its number is never used again.
-struct Generation {
+pub(crate) struct Generation {
     number: u64,
-    issuers: Arc<BTreeMap<String, Issuer>>,
+    pub(crate) issuers: Arc<BTreeMap<String, Issuer>>,
     /// Of issuers that publish their keys: the newest that were brought.
     published: BTreeMap<String, Arc<Published>>,
 }
@@ -58,7 +58,7 @@ struct Published {
 
 impl Generation {
     /// Returns the keys of an issuer; `None` while none are here.
-    fn keys<'a>(&'a self, issuer: &'a Issuer) -> Option<&'a KeyRing> {
+    pub(crate) fn keys<'a>(&'a self, issuer: &'a Issuer) -> Option<&'a KeyRing> {
         issuer.keys.as_ref().or_else(|| self.published.get(&issuer.url).map(|published| &published.ring))
     }
 }
@@ -209,7 +209,7 @@ impl Verifier {
         issuers.map(|issuer| issuer.holders(role)).max().unwrap_or(Holders::Nobody)
     }
 
-    fn generation(&self) -> Arc<Generation> {
+    pub(crate) fn generation(&self) -> Arc<Generation> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 

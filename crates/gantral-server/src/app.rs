@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gantral_api::problem::Code;
 use gantral_core::ids::TenantId;
 use gantral_engine::Engine;
-use gantral_identity::{AttemptTokens, Verifier};
+use gantral_identity::{AttemptTokens, DevIssuer, Verifier};
 use gantral_notify::Couriers;
 use gantral_oidc::Providers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
@@ -26,6 +26,8 @@ pub struct AppParts {
     pub engine: Engine,
     /// Who is asking.
     pub verifier: Verifier,
+    /// Who makes people up in development: whoever comes may be any of them.
+    pub dev: Option<Arc<DevIssuer>>,
     /// Whose published keys it is given.
     pub providers: Providers,
     /// Tokens of attempts.
@@ -63,6 +65,7 @@ pub struct App(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub engine: Engine,
     pub verifier: Verifier,
+    pub dev: Option<Arc<DevIssuer>>,
     pub providers: Providers,
     pub attempts: Arc<AttemptTokens>,
     pub clock: Arc<dyn Clock>,
@@ -94,6 +97,7 @@ impl App {
         Self(Arc::new(Shared {
             engine: parts.engine,
             verifier: parts.verifier,
+            dev: parts.dev,
             providers: parts.providers,
             attempts: parts.attempts,
             clock: parts.clock,

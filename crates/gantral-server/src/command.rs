@@ -61,9 +61,20 @@ impl RawWrite {
         media_type_is(&parts.headers, media_type)?;
         let body = bounded(body, bytes_max).await?;
         let route = format!("{} {}", parts.method, parts.uri.path());
-        let call = call(app, Some(request_key(&principal, route, &key, &body)))?;
+        let call = keyed(app, &principal, route, &key, &body)?;
         Ok(Self { principal, call, body })
     }
+}
+
+/// Returns a call of a principal at this instant, under an idempotency key of a route; `body` is what makes two requests the same.
+pub(crate) fn keyed(
+    app: &App,
+    principal: &Principal,
+    route: String,
+    key: &IdempotencyKey,
+    body: &[u8],
+) -> Answer<Call> {
+    call(app, Some(request_key(principal, route, key, body)))
 }
 
 /// Returns a call at this instant, with fresh randomness.

@@ -7,6 +7,7 @@ mod app;
 mod candidates;
 mod clock;
 mod command;
+mod console;
 pub mod evaluators;
 pub mod four_eyes;
 mod handlers;

@@ -21,8 +21,16 @@ const PATH_CHARS_MAX: usize = 512;
 /// What stands for the route of a request that has none.
 const NO_ROUTE: &str = "(none)";
 
+/// The number of a request, for whoever answers it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub String);
+
+/// A problem that its answer shows already, to people; it is only counted and logged.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown(pub Problem);
+
 /// Numbers, times, counts and logs one request, and writes its problem if it has one.
-pub(crate) async fn observed(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn observed(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id();
     let method = method(request.method());
@@ -30,8 +38,11 @@ pub(crate) async fn observed(State(app): State<App>, request: Request, next: Nex
     let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let uri = request.uri().clone();
     let span = tracing::info_span!("request", request_id);
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.run(request).instrument(span).await;
-    let problem = response.extensions_mut().remove::<Problem>();
+    let shown = response.extensions_mut().remove::<Shown>().map(|shown| shown.0);
+    let is_written = shown.is_some();
+    let problem = shown.or_else(|| response.extensions_mut().remove::<Problem>());
     let status = response.status().as_u16();
     let taken = started.elapsed();
     let code = problem.as_ref().map(Problem::code);
@@ -45,7 +56,7 @@ pub(crate) async fn observed(State(app): State<App>, request: Request, next: Nex
         }
         _ => tracing::info!(request_id, method, route, status, duration_ms, code, "request"),
     }
-    if let Some(problem) = problem {
+    if let Some(problem) = problem.filter(|_| !is_written) {
         let allowed = response.headers_mut().remove(header::ALLOW);
         let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
         response = finished(problem, &path, &request_id);

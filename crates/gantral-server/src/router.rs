@@ -5,6 +5,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 
 use crate::app::App;
+use crate::console;
 use crate::handlers::{
     attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs,
     notifications, operations, outages, policies, proposals, shadow, workflows,
@@ -18,6 +19,7 @@ pub fn router(app: App) -> Router {
     let limited = v1()
         .route("/log/{tenant}/{*object}", get(logs::object))
         .layer(from_fn_with_state(app.clone(), bounded));
+    let limited = limited.merge(console::router(app.clone()).layer(from_fn_with_state(app.clone(), bounded)));
     let watched = Router::new()
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::ready))

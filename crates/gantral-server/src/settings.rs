@@ -11,7 +11,8 @@ use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
-    AttemptTokens, ConfigError, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey, Verifier,
+    AttemptTokens, ConfigError, DevIssuer, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey,
+    Verifier,
 };
 use gantral_keys::{KeyEntry, KeyFolder, KeysError, RenewError};
 use gantral_listen::TlsFiles;
@@ -229,8 +230,8 @@ pub struct Setup<'a> {
     pub notifications: &'a NotificationSettings,
     /// What one person may not change alone.
     pub four_eyes: &'a FourEyesSettings,
-    /// Whether the development issuer is among them.
-    pub development: bool,
+    /// The development issuer, if it is among them.
+    pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
     pub public_url: String,
     /// How a policy worker is started.
@@ -307,7 +308,7 @@ impl Setup<'_> {
         let damaged = damaged.into_iter().map(|(tenant, _)| tenant).collect();
         let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
         let mut attempts = AttemptTokens::new(key, &self.public_url)?;
-        if self.development {
+        if self.development.is_some() {
             attempts = attempts.for_development();
         }
         let attempts = Arc::new(attempts);
@@ -317,6 +318,7 @@ impl Setup<'_> {
         Ok(App::new(AppParts {
             engine,
             verifier,
+            dev: self.development,
             providers,
             attempts,
             clock: Arc::new(SystemClock),

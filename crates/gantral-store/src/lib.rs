@@ -18,6 +18,7 @@ mod outbox;
 mod page;
 mod proposals;
 mod rows;
+mod sessions;
 mod spending;
 mod sqlite;
 mod store;
@@ -52,6 +53,7 @@ pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
     Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
 };
+pub use sessions::{SESSIONS_MAX, SessionRow};
 pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

@@ -6,7 +6,7 @@ use std::path::Path;
 use gantral_api::problem::Problem;
 
 use crate::exit::Exit;
-use crate::inert::inert;
+use gantral_core::json::text::inert;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]

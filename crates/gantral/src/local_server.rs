@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
@@ -28,7 +29,7 @@ impl LocalServer {
     pub async fn start(
         data: &Path,
         listen: SocketAddr,
-        issuer: &DevIssuer,
+        issuer: &Arc<DevIssuer>,
         worker: WorkerCommand,
     ) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
@@ -49,7 +50,7 @@ impl LocalServer {
             policy: &PolicySettings::default(),
             notifications: &NotificationSettings::default(),
             four_eyes: &FourEyesSettings::default(),
-            development: true,
+            development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,
             public_logs: false,

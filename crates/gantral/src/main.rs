@@ -10,7 +10,6 @@ mod connection;
 mod dev_tokens;
 mod exit;
 mod failure;
-mod inert;
 mod input;
 mod local_server;
 mod logging;

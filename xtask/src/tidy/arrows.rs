@@ -38,6 +38,7 @@ const TABLE: &[Row] = &[
     Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store", "gantral-outbound"] },
     Row { name: "gantral-oidc", floor: 2, arrows: &["gantral-identity", "gantral-outbound"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine", "gantral-outbound"] },
+    Row { name: "gantral-console", floor: 3, arrows: &["gantral-api", "gantral-core"] },
     Row {
         name: "gantral-server",
         floor: 3,
@@ -48,6 +49,7 @@ const TABLE: &[Row] = &[
             "gantral-identity",
             "gantral-keys",
             "gantral-api",
+            "gantral-console",
             "gantral-engine",
             "gantral-policy",
             "gantral-log",
@@ -140,6 +142,7 @@ const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 
 /// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("askama", &["gantral-console"]),
     ("anyhow", &["gantral", "gantral-bench", "xtask"]),
     ("axum", &["gantral-listen", "gantral-server", "gantral-witness"]),
     ("axum-server", &["gantral-listen"]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Action, Document, Receipt, WorkflowRef, text};
+use super::{Action, Document, Receipt, RequesterView, WorkflowRef, text};
 
 /// Where a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -93,8 +93,12 @@ pub struct GateView {
     pub policy_version_id: text::PolicyVersionId,
     /// Who asked.
     pub requested_by: text::ActorId,
+    /// On whose behalf, from the outermost on.
+    pub requester: Vec<RequesterView>,
     /// When.
     pub opened_at: text::Time,
+    /// How many characters a justification has at least.
+    pub justification_min: u32,
     /// Where it stands.
     pub state: GateState,
     /// Why it was refused; present when REJECTED.

@@ -38,7 +38,7 @@ decision := "ALLOW" if input.action.parameters.amount_minor <= 500
 pub struct Place {
     pub folder: TempDir,
     pub url: String,
-    issuer: DevIssuer,
+    issuer: Arc<DevIssuer>,
     stop: watch::Sender<bool>,
     served: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -46,7 +46,7 @@ pub struct Place {
 impl Place {
     pub async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
         let (url, stop, served) = start(&folder, &issuer).await;
         Self { folder, url, issuer, stop, served: Some(served) }
     }
@@ -195,7 +195,7 @@ impl Place {
 /// Serves the ledger of a folder.
 async fn start(
     folder: &TempDir,
-    issuer: &DevIssuer,
+    issuer: &Arc<DevIssuer>,
 ) -> (String, watch::Sender<bool>, JoinHandle<std::io::Result<()>>) {
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listening = listen(address, None, true).await.unwrap();
@@ -209,7 +209,7 @@ async fn start(
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-        development: true,
+        development: Some(Arc::clone(issuer)),
         public_url: url.clone(),
         worker: policy::worker_command(),
         public_logs: false,

@@ -11,3 +11,4 @@ mod development;
 mod forge;
 mod kinds;
 mod lifetimes;
+mod sessions;

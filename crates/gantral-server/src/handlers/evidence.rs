@@ -6,8 +6,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
+use gantral_core::ids::{InstanceId, TenantId};
 use gantral_evidence::container::write_tar;
 use gantral_evidence::window::WindowFilter;
+use gantral_identity::Principal;
 
 use super::instances::visible;
 use super::{Path, Query};
@@ -36,9 +38,21 @@ pub(crate) async fn export(
     if query.format.is_some_and(|format| format != "tar") {
         return Err(Failure::parameter("format", "`tar` is the one format of this version"));
     }
-    let id = id.into_inner();
-    visible(&app, &principal, id).await?;
-    let tenant = principal.tenant();
+    download(&app, &principal, id.into_inner()).await
+}
+
+/// Returns the bundle of an instance that a principal sees, as a file.
+pub(crate) async fn download(app: &App, principal: &Principal, id: InstanceId) -> Answer<Response> {
+    visible(app, principal, id).await?;
+    let tar = bundle(app, principal.tenant(), id).await?;
+    let name = format!("attachment; filename=\"{id}.gantral\"");
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, tar).into_response())
+}
+
+/// Returns the bundle of an instance, as an archive.
+pub(crate) async fn bundle(app: &App, tenant: &TenantId, id: InstanceId) -> Answer<Vec<u8>> {
     let mut export = app.engine().export(tenant, id).await?;
     let logs = app.0.logs.as_ref();
     if let Some(logs) = logs {
@@ -48,10 +62,7 @@ pub(crate) async fn export(
     export.bundle.trust_hint(&hint).map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
     let files = export.finish()?;
     let files = files.as_files().map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
-    let name = format!("attachment; filename=\"{id}.gantral\"");
-    let headers =
-        [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, write_tar(&files)).into_response())
+    Ok(write_tar(&files))
 }
 
 /// POST /v1/windows

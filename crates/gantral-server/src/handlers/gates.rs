@@ -7,9 +7,9 @@ use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_core::ids::{GateId, Role};
 use gantral_core::state::DecisionKind;
-use gantral_engine::{Answer as Said, DecisionRequest, EngineError, GateFacts};
+use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts};
 use gantral_identity::{Approver, Principal, PrincipalKind};
-use gantral_store::{GateFilter, StoredGate};
+use gantral_store::{Cursor, GateFilter, StoredGate};
 
 use super::{Path, Query, action, page};
 use crate::app::App;
@@ -60,23 +60,39 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::GateList>,
 ) -> Answer<Json<wire::GatePage>> {
+    open(&app, &principal, &query).await.map(Json)
+}
+
+/// Returns the open gates that a principal sees.
+pub(crate) async fn open(app: &App, principal: &Principal, query: &wire::GateList) -> Answer<wire::GatePage> {
     if principal.attempt().is_some() || principal.kind() == PrincipalKind::Runner {
         return Err(Failure::new(Code::Forbidden, "gates are listed for humans and workloads"));
     }
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let roles = query.mine.unwrap_or(false).then(|| principal.roles().iter().cloned().collect());
     let filter = GateFilter { closed: false, roles, teams: None, workflow: None };
+    seen(app, principal, filter, cursor, limit).await
+}
+
+/// Returns gates of a filter, as far as a principal sees them.
+pub(crate) async fn seen(
+    app: &App,
+    principal: &Principal,
+    filter: GateFilter,
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Answer<wire::GatePage> {
     let tenant = principal.tenant();
     let found = app.engine().store().list_gates(tenant, filter, cursor, limit).await;
     let found = found.map_err(EngineError::from)?;
     let mut items = Vec::with_capacity(found.items.len());
     for row in &found.items {
         let facts = app.engine().gate(tenant, row.gate.id).await?;
-        if sees_gate(&principal, &facts) {
+        if sees_gate(principal, &facts) {
             items.push(views::gate_summary(&facts)?);
         }
     }
-    Ok(Json(wire::GatePage { items, next: found.next.map(|cursor| cursor.to_string()) }))
+    Ok(wire::GatePage { items, next: found.next.map(|cursor| cursor.to_string()) })
 }
 
 /// GET /v1/gates/{gate_id}
@@ -85,11 +101,13 @@ pub(crate) async fn show(
     Caller(principal): Caller,
     Path(id): Path<text::GateId>,
 ) -> Answer<Json<wire::GateView>> {
-    let facts = app.engine().gate(principal.tenant(), id.into_inner()).await?;
-    if !sees_gate(&principal, &facts) {
-        return Err(unknown());
-    }
-    Ok(Json(views::gate(&facts)?))
+    one(&app, &principal, id.into_inner()).await.map(Json)
+}
+
+/// Returns a gate that a principal sees.
+pub(crate) async fn one(app: &App, principal: &Principal, id: GateId) -> Answer<wire::GateView> {
+    let facts = app.engine().gate(principal.tenant(), id).await?;
+    if sees_gate(principal, &facts) { views::gate(&facts) } else { Err(unknown()) }
 }
 
 /// POST /v1/gates/{gate_id}/decisions
@@ -98,10 +116,20 @@ pub(crate) async fn decide(
     Path(id): Path<text::GateId>,
     write: Write<wire::Decide>,
 ) -> Answer<(StatusCode, Json<wire::Decided>)> {
-    let approver = write.principal.approver()?;
-    let id = id.into_inner();
-    let row = row_for(&app, &approver, id).await?;
-    let body = write.body;
+    let decided = resolve(&app, &write.principal, write.call, id.into_inner(), write.body).await?;
+    Ok((StatusCode::CREATED, Json(decided)))
+}
+
+/// Decides at a gate: the one way, wherever the decision comes from.
+pub(crate) async fn resolve(
+    app: &App,
+    principal: &Principal,
+    call: Call,
+    id: GateId,
+    body: wire::Decide,
+) -> Answer<wire::Decided> {
+    let approver = principal.approver()?;
+    let row = row_for(app, &approver, id).await?;
     let decision = body.decision.into_inner();
     if (decision == DecisionKind::Override) != body.action.is_some() {
         return Err(Failure::new(Code::ActionMismatch, "`action` is given with OVERRIDE, and only with it"));
@@ -113,14 +141,14 @@ pub(crate) async fn decide(
         action: body.action.as_ref().map(action).transpose()?,
         justification: body.justification.as_str().to_owned(),
     };
-    let done = app.engine().decide_gate(write.call, &approver, id, request).await;
+    let done = app.engine().decide_gate(call, &approver, id, request).await;
     let done = done.map_err(|error| with_roles(error, &row))?;
     let grant_id = match done.answer {
         Said::Voted { grant } => grant.map(Into::into),
         _ => None,
     };
     let artifacts = receipts(&done.receipts)?;
-    Ok((StatusCode::CREATED, Json(wire::Decided { state: done.state.into(), grant_id, artifacts })))
+    Ok(wire::Decided { state: done.state.into(), grant_id, artifacts })
 }
 
 /// POST /v1/gates/{gate_id}/extend

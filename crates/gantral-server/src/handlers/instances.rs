@@ -59,10 +59,19 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::InstanceList>,
 ) -> Answer<Json<wire::InstancePage>> {
+    listed(&app, &principal, query).await.map(Json)
+}
+
+/// Returns the instances that a principal sees, newest first.
+pub(crate) async fn listed(
+    app: &App,
+    principal: &Principal,
+    query: wire::InstanceList,
+) -> Answer<wire::InstancePage> {
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let filter = InstanceFilter {
         state: query.state.map(|state| state_code(state.into_inner())),
-        teams: teams_of(&principal, query.team),
+        teams: teams_of(principal, query.team),
         workflow: query.workflow.map(text::Text::into_inner),
         session: query.session.map(text::Text::into_inner),
     };
@@ -73,7 +82,7 @@ pub(crate) async fn list(
     for row in &found.items {
         items.push(summary(&app.engine().instance(tenant, row.id).await?));
     }
-    Ok(Json(wire::InstancePage { items, next: found.next.map(|cursor| cursor.to_string()) }))
+    Ok(wire::InstancePage { items, next: found.next.map(|cursor| cursor.to_string()) })
 }
 
 /// Returns the teams whose instances a list shows: those that the caller sees, or the named one of them. `None` is any.

@@ -3,6 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantral_api::client::Client;
@@ -27,7 +28,7 @@ use crate::place::{action, client, code, to};
 /// A server that may choose the OPA at `port`, as `sidecar`.
 pub struct Site {
     pub folder: TempDir,
-    issuer: DevIssuer,
+    issuer: Arc<DevIssuer>,
     url: String,
     port: u16,
     _stop: watch::Sender<bool>,
@@ -40,7 +41,7 @@ impl Site {
 
     /// Starts one in this folder, with more in its section `[policy]`.
     pub async fn start_with(folder: TempDir, more: &str) -> Self {
-        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Longer than a busy machine needs.
         let policy: PolicySettings = toml::from_str(&format!(
@@ -56,7 +57,7 @@ impl Site {
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-            development: true,
+            development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),
             public_logs: false,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_api::client::{Client, ClientConfig, TokenSource};
@@ -41,7 +42,7 @@ use crate::place::{action, code, problem, to};
 /// A server as the binary sets it up, with logs.
 struct Site {
     folder: TempDir,
-    issuer: DevIssuer,
+    issuer: Arc<DevIssuer>,
     witnesses: Vec<WitnessSettings>,
     public: bool,
     tenants: Vec<TenantId>,
@@ -61,7 +62,7 @@ impl Site {
     /// A site that does not run yet.
     fn new(witnesses: Vec<WitnessSettings>, public: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+        let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
         let (url, address) = (String::new(), "127.0.0.1:0".parse().unwrap());
         let tenants = vec![TenantId::parse("dev").unwrap()];
         Self { folder, issuer, witnesses, public, tenants, url, address, running: None }
@@ -87,7 +88,7 @@ impl Site {
             policy: &PolicySettings::default(),
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-            development: true,
+            development: Some(Arc::clone(&self.issuer)),
             public_url: self.url.clone(),
             worker: worker_command(),
             public_logs: self.public,
@@ -258,7 +259,7 @@ impl Auditor {
 /// Starts a server whose log a witness knows.
 async fn watched() -> (Site, Auditor) {
     let folder = tempfile::tempdir().unwrap();
-    let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+    let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
     std::os::unix::fs::PermissionsExt::set_mode(&mut data.metadata().unwrap().permissions(), 0o700);

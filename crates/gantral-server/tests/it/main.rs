@@ -9,6 +9,7 @@
 
 mod activations;
 mod candidates;
+mod console;
 mod decisions;
 mod diffs;
 mod evaluators;

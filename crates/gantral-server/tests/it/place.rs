@@ -63,7 +63,7 @@ impl ServerClock for Shown {
 pub struct Place {
     pub folder: TempDir,
     pub clock: Clock,
-    pub issuer: DevIssuer,
+    pub issuer: Arc<DevIssuer>,
     /// Weak, so that nothing but the server keeps the ledger open.
     pub policy: Weak<RegoPolicyPoint>,
     pub url: String,
@@ -110,7 +110,7 @@ impl Place {
 
     async fn with(scheduled: bool, capacity: Capacity, notifications: NotificationSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = DevIssuer::new(token_key(&folder), directory());
+        let issuer = Arc::new(DevIssuer::new(token_key(&folder), directory()));
         let clock = Clock::default();
         let four_eyes = FourEyes::default();
         let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes);
@@ -333,7 +333,7 @@ pub fn identity(issuer: &DevIssuer) -> IdentityConfig {
 fn app(
     folder: &TempDir,
     clock: &Clock,
-    issuer: &DevIssuer,
+    issuer: &Arc<DevIssuer>,
     capacity: Capacity,
     notifications: &NotificationSettings,
     four_eyes: &FourEyes,
@@ -365,6 +365,7 @@ fn app(
     let verifier = Verifier::new(&identity(issuer)).unwrap().with_attempts(Arc::clone(&attempts));
     let parts = AppParts {
         providers: gantral_oidc::Providers::default(),
+        dev: Some(Arc::clone(issuer)),
         engine,
         verifier,
         attempts,

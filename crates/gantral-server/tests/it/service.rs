@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -65,9 +66,9 @@ async fn metrics_count_by_route_and_code_and_hold_nothing_of_a_caller() {
 #[tokio::test]
 async fn a_server_without_a_worker_is_not_ready_and_says_when_to_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, identity) = developers();
+    let (issuer, identity) = developers();
     let nobody = WorkerCommand { program: folder.path().join("missing"), args: Vec::new() };
-    let app = setup(folder.path(), &identity, true, nobody).await.unwrap();
+    let app = setup(folder.path(), &identity, Some(&issuer), nobody).await.unwrap();
     let listening = listen("127.0.0.1:0".parse().unwrap(), None, true).await.unwrap();
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
@@ -108,7 +109,7 @@ async fn plain_http_and_development_identities_stay_on_loopback() {
 async fn setup(
     folder: &Path,
     identity: &IdentityConfig,
-    development: bool,
+    development: Option<&Arc<DevIssuer>>,
     worker: WorkerCommand,
 ) -> Result<App, SetupError> {
     let setup = Setup {
@@ -118,7 +119,7 @@ async fn setup(
         policy: &PolicySettings::default(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-        development,
+        development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,
         public_logs: false,
@@ -127,8 +128,8 @@ async fn setup(
     setup.app().await
 }
 
-fn developers() -> (DevIssuer, IdentityConfig) {
-    let issuer = DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard());
+fn developers() -> (Arc<DevIssuer>, IdentityConfig) {
+    let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
     let config = IdentityConfig { issuers: vec![issuer.config()] };
     (issuer, config)
 }
@@ -150,7 +151,7 @@ async fn tls_is_spoken_with_a_certificate_of_files() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 
     let (issuer, identity) = developers();
-    let app = setup(folder.path(), &identity, true, worker_command()).await.unwrap();
+    let app = setup(folder.path(), &identity, Some(&issuer), worker_command()).await.unwrap();
     let files = TlsFiles { certificate: certificate.clone(), key };
     let listening = listen("127.0.0.1:0".parse().unwrap(), Some(&files), true).await.unwrap();
     let url = listening.url();
@@ -195,7 +196,7 @@ async fn a_providers_token_passes_a_proxy() {
     let url = listening.url();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(
-        setup(folder.path(), &identity, false, worker_command()).await.unwrap(),
+        setup(folder.path(), &identity, None, worker_command()).await.unwrap(),
         listening,
         stopped,
     ));
@@ -210,18 +211,18 @@ async fn a_providers_token_passes_a_proxy() {
 async fn keys_that_others_can_read_stop_the_server() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let (_, identity) = developers();
-    drop(setup(folder.path(), &identity, true, worker_command()).await.unwrap());
+    let (issuer, identity) = developers();
+    drop(setup(folder.path(), &identity, Some(&issuer), worker_command()).await.unwrap());
     let data = folder.path().join("data");
     assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
     let key = data.join("issuer.pk8");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     // The ledger of the first one may take a moment to be let go of.
-    let mut refused = setup(folder.path(), &identity, true, worker_command()).await.err().unwrap();
+    let mut refused = setup(folder.path(), &identity, Some(&issuer), worker_command()).await.err().unwrap();
     while matches!(refused, SetupError::Store(_)) {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        refused = setup(folder.path(), &identity, true, worker_command()).await.err().unwrap();
+        refused = setup(folder.path(), &identity, Some(&issuer), worker_command()).await.err().unwrap();
     }
     assert!(matches!(refused, SetupError::SigningKeys(_)), "{refused}");
 }
@@ -231,7 +232,7 @@ async fn callers_of_a_tenant_that_is_not_served_are_not_let_in() {
     let folder = tempfile::tempdir().unwrap();
     let (mut identity, _) = provider();
     identity.issuers[0].tenant = TenantRule::Fixed("elsewhere".to_owned());
-    let refused = setup(folder.path(), &identity, false, worker_command()).await.err().unwrap();
+    let refused = setup(folder.path(), &identity, None, worker_command()).await.err().unwrap();
     assert!(matches!(&refused, SetupError::Tenant { tenant } if tenant == "elsewhere"), "{refused}");
 }
 

@@ -19,6 +19,7 @@ mod policies;
 mod proposals;
 mod readers;
 mod registry;
+mod sessions;
 mod snapshots;
 mod spending;
 mod tasks;

@@ -27,11 +27,11 @@ use crate::bundle_files::unpack;
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::input::{canonical, changed, document, setting};
 use crate::out::{FAINT, Out, styled};
 use crate::show;
 use forgery::Forged;
+use gantral_core::json::text::inert;
 use stage::{QUEUE, Stage};
 use transcript::Transcript;
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -47,7 +48,7 @@ async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
     make_private(&folder)?;
     let key =
         TokenKey::load_or_generate(&folder.issuer_key()).map_err(|error| Failure::new(error.to_string()))?;
-    let issuer = DevIssuer::new(key, DevDirectory::standard());
+    let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
     write_all(&issuer, &folder)?;
     let mut server = LocalServer::start(&folder.data(), args.listen, &issuer, worker()?).await?;
     write_trust(&folder, server.url()).await?;

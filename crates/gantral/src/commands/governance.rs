@@ -8,9 +8,9 @@ use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{GOOD, LOOK, Out, styled};
 use crate::table::table;
+use gantral_core::json::text::inert;
 
 /// Who governs in development.
 const USUAL: &str = "dave";

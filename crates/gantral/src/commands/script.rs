@@ -16,11 +16,11 @@ use gantral_edge::script::{Asked, Script, ScriptError};
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::input::{self, Setting, action_of, canonical, document, setting};
 use crate::out::{BAD, GOOD, LOOK, Out, styled};
 use crate::show;
 use crate::when::{now, with_distance};
+use gantral_core::json::text::inert;
 
 const STATUS: &str =
     "Exit status: 0 it may be done, 3 waits for a human (end with 3 too), 4 denied, 1 failed.";

@@ -10,10 +10,10 @@ use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
 use crate::table::table;
 use crate::when::now;
+use gantral_core::json::text::inert;
 use summary::{Line, Summary, Tally};
 
 /// Who looks in development.

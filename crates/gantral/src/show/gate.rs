@@ -6,11 +6,11 @@ use gantral_core::time::UnixMillis;
 
 use super::{row, workflow};
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::input::canonical;
 use crate::out::{FAINT, LOOK, STRONG, styled};
 use crate::table::table;
 use crate::when::{distance, with_distance};
+use gantral_core::json::text::inert;
 
 /// The most characters of the context that are shown; the JSON form has all.
 const CONTEXT_CHARS_MAX: usize = 4_000;

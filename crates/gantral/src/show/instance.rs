@@ -6,11 +6,11 @@ use gantral_core::time::UnixMillis;
 
 use super::{gate, row, workflow};
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::input::canonical;
 use crate::out::{BAD, GOOD, LOOK, STRONG, styled};
 use crate::table::table;
 use crate::when::{distance, with_distance};
+use gantral_core::json::text::inert;
 
 /// Returns a state in the colour of what it means for whoever waits for it.
 pub fn state(state: State) -> String {

@@ -5,8 +5,8 @@ use gantral_log::monitor::{Finding, MonitorCode, Report};
 use serde_json::{Value, json};
 
 use super::row;
-use crate::inert::inert;
 use crate::out::{BAD, FAINT, GOOD, styled};
+use gantral_core::json::text::inert;
 
 /// Returns the report as a document. Its members are a promise; codes are never reused.
 pub fn document(report: &Report) -> Value {

@@ -9,6 +9,7 @@
 
 mod approvals;
 mod auditors;
+mod console;
 mod demo;
 mod dev;
 mod examples;

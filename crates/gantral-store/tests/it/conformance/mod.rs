@@ -12,6 +12,7 @@ pub mod logs;
 mod outbox;
 mod proposals;
 mod registry;
+mod sessions;
 mod spending;
 mod tasks;
 mod tenants;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_api::client::{Client, ClientConfig, TokenSource};
@@ -44,7 +45,7 @@ impl Stage {
         let folder = folder.map_err(|error| Failure::new(format!("no temporary folder: {error}")))?;
         let dev = DevFolder::new(folder.path());
         let key = TokenKey::generate().map_err(|error| Failure::new(error.to_string()))?;
-        let issuer = DevIssuer::new(key, DevDirectory::standard());
+        let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
         write_all(&issuer, &dev)?;
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = LocalServer::start(&dev.data(), anywhere, &issuer, worker()?).await?;

@@ -12,9 +12,9 @@ use serde_json::json;
 use super::{bundle, worker};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::input;
 use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
+use gantral_core::json::text::inert;
 
 /// How long one evaluation may take here. The server's limit is 250 ms; an author who waits longer wants to know why.
 const EVAL_TIME_MAX: Duration = Duration::from_secs(5);

@@ -10,8 +10,8 @@ use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{GOOD, Out, STRONG, styled};
+use gantral_core::json::text::inert;
 
 /// Subcommands of `policy candidate`.
 #[derive(Debug, Subcommand)]

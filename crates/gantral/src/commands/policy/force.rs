@@ -11,9 +11,9 @@ use crate::commands::proposals;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{GOOD, LOOK, Out, styled};
 use crate::table::table;
+use gantral_core::json::text::inert;
 
 /// How many changes `policy history` shows.
 const HISTORY_MAX: usize = 50;

@@ -2,9 +2,9 @@
 
 use gantral_api::wire::{DiffFailure, DiffPages, Transition};
 
-use crate::inert::inert;
 use crate::out::{FAINT, STRONG, styled};
 use crate::table::table;
+use gantral_core::json::text::inert;
 
 /// What an ask may become, in the order in which it is shown.
 const CLASSES: [&str; 4] = ["ALLOW", "REQUIRE_HUMAN", "DENY", "FAILED"];

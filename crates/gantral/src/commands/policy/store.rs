@@ -18,9 +18,9 @@ use crate::commands::proposals;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{FAINT, GOOD, Out, styled};
 use crate::table::table;
+use gantral_core::json::text::inert;
 
 /// Arguments of `policy publish`.
 #[derive(Debug, Args)]

@@ -1,0 +1,255 @@
+//! One gate: what is asked, why, who must agree, and what this human says to it.
+
+use askama::Template;
+use gantral_api::wire::{Action, Decided, GateGroup, GateState, GateSummary, GateView, text};
+use gantral_core::time::UnixMillis;
+
+use super::inbox::shown_actor;
+use crate::action::{Difference, Field, FieldKind, FormError, canonical, differences, fields};
+use crate::inert::Inert;
+use crate::page::{Page, Shell};
+use crate::when::When;
+
+/// What is asked, and the forms to answer.
+#[derive(Debug, Template)]
+#[template(path = "gate.html")]
+pub struct GatePage {
+    shell: Shell,
+    gate: GateView,
+    is_open: bool,
+    fields: Vec<Field>,
+    exact: String,
+    chain: String,
+    stages: Vec<ShownStage>,
+    roles: String,
+    eligible: bool,
+    may_act_as: Vec<String>,
+    earlier: Vec<GateSummary>,
+    context: String,
+    /// A number of this page, so that the same answer sent twice counts once.
+    key: String,
+    justification: String,
+    changing: bool,
+    target: String,
+    edited: Vec<Field>,
+    problem: Option<String>,
+    now: UnixMillis,
+}
+
+/// One stage, in words.
+#[derive(Debug)]
+struct ShownStage {
+    text: String,
+    word: &'static str,
+    open: bool,
+}
+
+impl Page for GatePage {}
+
+impl GatePage {
+    /// Makes the page. `roles` are those of this human; `key` is a number that no other page has; `earlier` are closed gates of
+    /// the same action, the newest first.
+    pub fn new(
+        shell: Shell,
+        gate: GateView,
+        roles: &[text::Role],
+        earlier: Vec<GateSummary>,
+        key: String,
+        now: UnixMillis,
+    ) -> Self {
+        let may_act_as: Vec<String> =
+            roles.iter().filter(|role| gate.roles.contains(role)).map(ToString::to_string).collect();
+        let fields = fields(&gate.action).unwrap_or_default();
+        Self {
+            is_open: gate.state == GateState::Open,
+            exact: canonical(&gate.action),
+            chain: chain(&gate),
+            stages: stages(&gate),
+            roles: list(&gate.roles),
+            eligible: !may_act_as.is_empty(),
+            may_act_as,
+            earlier,
+            context: pretty(gate.context.as_str()),
+            key,
+            justification: String::new(),
+            changing: false,
+            target: gate.action.target.clone(),
+            edited: fields.clone(),
+            fields,
+            problem: None,
+            shell,
+            gate,
+            now,
+        }
+    }
+
+    /// Says what went wrong with the answer that was sent, and keeps what was written.
+    #[must_use]
+    pub fn with_problem(mut self, problem: String, sent: impl Fn(&str) -> Option<String>) -> Self {
+        self.problem = Some(problem);
+        self.justification = sent("justification").unwrap_or_default();
+        self.changing = sent("target").is_some();
+        self.target = sent("target").unwrap_or(self.target);
+        for field in &mut self.edited {
+            if let Some(value) = sent(&field.form_name()) {
+                field.value = value;
+            }
+        }
+        self
+    }
+
+    fn when(&self, at: &text::Time) -> When {
+        When { at: at.into_inner(), now: self.now }
+    }
+
+    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
+    fn word(&self, state: &GateState) -> &'static str {
+        word(*state)
+    }
+
+    /// The value that was asked for, beside an edited one.
+    fn asked(&self, field: &Field) -> String {
+        let asked = self.fields.iter().find(|asked| asked.name == field.name);
+        asked.map(|asked| asked.value.clone()).unwrap_or_default()
+    }
+
+    fn closed(&self) -> String {
+        let cause = self.gate.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        format!("Closed: {}{cause}.", word(self.gate.state))
+    }
+}
+
+const fn word(state: GateState) -> &'static str {
+    match state {
+        GateState::Open => "open",
+        GateState::Approved => "approved as asked",
+        GateState::Overridden => "approved with changes",
+        GateState::Rejected => "rejected",
+    }
+}
+
+impl Field {
+    fn is_json(&self) -> bool {
+        self.kind == FieldKind::Json
+    }
+
+    fn is_number(&self) -> bool {
+        self.kind == FieldKind::Number
+    }
+}
+
+/// The most characters of one text of the context: a long one must not push the others off the page.
+const TEXT_CHARS_MAX: usize = 2_000;
+
+/// Returns a document with line breaks; numbers and the order of members stay as they are, and what is left out of a text is said.
+fn pretty(document: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(document).ok();
+    let shortened = parsed.map(|mut value| {
+        shorten(&mut value);
+        value
+    });
+    let written = shortened.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    written.unwrap_or_else(|| document.to_owned())
+}
+
+fn shorten(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => {
+            let more = text.chars().count().saturating_sub(TEXT_CHARS_MAX);
+            if more > 0 {
+                let kept: String = text.chars().take(TEXT_CHARS_MAX).collect();
+                *text = format!("{kept} … and {more} characters more");
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(shorten),
+        serde_json::Value::Object(members) => members.values_mut().for_each(shorten),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+fn chain(gate: &GateView) -> String {
+    let links = gate.requester.iter().map(|link| {
+        let name = link.display.clone().unwrap_or_else(|| shown_actor(link.id.as_str()));
+        format!("{name} ({})", link.kind)
+    });
+    links.collect::<Vec<_>>().join(" → ")
+}
+
+fn list(roles: &[text::Role]) -> String {
+    roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
+fn stages(gate: &GateView) -> Vec<ShownStage> {
+    let group = |group: &GateGroup| format!("{} of {}", group.count, list(&group.any_of));
+    let open = gate.open_stage.and_then(|open| usize::try_from(open).ok());
+    let shown = gate.stages.iter().enumerate().map(|(index, stage)| ShownStage {
+        text: stage.all_of.iter().map(group).collect::<Vec<_>>().join(" and "),
+        word: match open {
+            Some(open) if index < open => "has agreed",
+            Some(open) if index == open && gate.stages.len() > 1 => "now",
+            Some(open) if index > open => "afterwards",
+            _ => "",
+        },
+        open: open == Some(index),
+    });
+    shown.collect()
+}
+
+/// What would be approved instead of what was asked for.
+#[derive(Debug, Template)]
+#[template(path = "changes.html")]
+pub struct ChangesPage {
+    shell: Shell,
+    gate: GateView,
+    approved: Action,
+    edited: Vec<Field>,
+    differences: Vec<Difference>,
+    exact: String,
+    may_act_as: Vec<String>,
+    key: String,
+}
+
+impl Page for ChangesPage {}
+
+impl ChangesPage {
+    /// Makes the page; see [`GatePage::new`].
+    ///
+    /// # Errors
+    /// `FormError` when one of the actions cannot be shown as fields.
+    pub fn new(
+        shell: Shell,
+        gate: GateView,
+        approved: Action,
+        roles: &[text::Role],
+        key: String,
+    ) -> Result<Self, FormError> {
+        let may_act_as =
+            roles.iter().filter(|role| gate.roles.contains(role)).map(ToString::to_string).collect();
+        Ok(Self {
+            edited: fields(&approved)?,
+            differences: differences(&gate.action, &approved)?,
+            exact: canonical(&approved),
+            shell,
+            gate,
+            approved,
+            may_act_as,
+            key,
+        })
+    }
+}
+
+/// What became of a decision.
+#[derive(Debug, Template)]
+#[template(path = "decided.html")]
+pub struct DecidedPage {
+    /// The frame.
+    pub shell: Shell,
+    /// What was said, in words.
+    pub said: &'static str,
+    /// The execution.
+    pub instance: text::InstanceId,
+    /// The answer.
+    pub decided: Decided,
+}
+
+impl Page for DecidedPage {}

@@ -1,0 +1,47 @@
+//! What waits.
+
+use askama::Template;
+use gantral_api::wire::{GateSummary, text};
+use gantral_core::digest::Digest;
+use gantral_core::time::UnixMillis;
+
+use crate::inert::Inert;
+use crate::page::{Page, Shell};
+use crate::when::When;
+
+/// Open gates, the earliest deadline first.
+#[derive(Debug, Template)]
+#[template(path = "inbox.html")]
+pub struct InboxPage {
+    /// The frame.
+    pub shell: Shell,
+    /// The gates.
+    pub gates: Vec<GateSummary>,
+    /// Whether only those are shown at which this human may decide now.
+    pub mine: bool,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+impl Page for InboxPage {}
+
+impl InboxPage {
+    fn when(&self, at: &text::Time) -> When {
+        When { at: at.into_inner(), now: self.now }
+    }
+
+    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
+    fn asker(&self, gate: &GateSummary) -> String {
+        shown_actor(gate.requested_by.as_str())
+    }
+}
+
+/// Returns whom an identifier names: a person is a digest, of which the beginning tells enough.
+pub(crate) fn shown_actor(id: &str) -> String {
+    match Digest::parse(id) {
+        Ok(_) => format!("person {}", id.chars().take(12).collect::<String>()),
+        Err(_) => id.to_owned(),
+    }
+}

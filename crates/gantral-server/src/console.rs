@@ -1,0 +1,50 @@
+//! The console: pages for people, made of the same answers that the API gives, and decided by the same functions.
+//!
+//! A page is a GET and changes nothing. What changes something is a form that was sent from a page of ours by somebody who is logged
+//! in; it goes where the API's request would go.
+
+mod decisions;
+mod form;
+mod frame;
+mod login;
+mod pages;
+mod session;
+
+use axum::Router;
+use axum::http::header;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::{MethodRouter, any, get, post};
+use gantral_console::{ASSETS, Asset};
+
+use crate::app::App;
+use crate::handlers::operations;
+
+/// The routes of the console, below `/console/`.
+pub(crate) fn router(app: App) -> Router<App> {
+    let pages = Router::new()
+        .route("/console/", get(pages::inbox))
+        .route("/console/gates/{gate_id}", get(pages::gate))
+        .route("/console/gates/{gate_id}/changes", post(decisions::changes))
+        .route("/console/gates/{gate_id}/decisions", post(decisions::decide))
+        .route("/console/instances", get(pages::instances))
+        .route("/console/instances/{id}", get(pages::instance))
+        .route("/console/instances/{id}/evidence", get(pages::evidence))
+        .route("/console/help", get(pages::help))
+        .route("/console/news", get(pages::news))
+        .route("/console/login", get(login::choose).post(login::as_person))
+        .route("/console/logout", post(login::out))
+        .route("/console/{*rest}", any(operations::nowhere))
+        .method_not_allowed_fallback(operations::other_method)
+        .layer(from_fn_with_state(app, frame::shown));
+    let assets = ASSETS.iter().fold(Router::new(), |router, file| router.route(file.path, asset(file)));
+    pages
+        .merge(assets)
+        .route("/", get(async || Redirect::to("/console/")))
+        .route("/console", get(async || Redirect::to("/console/")))
+        .layer(from_fn(frame::guarded))
+}
+
+fn asset(file: &'static Asset) -> MethodRouter<App> {
+    get(async move || ([(header::CONTENT_TYPE, file.content_type)], file.body).into_response())
+}

@@ -1,0 +1,147 @@
+//! What a human says at a gate, by a form: read into what the API takes, and decided where the API decides.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use gantral_api::problem::Code;
+use gantral_api::wire::{self, IdempotencyKey, text};
+use gantral_console::changed as changed_action;
+use gantral_console::pages::{ChangesPage, DecidedPage};
+use gantral_core::ids::GateId;
+use gantral_core::state::{DecisionKind, State as Authority};
+
+use super::form::{Fields, Form};
+use super::frame::page;
+use super::pages::{form_key, of_gate, roles};
+use super::session::Visitor;
+use crate::app::App;
+use crate::command::keyed;
+use crate::handlers::{Path, gates};
+use crate::problems::{Answer, Failure};
+
+/// POST /console/gates/{gate_id}/changes: shows what would be approved instead. Decides nothing.
+pub(super) async fn changes(
+    State(app): State<App>,
+    Path(id): Path<text::GateId>,
+    Form { visitor, fields }: Form,
+) -> Answer<Response> {
+    let id = id.into_inner();
+    let gate = gates::one(&app, &visitor.principal, id).await?;
+    let approved = match changed_action(&gate.action, |name| fields.text(name)) {
+        Ok(approved) => approved,
+        Err(error) => return again(&app, &visitor, id, &fields, &error.to_string()).await,
+    };
+    let shell = visitor.shell(&format!("/console/gates/{id}"));
+    match ChangesPage::new(shell, gate, approved, &roles(&visitor), form_key()?) {
+        Ok(changes) => Ok(page(&changes)?.into_response()),
+        Err(error) => again(&app, &visitor, id, &fields, &error.to_string()).await,
+    }
+}
+
+/// POST /console/gates/{gate_id}/decisions
+pub(super) async fn decide(
+    State(app): State<App>,
+    Path(id): Path<text::GateId>,
+    Form { visitor, fields }: Form,
+) -> Answer<Response> {
+    let id = id.into_inner();
+    match decided(&app, &visitor, id, &fields).await {
+        Ok(decided) => Ok(page(&decided)?.into_response()),
+        // What was written is kept, beside what the gate looks like now.
+        Err(Failure(problem)) if mended_here(problem.code()) => {
+            again(&app, &visitor, id, &fields, &explained(&problem)).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn decided(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answer<DecidedPage> {
+    app.may_write()?;
+    let body = body(app, visitor, id, fields).await?;
+    let key = fields.get("key").and_then(|key| IdempotencyKey::parse(key).ok());
+    let key = key.ok_or_else(|| Failure::new(Code::IdempotencyKeyMissing, "the form has no number"))?;
+    let route = format!("POST /v1/gates/{id}/decisions");
+    let bytes = serde_json::to_vec(&body)
+        .map_err(|_| Failure::new(Code::Internal, "the decision cannot be written"))?;
+    let call = keyed(app, &visitor.principal, route, &key, &bytes)?;
+    let decision = body.decision.into_inner();
+    let gate = gates::one(app, &visitor.principal, id).await?;
+    let decided = gates::resolve(app, &visitor.principal, call, id, body).await?;
+    let shell = visitor.shell(&format!("/console/gates/{id}"));
+    let said = said(decision, decided.state.into_inner());
+    Ok(DecidedPage { shell, said, instance: gate.instance_id, decided })
+}
+
+/// Returns what became of a decision, in words for whoever made it.
+const fn said(decision: DecisionKind, state: Authority) -> &'static str {
+    match (decision, state) {
+        (DecisionKind::Reject, Authority::WaitingForHuman) => {
+            "Your rejection counts. Others must reject it too before it is refused."
+        }
+        (_, Authority::WaitingForHuman) => {
+            "Your agreement counts. Others must agree too before anything happens."
+        }
+        (DecisionKind::Approve, _) => "You approved it as asked.",
+        (DecisionKind::Override, _) => "You approved it with your changes.",
+        (DecisionKind::Reject, _) => "You rejected it.",
+    }
+}
+
+/// Reads the form into what the API takes. Who decides comes from the session and from nothing that was sent.
+async fn body(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answer<wire::Decide> {
+    let wrong = |name: &str| Failure::member(name, format!("`{name}` is missing or cannot be read"));
+    let decision: text::DecisionKind =
+        fields.get("decision").and_then(|text| text.parse().ok()).ok_or_else(|| wrong("decision"))?;
+    let version = fields.get("gate_version").and_then(|text| text.parse().ok());
+    let role = fields.get("role").map(str::parse).transpose().map_err(|_| wrong("role"))?;
+    let action = match decision.into_inner() {
+        DecisionKind::Override => {
+            let gate = gates::one(app, &visitor.principal, id).await?;
+            let changed = changed_action(&gate.action, |name| fields.text(name));
+            Some(changed.map_err(|error| Failure::member("action", error.to_string()))?)
+        }
+        DecisionKind::Approve | DecisionKind::Reject => None,
+    };
+    Ok(wire::Decide {
+        decision,
+        gate_version: version.ok_or_else(|| wrong("gate_version"))?,
+        role,
+        action,
+        justification: fields
+            .text("justification")
+            .unwrap_or_default()
+            .trim()
+            .parse()
+            .map_err(|_| wrong("justification"))?,
+    })
+}
+
+/// Shows the gate as it is now, with what was written, and what was wrong with it.
+async fn again(app: &App, visitor: &Visitor, id: GateId, fields: &Fields, problem: &str) -> Answer<Response> {
+    let shown = of_gate(app, visitor, id).await?.with_problem(problem.to_owned(), |name| fields.text(name));
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page(&shown)?).into_response())
+}
+
+/// Whether a human mends it on the page of the gate.
+fn mended_here(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AlreadyDecided
+            | Code::GateMoved
+            | Code::DeadlinePassed
+            | Code::NotEligible
+            | Code::AlreadyVoted
+            | Code::SelfApproval
+            | Code::JustificationRequired
+            | Code::ActionInvalid
+            | Code::ActionMismatch
+            | Code::ActionUndeclared
+            | Code::SecretInline
+            | Code::InvalidBody
+            | Code::Conflict
+    )
+}
+
+fn explained(problem: &gantral_api::problem::Problem) -> String {
+    format!("Nothing was decided: {}. {}", problem.detail(), problem.code().remedy())
+}

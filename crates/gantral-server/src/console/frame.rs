@@ -1,0 +1,64 @@
+//! Around every page: what the browser may do with it, and refusals as pages.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Response};
+use gantral_api::problem::{Code, Problem};
+use gantral_console::pages::ProblemPage;
+use gantral_console::{CONTENT_SECURITY_POLICY, Page, RenderError, Shell};
+
+use super::session::Visitor;
+use crate::app::App;
+use crate::observe::{RequestId, Shown};
+use crate::problems::{Answer, Failure};
+
+/// What every answer of the console says to the browser, beside what every answer of the server says.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// Adds the headers.
+pub(super) async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Shows a refusal as a page. Whoever is not logged in is sent to where they can.
+pub(super) async fn shown(State(app): State<App>, request: Request, next: Next) -> Response {
+    let number = request.extensions().get::<RequestId>().map(|number| number.0.clone()).unwrap_or_default();
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::look(&mut parts, &app).await;
+    let shell = Shell { who: visitor.ok().map(|visitor| visitor.who()), path: parts.uri.path().to_owned() };
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let page = ProblemPage {
+        shell,
+        title: problem.code().title().trim_end_matches('.').to_owned(),
+        detail: problem.detail().to_owned(),
+        remedy: problem.code().remedy().to_owned(),
+        code: problem.code().as_str().to_owned(),
+        request_id: number,
+    };
+    let html = page.html().unwrap_or_default();
+    let mut answer = (response.status(), Html(html)).into_response();
+    answer.extensions_mut().insert(Shown(problem));
+    answer
+}
+
+/// Writes a page.
+pub(super) fn page(page: &impl Page) -> Answer<Html<String>> {
+    Ok(Html(page.html()?))
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        Self::new(Code::Internal, error.to_string())
+    }
+}

@@ -1,0 +1,196 @@
+//! Pages that only show.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{Html, Response};
+use gantral_api::problem::Code;
+use gantral_api::wire::{self, text};
+use gantral_console::pages::{GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Story};
+use gantral_core::digest::Digest;
+use gantral_core::ids::{GateId, InstanceId};
+use gantral_evidence::container::read_tar;
+use gantral_evidence::report;
+use gantral_evidence::trust::Trust;
+use gantral_evidence::verify::{Report, verify};
+use gantral_store::GateFilter;
+use serde::Deserialize;
+
+use super::frame::page;
+use super::session::Visitor;
+use crate::app::App;
+use crate::clock::seed;
+use crate::handlers::{Path, Query, evidence as evidences, gates, instances as executions};
+use crate::logs::hint;
+use crate::problems::{Answer, Failure};
+use crate::views;
+use crate::waiting::Waiting;
+
+/// How many earlier decisions of one kind a gate shows.
+const EARLIER: usize = 5;
+/// How long a script waits for news.
+const NEWS_WITHIN: u64 = 25_000;
+
+/// Query of the inbox.
+#[derive(Deserialize)]
+pub(super) struct Inbox {
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+/// GET /console/
+pub(super) async fn inbox(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<Inbox>,
+) -> Answer<Html<String>> {
+    let wanted = wire::GateList { state: None, mine: Some(!query.all), cursor: query.cursor, limit: None };
+    let found = gates::open(&app, &visitor.principal, &wanted).await?;
+    page(&InboxPage {
+        shell: visitor.shell("/console/"),
+        gates: found.items,
+        mine: !query.all,
+        next: found.next,
+        now: app.0.clock.now(),
+    })
+}
+
+/// GET /console/gates/{gate_id}
+pub(super) async fn gate(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<text::GateId>,
+) -> Answer<Html<String>> {
+    page(&of_gate(&app, &visitor, id.into_inner()).await?)
+}
+
+/// Returns the page of a gate, with a form that was not filled in.
+pub(super) async fn of_gate(app: &App, visitor: &Visitor, id: GateId) -> Answer<GatePage> {
+    let gate = gates::one(app, &visitor.principal, id).await?;
+    let earlier = earlier(app, visitor, &gate).await?;
+    let path = format!("/console/gates/{id}");
+    Ok(GatePage::new(visitor.shell(&path), gate, &roles(visitor), earlier, form_key()?, app.0.clock.now()))
+}
+
+pub(super) fn roles(visitor: &Visitor) -> Vec<text::Role> {
+    visitor.principal.roles().iter().cloned().map(Into::into).collect()
+}
+
+/// Returns a number that no other form has, under which what it sends counts once.
+pub(super) fn form_key() -> Answer<String> {
+    Ok(Digest::of(&seed()?).to_hex())
+}
+
+/// Returns closed gates of the same workflow and action that this human may see, the newest first.
+async fn earlier(app: &App, visitor: &Visitor, gate: &wire::GateView) -> Answer<Vec<wire::GateSummary>> {
+    let filter = GateFilter {
+        closed: true,
+        roles: None,
+        teams: None,
+        workflow: Some(gate.workflow.id.clone().into_inner()),
+    };
+    let found = gates::seen(app, &visitor.principal, filter, None, EARLIER * 4).await?;
+    let same =
+        |other: &wire::GateSummary| other.action_name == gate.action.name && other.gate_id != gate.gate_id;
+    Ok(found.items.into_iter().filter(same).take(EARLIER).collect())
+}
+
+/// Query of the list of executions.
+#[derive(Deserialize)]
+pub(super) struct Chosen {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    workflow: String,
+    #[serde(default)]
+    team: String,
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+/// GET /console/instances
+pub(super) async fn instances(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(chosen): Query<Chosen>,
+) -> Answer<Html<String>> {
+    let query = wire::InstanceList {
+        state: filter("state", &chosen.state)?,
+        team: filter("team", &chosen.team)?,
+        workflow: filter("workflow", &chosen.workflow)?,
+        session: None,
+        cursor: chosen.cursor,
+        limit: None,
+    };
+    let found = executions::listed(&app, &visitor.principal, query).await?;
+    let filters = [chosen.state, chosen.workflow, chosen.team];
+    let shell = visitor.shell("/console/instances");
+    page(&InstancesPage::new(shell, found.items, found.next, filters, app.0.clock.now()))
+}
+
+fn filter<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Answer<Option<T>> {
+    let chosen = (!text.trim().is_empty()).then(|| text.trim().parse()).transpose();
+    chosen.map_err(|error: T::Err| Failure::parameter(name, error.to_string()))
+}
+
+/// GET /console/instances/{id}
+pub(super) async fn instance(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<text::InstanceId>,
+) -> Answer<Html<String>> {
+    let id = id.into_inner();
+    let facts = executions::visible(&app, &visitor.principal, id).await?;
+    let view = views::instance(&app, &facts).await?;
+    let story = story(&app, &visitor, id).await?;
+    let path = format!("/console/instances/{id}");
+    page(&InstancePage::new(visitor.shell(&path), view, story, app.0.clock.now()))
+}
+
+/// Returns what a verifier says of the chain by this server's own keys: its verdict, and what happened.
+async fn story(app: &App, visitor: &Visitor, id: InstanceId) -> Answer<Story> {
+    let tenant = visitor.principal.tenant();
+    let tar = evidences::bundle(app, tenant, id).await?;
+    let trust = hint(app.engine().issuer_keys(), app.0.logs.as_ref(), tenant)?.encode();
+    let judged = tokio::task::spawn_blocking(move || {
+        let trust = Trust::parse(&trust).ok();
+        let report = read_tar(&tar).map(|files| verify(&files, trust.as_ref()));
+        report.map(|report| story_of(&report))
+    });
+    let failed = || Failure::new(Code::Internal, "the record of this execution cannot be read");
+    judged.await.map_err(|_| failed())?.map_err(|_| failed())
+}
+
+fn story_of(report: &Report) -> Story {
+    let moments = report.timeline.iter().map(|moment| Moment {
+        sequence: moment.sequence,
+        at: moment.at,
+        text: format!("{}: {}", moment.actor, moment.text),
+        policy: moment.policy.clone(),
+    });
+    Story { verdict: report.verdict.as_str(), meaning: report::meaning(report), moments: moments.collect() }
+}
+
+/// GET /console/instances/{id}/evidence
+pub(super) async fn evidence(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(id): Path<text::InstanceId>,
+) -> Answer<Response> {
+    evidences::download(&app, &visitor.principal, id.into_inner()).await
+}
+
+/// GET /console/help
+pub(super) async fn help(visitor: Visitor) -> Answer<Html<String>> {
+    page(&HelpPage { shell: visitor.shell("/console/help") })
+}
+
+/// GET /console/news: waits until something has changed in the tenant; for scripts.
+pub(super) async fn news(State(app): State<App>, visitor: Visitor) -> Answer<Json<serde_json::Value>> {
+    let tenant = visitor.principal.tenant();
+    let wait = gantral_core::time::DurationMs::new(NEWS_WITHIN);
+    let mut waiting = Waiting::start(&app, Some(wait.into()));
+    let changed = waiting.news(|change| change.tenant == *tenant).await?;
+    Ok(Json(serde_json::json!({ "changed": changed })))
+}

@@ -1,0 +1,408 @@
+//! The console as a browser meets it: cookies, forms, and pages that are only text.
+
+use gantral_api::wire::text;
+use gantral_core::state::State;
+use gantral_core::time::DurationMs;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::place::{Place, action, decision, to};
+
+/// A browser: it keeps a cookie, follows nothing by itself, and says where its requests come from.
+struct Browser<'a> {
+    place: &'a Place,
+    http: Client,
+    cookie: Option<String>,
+}
+
+/// What came back.
+struct Seen {
+    status: u16,
+    location: String,
+    text: String,
+}
+
+impl<'a> Browser<'a> {
+    fn new(place: &'a Place) -> Self {
+        let http =
+            Client::builder().tls_certs_only([]).no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { place, http: http.build().unwrap(), cookie: None }
+    }
+
+    /// Opens a browser and logs somebody in.
+    async fn of(place: &'a Place, person: &str) -> Self {
+        let mut browser = Self::new(place);
+        let seen = browser.send("/console/login", &[("person", person), ("return", "/console/")]).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/"));
+        browser
+    }
+
+    fn request(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Seen {
+        let request = self.request(self.http.get(format!("{}{path}", self.place.url)));
+        self.seen(request.send().await.unwrap()).await
+    }
+
+    async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
+        self.send_from(path, fields, "same-origin").await
+    }
+
+    async fn send_from(&mut self, path: &str, fields: &[(&str, &str)], site: &str) -> Seen {
+        let request = self.request(self.http.post(format!("{}{path}", self.place.url)));
+        let body = serde_urlencoded::to_string(fields).unwrap();
+        let request = request.header("sec-fetch-site", site).body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.seen(request.send().await.unwrap()).await
+    }
+
+    async fn seen(&mut self, response: Response) -> Seen {
+        let header = |name: &str| {
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        let policy = header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(
+            (header("x-frame-options").as_str(), header("cache-control").as_str()),
+            ("DENY", "no-store")
+        );
+        let cookie = header("set-cookie");
+        if !cookie.is_empty() {
+            assert!(cookie.starts_with("__Host-gantral=") && cookie.contains("; Secure"), "{cookie}");
+            assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Lax"), "{cookie}");
+            let pair = cookie.split(';').next().unwrap();
+            self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
+        }
+        let (status, location) = (response.status().as_u16(), header("location"));
+        Seen { status, location, text: response.text().await.unwrap() }
+    }
+}
+
+impl Seen {
+    /// Returns the value of a hidden field.
+    #[track_caller]
+    fn hidden(&self, name: &str) -> String {
+        let mark = format!("name=\"{name}\" value=\"");
+        let start =
+            self.text.find(&mark).unwrap_or_else(|| panic!("no `{name}`: {}", self.text)) + mark.len();
+        self.text[start..].split('"').next().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        assert!(self.text.contains(text), "no `{text}` in: {}", self.text);
+    }
+}
+
+/// What a form of a gate carries that nobody types.
+struct Carried {
+    csrf: String,
+    key: String,
+    version: String,
+}
+
+async fn carried(browser: &mut Browser<'_>, gate: text::GateId) -> Carried {
+    let seen = browser.get(&format!("/console/gates/{gate}")).await;
+    Carried { csrf: seen.hidden("csrf"), key: seen.hidden("key"), version: seen.hidden("gate_version") }
+}
+
+impl Carried {
+    fn with<'f>(&'f self, fields: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+        let own = [("csrf", self.csrf.as_str()), ("key", &self.key), ("gate_version", &self.version)];
+        own.into_iter().chain(fields.iter().copied()).collect()
+    }
+}
+
+async fn state(place: &Place, id: text::InstanceId) -> State {
+    place.show(id).await.state.into_inner()
+}
+
+#[tokio::test]
+async fn nobody_sees_or_decides_anything_before_they_are_logged_in() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let mut nobody = Browser::new(&place);
+    let gate = format!("/console/gates/{}", waits.gate);
+    for path in [
+        "/console/",
+        &gate,
+        "/console/instances",
+        &format!("/console/instances/{}", waits.id),
+        "/console/help",
+    ] {
+        let seen = nobody.get(path).await;
+        assert_eq!((seen.status, seen.location), (303, format!("/console/login?return={path}")));
+        assert!(seen.text.is_empty());
+    }
+    assert_eq!(nobody.get("/console/news").await.status, 401);
+    for path in ["decisions", "changes"] {
+        let seen =
+            nobody.send(&format!("{gate}/{path}"), &[("decision", "APPROVE"), ("gate_version", "1")]).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/login?return=/console/"));
+    }
+    nobody.cookie = Some(format!("__Host-gantral={}", "A".repeat(43)));
+    assert_eq!(nobody.get("/console/").await.status, 303);
+    assert_eq!(state(&place, waits.id).await, State::WaitingForHuman);
+}
+
+#[tokio::test]
+async fn a_person_sees_exactly_what_is_asked_and_approves_it() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let mut fiona = Browser::of(&place, "fiona").await;
+    fiona.get("/console/").await.shows(&format!("/console/gates/{}", waits.gate));
+    let page = fiona.get(&format!("/console/gates/{}", waits.gate)).await;
+    for text in ["order/7", "48000", "EUR", "FINANCE_LEAD"] {
+        page.shows(text);
+    }
+    let form = carried(&mut fiona, waits.gate).await;
+    let path = format!("/console/gates/{}/decisions", waits.gate);
+    let fields = form.with(&[("decision", "APPROVE"), ("justification", "looked at the order")]);
+    let first = fiona.send(&path, &fields).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    first.shows("You approved it as asked.");
+    assert_eq!(state(&place, waits.id).await, State::Approved);
+    // An impatient second press is the same decision.
+    let second = fiona.send(&path, &fields).await;
+    assert_eq!((second.status, second.text.contains("You approved it as asked.")), (200, true));
+    // Whoever comes later is told, and nothing else happens.
+    let mut frank = Browser::of(&place, "frank").await;
+    frank.get(&format!("/console/gates/{}", waits.gate)).await.shows("Closed: approved as asked.");
+    assert!(!frank.get("/console/").await.text.contains(&waits.gate.to_string()));
+}
+
+#[tokio::test]
+async fn a_change_is_shown_before_it_is_decided_and_then_runs_as_shown() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let mut fiona = Browser::of(&place, "fiona").await;
+    let form = carried(&mut fiona, waits.gate).await;
+    let path = format!("/console/gates/{}", waits.gate);
+    let wrong = form.with(&[
+        ("target", "order/7"),
+        ("parameter:amount_minor", "a lot"),
+        ("parameter:currency", "EUR"),
+    ]);
+    let seen = fiona.send(&format!("{path}/changes"), &wrong).await;
+    assert_eq!(seen.status, 422);
+    seen.shows("`amount_minor` must be a number");
+    seen.shows("value=\"a lot\"");
+    let fields = [("target", "order/7"), ("parameter:amount_minor", "480"), ("parameter:currency", "EUR")];
+    let changes = fiona.send(&format!("{path}/changes"), &form.with(&fields)).await;
+    changes.shows("<del>48000</del>");
+    changes.shows("<ins>480</ins>");
+    assert_eq!(state(&place, waits.id).await, State::WaitingForHuman, "looking decides nothing");
+    let (csrf, key) = (changes.hidden("csrf"), changes.hidden("key"));
+    let own = [("csrf", csrf.as_str()), ("key", &key), ("gate_version", "1"), ("decision", "OVERRIDE")];
+    let more = [("justification", "one month is owed")];
+    let decided = fiona.send(&format!("{path}/decisions"), &[&own[..], &fields, &more].concat()).await;
+    decided.shows("You approved it with your changes.");
+    let seen = place.show(waits.id).await;
+    assert_eq!(seen.state.into_inner(), State::Overridden);
+    let granted: Value =
+        serde_json::from_str(seen.pending_grant.unwrap().action.parameters.as_str()).unwrap();
+    assert_eq!(granted, json!({"amount_minor": 480, "currency": "EUR"}));
+}
+
+#[tokio::test]
+async fn a_form_of_another_page_session_or_site_decides_nothing() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let (mut fiona, mut frank) = (Browser::of(&place, "fiona").await, Browser::of(&place, "frank").await);
+    let (hers, his) = (carried(&mut fiona, waits.gate).await, carried(&mut frank, waits.gate).await);
+    let path = format!("/console/gates/{}/decisions", waits.gate);
+    let say = [("decision", "APPROVE"), ("justification", "looked at the order")];
+    assert_eq!(fiona.send(&path, &his.with(&say)).await.status, 403, "his form, her session");
+    let bare = [("key", hers.key.as_str()), ("gate_version", "1"), ("decision", "APPROVE")];
+    assert_eq!(fiona.send(&path, &bare).await.status, 403);
+    for site in ["cross-site", "same-site"] {
+        assert_eq!(fiona.send_from(&path, &hers.with(&say), site).await.status, 403, "{site}");
+    }
+    let claimed = hers.with(&[
+        ("decision", "APPROVE"),
+        ("justification", "looked"),
+        ("actor", "frank"),
+        ("role", "PLATFORM_ADMIN"),
+    ]);
+    let seen = fiona.send(&path, &claimed).await;
+    assert_eq!(seen.status, 403, "a role that she does not hold");
+    assert_eq!(state(&place, waits.id).await, State::WaitingForHuman);
+}
+
+#[tokio::test]
+async fn fetching_every_link_decides_nothing() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let mut fiona = Browser::of(&place, "fiona").await;
+    let (mut queue, mut fetched) =
+        (vec!["/console/".to_owned(), format!("/console/gates/{}", waits.gate)], 0);
+    let mut known = std::collections::BTreeSet::new();
+    while let Some(path) = queue.pop() {
+        if !known.insert(path.clone()) || path == "/console/news" {
+            continue;
+        }
+        let seen = fiona.get(&path).await;
+        fetched += 1;
+        for part in seen.text.split(&['"', '\''][..]).filter(|part| part.starts_with("/console")) {
+            queue.push(part.split('#').next().unwrap().replace("&amp;", "&"));
+        }
+    }
+    assert!(fetched > 8, "{known:?}");
+    for form in ["decisions", "changes"] {
+        let path = format!("/console/gates/{}/{form}?decision=APPROVE&gate_version=1", waits.gate);
+        assert_eq!(fiona.get(&path).await.status, 405);
+    }
+    assert_eq!(state(&place, waits.id).await, State::WaitingForHuman);
+    assert_eq!(fiona.get("/console/").await.status, 200, "not even a logout is a link");
+}
+
+#[tokio::test]
+async fn what_an_agent_wrote_is_text_and_nothing_else() {
+    let place = Place::start().await;
+    place.apply_refunds().await;
+    let id = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(id).await;
+    let hostile = "<script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>";
+    let fake = "</section><div class=\"state\">APPROVED by the security team</div>";
+    let hidden = "pay\u{202e}reverse\u{200b}\u{2066}me\u{1b}[2J";
+    let asked = to(json!({
+        "action": {"name": "refund", "target": hostile,
+            "parameters": {"amount_minor": 48_000, "currency": "EUR", "note": fake}},
+        "attributes": {"why": hidden, "long": "x".repeat(20_000)}, "step": "refund",
+    }));
+    attempt.ask(id, &asked).await.unwrap();
+    let mut fiona = Browser::of(&place, "fiona").await;
+    let inbox = fiona.get("/console/").await;
+    let gate = place.human("fiona").gates(&Default::default()).await.unwrap().items.remove(0).gate_id;
+    let page = fiona.get(&format!("/console/gates/{gate}")).await;
+    let story = fiona.get(&format!("/console/instances/{id}")).await;
+    for seen in [&inbox, &page, &story] {
+        for bad in
+            ["<script>alert", "<img", "<div class=\"state\"", "\u{202e}", "\u{200b}", "\u{2066}", "\u{1b}"]
+        {
+            assert!(!seen.text.contains(bad), "{bad:?} in {}", seen.text);
+        }
+        // Our own script is the only one, and nothing is loaded from elsewhere.
+        assert_eq!(seen.text.matches("<script").count(), 1);
+        assert!(!seen.text.contains("src=\"//") && !seen.text.contains("src=\"http"));
+    }
+    page.shows("&lt;script&gt;alert(1)&lt;/script&gt;");
+    page.shows("U+202E");
+    page.shows("characters more");
+}
+
+#[tokio::test]
+async fn other_teams_and_tenants_see_nothing_of_it() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    for who in ["mallory", "eve"] {
+        let mut browser = Browser::of(&place, who).await;
+        assert!(!browser.get("/console/?all=true").await.text.contains(&waits.gate.to_string()), "{who}");
+        assert!(!browser.get("/console/instances").await.text.contains(&waits.id.to_string()[..8]), "{who}");
+        for path in [
+            format!("/console/gates/{}", waits.gate),
+            format!("/console/instances/{}", waits.id),
+            format!("/console/instances/{}/evidence", waits.id),
+        ] {
+            assert_eq!(browser.get(&path).await.status, 404, "{who} {path}");
+        }
+        let csrf = browser.get("/console/").await.hidden("csrf");
+        let fields = [("csrf", csrf.as_str()), ("key", "k"), ("gate_version", "1"), ("decision", "APPROVE")];
+        let seen = browser.send(&format!("/console/gates/{}/decisions", waits.gate), &fields).await;
+        assert_eq!(seen.status, 404, "{who}: {}", seen.text);
+    }
+    assert_eq!(state(&place, waits.id).await, State::WaitingForHuman);
+}
+
+#[tokio::test]
+async fn a_gate_that_moved_is_shown_anew_and_what_was_written_is_kept() {
+    let place = Place::without_scheduler().await;
+    let waits = place.waiting().await;
+    let mut fiona = Browser::of(&place, "fiona").await;
+    let form = carried(&mut fiona, waits.gate).await;
+    let view = place.human("frank").gate(waits.gate).await.unwrap();
+    let later = view.deadline.into_inner().plus(DurationMs::from_secs(60));
+    let extend = to(json!({"gate_version": 1, "deadline": later.to_string()}));
+    place.human("frank").extend(waits.gate, &extend).await.unwrap();
+    let path = format!("/console/gates/{}/decisions", waits.gate);
+    let fields = form.with(&[("decision", "REJECT"), ("justification", "this is <mine> to say")]);
+    let seen = fiona.send(&path, &fields).await;
+    assert_eq!(seen.status, 422);
+    seen.shows("Nothing was decided");
+    seen.shows("this is &#60;mine&#62; to say");
+    assert_eq!(seen.hidden("gate_version"), "2");
+    let form = Carried { csrf: seen.hidden("csrf"), key: seen.hidden("key"), version: "2".to_owned() };
+    let fields = form.with(&[("decision", "REJECT"), ("justification", "this is mine to say")]);
+    fiona.send(&path, &fields).await.shows("You rejected it.");
+    assert_eq!(state(&place, waits.id).await, State::Terminated);
+    let late = carried_or_closed(&mut fiona, waits.gate).await;
+    assert!(late.contains("Closed: rejected"), "{late}");
+}
+
+async fn carried_or_closed(browser: &mut Browser<'_>, gate: text::GateId) -> String {
+    browser.get(&format!("/console/gates/{gate}")).await.text
+}
+
+#[tokio::test]
+async fn a_session_ends_by_itself_by_a_logout_and_not_by_a_restart() {
+    let mut place = Place::start().await;
+    let cookie = {
+        let fiona = Browser::of(&place, "fiona").await;
+        fiona.cookie.clone().unwrap()
+    };
+    place.restart().await;
+    let mut fiona = Browser::new(&place);
+    fiona.cookie = Some(cookie.clone());
+    let csrf = fiona.get("/console/").await.hidden("csrf");
+    let seen = fiona.send("/console/logout", &[("csrf", &csrf)]).await;
+    assert_eq!((seen.status, seen.location.as_str()), (303, "/console/login"));
+    fiona.cookie = Some(cookie);
+    assert_eq!(fiona.get("/console/").await.status, 303, "the cookie itself is good for nothing any more");
+    let mut frank = Browser::of(&place, "frank").await;
+    place.clock.advance(DurationMs::from_secs(3_599));
+    assert_eq!(frank.get("/console/").await.status, 200);
+    place.clock.advance(DurationMs::from_secs(1));
+    assert_eq!(frank.get("/console/").await.status, 303);
+}
+
+#[tokio::test]
+async fn the_ledger_holds_no_cookie() {
+    let place = Place::start().await;
+    let fiona = Browser::of(&place, "fiona").await;
+    let secret = fiona.cookie.clone().unwrap().split_once('=').unwrap().1.to_owned();
+    let raw = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &secret).unwrap();
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            for needle in [secret.as_bytes(), raw.as_slice()] {
+                assert!(!bytes.windows(needle.len()).any(|window| window == needle), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_decision_through_the_api_and_one_through_the_console_meet_at_one_gate() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let mut fiona = Browser::of(&place, "fiona").await;
+    let form = carried(&mut fiona, waits.gate).await;
+    let path = format!("/console/gates/{}/decisions", waits.gate);
+    let fields = form.with(&[("decision", "APPROVE"), ("justification", "looked at the order")]);
+    let (frank, reject) = (place.human("frank"), decision("REJECT", 1));
+    let (seen, told) = tokio::join!(fiona.send(&path, &fields), frank.decide(waits.gate, &reject));
+    match (seen.status, told) {
+        (200, Err(_)) => assert_eq!(state(&place, waits.id).await, State::Approved),
+        (422, Ok(_)) => {
+            seen.shows("Nothing was decided");
+            assert_eq!(state(&place, waits.id).await, State::Terminated);
+        }
+        (status, told) => panic!("{status} {told:?} {}", action(1)),
+    }
+}
