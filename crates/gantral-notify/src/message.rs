@@ -46,6 +46,7 @@ struct Data<'a> {
     percent: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<&'a str>,
+    url: String,
     look: String,
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn body(row: &OutboxRow, source: &str) -> Result<Vec<u8>, serde_json:
             team: row.gate.team.as_str(),
             workflow: row.gate.workflow.as_str(),
             instance_id: row.instance.to_string(),
+            url: format!("{}/console/gates/{gate}", source.trim_end_matches('/')),
             look: format!("gantral approvals show {gate}"),
             gate_id: gate,
             gate_version: row.gate.version,

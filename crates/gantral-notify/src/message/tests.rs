@@ -39,7 +39,7 @@ fn a_message_is_a_cloud_event_that_says_where_to_look() {
     let id = message_id(&row());
     let (gate, instance) = (row().gate.id, row().instance);
     let expected = format!(
-        r#"{{"specversion":"1.0","id":"{id}","source":"https://gantral.example.com","type":"gantral.gate.reminder","time":"2026-01-01T00:00:00.000Z","subject":"{gate}","datacontenttype":"application/json","data":{{"schema":"gantral/notification/v1","tenant":"acme","team":"payments","workflow":"refund","instance_id":"{instance}","gate_id":"{gate}","gate_version":3,"action":"refund","roles":["FINANCE_LEAD","CFO"],"opened_at":"2025-12-31T23:50:00.000Z","deadline":"2026-01-01T00:01:00.000Z","percent":90,"look":"gantral approvals show {gate}"}}}}"#
+        r#"{{"specversion":"1.0","id":"{id}","source":"https://gantral.example.com","type":"gantral.gate.reminder","time":"2026-01-01T00:00:00.000Z","subject":"{gate}","datacontenttype":"application/json","data":{{"schema":"gantral/notification/v1","tenant":"acme","team":"payments","workflow":"refund","instance_id":"{instance}","gate_id":"{gate}","gate_version":3,"action":"refund","roles":["FINANCE_LEAD","CFO"],"opened_at":"2025-12-31T23:50:00.000Z","deadline":"2026-01-01T00:01:00.000Z","percent":90,"url":"https://gantral.example.com/console/gates/{gate}","look":"gantral approvals show {gate}"}}}}"#
     );
     assert_eq!(text, expected);
 }

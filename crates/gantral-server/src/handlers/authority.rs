@@ -248,7 +248,7 @@ fn waiting(
         enforced: true,
         gate_id: gate.into(),
         expires_at: deadline.into(),
-        url: format!("{}/v1/gates/{gate}", app.0.public_url),
+        url: format!("{}/console/gates/{gate}", app.0.public_url),
         roles: roles.iter().cloned().map(Into::into).collect(),
         reasons,
         artifacts,

@@ -73,7 +73,7 @@ async fn every_other_method_is_refused_and_the_lawful_ones_are_named() {
 async fn what_has_no_route_is_not_found_and_not_repeated() {
     let place = Place::start().await;
     let token = place.human_token("dave");
-    for path in ["/", "/v1", "/v2/me", "/v1/me/", "/v1/gates/x/decisions/y"] {
+    for path in ["/nothing", "/v1", "/v2/me", "/v1/me/", "/v1/gates/x/decisions/y"] {
         for token in [None, Some(token.as_str())] {
             let problem = refused(place.request("GET", path, token)).await;
             assert_eq!(problem.code(), Code::NotFound, "{path}");

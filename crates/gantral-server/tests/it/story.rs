@@ -52,7 +52,7 @@ async fn a_human_changes_what_a_fresh_attempt_does_and_a_stranger_verifies_it() 
     let place = Place::start().await;
     let waits = place.waiting().await;
     assert_eq!(waits.waiting.status.into_inner(), State::WaitingForHuman);
-    assert_eq!(waits.waiting.url, format!("{PUBLIC_URL}/v1/gates/{}", waits.gate));
+    assert_eq!(waits.waiting.url, format!("{PUBLIC_URL}/console/gates/{}", waits.gate));
 
     let fiona = place.human("fiona");
     let mine = GateList { mine: Some(true), ..GateList::default() };

@@ -103,6 +103,7 @@ fn announce(folder: &DevFolder, url: &str, out: Out) -> Result<(), Failure> {
     })?;
     out.talk(format_args!(
         "
+  console   {url}/console/
   people    alice (RISK_OFFICER), bob (DEVELOPER, owns the agent), carol (TECH_LEAD), dave (PLATFORM_ADMIN)
   clients   refund-agent (asks), dev-runner (runs queue `default`)
   tokens    {shown}/tokens/NAME.token, renewed while this runs
