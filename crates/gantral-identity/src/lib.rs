@@ -41,6 +41,6 @@ pub use issuer::ConfigError;
 pub use keys::{Algorithm, Jwk, JwkSet, KeyError};
 pub use person::{HumanSubject, SubjectError, person_bytes};
 pub use principal::{AttemptScope, Principal, PrincipalKind};
-pub use session::{LoginToken, SessionClaims};
+pub use session::{SessionClaims, SessionToken};
 pub use signing::{IssuedToken, KeyFileError, TokenKey};
 pub use verifier::{CLOCK_SKEW, Holders, KeysPut, TOKEN_BYTES_MAX, Verifier};

@@ -18,7 +18,7 @@ const CLAIMS_BYTES_MAX: usize = 16_384;
 
 /// What a login brought.
 #[derive(Clone, Copy)]
-pub enum LoginToken<'a> {
+pub enum SessionToken<'a> {
     /// An ID token of a code flow (OpenID Connect Core 1.0 section 3.1.3.7), for this client and with this nonce.
     Id {
         /// The token.
@@ -59,8 +59,12 @@ impl Verifier {
     ///
     /// # Errors
     /// As [`verify`](Self::verify); a token of a machine is refused with [`TokenError::Requirement`].
-    pub fn begin_session(&self, login: LoginToken<'_>, now: UnixMillis) -> Result<SessionClaims, TokenError> {
-        let (LoginToken::Id { token, .. } | LoginToken::Access(token)) = login;
+    pub fn begin_session(
+        &self,
+        login: SessionToken<'_>,
+        now: UnixMillis,
+    ) -> Result<SessionClaims, TokenError> {
+        let (SessionToken::Id { token, .. } | SessionToken::Access(token)) = login;
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLong);
         }
@@ -77,8 +81,8 @@ impl Verifier {
         let keys = generation.keys(issuer).ok_or(TokenError::KeysUnavailable)?;
         let claims = token.verify(keys)?;
         let client = match login {
-            LoginToken::Access(_) => claims::client_of(issuer, &claims, now)?,
-            LoginToken::Id { issuer: asked, client, nonce, .. } => {
+            SessionToken::Access(_) => claims::client_of(issuer, &claims, now)?,
+            SessionToken::Id { issuer: asked, client, nonce, .. } => {
                 if issuer.url != asked {
                     return Err(TokenError::UnknownIssuer);
                 }
@@ -119,10 +123,10 @@ impl Verifier {
 }
 
 /// An ID token is a plain JWT; an access token is what the issuer's access tokens are. Neither passes for the other.
-fn accepts_type(issuer: &Issuer, login: &LoginToken<'_>, typ: Option<&str>) -> bool {
+fn accepts_type(issuer: &Issuer, login: &SessionToken<'_>, typ: Option<&str>) -> bool {
     match login {
-        LoginToken::Id { .. } => matches!(typ, None | Some("jwt")),
-        LoginToken::Access(_) => issuer.token_types.iter().any(|accepted| accepted.matches(typ)),
+        SessionToken::Id { .. } => matches!(typ, None | Some("jwt")),
+        SessionToken::Access(_) => issuer.token_types.iter().any(|accepted| accepted.matches(typ)),
     }
 }
 

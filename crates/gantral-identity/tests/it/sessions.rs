@@ -1,6 +1,6 @@
 //! Sessions: which token begins one, and who that is afterwards.
 
-use gantral_identity::{LoginToken, SessionClaims, TokenError, Verifier};
+use gantral_identity::{SessionClaims, SessionToken, TokenError, Verifier};
 use serde_json::{Value, json};
 
 use crate::forge::{ISSUER, Key, NOW_SECONDS, at, config, human, identity, machine, now, verifier, with};
@@ -13,7 +13,7 @@ fn id_claims(changes: Value) -> Value {
 }
 
 fn begin(verifier: &Verifier, token: &str) -> Result<SessionClaims, TokenError> {
-    let login = LoginToken::Id { token, issuer: ISSUER, client: "console", nonce: NONCE };
+    let login = SessionToken::Id { token, issuer: ISSUER, client: "console", nonce: NONCE };
     verifier.begin_session(login, now())
 }
 
@@ -66,10 +66,10 @@ fn a_machine_has_no_session() {
     let key = Key::ed25519("a");
     let verifier = verifier(&[config(&[&key])]);
     let token = key.sign(&machine("agent"));
-    let refused = verifier.begin_session(LoginToken::Access(&token), now());
+    let refused = verifier.begin_session(SessionToken::Access(&token), now());
     assert_eq!(refused.map(|_| ()), Err(TokenError::Requirement));
     let token = key.sign(&with(machine("agent"), json!({"aud": "agent", "nonce": NONCE})));
-    let login = LoginToken::Id { token: &token, issuer: ISSUER, client: "agent", nonce: NONCE };
+    let login = SessionToken::Id { token: &token, issuer: ISSUER, client: "agent", nonce: NONCE };
     assert_eq!(verifier.begin_session(login, now()).map(|_| ()), Err(TokenError::Requirement));
 }
 

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use gantral_api::problem::Code;
 use gantral_console::Shell;
 use gantral_console::pages::{LoginPage, Person};
-use gantral_identity::{DevIssuer, LoginToken};
+use gantral_identity::{DevIssuer, SessionToken};
 use serde::Deserialize;
 
 use super::form::{self, Form};
@@ -53,7 +53,7 @@ pub(super) async fn as_person(State(app): State<App>, request: Request) -> Answe
     let (subject, now) = (fields.get("person").unwrap_or_default(), app.0.clock.now());
     let unknown = |_| Failure::new(Code::Forbidden, "the development issuer knows nobody of this name");
     let token = issuer.human_token(subject, now).map_err(unknown)?;
-    let claims = app.0.verifier.begin_session(LoginToken::Access(token.expose()), now)?;
+    let claims = app.0.verifier.begin_session(SessionToken::Access(token.expose()), now)?;
     let cookie = begin(&app, claims).await?;
     let to = returnable(fields.get("return").unwrap_or_default());
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
