@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 
 pub use config::{ClientConfig, ConfigError};
 pub use error::ClientError;
-pub use token::{TOKEN_BYTES_MAX, TokenSource};
+pub use token::{FetchToken, NoToken, TOKEN_BYTES_MAX, TokenFuture, TokenSource};
 
 use crate::routes::Method;
 use crate::wire::{IDEMPOTENCY_KEY, IdempotencyKey};

@@ -76,6 +76,9 @@ pub struct IssuerConfig {
     pub token_lifetime_seconds_max: u64,
     /// Its clients, by the identifier that tokens carry. Any other client is refused.
     pub clients: BTreeMap<String, ClientConfig>,
+    /// How its people log in through programs of ours; absent where they bring their tokens themselves.
+    #[serde(default)]
+    pub login: Option<LoginConfig>,
     /// Set by the development issuer alone: no file can say so.
     #[serde(skip)]
     pub(crate) development: bool,
@@ -254,6 +257,41 @@ pub struct ClientConfig {
     /// Top-level claims that each token must carry, with one of the values listed.
     #[serde(default)]
     pub require: BTreeMap<String, Vec<String>>,
+}
+
+/// How people of an issuer log in. Nothing of it is secret: the server tells it to anybody who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The client of the command line: one of `clients`, of kind `human`, and public at the issuer (RFC 8252 section 8.4).
+    pub client: String,
+    /// The scopes that are asked for; `offline_access` among them lets most issuers give a refresh token.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+    /// The parameter `audience` of the requests, which some issuers want.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// The parameter `resource` of the requests (RFC 8707).
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// Which of the issuer's tokens is sent to us.
+    #[serde(default)]
+    pub token: LoginToken,
+}
+
+fn default_scopes() -> Vec<String> {
+    vec!["openid".to_owned()]
+}
+
+/// Which token of a login is sent to us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginToken {
+    /// The access token, which has to be a JWT for one of our audiences.
+    #[default]
+    Access,
+    /// The ID token, whose audience is the client itself. For issuers whose access tokens are not for others to read.
+    Id,
 }
 
 /// The human who answers for a workload, as their issuer knows them.

@@ -209,6 +209,7 @@ impl DevIssuer {
             admin_roles: vec!["PLATFORM_ADMIN".to_owned()],
             token_lifetime_seconds_max: DEV_TOKEN_TTL.get() / 1_000,
             clients,
+            login: None,
             development: true,
         }
     }

@@ -7,7 +7,8 @@ use gantral_core::ids::{ActorId, IdError, Name, Role, TeamId, TenantId};
 use gantral_core::time::DurationMs;
 
 use crate::config::{
-    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, TenantRule, TokenType,
+    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, LoginConfig, LoginToken,
+    TenantRule, TokenType,
 };
 use crate::dev::DEV_ISSUER_URL;
 use crate::error::Fault;
@@ -86,6 +87,14 @@ pub enum ConfigError {
         /// The tenant that both may act in.
         tenant: TenantId,
     },
+    /// A way to log in that could let nobody in.
+    #[error("issuer `{issuer}`: `login` {rule}")]
+    Login {
+        /// The issuer.
+        issuer: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
     /// The owner of a workload could never be met, so that nothing could be kept apart from them.
     #[error("issuer `{issuer}`, client `{client}`: the owner's issuer is not configured")]
     OwnerIssuer {
@@ -138,6 +147,7 @@ pub(crate) struct Issuer {
     pub admin_roles: BTreeSet<Role>,
     pub lifetime_max: DurationMs,
     pub clients: BTreeMap<String, Client>,
+    pub login: Option<LoginConfig>,
     pub development: bool,
 }
 
@@ -199,6 +209,9 @@ impl Issuer {
             }
             KeySource::Published(_) => None,
         };
+        if let Some(rule) = config.login.as_ref().and_then(|login| unusable(login, config)) {
+            return Err(ConfigError::Login { issuer: issuer.clone(), rule });
+        }
         let name = |source| ConfigError::Name { issuer: issuer.clone(), source };
         let clients =
             config.clients.iter().map(|(id, client)| Ok((id.clone(), Client::new(issuer, id, client)?)));
@@ -215,6 +228,7 @@ impl Issuer {
             admin_roles: names(&config.admin_roles, Role::parse).map_err(name)?,
             lifetime_max: DurationMs::from_secs(config.token_lifetime_seconds_max),
             clients: clients.collect::<Result<_, ConfigError>>()?,
+            login: config.login.clone(),
             development: config.development,
         })
     }
@@ -301,6 +315,32 @@ fn misfit(config: &ClientConfig) -> Option<&'static str> {
         PrincipalKind::Runner if queues.is_empty() => Some("needs a queue"),
         PrincipalKind::Runner if owner.is_some() || !roles.is_empty() => Some("has no owner and no roles"),
         PrincipalKind::Human | PrincipalKind::Workload | PrincipalKind::Runner => None,
+    }
+}
+
+/// Returns the rule that a way to log in breaks.
+fn unusable(login: &LoginConfig, config: &IssuerConfig) -> Option<&'static str> {
+    let LoginConfig { client, scopes, audience, resource, token } = login;
+    if config.clients.get(client).is_none_or(|client| client.kind != PrincipalKind::Human) {
+        return Some("names a `client` that is none of `clients` of kind `human`");
+    }
+    // RFC 6749 section 3.3.
+    let is_scope = |scope: &String| {
+        !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    };
+    if !scopes.iter().all(is_scope) {
+        return Some("has `scopes` that are none");
+    }
+    if [audience, resource].into_iter().flatten().any(|text| !is_identity_text(text)) {
+        return Some("has an `audience` or `resource` that is not 1 to 512 bytes without control characters");
+    }
+    let asked = scopes.iter().any(|scope| scope == "openid");
+    match token {
+        LoginToken::Id if !asked => Some("sends ID tokens, and `scopes` lacks `openid`"),
+        LoginToken::Id if !config.audiences.contains(client) => {
+            Some("sends ID tokens, whose audience is `client`: name it in `audiences`")
+        }
+        LoginToken::Id | LoginToken::Access => None,
     }
 }
 

@@ -10,6 +10,7 @@
 //! comes in as a value and every member must be read exactly once. Sources: RFC 7515, RFC 7517, RFC 7519, RFC 8725
 //! (best practice), RFC 9068 (access tokens).
 
+mod assertion;
 mod attempt;
 mod cache;
 mod capability;
@@ -26,11 +27,12 @@ mod session;
 mod signing;
 mod verifier;
 
+pub use assertion::{ClientKey, ClientKeyError};
 pub use attempt::{ATTEMPT_AUDIENCE, ATTEMPT_TTL, ATTEMPT_TTL_MAX, ActingWorkload, AttemptTokens, MintError};
 pub use capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
 pub use config::{
-    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, OwnerConfig,
-    PublishedKeys, TenantRule, TokenType,
+    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, LoginConfig, LoginToken,
+    OwnerConfig, PublishedKeys, TenantRule, TokenType,
 };
 pub use dev::{
     DEV_AUDIENCE, DEV_ISSUER_URL, DEV_TENANT, DEV_TOKEN_TTL, DevDirectory, DevIssuer, DevPerson,

@@ -205,7 +205,8 @@ fn thumbprint(public: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Digest::of(&Value::Object(members).to_canonical()).as_bytes())
 }
 
-fn from_pem(text: &str) -> Option<Vec<u8>> {
+/// Reads the one private key of a PEM text.
+pub(crate) fn from_pem(text: &str) -> Option<Vec<u8>> {
     let body = text.trim().strip_prefix(PEM_HEAD)?.strip_suffix(PEM_FOOT)?;
     STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
 }
@@ -221,15 +222,16 @@ fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
+/// Says whether others than its owner may open a file.
 #[cfg(unix)]
-fn is_open_to_others(file: &File) -> io::Result<bool> {
+pub(crate) fn is_open_to_others(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
 /// Elsewhere a file inherits the access list of its folder, which is for its owner to set.
 #[cfg(not(unix))]
-fn is_open_to_others(_: &File) -> io::Result<bool> {
+pub(crate) fn is_open_to_others(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 

@@ -10,7 +10,7 @@ use gantral_core::time::{DurationMs, UnixMillis};
 use crate::attempt::{ATTEMPT_TYPE, ActingWorkload, AttemptTokens};
 use crate::cache::Cache;
 use crate::claims;
-use crate::config::IdentityConfig;
+use crate::config::{IdentityConfig, LoginConfig};
 use crate::error::TokenError;
 use crate::issuer::{ConfigError, Issuer, compile};
 use crate::jws::Unverified;
@@ -126,6 +126,13 @@ impl Verifier {
                 (Arc::clone(&current.issuers), published)
             });
         }
+    }
+
+    /// Returns how people log in, by issuer; of issuers that say so.
+    pub fn logins(&self) -> Vec<(String, LoginConfig)> {
+        let generation = self.generation();
+        let logins = generation.issuers.values().filter_map(|issuer| Some((issuer, issuer.login.clone()?)));
+        logins.map(|(issuer, login)| (issuer.url.clone(), login)).collect()
     }
 
     /// Returns the configured issuer that a token claims to be of, if that issuer publishes its keys: whom to ask again for keys when

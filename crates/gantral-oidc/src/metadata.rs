@@ -17,6 +17,10 @@ struct Document {
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// What a provider says of itself, checked: the issuer is the configured one, and each address is one that may be spoken to.
@@ -30,6 +34,12 @@ pub struct Metadata {
     pub token: Option<Url>,
     /// Where a device asks to be let in (RFC 8628).
     pub device_authorization: Option<Url>,
+    /// Where it is told that a token is not used any more (RFC 7009).
+    pub revocation: Option<Url>,
+    /// Whether a client may send its secret as RFC 6749 section 2.3.1 prefers; otherwise it stands in the form.
+    pub takes_basic: bool,
+    /// Whether its redirects always say which issuer they are of (RFC 9207).
+    pub says_issuer: bool,
 }
 
 impl Metadata {
@@ -61,6 +71,12 @@ impl Metadata {
                 "device_authorization_endpoint",
                 document.device_authorization_endpoint,
             )?,
+            revocation: endpoint("revocation_endpoint", document.revocation_endpoint)?,
+            // OpenID Connect Discovery 1.0 section 3: that is meant when nothing is said.
+            takes_basic: document
+                .token_endpoint_auth_methods_supported
+                .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
+            says_issuer: document.authorization_response_iss_parameter_supported,
         })
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::{join_all, select};
 use gantral_identity::{IdentityConfig, KeySource, Verifier};
 use gantral_outbound::AddressError;
 
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, url};
 use following::Following;
 
 /// Why providers cannot be followed. The configuration is at fault.
@@ -23,6 +23,14 @@ pub enum ProviderError {
         issuer: String,
         /// The member.
         member: &'static str,
+        /// What is wrong with it.
+        source: AddressError,
+    },
+    /// Nobody could log in there.
+    #[error("issuer `{issuer}` has a `login`, and is no address where one could: {source}")]
+    Login {
+        /// The issuer.
+        issuer: String,
         /// What is wrong with it.
         source: AddressError,
     },
@@ -82,6 +90,11 @@ impl Providers {
             KeySource::Published(source) => Some((&issuer.issuer, source)),
             KeySource::Static(_) => None,
         });
+        for issuer in config.issuers.iter().filter(|issuer| issuer.login.is_some()) {
+            // Whoever logs in asks the issuer itself, from wherever they are.
+            url(&issuer.issuer)
+                .map_err(|source| ProviderError::Login { issuer: issuer.issuer.clone(), source })?;
+        }
         let providers =
             published.map(|(issuer, source)| Ok((issuer.clone(), Following::new(issuer, source)?)));
         providers.collect::<Result<_, _>>().map(Self)

@@ -37,6 +37,7 @@ pub fn router(app: App) -> Router {
 fn v1() -> Router<App> {
     Router::new()
         .route("/v1/openapi.json", get(operations::openapi))
+        .route("/v1/login", get(issuers::logins))
         .route("/v1/keys", get(operations::keys))
         .route("/v1/me", get(operations::me))
         .route("/v1/policies", put(policies::publish).get(policies::list))

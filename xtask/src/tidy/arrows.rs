@@ -36,7 +36,7 @@ const TABLE: &[Row] = &[
         arrows: &["gantral-core", "gantral-evidence", "gantral-store", "gantral-keys", "gantral-outbound"],
     },
     Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store", "gantral-outbound"] },
-    Row { name: "gantral-oidc", floor: 2, arrows: &["gantral-identity", "gantral-outbound"] },
+    Row { name: "gantral-oidc", floor: 2, arrows: &["gantral-core", "gantral-identity", "gantral-outbound"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine", "gantral-outbound"] },
     Row { name: "gantral-console", floor: 3, arrows: &["gantral-api", "gantral-core"] },
     Row {

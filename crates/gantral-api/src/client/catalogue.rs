@@ -7,7 +7,7 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted,
-    DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Me, ModeLeaseView,
+    DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Logins, Me, ModeLeaseView,
     ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage,
     PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers,
     RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
@@ -23,6 +23,11 @@ impl Client {
     /// Shows the caller as the server sees it.
     pub async fn me(&self) -> Result<Me, ClientError> {
         self.get(&["v1", "me"]).await
+    }
+
+    /// Shows how people log in. Needs no token.
+    pub async fn logins(&self) -> Result<Logins, ClientError> {
+        self.get(&["v1", "login"]).await
     }
 
     /// Lists the public keys that sign artifacts.

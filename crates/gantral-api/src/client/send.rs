@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Client, ClientError};
-use crate::problem::{Problem, Retry};
+use crate::problem::{Code, Problem, Retry};
 use crate::wire::PROBLEM_JSON;
 
 /// The pause before the first retry; each further one is four times as long.
@@ -100,22 +100,29 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call) -> Try {
-        let request = match self.authorised(call).await {
-            Ok(request) => request,
+        let (request, token) = match self.authorised(call).await {
+            Ok(authorised) => authorised,
             Err(error) => return Try::Failed(error),
         };
         let within = call.timeout.as_millis();
         match tokio::time::timeout(call.timeout, self.exchange(request, call.answer_bytes_max)).await {
+            Ok(Try::Failed(error))
+                if error.code() == Some(Code::TokenRejected)
+                    && token.is_some_and(|token| self.token.refused(&token)) =>
+            {
+                Try::Again(error, None)
+            }
             Ok(done) => done,
             Err(_) => Try::Again(ClientError::Timeout { within_ms: within }, None),
         }
     }
 
     /// Copies the request and adds the token, read anew: it may have been renewed since the last try.
-    async fn authorised(&self, call: &Call) -> Result<Request, ClientError> {
+    async fn authorised(&self, call: &Call) -> Result<(Request, Option<String>), ClientError> {
         let copy = call.request.try_clone();
         let mut request = copy.ok_or_else(|| ClientError::unsendable("the body cannot be repeated"))?;
-        if let Some(token) = self.token.read().await? {
+        let token = self.token.read().await?;
+        if let Some(token) = &token {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
             // The error of the header would be harmless, but nothing that was made of a token is passed on.
             let mut value =
@@ -123,7 +130,7 @@ impl Client {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        Ok(request)
+        Ok((request, token))
     }
 
     async fn exchange(&self, request: Request, limit: usize) -> Try {

@@ -151,3 +151,29 @@ fn who_holds_a_role_is_as_certain_as_the_configuration() {
         assert_eq!(holders, expected, "{role}: {issuers:?}");
     }
 }
+
+#[test]
+fn a_login_that_could_let_nobody_in_is_refused() {
+    let key = Key::ed25519("a");
+    let clients = json!({"cli": {"kind": "human"}, "bot": {"kind": "runner", "queues": ["q"]}});
+    let of = |login: Value| with(config(&[&key]), json!({"clients": clients, "login": login}));
+    for login in [
+        json!({"client": "unknown"}),
+        json!({"client": "bot"}),
+        json!({"client": "cli", "scopes": ["openid profile"]}),
+        json!({"client": "cli", "scopes": [""]}),
+        json!({"client": "cli", "resource": "a\nb"}),
+        json!({"client": "cli", "scopes": ["profile"], "token": "id"}),
+        // An ID token is for the client, which is none of our audiences here.
+        json!({"client": "cli", "token": "id"}),
+    ] {
+        assert!(matches!(error(&[of(login.clone())]), ConfigError::Login { .. }), "{login}");
+    }
+    let verifier = Verifier::new(&identity(&[of(json!({"client": "cli"}))])).unwrap();
+    let logins = verifier.logins();
+    assert_eq!(logins.len(), 1);
+    assert_eq!(
+        (logins[0].0.as_str(), logins[0].1.scopes.as_slice()),
+        (crate::forge::ISSUER, &["openid".to_owned()][..])
+    );
+}

@@ -1,14 +1,31 @@
-//! Identity providers and their keys, for administrators.
+//! Identity providers: how people log in, for anybody, and their keys, for administrators.
 
 use axum::Json;
 use axum::extract::State;
 use gantral_api::wire;
+use gantral_identity::{LoginConfig, LoginToken};
 use gantral_oidc::{ProviderStatus, Refreshed};
 
 use crate::app::App;
 use crate::command::Write;
 use crate::identity::Caller;
 use crate::problems::Answer;
+
+/// GET /v1/login
+pub(crate) async fn logins(State(app): State<App>) -> Json<wire::Logins> {
+    let view = |(issuer, login): (String, LoginConfig)| wire::LoginView {
+        issuer,
+        client_id: login.client,
+        scopes: login.scopes,
+        audience: login.audience,
+        resource: login.resource,
+        token: match login.token {
+            LoginToken::Access => wire::LoginToken::Access,
+            LoginToken::Id => wire::LoginToken::Id,
+        },
+    };
+    Json(wire::Logins { items: app.0.verifier.logins().into_iter().map(view).collect() })
+}
 
 /// GET /v1/issuers
 pub(crate) async fn list(State(app): State<App>, Caller(principal): Caller) -> Answer<Json<wire::Issuers>> {

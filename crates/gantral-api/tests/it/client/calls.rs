@@ -39,6 +39,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
     let unobserved = body(&format!(r#"{{"report_id":"{report}","items":[{unobserved}]}}"#));
     vec![
         client.me().await.err(),
+        client.logins().await.err(),
         client.keys().await.err(),
         client.health().await.err(),
         client.ready().await.err(),
