@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::machine::MachineArgs;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -37,10 +38,10 @@ Standard output is data, standard error is talk. Start with `gantral demo`.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which server, and as whom")]
 pub struct Server {
-    /// The server; that of a running `gantral dev` in this folder when absent
+    /// The server; when absent that of a running `gantral dev` in this folder, or of the last `gantral login`
     #[arg(long, global = true, env = "GANTRAL_URL", hide_env_values = true)]
     pub url: Option<String>,
-    /// The file with the bearer token; read anew for every request
+    /// The file with the bearer token, in place of a login; read anew for every request
     #[arg(long, global = true, env = "GANTRAL_TOKEN_FILE", value_name = "FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
     /// The certificate authorities to trust instead of the system's, PEM
@@ -49,6 +50,9 @@ pub struct Server {
     /// Acts as one of the people or clients of `gantral dev`
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub acting: Option<String>,
+    /// A machine's own credentials.
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// A group of subcommands that talk to a server.
@@ -71,6 +75,12 @@ pub enum Command {
     Dev(commands::dev::DevArgs),
     /// Runs a server from a configuration file
     Serve(commands::serve::ServeArgs),
+    /// Logs in at the identity provider of a server, with a browser
+    Login(commands::login::LoginArgs),
+    /// Forgets a login
+    Logout(commands::login::LogoutArgs),
+    /// Shows as whom the server sees you, and until when
+    Whoami(commands::whoami::WhoamiArgs),
     /// Claims work from a queue, verifies it, and launches a fresh process for each attempt
     Runner(commands::runner::RunnerArgs),
     /// Registers and lists workflows

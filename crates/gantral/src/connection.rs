@@ -1,15 +1,19 @@
 //! Which server, and as whom.
 //!
-//! Said by options or environment; otherwise the folder of a `gantral dev` that was started here, and then always with a
-//! word about it, so that nobody acts as somebody without knowing.
+//! Said by options or environment; otherwise the folder of a `gantral dev` that was started here; otherwise the last login.
+//! What was not said comes always with a word about it, so that nobody acts as somebody, or somewhere, without knowing.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
+use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError};
 
 use crate::cli::Server;
+use crate::credentials::Credentials;
 use crate::failure::Failure;
+use crate::inert::inert;
+use crate::logins::{LoginTokens, Logins, address};
 use crate::out::Out;
 
 /// The folder that `gantral dev` keeps beside the project.
@@ -56,63 +60,117 @@ impl DevFolder {
     }
 }
 
-/// A server, and the file with the token that is good there.
+/// A server, and what requests to it are sent with.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The base URL.
     pub url: String,
-    /// The token file.
-    pub token_file: PathBuf,
+    /// Where the token comes from.
+    pub credentials: Credentials,
+    /// The authorities of the server, if they were named.
+    pub ca_file: Option<PathBuf>,
     /// The folder of `gantral dev`, when it is that.
     pub dev: Option<DevFolder>,
 }
 
 impl Server {
-    /// Returns server and token. `usual` is who does such things in development when nobody is named.
+    /// Returns server and credentials. `usual` is who does such things in development when nobody is named.
     pub fn target(&self, out: Out, usual: &str) -> Result<Target, Failure> {
+        let given = self.credentials()?;
         let folder = DevFolder::new(DEV_FOLDER);
-        if let (Some(url), Some(token_file)) = (&self.url, &self.token_file) {
-            return Ok(Target { url: url.clone(), token_file: token_file.clone(), dev: None });
+        if let (Some(url), Some(credentials)) = (&self.url, &given) {
+            return Ok(self.at(url.clone(), credentials.clone(), None));
         }
         let written = std::fs::read_to_string(folder.url()).map(|text| text.trim().to_owned());
-        match (&self.url, written) {
-            (Some(url), Ok(known)) if url.trim_end_matches('/') != known && self.token_file.is_none() => {
-                Err(no_token(url))
+        match (&self.url, written, given) {
+            (None, Ok(url), Some(credentials)) => Ok(self.at(url, credentials, Some(folder))),
+            (None, Ok(url), None) => self.in_development(url, folder, out, usual),
+            (Some(given), Ok(url), None) if given.trim_end_matches('/') == url => {
+                self.in_development(url, folder, out, usual)
             }
-            (Some(url), Err(_)) => Err(no_token(url)),
-            (_, Ok(url)) => {
-                let name = self.acting.as_deref().unwrap_or(usual);
-                let token_file = self.token_file.clone().unwrap_or_else(|| folder.token(name));
-                if self.token_file.is_none() && !token_file.is_file() {
-                    return Err(Failure::new(format!("`gantral dev` knows no `{name}`"))
-                        .hint(format!("its people and clients are in `{DEV_FOLDER}/tokens`")));
-                }
-                if self.acting.is_none() && self.token_file.is_none() {
-                    out.hint(format_args!("acting as {name} of `./{DEV_FOLDER}`; `--as NAME` chooses another"));
-                }
-                Ok(Target { url, token_file, dev: Some(folder) })
+            (_, _, None) if self.acting.is_some() => {
+                Err(Failure::new("`--as` is for a running `gantral dev` in this folder, and there is none"))
             }
-            (None, Err(_)) => Err(Failure::new("no server is named").hint(
-                "set GANTRAL_URL and GANTRAL_TOKEN_FILE, or start `gantral dev` in this folder and leave it running",
-            )),
+            (url, _, None) => self.logged_in(url.as_deref(), out),
+            (_, _, Some(_)) => Err(no_server()),
         }
+    }
+
+    /// Returns what was said by options or environment.
+    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
+        match (&self.token_file, self.machine.tokens()?) {
+            (Some(_), Some(_)) => {
+                Err(Failure::new("both a token file and a machine's credentials are given"))
+            }
+            (Some(path), None) => Ok(Some(Credentials::File(path.clone()))),
+            (None, Some(tokens)) => Ok(Some(Credentials::Machine(Arc::new(tokens)))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn in_development(
+        &self,
+        url: String,
+        folder: DevFolder,
+        out: Out,
+        usual: &str,
+    ) -> Result<Target, Failure> {
+        let name = self.acting.as_deref().unwrap_or(usual);
+        let token_file = folder.token(name);
+        if !token_file.is_file() {
+            return Err(Failure::new(format!("`gantral dev` knows no `{name}`"))
+                .hint(format!("its people and clients are in `{DEV_FOLDER}/tokens`")));
+        }
+        if self.acting.is_none() {
+            out.hint(format_args!("acting as {name} of `./{DEV_FOLDER}`; `--as NAME` chooses another"));
+        }
+        Ok(self.at(url, Credentials::File(token_file), Some(folder)))
+    }
+
+    /// Takes the login at a server, or the last one.
+    fn logged_in(&self, given: Option<&str>, out: Out) -> Result<Target, Failure> {
+        let Some(logins) = Logins::of_user() else { return Err(given.map_or_else(no_server, no_token)) };
+        let url = match given {
+            Some(url) => address(url)?,
+            None => logins.current().ok_or_else(no_server)?,
+        };
+        let kept = logins.read(&url)?.ok_or_else(|| no_token(&url))?;
+        if given.is_none() {
+            out.hint(format_args!("at {}, where you logged in; `--url URL` chooses another", inert(&url)));
+        }
+        let tokens = Credentials::Login(Arc::new(LoginTokens::new(logins, url.clone())));
+        let target = self.at(url, tokens, None);
+        Ok(Target { ca_file: target.ca_file.or(kept.ca_file), ..target })
+    }
+
+    fn at(&self, url: String, credentials: Credentials, dev: Option<DevFolder>) -> Target {
+        Target { url, credentials, ca_file: self.ca_file.clone(), dev }
     }
 
     /// Returns a client of the server.
     pub fn client(&self, out: Out, usual: &str) -> Result<Client, Failure> {
-        self.client_of(&self.target(out, usual)?)
-    }
-
-    /// Returns a client of a target.
-    pub fn client_of(&self, target: &Target) -> Result<Client, Failure> {
-        let mut config = ClientConfig::new(&target.url, TokenSource::File(target.token_file.clone()));
-        config.ca_file.clone_from(&self.ca_file);
-        Ok(Client::new(config)?)
+        self.target(out, usual)?.client()
     }
 }
 
+impl Target {
+    /// Returns a client of it.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let ca_file = self.ca_file.clone();
+        let config = ClientConfig::new(&self.url, self.credentials.source());
+        Ok(Client::new(ClientConfig { ca_file, ..config })?)
+    }
+}
+
+fn no_server() -> Failure {
+    Failure::new("no server is named").hint(
+        "log in with `gantral login --url URL`, or set GANTRAL_URL, or start `gantral dev` in this folder and leave it running",
+    )
+}
+
 fn no_token(url: &str) -> Failure {
-    Failure::new(format!("no token for `{url}`")).hint("set GANTRAL_TOKEN_FILE, or give `--token-file FILE`")
+    Failure::new(format!("no token for `{url}`"))
+        .hint(format!("log in with `gantral login --url {url}`, or set GANTRAL_TOKEN_FILE"))
 }
 
 impl From<ConfigError> for Failure {

@@ -7,12 +7,15 @@ mod bundle_files;
 mod cli;
 mod commands;
 mod connection;
+mod credentials;
 mod dev_tokens;
 mod exit;
 mod failure;
 mod input;
 mod local_server;
 mod logging;
+mod logins;
+mod machine;
 mod out;
 mod replay;
 mod show;
@@ -58,6 +61,9 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Demo(args) => commands::demo::run(args, out),
         Command::Dev(args) => commands::dev::run(args, out),
         Command::Serve(args) => commands::serve::run(args, out),
+        Command::Login(args) => commands::login::login(args, out),
+        Command::Logout(args) => commands::login::logout(args, out),
+        Command::Whoami(args) => commands::whoami::run(args, out),
         Command::Runner(args) => commands::runner::run(args, out),
         Command::Workflows(group) => commands::workflows::run(&group.command, &group.server, out),
         Command::Instances(group) => commands::instances::run(&group.command, &group.server, out),

@@ -78,6 +78,8 @@ const TABLE: &[Row] = &[
             "gantral-evidence",
             "gantral-identity",
             "gantral-keys",
+            "gantral-outbound",
+            "gantral-oidc",
             "gantral-policy",
             "gantral-api[client]",
             "gantral-server",

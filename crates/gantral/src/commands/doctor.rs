@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 use gantral_api::client::Client;
-use gantral_api::wire::Me;
 use gantral_keys::{Held, KeyFolder};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check;
@@ -18,7 +17,9 @@ use crate::cli::Server;
 use crate::connection::{DevFolder, Target, run as converse};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::inert::inert;
 use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
+use crate::show::me;
 use crate::when::now;
 
 /// How long the first evaluation of a fresh worker may take before something is wrong with the machine.
@@ -84,7 +85,7 @@ pub fn run(args: &DoctorArgs, out: Out) -> Result<Exit, Failure> {
         None => findings.push(Finding::skipped("ledger", "no data folder is named: `--data DIR`")),
     }
     match target {
-        Ok(target) => findings.extend(server(&args.server, &target)),
+        Ok(target) => findings.extend(server(&target)),
         Err(failure) => findings.push(Finding::bad("server", &failure)),
     }
     let sound = findings.iter().all(|finding| finding.mark != Mark::Bad);
@@ -171,8 +172,8 @@ fn files(data: &Path) -> Vec<Finding> {
 }
 
 /// Asks the server whether it lives, whether it may act, and whom it sees.
-fn server(server: &Server, target: &Target) -> Vec<Finding> {
-    let client: Client = match server.client_of(target) {
+fn server(target: &Target) -> Vec<Finding> {
+    let client: Client = match target.client() {
         Ok(client) => client,
         Err(failure) => return vec![Finding::bad("server", &failure)],
     };
@@ -189,17 +190,11 @@ fn server(server: &Server, target: &Target) -> Vec<Finding> {
         Err(failure) => Finding::bad("ready", &failure),
     });
     findings.push(match converse(async { Ok(client.me().await?) }) {
-        Ok(me) => Finding::good("token", said(&me, &target.token_file)),
+        Ok(caller) => Finding::good(
+            "token",
+            format!("{}: {}", inert(&target.credentials.described()), me::line(&caller)),
+        ),
         Err(failure) => Finding::bad("token", &failure),
     });
     findings
-}
-
-fn said(me: &Me, file: &Path) -> String {
-    let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let roles = list(me.roles.iter().map(ToString::to_string).collect());
-    let teams = list(me.teams.iter().map(ToString::to_string).collect());
-    let name = me.display.clone().unwrap_or_else(|| me.id.to_string());
-    let file = file.display();
-    format!("`{file}`: {name}, a {} of tenant {}; roles {roles}; teams {teams}", me.kind, me.tenant)
 }

@@ -14,16 +14,16 @@ use crate::cli::Server;
 use crate::connection::{Target, run_long};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::logging;
 use crate::out::{GOOD, Out, styled};
 use crate::signals::stop_requested;
+use crate::{logging, machine};
 
 /// Which runner it is in development.
 const USUAL: &str = "dev-runner";
 
 /// Arguments of `runner`.
 #[derive(Debug, Args)]
-#[command(after_help = logging::HELP)]
+#[command(after_help = format!("{}\n\n{}", machine::HELP, logging::HELP))]
 pub struct RunnerArgs {
     /// Which server, and as whom.
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub fn run(args: &RunnerArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("info", out);
     let target = args.server.target(out, USUAL)?;
     let config = config(args, &target)?;
-    let client = args.server.client_of(&target)?;
+    let client = target.client()?;
     run_long(async {
         let queues = args.queues.join(", ");
         let runner = Runner::new(client, config).map_err(failed)?;

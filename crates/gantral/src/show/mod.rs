@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod instance;
+pub mod me;
 pub mod monitor;
 
 use gantral_api::wire::{Receipt, WorkflowRef};

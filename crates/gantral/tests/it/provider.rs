@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,6 +15,8 @@ pub struct Provider {
     child: Child,
     /// Closed when the test ends, also by a panic, which ends the provider.
     _input: ChildStdin,
+    /// Kept open: it says something now and then, and would end if nobody could hear it.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Provider {
@@ -29,8 +31,7 @@ impl Provider {
                 "pia": {"name": "Pia", "groups": ["admins", "platform"]},
             },
             "redirect_uris": [redirect],
-            "runner_jwk": {"kty": "EC", "crv": "P-256", "kid": "runner", "alg": "ES256", "use": "sig",
-                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
+            "runner_key": runner_key(folder),
             "modules": modules,
         });
         let file = folder.join("provider.json");
@@ -46,10 +47,11 @@ impl Provider {
             .expect("this test needs node");
         let input = child.stdin.take().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(folder.join("provider.log")).unwrap()));
-        Self { issuer: said["issuer"].as_str().unwrap().to_owned(), child, _input: input }
+        Self { issuer: said["issuer"].as_str().unwrap().to_owned(), child, _input: input, _output: output }
     }
 
     /// Calls one of the doors that only tests use.
@@ -76,6 +78,20 @@ impl Provider {
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{text}")).to_owned()
     }
 
+    /// Has a person open an address in a real browser, log in there and say yes, or no; returns the text of the last page.
+    pub fn browse(&self, url: &str, subject: &str, deny: bool) -> String {
+        let modules = parts().join("node/node_modules/");
+        let said = json!({"url": url, "subject": subject, "deny": deny, "modules": modules});
+        let output = Command::new("node")
+            .arg(repository().join("crates/gantral/tests/provider/browser.mjs"))
+            .arg(said.to_string())
+            .output()
+            .expect("this test needs node");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let page: Value = serde_json::from_slice(&output.stdout).unwrap();
+        page["text"].as_str().unwrap().to_owned()
+    }
+
     /// Ends it: nobody answers any more.
     pub fn stop(&mut self) {
         let _ = self.child.kill();
@@ -89,12 +105,24 @@ impl Drop for Provider {
     }
 }
 
+/// Makes the key of the runner, `runner.pem`; returns its public part.
+fn runner_key(folder: &Path) -> String {
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(folder).output();
+        let output = output.expect("this test needs openssl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "runner.pem"]);
+    openssl(&["pkey", "-in", "runner.pem", "-pubout"])
+}
+
 /// Returns the folder of the installed parts.
 pub fn parts() -> PathBuf {
     std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from)
 }
 
-fn curl(arguments: &[&str]) -> String {
+pub fn curl(arguments: &[&str]) -> String {
     let output =
         Command::new("curl").args(["--silent", "--show-error", "--max-time", "20"]).args(arguments).output();
     let output = output.expect("this test needs curl");
@@ -127,13 +155,15 @@ impl Followed {
             "listen = '127.0.0.1:0'\ndata = '{}'\ntenants = ['acme']
              [[identity.issuers]]\nissuer = '{issuer}'\naudiences = ['gantral']\nalgorithms = ['ES256']
              tenant = 'acme'\nadmin_roles = ['PLATFORM_ADMIN']\nkeys.published = {{}}
+             [identity.issuers.login]\nclient = 'gantral-cli'
+             scopes = ['openid', 'offline_access', 'profile', 'groups']
              [identity.issuers.claims]\nroles = 'groups'\nteams = 'groups'
              role_map = {{ risk-officers = ['RISK_OFFICER'], developers = ['DEVELOPER'], admins = ['PLATFORM_ADMIN'] }}
              team_map = {{ payments = ['payments'], platform = ['platform'] }}
              [identity.issuers.clients.gantral-cli]\nkind = 'human'
              [identity.issuers.clients.refund-agent]\nkind = 'workload'\nteams = ['payments']
              owner = {{ issuer = '{issuer}', subject = 'otto' }}
-             [identity.issuers.clients.payments-runner]\nkind = 'runner'\nqueues = ['payments']\n",
+             [identity.issuers.clients.payments-runner]\nkind = 'runner'\nqueues = ['payments']\nteams = ['payments']\n",
             data.display(),
         )
     }

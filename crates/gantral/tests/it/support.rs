@@ -87,6 +87,10 @@ pub fn start(mut command: Command, log: &Path) -> (Killed, String) {
 pub struct Killed(Child);
 
 impl Killed {
+    pub fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Asks it to end, as a service manager does, and returns its exit status.
     pub fn stop(&mut self) -> Option<i32> {
         let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();

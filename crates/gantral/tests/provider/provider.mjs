@@ -1,7 +1,7 @@
 // An identity provider for the tests: `oidc-provider`, with people and clients of a file, and keys that can be exchanged.
 //
 // usage: node provider.mjs SETTINGS.json
-//   {people: {subject: {name, groups}}, redirect_uris: [...], runner_jwk: {...}, modules: "…/node_modules/"}
+//   {people: {subject: {name, groups}}, redirect_uris: [...], runner_key: "…PEM…", modules: "…/node_modules/"}
 // It prints {"issuer": …} once it listens on a free port of 127.0.0.1, and ends with its standard input.
 
 import http from 'node:http';
@@ -23,6 +23,15 @@ async function newKey() {
   const { privateKey } = await jose.generateKeyPair(ALGORITHM, { extractable: true });
   return { ...(await jose.exportJWK(privateKey)), kid: `key-${keyNumber}`, alg: ALGORITHM, use: 'sig' };
 }
+
+const runnerKey = {
+  ...(await jose.exportJWK(await jose.importSPKI(settings.runner_key, ALGORITHM, { extractable: true }))),
+  kid: 'runner', alg: ALGORITHM, use: 'sig',
+};
+
+// How long access tokens are good, in seconds, and how many refresh tokens were taken: for the tests.
+let lifetime = 300;
+let refreshed = 0;
 
 // Sessions and tokens outlive an exchange of keys, for which the provider is built anew: they are kept here.
 const rows = new Map();
@@ -63,7 +72,7 @@ const clients = [
   { ...machine, client_id: 'refund-agent', client_secret: 'agent-secret' },
   {
     ...machine, client_id: 'payments-runner', token_endpoint_auth_method: 'private_key_jwt',
-    token_endpoint_auth_signing_alg: ALGORITHM, jwks: { keys: [settings.runner_jwk] },
+    token_endpoint_auth_signing_alg: ALGORITHM, jwks: { keys: [runnerKey] },
   },
 ];
 
@@ -81,24 +90,26 @@ function build(issuer, keys) {
       settings.people[sub] && { accountId: sub, claims: () => ({ sub, ...settings.people[sub] }) },
     pkce: { required: () => true },
     ttl: {
-      AccessToken: 300, ClientCredentials: 300, DeviceCode: 120, Grant: 3600, IdToken: 300, Interaction: 600,
+      AccessToken: () => lifetime, ClientCredentials: () => lifetime, DeviceCode: 120, Grant: 3600, IdToken: 300, Interaction: 600,
       RefreshToken: 3600, Session: 3600,
     },
     features: {
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       devInteractions: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => `urn:${AUDIENCE}`,
         useGrantedResource: () => true,
         getResourceServerInfo: () => ({
-          scope: 'openid profile groups', audience: AUDIENCE, accessTokenFormat: 'jwt', accessTokenTTL: 300,
+          scope: 'openid profile groups', audience: AUDIENCE, accessTokenFormat: 'jwt', accessTokenTTL: lifetime,
           jwt: { sign: { alg: ALGORITHM } },
         }),
       },
     },
   });
+  provider.on('refresh_token.consumed', () => { refreshed += 1; });
   provider.on('server_error', (_, error) => console.error('server_error', error));
   return provider;
 }
@@ -126,6 +137,11 @@ async function test(url) {
       });
       return token.save();
     }
+    case '/test/lifetime':
+      lifetime = Number(url.searchParams.get('seconds'));
+      return lifetime;
+    case '/test/refreshed':
+      return refreshed;
     default:
       return undefined;
   }
