@@ -274,6 +274,10 @@ pub struct LoginConfig {
     /// The parameter `resource` of the requests (RFC 8707).
     #[serde(default)]
     pub resource: Option<String>,
+    /// The parameter `prompt` of a login with a browser: `consent` where the issuer ignores `offline_access` without it (OpenID
+    /// Connect Core 1.0 section 11).
+    #[serde(default)]
+    pub prompt: Option<String>,
     /// Which of the issuer's tokens is sent to us.
     #[serde(default)]
     pub token: LoginToken,

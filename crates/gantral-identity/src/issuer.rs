@@ -320,7 +320,7 @@ fn misfit(config: &ClientConfig) -> Option<&'static str> {
 
 /// Returns the rule that a way to log in breaks.
 fn unusable(login: &LoginConfig, config: &IssuerConfig) -> Option<&'static str> {
-    let LoginConfig { client, scopes, audience, resource, token } = login;
+    let LoginConfig { client, scopes, audience, resource, prompt, token } = login;
     if config.clients.get(client).is_none_or(|client| client.kind != PrincipalKind::Human) {
         return Some("names a `client` that is none of `clients` of kind `human`");
     }
@@ -331,8 +331,10 @@ fn unusable(login: &LoginConfig, config: &IssuerConfig) -> Option<&'static str> 
     if !scopes.iter().all(is_scope) {
         return Some("has `scopes` that are none");
     }
-    if [audience, resource].into_iter().flatten().any(|text| !is_identity_text(text)) {
-        return Some("has an `audience` or `resource` that is not 1 to 512 bytes without control characters");
+    if [audience, resource, prompt].into_iter().flatten().any(|text| !is_identity_text(text)) {
+        return Some(
+            "has an `audience`, `resource` or `prompt` that is not 1 to 512 bytes without control characters",
+        );
     }
     let asked = scopes.iter().any(|scope| scope == "openid");
     match token {

@@ -38,10 +38,7 @@ impl Provider {
             ("code_challenge", challenge.as_str()),
             ("code_challenge_method", "S256"),
         ]);
-        if client.scopes.iter().any(|scope| scope == "offline_access") {
-            // OpenID Connect Core 1.0 section 11: without it the scope is ignored.
-            parameters.push(("prompt", "consent"));
-        }
+        parameters.extend(client.prompt.as_deref().map(|prompt| ("prompt", prompt)));
         let mut address = authorization.clone();
         address.query_pairs_mut().extend_pairs(parameters);
         show(&address);

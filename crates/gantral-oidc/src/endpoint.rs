@@ -90,6 +90,8 @@ pub struct PublicClient {
     pub audience: Option<String>,
     /// The parameter `resource` (RFC 8707), if the provider wants one.
     pub resource: Option<String>,
+    /// The parameter `prompt` of a login with a browser, if the provider wants one.
+    pub prompt: Option<String>,
 }
 
 impl PublicClient {

@@ -90,7 +90,13 @@ pub(crate) fn form(text: &str) -> BTreeMap<String, String> {
 /// Returns the client of the tests.
 pub(crate) fn client() -> PublicClient {
     let resource = Some("urn:gantral".to_owned());
-    PublicClient { id: "cli".to_owned(), scopes: vec!["openid".to_owned()], audience: None, resource }
+    PublicClient {
+        id: "cli".to_owned(),
+        scopes: vec!["openid".to_owned()],
+        audience: None,
+        resource,
+        prompt: None,
+    }
 }
 
 async fn answer(State(told): State<Told>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {

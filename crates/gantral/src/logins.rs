@@ -133,6 +133,8 @@ impl Kept {
             scopes: self.scopes.clone(),
             audience: self.audience.clone(),
             resource: self.resource.clone(),
+            // Nobody is asked anything by a renewal.
+            prompt: None,
         }
     }
 

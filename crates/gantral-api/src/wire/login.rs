@@ -28,6 +28,9 @@ pub struct LoginView {
     /// The parameter `resource` of the requests to the provider (RFC 8707), if it wants one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// The parameter `prompt` of a login with a browser, if the provider wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Which of its tokens is sent here.
     pub token: LoginToken,
 }

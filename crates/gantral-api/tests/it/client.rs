@@ -6,7 +6,9 @@ mod server;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
+use gantral_api::client::{
+    Client, ClientConfig, ClientError, ConfigError, FetchToken, TokenFuture, TokenSource,
+};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{Empty, IdempotencyKey, ShowInstance, text};
 
@@ -117,6 +119,37 @@ async fn a_long_poll_outlives_the_timeout_of_other_calls() {
     let error = Client::new(limits).expect("a client").instance(id(), &query).await.expect_err("not a view");
     assert!(matches!(error, ClientError::UnexpectedAnswer { status: 200, .. }), "{error}");
     assert_eq!(server.seen()[0].target, format!("/v1/instances/{UUID}?wait=1s&after=7"));
+}
+
+/// A source that has one more token than it was told to let go of.
+#[derive(Default)]
+struct Numbered(std::sync::Mutex<Vec<String>>);
+
+impl FetchToken for Numbered {
+    fn token(&self) -> TokenFuture<'_> {
+        let number = self.0.lock().expect("a lock").len();
+        Box::pin(async move { Ok(format!("token-{number}")) })
+    }
+
+    fn refused(&self, token: &str) -> bool {
+        let mut refused = self.0.lock().expect("a lock");
+        refused.push(token.to_owned());
+        refused.len() < 2
+    }
+}
+
+#[tokio::test]
+async fn a_source_whose_token_is_not_believed_is_asked_for_another_as_often_as_it_says() {
+    let not_believed = || refusal(Code::TokenRejected);
+    let source = std::sync::Arc::new(Numbered::default());
+    let server = Server::start(vec![not_believed(), moved(), not_believed(), moved()]).await;
+    let client = client(&server).with_token(TokenSource::Fetched(source.clone()));
+    client.withdraw(id()).await.expect("an answer");
+    let error = client.withdraw(id()).await.expect_err("a refusal");
+    assert_eq!(error.code(), Some(Code::TokenRejected));
+    let tokens: Vec<_> = server.seen().into_iter().filter_map(|request| request.token).collect();
+    assert_eq!(tokens, ["Bearer token-0", "Bearer token-1", "Bearer token-1"]);
+    assert_eq!(*source.0.lock().expect("a lock"), ["token-0", "token-1"]);
 }
 
 #[tokio::test]

@@ -163,6 +163,7 @@ fn a_login_that_could_let_nobody_in_is_refused() {
         json!({"client": "cli", "scopes": ["openid profile"]}),
         json!({"client": "cli", "scopes": [""]}),
         json!({"client": "cli", "resource": "a\nb"}),
+        json!({"client": "cli", "prompt": ""}),
         json!({"client": "cli", "scopes": ["profile"], "token": "id"}),
         // An ID token is for the client, which is none of our audiences here.
         json!({"client": "cli", "token": "id"}),

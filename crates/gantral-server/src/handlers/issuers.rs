@@ -19,6 +19,7 @@ pub(crate) async fn logins(State(app): State<App>) -> Json<wire::Logins> {
         scopes: login.scopes,
         audience: login.audience,
         resource: login.resource,
+        prompt: login.prompt,
         token: match login.token {
             LoginToken::Access => wire::LoginToken::Access,
             LoginToken::Id => wire::LoginToken::Id,

@@ -179,6 +179,7 @@ fn origin(args: &LoginArgs, url: &str, login: LoginView) -> Result<Origin, Failu
             scopes: login.scopes,
             audience: login.audience,
             resource: login.resource,
+            prompt: login.prompt,
         },
         sends: login.token,
         ca_file: absolute(&args.ca_file)?,

@@ -27,7 +27,7 @@ fn origin(sends: LoginToken) -> Origin {
     Origin {
         url: URL.to_owned(),
         issuer: "https://id.example.com".to_owned(),
-        client: PublicClient { id: "cli".to_owned(), scopes, audience: None, resource: None },
+        client: PublicClient { id: "cli".to_owned(), scopes, audience: None, resource: None, prompt: None },
         sends,
         ca_file: None,
         provider_ca_file: None,

@@ -79,24 +79,31 @@ fn runner_with_a_key_and_agent_with_a_secret_need_no_token_file_and_survive_an_o
     let create = |site: &Followed| ran(agent(site, &url).args(["instances", "create", "refund"]));
     let first = create(&site).status(0).word();
     let _runner = start_runner(&site, &url);
-    let token = site.provider.client_token("refund-agent", "agent-secret");
-    let completed = |site: &Followed, id: &str| {
+    let agents_token = |site: &Followed| site.provider.client_token("refund-agent", "agent-secret");
+    let mut token = agents_token(&site);
+    let completed = |site: &Followed, token: &str, id: &str| {
         let mut shown = Value::Null;
         let reached = wait_until(|| {
-            shown = site.run(&url, &token, &["instances", "show", id, "--json"]).status(0).json();
+            shown = site.run(&url, token, &["instances", "show", id, "--json"]).status(0).json();
             shown["state"] == "COMPLETED"
         });
         let log = || std::fs::read_to_string(site.path("runner.log")).unwrap();
         assert!(reached, "{shown}\n{}", log());
     };
-    completed(&site, &first);
+    completed(&site, &token, &first);
+
+    // The key of the provider was stolen and is gone: what the runner holds is refused, and it fetches another token.
+    site.provider.test("rotate?drop");
+    let admin = site.provider.human_token("pia");
+    assert!(wait_until(|| site.run(&url, &admin, &["issuers", "refresh"]).status == 0));
+    token = agents_token(&site);
+    let second = create(&site).status(0).word();
+    completed(&site, &token, &second);
 
     // Who has a good token goes on without the provider; who needs one is told why there is none.
-    let second = create(&site).status(0).word();
     site.provider.stop();
-    completed(&site, &second);
     let third = site.run(&url, &token, &["instances", "create", "refund"]).status(0).word();
-    completed(&site, &third);
+    completed(&site, &token, &third);
     let refused = create(&site).status(1);
     assert!(refused.talk.contains("no connection") && refused.talk.contains("[no_token]"), "{refused:?}");
 }

@@ -156,7 +156,7 @@ impl Followed {
              [[identity.issuers]]\nissuer = '{issuer}'\naudiences = ['gantral']\nalgorithms = ['ES256']
              tenant = 'acme'\nadmin_roles = ['PLATFORM_ADMIN']\nkeys.published = {{}}
              [identity.issuers.login]\nclient = 'gantral-cli'
-             scopes = ['openid', 'offline_access', 'profile', 'groups']
+             scopes = ['openid', 'offline_access', 'profile', 'groups']\nprompt = 'consent'
              [identity.issuers.claims]\nroles = 'groups'\nteams = 'groups'
              role_map = {{ risk-officers = ['RISK_OFFICER'], developers = ['DEVELOPER'], admins = ['PLATFORM_ADMIN'] }}
              team_map = {{ payments = ['payments'], platform = ['platform'] }}
