@@ -95,7 +95,7 @@ fn no_server_is_an_error_that_says_what_to_do() {
     let ran = run(folder.path(), &["instances", "ls"]).status(1);
     assert_eq!(
         ran.talk,
-        "error: no server is named\nhint: set GANTRAL_URL and GANTRAL_TOKEN_FILE, or start `gantral dev` in this \
+        "error: no server is named\nhint: log in with `gantral login --url URL`, or set GANTRAL_URL, or start `gantral dev` in this \
          folder and leave it running\n"
     );
     let ran = run(folder.path(), &["ask", "refund", "--target", "x"]).status(1);
