@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError};
+use gantral_core::json::text::inert;
 
 use crate::cli::Server;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::logins::{LoginTokens, Logins, address};
 use crate::out::Out;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use gantral_api::client::Client;
+use gantral_core::json::text::inert;
 use gantral_keys::{Held, KeyFolder};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check;
@@ -17,7 +18,6 @@ use crate::cli::Server;
 use crate::connection::{DevFolder, Target, run as converse};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
 use crate::show::me;
 use crate::when::now;

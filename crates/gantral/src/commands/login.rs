@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_api::wire::{LoginView, Me};
+use gantral_core::json::text::inert;
 use gantral_oidc::{DeviceCode, GrantError, Provider, PublicClient};
 use serde_json::json;
 
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::logins::{Kept, Logins, Origin, address};
 use crate::out::{GOOD, Out, STRONG, styled};
 use crate::show::me;

@@ -1,13 +1,13 @@
 //! `gantral whoami`: as whom the server sees the caller, and until when.
 
 use clap::Args;
+use gantral_core::json::text::inert;
 use serde_json::{Value, json};
 
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::Out;
 use crate::show::{me, row};
 use crate::when::{now, with_distance};

@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantral_api::client::{FetchToken, NoToken, TokenFuture};
+use gantral_core::json::text::inert;
 use gantral_core::time::UnixMillis;
 use gantral_oidc::{GrantError, Provider};
 
 use super::{Kept, Logins};
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::when::now;
 
 /// The tokens of the login at one server.

@@ -1,9 +1,9 @@
 //! Whoever the server sees, as people read it.
 
 use gantral_api::wire::Me;
+use gantral_core::json::text::inert;
 
 use super::row;
-use crate::inert::inert;
 
 /// Returns them in one line.
 pub fn line(me: &Me) -> String {
