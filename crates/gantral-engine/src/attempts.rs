@@ -1,5 +1,6 @@
 //! Attempts: claimed by runners, begun by agents that execute themselves, kept alive, ended.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gantral_core::check::Fault;
@@ -7,13 +8,14 @@ use gantral_core::command::{Assignment, AttemptEnd, Command, Decided, Refusal};
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Entry, Executor};
-use gantral_core::ids::{AttemptNo, InstanceId, Name, TenantId};
+use gantral_core::ids::{AttemptNo, InstanceId, Name, TeamId, TenantId};
 use gantral_core::instance::{Instance, LiveAttempt};
 use gantral_core::state::{ExecutorKind, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::{Run, Workflow};
+use gantral_evidence::governance::Scope;
 use gantral_identity::{AttemptBearer, Requester, RunnerIdentity};
-use gantral_store::{LeaseRow, PAGE_MAX, SealedArtifact};
+use gantral_store::{LeaseRow, PAGE_MAX, SealedArtifact, TaskFilter};
 
 use crate::answer::{Answer, Done};
 use crate::commit::Plan;
@@ -23,7 +25,7 @@ use crate::handover::{Handed, usable_grant};
 use crate::loaded::chain;
 use crate::snapshot::keep;
 
-/// How many tasks a claim looks at before it says that there is nothing: enough to look past those of other teams.
+/// How many tasks a claim looks at before it says that there is nothing: enough to look past those that others take meanwhile.
 const CANDIDATES_MAX: usize = PAGE_MAX;
 
 /// What a runner gets to do.
@@ -70,13 +72,11 @@ impl Engine {
             let first = self.replayed(&tenant, first).await?;
             return self.task(&actor, &tenant, first).await.map(Some);
         }
-        for task in self.0.store.ready_tasks(&tenant, queue, call.now, CANDIDATES_MAX).await? {
-            if !principal.teams().contains(&task.team) {
-                continue;
-            }
+        let Some(filter) = self.unfrozen_tasks(&tenant, principal.teams()).await? else { return Ok(None) };
+        for task in self.0.store.ready_tasks(&tenant, queue, filter, call.now, CANDIDATES_MAX).await? {
             match self.assign(call, &actor, &tenant, task.instance).await {
                 Ok(Some(done)) => return self.task(&actor, &tenant, done).await.map(Some),
-                // Another runner was faster, the instance moved on, or its workflow is frozen: the next candidate may do.
+                // Another runner was faster, the instance moved on, or its workflow was frozen: the next candidate may do.
                 Ok(None) | Err(EngineError::Refused(_) | EngineError::Conflict | EngineError::Frozen) => {}
                 Err(error @ (EngineError::Store(_) | EngineError::Signer(_))) => return Err(error),
                 // One instance that cannot go on must not keep the others of its queue waiting.
@@ -86,6 +86,25 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Returns which tasks of these teams may be assigned as far as freezes go, so that what is frozen does not keep the rest of its
+    /// queue waiting; `None` when nothing may.
+    async fn unfrozen_tasks(
+        &self,
+        tenant: &TenantId,
+        teams: &BTreeSet<TeamId>,
+    ) -> Result<Option<TaskFilter>, EngineError> {
+        let known = self.present(tenant).await?;
+        let mut filter = TaskFilter { teams: teams.iter().cloned().collect(), without: Vec::new() };
+        for scope in known.frozen() {
+            match scope {
+                Scope::Tenant => return Ok(None),
+                Scope::Team(frozen) => filter.teams.retain(|team| team != frozen),
+                Scope::Workflow(frozen) => filter.without.push(frozen.clone()),
+            }
+        }
+        Ok(Some(filter))
     }
 
     /// Assigns the next attempt of an instance to a runner; `None` when it moved meanwhile.

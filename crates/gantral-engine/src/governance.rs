@@ -26,12 +26,14 @@ use crate::loaded::is_signed;
 
 mod erasure;
 mod four_eyes;
+mod freezes;
 mod keys;
 mod proposals;
 mod rules;
 mod topic;
 
 pub use four_eyes::{EXPIRES_DEFAULT, FourEyes, FourEyesRules, OPEN_DEFAULT, Unfreeze};
+pub use freezes::Freeze;
 pub use proposals::{ProposalStanding, ProposalView, Ruled};
 pub use rules::{Activation, ModeInForce, PolicyInForce};
 use topic::Governed;
@@ -75,6 +77,11 @@ impl InForceAt {
     /// Returns whether what policy says of a workflow, or of one action of it, is enforced, or only observed.
     pub(crate) fn mode(&self, workflow: &Workflow, action: Option<&Name>) -> Mode {
         self.in_force.mode(&workflow.id, Some(&workflow.team), action)
+    }
+
+    /// Returns every scope that is frozen itself.
+    pub(crate) fn frozen(&self) -> impl Iterator<Item = &Scope> {
+        self.in_force.frozen()
     }
 
     /// Tells whether a workflow is frozen, by itself, by its team or by its tenant.

@@ -51,7 +51,7 @@ pub use error::EngineError;
 pub use export::Export;
 pub use fresh::Fresh;
 pub use governance::{
-    Activation, EXPIRES_DEFAULT, FourEyes, FourEyesRules, GovernanceReceipt, Governor, ModeInForce,
+    Activation, EXPIRES_DEFAULT, FourEyes, FourEyesRules, Freeze, GovernanceReceipt, Governor, ModeInForce,
     OPEN_DEFAULT, PolicyInForce, ProposalStanding, ProposalView, ProposerReceipt, Ruled, Unfreeze,
 };
 pub use handover::Handed;

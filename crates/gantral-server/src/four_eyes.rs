@@ -24,7 +24,7 @@ pub struct FourEyesSettings {
     /// Whether changing a mode takes two persons.
     #[serde(default)]
     pub mode: bool,
-    /// Who may lift a freeze; freezing always takes one person alone.
+    /// Which administrators may lift a freeze; freezing always takes one person alone.
     #[serde(default)]
     pub unfreeze: UnfreezeSetting,
     /// For how long a proposal can be confirmed, `1m` to `30d`; `3d` when absent.
@@ -59,11 +59,11 @@ pub struct TenantFourEyes {
     pub open_max: Option<usize>,
 }
 
-/// Who may lift a freeze.
+/// Which administrators may lift a freeze.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnfreezeSetting {
-    /// Anybody who may freeze.
+    /// Any of them.
     #[default]
     Anyone,
     /// Another person than the one who froze.

@@ -7,8 +7,8 @@ use axum::routing::{get, post, put};
 use crate::app::App;
 use crate::console;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, diffs, evidence, gates, governance, instances, issuers, logs,
-    notifications, operations, outages, policies, proposals, shadow, workflows,
+    attempts, authority, bundles, candidates, diffs, evidence, freezes, gates, governance, instances,
+    issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -60,7 +60,8 @@ fn v1() -> Router<App> {
         .route("/v1/unobserved", get(outages::unobserved).post(outages::count))
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))
-        .route("/v1/freeze", post(governance::freeze))
+        .route("/v1/freezes", get(freezes::list))
+        .route("/v1/freeze", post(freezes::set))
         .route("/v1/issuers", get(issuers::list))
         .route("/v1/issuers/refresh", post(issuers::refresh))
         .route("/v1/dead-letters", get(notifications::dead))

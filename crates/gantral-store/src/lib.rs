@@ -51,7 +51,7 @@ pub use proposals::{
 };
 pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
-    Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
 };
 pub use sessions::{SESSIONS_MAX, SessionRow};
 pub use spending::{AMOUNT_MAX, Spending, Total, Totals};

@@ -101,6 +101,15 @@ pub struct Snapshot {
     pub content: SnapshotContent,
 }
 
+/// Which tasks of a queue are looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// Only those of these teams.
+    pub teams: Vec<TeamId>,
+    /// None of these workflows.
+    pub without: Vec<WorkflowId>,
+}
+
 /// One task that a runner may claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRow {

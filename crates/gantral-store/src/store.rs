@@ -18,7 +18,7 @@ use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
 use crate::rows::{
     GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome, Snapshot,
-    SnapshotPlace, StoreCounts, StoredGate, TaskRow, WorkflowRow,
+    SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
 };
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
@@ -223,8 +223,8 @@ impl Store {
         }
     }
 
-    /// Returns tasks of a queue that may be claimed at `now`, the longest ready first. An instance whose lease is alive has
-    /// none.
+    /// Returns tasks of a queue that the filter lets pass and that may be claimed at `now`, the longest ready first. An instance
+    /// whose lease is alive has none.
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.
@@ -232,11 +232,12 @@ impl Store {
         &self,
         tenant: &TenantId,
         queue: &Name,
+        filter: TaskFilter,
         now: UnixMillis,
         limit: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.ready_tasks(tenant.clone(), queue.clone(), now, limit).await,
+            Self::Sqlite(store) => store.ready_tasks(tenant.clone(), queue.clone(), filter, now, limit).await,
         }
     }
 

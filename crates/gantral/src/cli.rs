@@ -105,7 +105,11 @@ pub enum Command {
     Shadow(Online<commands::shadow::ShadowCommand>),
     /// Makes, replaces and revokes the signing keys of a server
     Keys(commands::keys::KeysArgs),
-    /// Shows who changed the rules; freezes, lifts and erases
+    /// Stops a workflow, a team or the tenant at once: nothing of it is assigned, resumed or consumed
+    Freeze(commands::freeze::FreezeArgs),
+    /// Lets what was frozen go on
+    Unfreeze(commands::freeze::UnfreezeArgs),
+    /// Shows who changed the rules; erases
     Governance(Online<commands::governance::GovernanceCommand>),
     /// Shows messages that no webhook took, and lets them be tried again
     Notifications(Online<commands::notifications::NotificationsCommand>),

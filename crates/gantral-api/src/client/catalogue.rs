@@ -7,9 +7,9 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted,
-    DeadLetterPage, Empty, Erase, GovernancePage, Governed, Health, Issuers, Keys, Logins, Me, ModeLeaseView,
-    ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage,
-    PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers,
+    DeadLetterPage, Empty, Erase, Freezes, GovernancePage, Governed, Health, Issuers, Keys, Logins, Me,
+    ModeLeaseView, ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff,
+    PolicyPage, PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers,
     RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
     UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
@@ -179,7 +179,12 @@ impl Client {
         self.list(&["v1", "unobserved"], query).await
     }
 
-    /// Freezes the tenant, or lifts its freeze, as an administrator; where lifting takes two persons, proposes it.
+    /// Lists what is frozen.
+    pub async fn freezes(&self) -> Result<Freezes, ClientError> {
+        self.get(&["v1", "freezes"]).await
+    }
+
+    /// Freezes a scope, as an administrator or one of its team, or lifts its freeze, as an administrator; where lifting takes two persons, proposes it.
     pub async fn set_freeze(&self, body: &SetFreeze) -> Result<Governed, ClientError> {
         self.post(&["v1", "freeze"], body).await
     }

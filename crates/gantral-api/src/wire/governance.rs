@@ -64,11 +64,35 @@ pub struct GovernancePage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetFreeze {
-    /// Whether nothing may be assigned, resumed or consumed from now on.
+    /// Of what.
+    pub scope: Scope,
+    /// Whether nothing of it may be assigned, resumed or consumed from now on.
     pub frozen: bool,
-    /// Why; kept beside the chain and erasable.
+    /// Why, and never nothing; kept beside the chain and erasable.
+    pub justification: text::Prose,
+}
+
+/// One scope that is frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Freeze {
+    /// What is frozen.
+    pub scope: Scope,
+    /// Who froze it.
+    pub actor: text::ActorId,
+    /// Since when.
+    pub at: text::Time,
+    /// The place in the governance chain that says so.
+    pub sequence: u64,
+    /// Why, in their words: text by someone. Absent where it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub justification: Option<text::Prose>,
+    pub justification: Option<String>,
+}
+
+/// Answer of `GET /v1/freezes`: what is frozen now. A workflow is frozen by itself, by its team or by the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Freezes {
+    /// The tenant, then teams and workflows by name.
+    pub items: Vec<Freeze>,
 }
 
 /// Body of `POST /v1/activations`.

@@ -54,8 +54,8 @@ pub use gate::{
     GateSummary, GateView, VoteView,
 };
 pub use governance::{
-    Activate, Erase, GovernanceEvent, GovernancePage, Governed, PoliciesInForce, PolicyInForce, Scope,
-    SetFreeze,
+    Activate, Erase, Freeze, Freezes, GovernanceEvent, GovernancePage, Governed, PoliciesInForce,
+    PolicyInForce, Scope, SetFreeze,
 };
 pub use grant::{Action, GrantView, OutcomeView};
 pub use instance::{

@@ -11,10 +11,10 @@ pub const EXPIRES_DEFAULT: DurationMs = DurationMs::from_secs(3 * 86_400);
 /// How many proposals of one tenant may be open where nothing is configured.
 pub const OPEN_DEFAULT: usize = 32;
 
-/// Who may lift a freeze. Freezing always takes one person alone: it is the emergency brake.
+/// Which administrators may lift a freeze. Freezing always takes one person alone: it is the emergency brake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unfreeze {
-    /// Anybody who may freeze.
+    /// Any of them.
     #[default]
     Anyone,
     /// Another person than the one who froze.

@@ -1,4 +1,4 @@
-//! What binds everybody from now on: policies in force, modes, and freezes.
+//! What binds everybody from now on: policies in force, and modes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use gantral_core::state::Mode;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::governance::{Detail, GovernanceKind, Scope};
 
-use super::{FourEyesRules, Governor, InForceAt, Ruled, Unfreeze};
+use super::{FourEyesRules, Governor, InForceAt, Ruled};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 
@@ -222,43 +222,12 @@ impl Engine {
         .await
     }
 
-    /// Freezes a scope, or lifts its freeze; lifting it is proposed where that takes two persons, and freezing never is. While it is
-    /// frozen nothing of it is assigned, resumed or consumed.
-    ///
-    /// # Errors
-    /// `SamePerson` where another person than the one who froze must lift; `ProposalsFull`; `Conflict`: others were faster, repeat; the signer's and the store's.
-    pub async fn set_frozen(
-        &self,
-        call: &mut Call,
-        tenant: &TenantId,
-        by: Governor<'_>,
-        scope: &Scope,
-        frozen: bool,
-    ) -> Result<Ruled, EngineError> {
-        let takes_two = !frozen && self.takes_two(tenant, GovernanceKind::Lifted);
-        let must_be_another = !frozen && self.four_eyes(tenant).unfreeze == Unfreeze::Another;
-        self.rule(tenant, call, by, takes_two, |governed| {
-            let in_force = &governed.in_force;
-            if in_force.is_frozen(scope) == frozen {
-                return Ok(None);
-            }
-            if must_be_another && governed.froze(scope) == Some(&by.actor.id) {
-                return Err(EngineError::SamePerson { why: "who froze it does not lift the freeze" });
-            }
-            let (scope, epoch) = (scope.clone(), in_force.epoch().saturating_add(1));
-            let detail =
-                if frozen { Detail::Frozen { scope, epoch } } else { Detail::Lifted { scope, epoch } };
-            Ok(Some(detail))
-        })
-        .await
-    }
-
     /// Returns what takes two persons in a tenant.
-    fn four_eyes(&self, tenant: &TenantId) -> FourEyesRules {
+    pub(super) fn four_eyes(&self, tenant: &TenantId) -> FourEyesRules {
         self.0.config.four_eyes.of(tenant)
     }
 
-    fn takes_two(&self, tenant: &TenantId, kind: GovernanceKind) -> bool {
+    pub(super) fn takes_two(&self, tenant: &TenantId, kind: GovernanceKind) -> bool {
         self.four_eyes(tenant).takes_two(kind)
     }
 }

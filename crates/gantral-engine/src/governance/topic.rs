@@ -79,6 +79,13 @@ impl Governed {
         Some(self.touched.get(&Topic::of(detail)?)?.sequence)
     }
 
+    /// Returns every scope that is frozen, with the sequence of the artifact that says so.
+    pub(super) fn freezes(&self) -> impl Iterator<Item = (&Scope, u64)> {
+        self.in_force
+            .frozen()
+            .filter_map(|scope| Some((scope, self.touched.get(&Topic::Freeze(scope.clone()))?.sequence)))
+    }
+
     /// Returns who froze a scope, or lifted its freeze, last.
     pub(super) fn froze(&self, scope: &Scope) -> Option<&ActorId> {
         Some(&self.touched.get(&Topic::Freeze(scope.clone()))?.by)

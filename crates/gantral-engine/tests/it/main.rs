@@ -10,6 +10,7 @@
 mod damage;
 mod decisions;
 mod faults;
+mod freezes;
 mod governance;
 mod life;
 mod notices;

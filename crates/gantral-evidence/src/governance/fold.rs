@@ -164,6 +164,11 @@ impl InForce {
         scopes(workflow, team).any(|scope| self.frozen.contains(&scope))
     }
 
+    /// Returns every scope that is frozen itself: the tenant, then teams and workflows by name.
+    pub fn frozen(&self) -> impl Iterator<Item = &Scope> {
+        self.frozen.iter()
+    }
+
     /// Returns the policy that is in force for exactly this scope.
     pub fn policy_of(&self, scope: &Scope) -> Option<PolicyVersionId> {
         self.policies.get(scope).map(|policies| policies.present)

@@ -2,13 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use gantral_api::wire;
-use gantral_engine::{EngineError, GovernanceReceipt, Governor, Remembered};
-use gantral_evidence::governance::Scope;
+use gantral_engine::{EngineError, GovernanceReceipt, Remembered};
 use gantral_identity::{HumanSubject, PrincipalKind};
 
-use super::proposals::ruled;
 use super::{Query, limit_of};
 use crate::app::App;
 use crate::command::Write;
@@ -29,19 +26,6 @@ pub(crate) async fn list(
     let next =
         if page.len() == limit { page.last().map(|last| (last.sequence + 1).to_string()) } else { None };
     Ok(Json(wire::GovernancePage { items: page.iter().map(event).collect::<Answer<_>>()?, next }))
-}
-
-/// POST /v1/freeze
-pub(crate) async fn freeze(
-    State(app): State<App>,
-    mut write: Write<wire::SetFreeze>,
-) -> Answer<(StatusCode, Json<wire::Governed>)> {
-    let administrator = write.principal.administrator()?;
-    let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
-    let tenant = write.principal.tenant();
-    let why = write.body.justification.as_ref().map(|why| why.as_str());
-    let (by, scope) = (Governor { actor: &actor, why }, Scope::Tenant);
-    ruled(app.engine().set_frozen(&mut write.call, tenant, by, &scope, write.body.frozen).await?)
 }
 
 /// POST /v1/erasures

@@ -6,6 +6,7 @@ pub(crate) mod bundles;
 pub(crate) mod candidates;
 pub(crate) mod diffs;
 pub(crate) mod evidence;
+pub(crate) mod freezes;
 pub(crate) mod gates;
 pub(crate) mod governance;
 pub(crate) mod instances;

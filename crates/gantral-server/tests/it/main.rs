@@ -14,6 +14,7 @@ mod decisions;
 mod diffs;
 mod evaluators;
 mod faults;
+mod freezes;
 mod governance;
 mod isolation;
 mod limits;

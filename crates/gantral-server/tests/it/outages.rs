@@ -1,14 +1,14 @@
 //! Mode leases and counts over HTTP: who gets them, and what they say.
 
 use gantral_api::problem::Code;
-use gantral_api::wire::{CountUnobserved, ModeLeaseView, SetFreeze, UnobservedQuery};
+use gantral_api::wire::{CountUnobserved, ModeLeaseView, UnobservedQuery};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::dsse::Envelope;
 use gantral_testkit::policy::rules;
 use gantral_testkit::{AGENT, workflows};
 use serde_json::{Value, json};
 
-use crate::place::{FOREIGNER, Place, STRANGER, code, problem, to};
+use crate::place::{FOREIGNER, Place, STRANGER, code, freeze, problem, to};
 use crate::shadow::{body, observing, workflow};
 
 /// The modes of a lease, as the payload says them; who may believe it is told elsewhere.
@@ -39,7 +39,7 @@ async fn a_mode_lease_says_what_an_ask_would_be_decided_under() {
         json!({"mode": "SHADOW", "actions": [{"action": "refund", "mode": "ENFORCE"}]})
     );
     // Nothing is done while it is frozen, and no lease says otherwise.
-    let freeze = |frozen| SetFreeze { frozen, justification: None };
+    let freeze = |frozen| freeze(&json!({"kind": "team", "name": "payments"}), frozen);
     place.human("dave").set_freeze(&freeze(true)).await.unwrap();
     assert_eq!(code(attempt.mode_lease(&refunds).await), Code::Frozen);
     place.human("dave").set_freeze(&freeze(false)).await.unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gantral_api::client::{Client, ClientConfig, ClientError, TokenSource};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{
-    ApplyWorkflow, Ask, Attach, Attached, AuthorityAnswer, CreateInstance, Decide, InstanceView,
+    ApplyWorkflow, Ask, Attach, Attached, AuthorityAnswer, CreateInstance, Decide, InstanceView, SetFreeze,
     ShowInstance, Waiting, text,
 };
 use gantral_core::ids::TenantId;
@@ -456,6 +456,11 @@ fn directory() -> DevDirectory {
     ]);
     directory.clients.extend(clients.into_iter().map(|(name, client)| (name.to_owned(), client)));
     directory
+}
+
+/// Freezes, or lifts the freeze of, a scope.
+pub fn freeze(scope: &Value, frozen: bool) -> SetFreeze {
+    to(json!({"scope": scope, "frozen": frozen, "justification": "looking into it"}))
 }
 
 pub fn minutes(count: u64) -> DurationMs {

@@ -12,7 +12,7 @@ use gantral_testkit::policy::rules;
 use gantral_testkit::{AGENT, RUNNER, workflows};
 use serde_json::{Value, json};
 
-use crate::place::{Place, code, problem, refund, refused, to};
+use crate::place::{Place, code, freeze, problem, refund, refused, to};
 
 const ALL: FourEyesRules = FourEyesRules {
     policy: true,
@@ -249,7 +249,7 @@ async fn two_who_confirm_at_once_get_one_success_and_one_clear_answer() {
 }
 
 fn frozen(frozen: bool) -> SetFreeze {
-    SetFreeze { frozen, justification: None }
+    freeze(&json!({"kind": "team", "name": "payments"}), frozen)
 }
 
 #[tokio::test]

@@ -88,6 +88,12 @@ pub(super) fn name(row: &Row<'_>, index: usize) -> rusqlite::Result<Name> {
     text(row, index, Name::parse)
 }
 
+/// Returns names as the list that `json_each` takes apart; no name needs an escape.
+pub(super) fn json(names: &[impl std::fmt::Display]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    format!("[{}]", quoted.join(","))
+}
+
 /// Reads a text that may be null.
 pub(super) fn maybe_text<T>(
     row: &Row<'_>,

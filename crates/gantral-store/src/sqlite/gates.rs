@@ -7,7 +7,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::SqliteStore;
-use super::columns::{digest, instance, instant, is_null, maybe_text, millis, name, rows, split, text, uuid};
+use super::columns::{
+    digest, instance, instant, is_null, json, maybe_text, millis, name, rows, split, text, uuid,
+};
 use super::writer::Fail;
 use crate::effect::GateRow;
 use crate::error::StoreError;
@@ -129,11 +131,6 @@ fn list(
 }
 
 /// Writes names as a JSON array; no name contains a character that JSON escapes.
-fn json(teams: &[TeamId]) -> String {
-    let quoted: Vec<_> = teams.iter().map(|team| format!("\"{team}\"")).collect();
-    format!("[{}]", quoted.join(","))
-}
-
 fn cursor(row: &StoredGate) -> Cursor {
     Cursor { at: row.gate.deadline, id: *row.gate.id.as_bytes() }
 }

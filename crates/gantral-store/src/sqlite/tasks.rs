@@ -5,37 +5,42 @@ use gantral_core::time::UnixMillis;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use super::columns::{attempt, instance, instant, millis, name, rows, text};
+use super::columns::{attempt, instance, instant, json, millis, name, rows, text};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
-use crate::rows::{LeaseRow, TaskRow};
+use crate::rows::{LeaseRow, TaskFilter, TaskRow};
 
 impl SqliteStore {
     pub(crate) async fn ready_tasks(
         &self,
         tenant: TenantId,
         queue: Name,
+        filter: TaskFilter,
         now: UnixMillis,
         limit: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         self.read(move |connection| {
+            let (teams, without) = (json(&filter.teams), json(&filter.without));
             let mut select = connection.prepare_cached(
                 "SELECT t.instance, t.queue, t.team, t.ready_at FROM task t
                  WHERE t.tenant = ?1 AND t.queue = ?2 AND t.ready_at <= ?3
                    AND NOT EXISTS(SELECT 1 FROM lease l WHERE l.tenant = t.tenant AND l.instance = t.instance
                                   AND l.ended = 0 AND l.until > ?3)
-                 ORDER BY t.ready_at, t.instance LIMIT ?4",
+                   AND t.team IN (SELECT value FROM json_each(?4))
+                   AND NOT EXISTS(SELECT 1 FROM instance i JOIN json_each(?5) f ON f.value = i.workflow
+                                  WHERE i.tenant = t.tenant AND i.id = t.instance)
+                 ORDER BY t.ready_at, t.instance LIMIT ?6",
             )?;
             let limit = rows(limit.min(PAGE_MAX));
-            let found =
-                select.query_map(params![tenant.as_str(), queue.as_str(), millis(now), limit], |row| {
-                    Ok(TaskRow {
-                        instance: instance(row, 0)?,
-                        queue: name(row, 1)?,
-                        team: text(row, 2, TeamId::parse)?,
-                        ready_at: instant(row, 3)?,
-                    })
-                })?;
+            let values = params![tenant.as_str(), queue.as_str(), millis(now), teams, without, limit];
+            let found = select.query_map(values, |row| {
+                Ok(TaskRow {
+                    instance: instance(row, 0)?,
+                    queue: name(row, 1)?,
+                    team: text(row, 2, TeamId::parse)?,
+                    ready_at: instant(row, 3)?,
+                })
+            })?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -1,9 +1,8 @@
 //! `gantral governance`: what changes the rules for everybody, and who changed it.
 
 use clap::{Args, Subcommand};
-use gantral_api::wire::{Erase, GovernanceEvent, Governed, PageQuery, SetFreeze, text};
+use gantral_api::wire::{Erase, GovernanceEvent, Governed, PageQuery, text};
 
-use super::proposals;
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -20,10 +19,6 @@ const USUAL: &str = "dave";
 pub enum GovernanceCommand {
     /// Lists what was changed, from the oldest: policies, freezes, erasures, keys
     Ls(LsArgs),
-    /// Freezes the tenant: nothing is assigned, resumed or consumed until it is lifted
-    Freeze,
-    /// Lifts the freeze
-    Lift,
     /// Erases content, or who a person is; every chain still verifies
     #[command(subcommand)]
     Erase(EraseCommand),
@@ -75,25 +70,6 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
                 out.hint(format_args!("gantral governance ls --cursor {next}"));
             }
         }
-        GovernanceCommand::Freeze => {
-            let governed = converse(async {
-                Ok(client.set_freeze(&SetFreeze { frozen: true, justification: None }).await?)
-            })?;
-            say(&governed, "the tenant is frozen", out)?;
-            out.hint("gantral governance lift");
-        }
-        GovernanceCommand::Lift => {
-            let governed = converse(async {
-                Ok(client.set_freeze(&SetFreeze { frozen: false, justification: None }).await?)
-            })?;
-            if let Some(proposal) = &governed.proposal {
-                out.show(&governed, |_| {
-                    format!("{} {}", styled(LOOK, "proposed:"), proposals::said(proposal))
-                })?;
-                return Ok(proposals::waits(proposal, out));
-            }
-            say(&governed, "nothing is frozen", out)?;
-        }
         GovernanceCommand::Erase(what) => {
             let body = match what {
                 EraseCommand::Snapshot { instance, commitment } => {
@@ -114,7 +90,8 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
     Ok(Exit::DONE)
 }
 
-fn say(governed: &Governed, done: &str, out: Out) -> Result<(), Failure> {
+/// Says what was sealed.
+pub fn say(governed: &Governed, done: &str, out: Out) -> Result<(), Failure> {
     out.show(governed, |governed| {
         let sealed: Vec<String> =
             governed.sealed.iter().map(|event| format!("{} #{}", event.event, event.sequence)).collect();

@@ -8,6 +8,7 @@ pub mod dev;
 pub mod doctor;
 pub mod enforce;
 pub mod evidence;
+pub mod freeze;
 pub mod governance;
 pub mod instances;
 pub mod issuers;

@@ -14,6 +14,7 @@ mod demo;
 mod dev;
 mod examples;
 mod faults;
+mod freezes;
 mod help;
 mod identity;
 mod keys;

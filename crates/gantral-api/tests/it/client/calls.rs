@@ -7,7 +7,7 @@ use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
     Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, ProposalsQuery,
-    Reconcile, ReportOutcome, Scope, SetFreeze, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
+    Reconcile, ReportOutcome, Scope, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -74,7 +74,11 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.count_unobserved(&unobserved).await.err(),
         client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
-        client.set_freeze(&SetFreeze { frozen: true, justification: None }).await.err(),
+        client.freezes().await.err(),
+        client
+            .set_freeze(&body(r#"{"scope":{"kind":"tenant"},"frozen":true,"justification":"stop"}"#))
+            .await
+            .err(),
         client.issuers().await.err(),
         client.refresh_issuers().await.err(),
         client.dead_letters(&PageQuery { cursor: Some("7".to_owned()), limit: Some(9) }).await.err(),

@@ -1,7 +1,7 @@
 //! Runner tasks and leases.
 
 use gantral_core::ids::AttemptNo;
-use gantral_store::{Effect, Store, StoreError, Wake};
+use gantral_store::{Effect, Store, StoreError, TaskFilter, Wake};
 
 use crate::conformance::conformance;
 use crate::world::{Chain, actor, at, name, team, tenant};
@@ -9,6 +9,7 @@ use crate::world::{Chain, actor, at, name, team, tenant};
 conformance!(
     a_task_is_ready_until_it_is_assigned,
     a_resume_waits_for_the_end_of_the_old_lease,
+    tasks_are_found_by_team_and_without_some_workflows,
     the_end_of_a_lease_wakes_its_queue,
     an_attempt_number_never_falls,
     only_the_holder_renews_a_lease_and_only_in_time,
@@ -23,20 +24,24 @@ fn assign(attempt: u32, until: u64) -> Effect {
     Effect::AssignTask { attempt: AttemptNo(attempt), executor: actor("runner"), lease_until: at(until) }
 }
 
+fn all() -> TaskFilter {
+    TaskFilter { teams: vec![team("payments")], without: Vec::new() }
+}
+
 async fn ready(store: &Store, chain: &Chain, now: u64) -> usize {
-    store.ready_tasks(&chain.tenant, &name("q"), at(now), 10).await.unwrap().len()
+    store.ready_tasks(&chain.tenant, &name("q"), all(), at(now), 10).await.unwrap().len()
 }
 
 async fn a_task_is_ready_until_it_is_assigned(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     chain.commit(store, vec![put(500)]).await;
     assert_eq!((ready(store, &chain, 499).await, ready(store, &chain, 500).await), (0, 1));
-    let found = store.ready_tasks(&chain.tenant, &name("q"), at(500), 10).await.unwrap();
+    let found = store.ready_tasks(&chain.tenant, &name("q"), all(), at(500), 10).await.unwrap();
     assert_eq!(
         (found[0].instance, found[0].team.as_str(), found[0].ready_at),
         (chain.id, "payments", at(500))
     );
-    assert_eq!(store.ready_tasks(&chain.tenant, &name("other"), at(500), 10).await.unwrap(), []);
+    assert_eq!(store.ready_tasks(&chain.tenant, &name("other"), all(), at(500), 10).await.unwrap(), []);
     chain.commit(store, vec![assign(1, 2_000)]).await;
     assert_eq!(ready(store, &chain, 9_000).await, 0);
     chain.commit(store, vec![put(500), Effect::DropTask]).await;
@@ -50,6 +55,23 @@ async fn a_resume_waits_for_the_end_of_the_old_lease(store: &Store) {
     assert_eq!((ready(store, &chain, 1_999).await, ready(store, &chain, 2_000).await), (0, 1));
     chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
     assert_eq!(ready(store, &chain, 100).await, 1);
+}
+
+async fn tasks_are_found_by_team_and_without_some_workflows(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![put(100)]).await;
+    let workflow = store.instance(&chain.tenant, chain.id).await.unwrap().unwrap().index.workflow;
+    let other = gantral_core::ids::WorkflowId::parse("another").unwrap();
+    for (teams, without, expected) in [
+        (vec![team("payments"), team("platform")], vec![other.clone()], 1),
+        (vec![team("platform")], Vec::new(), 0),
+        (Vec::new(), Vec::new(), 0),
+        (vec![team("payments")], vec![other, workflow], 0),
+    ] {
+        let filter = TaskFilter { teams, without };
+        let found = store.ready_tasks(&chain.tenant, &name("q"), filter.clone(), at(500), 10).await.unwrap();
+        assert_eq!(found.len(), expected, "{filter:?}");
+    }
 }
 
 async fn the_end_of_a_lease_wakes_its_queue(store: &Store) {
