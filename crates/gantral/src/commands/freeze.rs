@@ -11,10 +11,10 @@ use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::inert::inert;
 use crate::out::{LOOK, Out, styled};
 use crate::table::table;
 use crate::when;
+use gantral_core::json::text::inert;
 
 /// Who freezes in development.
 const USUAL: &str = "dave";
