@@ -115,6 +115,7 @@ fn operation(route: &Route) -> Operation {
 fn path_parameter(route: &Route, name: &str) -> Parameter {
     let (schema, about) = match name {
         "gate_id" => (text::GateId::schema(), "The gate."),
+        "delegation" => (text::Digest::schema(), "The delegation: the hash of its artifact."),
         "proposal_id" => (text::ProposalId::schema(), "The proposal."),
         "grant_id" => (text::GrantId::schema(), "The grant."),
         "version" => (text::PolicyVersionId::schema(), "The policy version."),

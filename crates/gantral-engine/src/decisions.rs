@@ -1,5 +1,7 @@
 //! Humans: decisions at gates, extensions, withdrawal, cancellation, reconciliation.
 
+use std::collections::BTreeSet;
+
 use gantral_core::action::Action;
 use gantral_core::command::{Command, Refusal};
 use gantral_core::decide::decide;
@@ -18,6 +20,7 @@ use crate::answer::{Answer, Done};
 use crate::commit::Plan;
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
+use crate::governance::Lent;
 use crate::snapshot::keep;
 
 /// The longest justification, in bytes.
@@ -36,6 +39,8 @@ pub struct DecisionRequest {
     pub action: Option<Value>,
     /// Why.
     pub justification: String,
+    /// The delegation by which the human acts for somebody else: the hash of its artifact.
+    pub delegation: Option<Digest>,
 }
 
 /// What a human found out about an unknown outcome.
@@ -55,7 +60,7 @@ impl Engine {
     /// Records one human's decision. The first that suffices decides; whoever comes later is told who did.
     ///
     /// # Errors
-    /// `Refused(AlreadyDecided | GateMoved | DeadlinePassed | SelfApproval | NotEligible | …)`,
+    /// `Refused(AlreadyDecided | GateMoved | DeadlinePassed | SelfApproval | NotEligible | …)`, `DelegationNotInForce`,
     /// `JustificationRequired`, `Action` for the changed action; the store's.
     pub async fn decide_gate(
         &self,
@@ -92,9 +97,20 @@ impl Engine {
         check_justification(&request.justification, loaded.workflow.justification_min)?;
         let gate = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id);
         let gate = gate.ok_or_else(|| closed(&loaded.instance, gate_id))?;
-        let role = role_for(approver, gate, request)?;
-        let actor = self.actor(call, approver.principal(), Some(role.clone())).await?;
         let mut plan = Plan::default();
+        let mut actor = self.actor(call, approver.principal(), None).await?;
+        // Held until the ballot has committed.
+        let lent = match request.delegation {
+            Some(hash) => {
+                let at = call.now.max(loaded.instance.last_at);
+                let lent = self.lent(tenant, hash, &actor, at).await?;
+                plan.guards.push(lent.guard.clone());
+                Some(lent)
+            }
+            None => None,
+        };
+        let role = role_for(lent.as_ref().map_or(approver.roles(), |lent| &lent.roles), gate, request)?;
+        actor.role = Some(role.clone());
         let approved = match &request.action {
             Some(value) if request.decision == DecisionKind::Override => {
                 let action = Action::admit(value, &loaded.workflow)?;
@@ -117,8 +133,8 @@ impl Engine {
             display: display_digest(&gate.asked, gate.asked.version),
             role,
             justification,
-            acts_for: None,
-            delegation: None,
+            acts_for: lent.as_ref().map(|lent: &Lent| lent.from),
+            delegation: request.delegation,
             break_glass: false,
             directory_entry: None,
             evidence: token_evidence(approver.principal()),
@@ -274,9 +290,8 @@ fn closed(instance: &Instance, gate: GateId) -> Refusal {
     }
 }
 
-/// Chooses the role to act under: the named one if the approver holds it, else one that may decide now.
-fn role_for(approver: &Approver, gate: &Gate, request: &DecisionRequest) -> Result<Role, EngineError> {
-    let held = approver.roles();
+/// Chooses the role to act under: the named one if the approver holds it or was lent it, else one that may decide now.
+fn role_for(held: &BTreeSet<Role>, gate: &Gate, request: &DecisionRequest) -> Result<Role, EngineError> {
     if let Some(role) = &request.role {
         let refused = EngineError::Forbidden { why: "you do not hold this role" };
         return if held.contains(role) { Ok(role.clone()) } else { Err(refused) };

@@ -20,7 +20,7 @@ use crate::checkpoints::Checkpoints;
 use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
-use crate::governance::{FourEyes, Governance};
+use crate::governance::{DELEGATION_LONGEST_DEFAULT, FourEyes, Governance};
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::notice::Recipients;
 use crate::policy_point::Evaluators;
@@ -54,6 +54,8 @@ pub struct EngineConfig {
     pub recipients: Recipients,
     /// What one person may not change alone.
     pub four_eyes: FourEyes,
+    /// How far away the end of a delegation may lie when it is given.
+    pub delegation_longest: DurationMs,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -77,6 +79,7 @@ impl Default for EngineConfig {
             policy_demand: PolicyDemand::default(),
             recipients: Recipients::default(),
             four_eyes: FourEyes::default(),
+            delegation_longest: DELEGATION_LONGEST_DEFAULT,
         }
     }
 }

@@ -82,6 +82,12 @@ pub enum EngineError {
         /// How many may be.
         most: usize,
     },
+    /// The ballot rests on a delegation that does not carry it. Final for this delegation, unless it begins later.
+    #[error("{why}")]
+    DelegationNotInForce {
+        /// Why.
+        why: &'static str,
+    },
     /// The policy bundle is unknown.
     #[error("the policy version is not known here")]
     PolicyUnknown,

@@ -24,6 +24,7 @@ use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::loaded::is_signed;
 
+mod delegations;
 mod erasure;
 mod four_eyes;
 mod freezes;
@@ -32,6 +33,8 @@ mod proposals;
 mod rules;
 mod topic;
 
+pub(crate) use delegations::Lent;
+pub use delegations::{DELEGATION_LONGEST_DEFAULT, DelegationView, NewDelegation};
 pub use four_eyes::{EXPIRES_DEFAULT, FourEyes, FourEyesRules, OPEN_DEFAULT, Unfreeze};
 pub use freezes::Freeze;
 pub use proposals::{ProposalStanding, ProposalView, Ruled};
@@ -220,7 +223,7 @@ impl Engine {
                 act.effects.push(GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext });
                 commitment
             });
-            let at = call.now.max(governed.last_at);
+            let at = governed.next_at(call.now);
             let sequence = governed.head.map_or(0, |head| head.sequence.saturating_add(1));
             let statement = GovernanceStatement {
                 artifact_id: call.fresh.artifact(at),

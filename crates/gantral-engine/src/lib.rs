@@ -51,8 +51,9 @@ pub use error::EngineError;
 pub use export::Export;
 pub use fresh::Fresh;
 pub use governance::{
-    Activation, EXPIRES_DEFAULT, FourEyes, FourEyesRules, Freeze, GovernanceReceipt, Governor, ModeInForce,
-    OPEN_DEFAULT, PolicyInForce, ProposalStanding, ProposalView, ProposerReceipt, Ruled, Unfreeze,
+    Activation, DELEGATION_LONGEST_DEFAULT, DelegationView, EXPIRES_DEFAULT, FourEyes, FourEyesRules, Freeze,
+    GovernanceReceipt, Governor, ModeInForce, NewDelegation, OPEN_DEFAULT, PolicyInForce, ProposalStanding,
+    ProposalView, ProposerReceipt, Ruled, Unfreeze,
 };
 pub use handover::Handed;
 pub use journal::Remembered;

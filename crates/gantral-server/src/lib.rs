@@ -8,6 +8,7 @@ mod candidates;
 mod clock;
 mod command;
 mod console;
+pub mod delegations;
 pub mod evaluators;
 pub mod four_eyes;
 mod handlers;

@@ -137,6 +137,7 @@ impl From<EngineError> for Failure {
                 problem(Code::PolicyMoved).with("present", present.map(|version| version.0.to_hex()))
             }
             EngineError::SamePerson { .. } => problem(Code::SamePerson),
+            EngineError::DelegationNotInForce { .. } => problem(Code::DelegationNotInForce),
             EngineError::ProposalDiffers => problem(Code::ProposalDiffers),
             EngineError::ProposalMoved { .. } => problem(Code::ProposalMoved),
             EngineError::ProposalEnded { how, at, by, sealed } => {

@@ -7,8 +7,8 @@ use axum::routing::{get, post, put};
 use crate::app::App;
 use crate::console;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, diffs, evidence, freezes, gates, governance, instances,
-    issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
+    attempts, authority, bundles, candidates, delegations, diffs, evidence, freezes, gates, governance,
+    instances, issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -60,6 +60,8 @@ fn v1() -> Router<App> {
         .route("/v1/unobserved", get(outages::unobserved).post(outages::count))
         .route("/v1/modes", get(shadow::modes).post(shadow::set_mode))
         .route("/v1/shadow-report", get(shadow::report))
+        .route("/v1/delegations", get(delegations::list).post(delegations::give))
+        .route("/v1/delegations/{delegation}/revoke", post(delegations::revoke))
         .route("/v1/freezes", get(freezes::list))
         .route("/v1/freeze", post(freezes::set))
         .route("/v1/issuers", get(issuers::list))

@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
+use crate::delegations::{DelegationSettings, DelegationsError};
 use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::four_eyes::{FourEyesError, FourEyesSettings};
 use crate::keys::{issuer, log_of};
@@ -66,6 +67,9 @@ pub struct Settings {
     /// What one person may not change alone.
     #[serde(default)]
     pub four_eyes: FourEyesSettings,
+    /// For how long humans may decide for each other.
+    #[serde(default)]
+    pub delegations: DelegationSettings,
 }
 
 /// The transparency logs.
@@ -173,6 +177,9 @@ pub enum SetupError {
     /// What takes two persons is not said well.
     #[error(transparent)]
     FourEyes(#[from] FourEyesError),
+    /// For how long humans may decide for each other is not said well.
+    #[error(transparent)]
+    Delegations(#[from] DelegationsError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -230,6 +237,8 @@ pub struct Setup<'a> {
     pub notifications: &'a NotificationSettings,
     /// What one person may not change alone.
     pub four_eyes: &'a FourEyesSettings,
+    /// For how long humans may decide for each other.
+    pub delegations: &'a DelegationSettings,
     /// The development issuer, if it is among them.
     pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
@@ -254,6 +263,7 @@ impl Setup<'_> {
         let providers = Providers::new(self.identity)?;
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         let four_eyes = self.four_eyes.open(self.tenants)?;
+        let delegation_longest = self.delegations.open()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -266,6 +276,7 @@ impl Setup<'_> {
             policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
             recipients,
             four_eyes,
+            delegation_longest,
             ..usual
         };
         let standing = Standing::default();

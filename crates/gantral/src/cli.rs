@@ -95,6 +95,8 @@ pub enum Command {
     Outcome(commands::script::OutcomeArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
+    /// Lets another person decide under roles of yours, for a while
+    Delegations(Online<commands::delegations::DelegationsCommand>),
     /// Tests policies and asks them without a server, publishes them, and puts them in force
     Policy(Online<commands::policy::PolicyCommand>),
     /// Shows what one person proposed to change, and puts it in force as another

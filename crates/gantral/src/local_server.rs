@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gantral_core::ids::TenantId;
 use gantral_identity::{DEV_TENANT, DevIssuer, IdentityConfig};
 use gantral_policy::WorkerCommand;
+use gantral_server::delegations::DelegationSettings;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::four_eyes::FourEyesSettings;
 use gantral_server::notifications::NotificationSettings;
@@ -50,6 +51,7 @@ impl LocalServer {
             policy: &PolicySettings::default(),
             notifications: &NotificationSettings::default(),
             four_eyes: &FourEyesSettings::default(),
+            delegations: &DelegationSettings::default(),
             development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,

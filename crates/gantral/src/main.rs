@@ -75,6 +75,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),
         Command::Enforce(group) => commands::enforce::run(&group.command, &group.server, out),
         Command::Shadow(group) => commands::shadow::run(&group.command, &group.server, out),
+        Command::Delegations(group) => commands::delegations::run(&group.command, &group.server, out),
         Command::Freeze(args) => commands::freeze::freeze(args, out),
         Command::Unfreeze(args) => commands::freeze::unfreeze(args, out),
         Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),

@@ -7,11 +7,12 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted,
-    DeadLetterPage, Empty, Erase, Freezes, GovernancePage, Governed, Health, Issuers, Keys, Logins, Me,
-    ModeLeaseView, ModesInForce, NameCandidate, PageQuery, PoliciesInForce, PolicyCandidates, PolicyDiff,
-    PolicyPage, PolicyView, Proposal, ProposalPage, ProposalsQuery, PublishedPolicy, RefreshedIssuers,
-    RetriedDeadLetters, RetryDeadLetters, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery,
-    UnobservedCounts, UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
+    DeadLetterPage, Delegate, DelegationPage, DelegationsQuery, Empty, Erase, Freezes, GovernancePage,
+    Governed, Health, Issuers, Keys, Logins, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery,
+    PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, Proposal, ProposalPage,
+    ProposalsQuery, PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters,
+    RevokeDelegation, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts,
+    UnobservedQuery, WindowView, WorkflowPage, WorkflowView, text,
 };
 
 /// How long a comparison of policies is waited for: the minute that the server gives it, and some slack.
@@ -177,6 +178,25 @@ impl Client {
     /// Lists what clients did while no server answered them.
     pub async fn unobserved(&self, query: &UnobservedQuery) -> Result<UnobservedCounts, ClientError> {
         self.list(&["v1", "unobserved"], query).await
+    }
+
+    /// Lists who may decide for whom.
+    pub async fn delegations(&self, query: &DelegationsQuery) -> Result<DelegationPage, ClientError> {
+        self.list(&["v1", "delegations"], query).await
+    }
+
+    /// Lets another human decide under roles of the caller.
+    pub async fn delegate(&self, body: &Delegate) -> Result<Governed, ClientError> {
+        self.post(&["v1", "delegations"], body).await
+    }
+
+    /// Ends a delegation, as whoever gave it or as an administrator.
+    pub async fn revoke_delegation(
+        &self,
+        delegation: text::Digest,
+        body: &RevokeDelegation,
+    ) -> Result<Governed, ClientError> {
+        self.post(&["v1", "delegations", &delegation.to_string(), "revoke"], body).await
     }
 
     /// Lists what is frozen.

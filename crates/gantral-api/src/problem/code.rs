@@ -278,6 +278,9 @@ codes! {
     SamePerson = "same_person", 403, Caller, Pointless,
         "It takes another person than the one who began it.",
         "Let another person confirm it, or lift the freeze; another role or token does not make another person.";
+    DelegationNotInForce = "delegation_not_in_force", 403, Caller, AfterChange,
+        "The delegation does not carry this decision.",
+        "Look at `gantral delegations ls --mine`; decide under a role of your own, or have roles delegated anew.";
     ProposalDiffers = "proposal_differs", 409, Caller, AfterChange,
         "The confirmation names another digest than the proposal has.",
         "Show the proposal, read it, and confirm it with its own digest.";

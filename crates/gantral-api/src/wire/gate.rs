@@ -198,6 +198,9 @@ pub struct Decide {
     /// Why.
     #[serde(default)]
     pub justification: text::Prose,
+    /// The delegation by which the human acts for somebody else; `role` is then one that it lends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<text::Digest>,
 }
 
 /// Answer of `POST /v1/gates/{gate_id}/decisions`.

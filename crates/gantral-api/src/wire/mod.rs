@@ -12,6 +12,7 @@ mod authority;
 mod body;
 mod candidate;
 mod definition;
+mod delegation;
 mod diff;
 mod document;
 mod gate;
@@ -47,6 +48,7 @@ pub use definition::{
     ActionDefinition, FailureDefinition, FloorsDefinition, OnClosed, OnOutage, OnTimeout,
     ParameterDefinition, RunDefinition, WorkflowDefinition,
 };
+pub use delegation::{Delegate, DelegationPage, DelegationView, DelegationsQuery, Human, RevokeDelegation};
 pub use diff::{AskDiff, DiffFailure, DiffPages, DiffSample, DiffSide, PolicyDiff, Transition};
 pub use document::{Document, NotJson};
 pub use gate::{

@@ -153,7 +153,14 @@ impl Place {
         let action = amount_minor.map(refund);
         let justification = "because the test says so".parse().unwrap();
         let gate_version = gate.version;
-        let body = Decide { decision: decision.into(), gate_version, role: None, action, justification };
+        let body = Decide {
+            decision: decision.into(),
+            gate_version,
+            role: None,
+            action,
+            justification,
+            delegation: None,
+        };
         alice.decide(gate.gate_id, &body).await.unwrap();
     }
 
@@ -209,6 +216,7 @@ async fn start(
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+        delegations: &gantral_server::delegations::DelegationSettings::default(),
         development: Some(Arc::clone(issuer)),
         public_url: url.clone(),
         worker: policy::worker_command(),

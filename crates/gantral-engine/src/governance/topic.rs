@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, Name};
 use gantral_core::time::UnixMillis;
-use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
+use gantral_evidence::governance::{Delegation, Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
 use gantral_store::Head;
 
 /// The governance chain of one tenant, folded up to its head.
@@ -14,6 +14,10 @@ pub(super) struct Governed {
     pub(super) last_at: UnixMillis,
     pub(super) in_force: InForce,
     touched: BTreeMap<Topic, Touch>,
+    /// Where the delegations stand that were not revoked.
+    delegated: BTreeMap<u64, Digest>,
+    /// The newest instant of a ballot that rested on a delegation: what revokes one is not sealed before it.
+    rested_at: UnixMillis,
 }
 
 /// What one artifact can change, and a later one can change again.
@@ -33,8 +37,14 @@ struct Touch {
 
 impl Default for Governed {
     fn default() -> Self {
-        let (in_force, touched) = (InForce::default(), BTreeMap::new());
-        Self { head: None, last_at: UnixMillis::EPOCH, in_force, touched }
+        Self {
+            head: None,
+            last_at: UnixMillis::EPOCH,
+            in_force: InForce::default(),
+            touched: BTreeMap::new(),
+            delegated: BTreeMap::new(),
+            rested_at: UnixMillis::EPOCH,
+        }
     }
 }
 
@@ -69,6 +79,12 @@ impl Governed {
             let touch = Touch { sequence: statement.sequence, by: statement.actor.id.clone() };
             self.touched.insert(topic, touch);
         }
+        if statement.detail.kind() == GovernanceKind::Delegated {
+            self.delegated.insert(statement.sequence, hash);
+        }
+        if let Detail::DelegationRevoked { delegation } = &statement.detail {
+            self.delegated.retain(|_, known| known != delegation);
+        }
         self.head = Some(Head { sequence: statement.sequence, hash });
         self.last_at = statement.at;
         Ok(())
@@ -84,6 +100,25 @@ impl Governed {
         self.in_force
             .frozen()
             .filter_map(|scope| Some((scope, self.touched.get(&Topic::Freeze(scope.clone()))?.sequence)))
+    }
+
+    /// Returns the delegations that were neither revoked nor are over at `now`, with the sequence and the hash of each.
+    pub(super) fn delegations(&self, now: UnixMillis) -> impl Iterator<Item = (u64, &Digest, &Delegation)> {
+        let standing = self
+            .delegated
+            .iter()
+            .filter_map(|(sequence, hash)| Some((*sequence, hash, self.in_force.delegation(hash)?)));
+        standing.filter(move |(.., delegation)| now < delegation.not_after)
+    }
+
+    /// Remembers that a ballot of this instant rests on a delegation.
+    pub(super) fn rested_on(&mut self, at: UnixMillis) {
+        self.rested_at = self.rested_at.max(at);
+    }
+
+    /// Returns the instant of what is sealed next, by a clock that says `now`.
+    pub(super) fn next_at(&self, now: UnixMillis) -> UnixMillis {
+        now.max(self.last_at).max(self.rested_at)
     }
 
     /// Returns who froze a scope, or lifted its freeze, last.

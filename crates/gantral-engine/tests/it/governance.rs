@@ -15,7 +15,7 @@ use gantral_testkit::{World, policy};
 use crate::script::{SELF, SMALL_AT_ONCE, Script, Step, statements};
 
 /// Exports an instance and verifies it under the key of the world.
-async fn exported(world: &World, id: InstanceId) -> Report {
+pub async fn exported(world: &World, id: InstanceId) -> Report {
     let files = world.engine().export(&world.tenant(), id).await.unwrap().finish().unwrap();
     let key = TrustedKey::issuer(world.signer().public_key().clone());
     let trust = Trust::new([key], Some(Require::signed())).unwrap();

@@ -9,6 +9,7 @@
 
 mod damage;
 mod decisions;
+mod delegations;
 mod faults;
 mod freezes;
 mod governance;

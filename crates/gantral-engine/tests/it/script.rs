@@ -302,5 +302,12 @@ pub fn decision(step: Step) -> DecisionRequest {
         Step::Reject => (DecisionKind::Reject, None),
         _ => (DecisionKind::Approve, None),
     };
-    DecisionRequest { decision, gate_version: 1, role: None, action, justification: "as agreed".to_owned() }
+    DecisionRequest {
+        decision,
+        gate_version: 1,
+        role: None,
+        action,
+        justification: "as agreed".to_owned(),
+        delegation: None,
+    }
 }

@@ -55,6 +55,13 @@ pub struct Delegation {
     pub not_after: UnixMillis,
 }
 
+impl Delegation {
+    /// Tells whether it is in force at an instant, unless it was revoked.
+    pub fn covers(&self, at: UnixMillis) -> bool {
+        self.not_before <= at && at < self.not_after
+    }
+}
+
 /// The policies of one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Policies {
@@ -236,6 +243,11 @@ impl InForce {
     /// Returns a delegation by the hash of its artifact, unless it was revoked.
     pub fn delegation(&self, hash: &Digest) -> Option<&Delegation> {
         self.delegations.get(hash)
+    }
+
+    /// Returns every delegation that was not revoked, by the hash of its artifact; also those that are over.
+    pub fn delegations(&self) -> impl Iterator<Item = (&Digest, &Delegation)> {
+        self.delegations.iter()
     }
 
     /// Returns whose enrolment an entry is, unless it was revoked.

@@ -113,6 +113,7 @@ async fn body(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answ
             .trim()
             .parse()
             .map_err(|_| wrong("justification"))?,
+        delegation: None,
     })
 }
 

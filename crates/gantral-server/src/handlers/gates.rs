@@ -1,5 +1,7 @@
 //! Gates: what waits for humans, and what they say. GET never decides.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,19 +20,35 @@ use crate::identity::{Caller, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts};
 
-/// A gate is for the humans of its team and those who may decide there, and for the attempt or workload that asked.
-fn sees_gate(principal: &Principal, facts: &GateFacts) -> bool {
-    let fold = &facts.instance.instance;
-    match (principal.attempt(), principal.kind()) {
-        (Some(scope), _) => scope.instance == fold.identity.instance,
-        (None, PrincipalKind::Human) => human_sees(principal, &facts.row),
-        (None, PrincipalKind::Workload) => fold.created_by == *principal.client(),
-        (None, PrincipalKind::Runner) => false,
-    }
+/// Whoever looks at gates: with the roles that they hold, and those that others lend to them now.
+struct Viewer<'a> {
+    principal: &'a Principal,
+    roles: BTreeSet<Role>,
 }
 
-fn human_sees(principal: &Principal, row: &StoredGate) -> bool {
-    sees_team(principal, &row.gate.team) || row.gate.roles.iter().any(|role| principal.roles().contains(role))
+impl<'a> Viewer<'a> {
+    async fn of(app: &App, principal: &'a Principal) -> Answer<Self> {
+        let mut roles = app.engine().lent_roles(principal, app.0.clock.now()).await?;
+        roles.extend(principal.roles().iter().cloned());
+        Ok(Self { principal, roles })
+    }
+
+    /// A gate is for the humans of its team and those who may decide there, and for the attempt or workload that asked.
+    fn sees(&self, facts: &GateFacts) -> bool {
+        let (principal, fold) = (self.principal, &facts.instance.instance);
+        match (principal.attempt(), principal.kind()) {
+            (Some(scope), _) => scope.instance == fold.identity.instance,
+            (None, PrincipalKind::Human) => self.sees_row(&facts.row),
+            (None, PrincipalKind::Workload) => fold.created_by == *principal.client(),
+            (None, PrincipalKind::Runner) => false,
+        }
+    }
+
+    /// As `sees`, of a human.
+    fn sees_row(&self, row: &StoredGate) -> bool {
+        sees_team(self.principal, &row.gate.team)
+            || row.gate.roles.iter().any(|role| self.roles.contains(role))
+    }
 }
 
 fn unknown() -> Failure {
@@ -41,7 +59,8 @@ fn unknown() -> Failure {
 async fn row_for(app: &App, approver: &Approver, id: GateId) -> Answer<StoredGate> {
     let row = app.engine().store().gate(approver.principal().tenant(), id).await;
     let row = row.map_err(EngineError::from)?;
-    row.filter(|row| human_sees(approver.principal(), row)).ok_or_else(unknown)
+    let viewer = Viewer::of(app, approver.principal()).await?;
+    row.filter(|row| viewer.sees_row(row)).ok_or_else(unknown)
 }
 
 /// Whoever holds no role for a gate is told which ones count.
@@ -69,7 +88,10 @@ pub(crate) async fn open(app: &App, principal: &Principal, query: &wire::GateLis
         return Err(Failure::new(Code::Forbidden, "gates are listed for humans and workloads"));
     }
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
-    let roles = query.mine.unwrap_or(false).then(|| principal.roles().iter().cloned().collect());
+    let roles = match query.mine.unwrap_or(false) {
+        true => Some(Viewer::of(app, principal).await?.roles.into_iter().collect()),
+        false => None,
+    };
     let filter = GateFilter { closed: false, roles, teams: None, workflow: None };
     seen(app, principal, filter, cursor, limit).await
 }
@@ -85,10 +107,11 @@ pub(crate) async fn seen(
     let tenant = principal.tenant();
     let found = app.engine().store().list_gates(tenant, filter, cursor, limit).await;
     let found = found.map_err(EngineError::from)?;
+    let viewer = Viewer::of(app, principal).await?;
     let mut items = Vec::with_capacity(found.items.len());
     for row in &found.items {
         let facts = app.engine().gate(tenant, row.gate.id).await?;
-        if sees_gate(principal, &facts) {
+        if viewer.sees(&facts) {
             items.push(views::gate_summary(&facts)?);
         }
     }
@@ -107,7 +130,7 @@ pub(crate) async fn show(
 /// Returns a gate that a principal sees.
 pub(crate) async fn one(app: &App, principal: &Principal, id: GateId) -> Answer<wire::GateView> {
     let facts = app.engine().gate(principal.tenant(), id).await?;
-    if sees_gate(principal, &facts) { views::gate(&facts) } else { Err(unknown()) }
+    if Viewer::of(app, principal).await?.sees(&facts) { views::gate(&facts) } else { Err(unknown()) }
 }
 
 /// POST /v1/gates/{gate_id}/decisions
@@ -140,6 +163,7 @@ pub(crate) async fn resolve(
         role: body.role.map(text::Text::into_inner),
         action: body.action.as_ref().map(action).transpose()?,
         justification: body.justification.as_str().to_owned(),
+        delegation: body.delegation.map(text::Text::into_inner),
     };
     let done = app.engine().decide_gate(call, &approver, id, request).await;
     let done = done.map_err(|error| with_roles(error, &row))?;

@@ -4,6 +4,7 @@ pub(crate) mod attempts;
 pub(crate) mod authority;
 pub(crate) mod bundles;
 pub(crate) mod candidates;
+pub(crate) mod delegations;
 pub(crate) mod diffs;
 pub(crate) mod evidence;
 pub(crate) mod freezes;

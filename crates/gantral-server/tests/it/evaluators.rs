@@ -57,6 +57,7 @@ impl Site {
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+            delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),

@@ -88,6 +88,7 @@ impl Site {
             policy: &PolicySettings::default(),
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+            delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::clone(&self.issuer)),
             public_url: self.url.clone(),
             worker: worker_command(),

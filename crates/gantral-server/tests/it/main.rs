@@ -11,6 +11,7 @@ mod activations;
 mod candidates;
 mod console;
 mod decisions;
+mod delegations;
 mod diffs;
 mod evaluators;
 mod faults;

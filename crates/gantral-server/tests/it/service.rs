@@ -119,6 +119,7 @@ async fn setup(
         policy: &PolicySettings::default(),
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+        delegations: &gantral_server::delegations::DelegationSettings::default(),
         development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,

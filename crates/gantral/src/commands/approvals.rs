@@ -70,6 +70,9 @@ pub struct DecisionArgs {
     /// The role under which you act, when several of yours are asked
     #[arg(long)]
     role: Option<text::Role>,
+    /// The delegation by which you act for somebody else, as `gantral delegations ls --mine` names it
+    #[arg(long, value_name = "HASH")]
+    delegation: Option<text::Digest>,
     /// The version of the gate that you saw; refused if it has moved
     #[arg(long, value_name = "VERSION")]
     gate_version: Option<u32>,
@@ -189,6 +192,7 @@ fn decide(
         role: args.role.clone(),
         action,
         justification: args.reason.clone(),
+        delegation: args.delegation,
     };
     let decided = converse(async { Ok(client.decide(args.gate, &body).await?) })?;
     out.show(&decided, |decided| said(decided, decision))?;

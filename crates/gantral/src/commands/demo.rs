@@ -220,6 +220,7 @@ async fn decide(alice: &Client, told: &Transcript, waiting: &InstanceView) -> Re
         role: None,
         action: Some(action),
         justification: REASON.parse().map_err(Failure::new)?,
+        delegation: None,
     };
     let decided = alice.decide(gate.gate_id, &body).await?;
     told.fact("sealed", show::receipts(&decided.artifacts))

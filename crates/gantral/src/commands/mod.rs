@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod completions;
+pub mod delegations;
 pub mod demo;
 pub mod demo_agent;
 pub mod dev;

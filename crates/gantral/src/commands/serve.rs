@@ -47,6 +47,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         policy: &settings.policy,
         notifications: &settings.notifications,
         four_eyes: &settings.four_eyes,
+        delegations: &settings.delegations,
         development: None,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

@@ -176,7 +176,7 @@ fn says(world: &World, name: &str, word: &str, gate: &str) -> Ran {
 }
 
 /// Returns the events of an instance in the reports of both verifiers, which must call its evidence valid.
-fn events_in_both(world: &World, id: &str) -> Vec<String> {
+pub fn events_in_both(world: &World, id: &str) -> Vec<String> {
     let ours = world.verified(id, "told.gantral").status(0).json();
     let python = repository().join(".parts/python/bin/python");
     assert!(Path::exists(&python), "the parts are missing: run `cargo xtask parts`");

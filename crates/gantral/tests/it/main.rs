@@ -10,6 +10,7 @@
 mod approvals;
 mod auditors;
 mod console;
+mod delegations;
 mod demo;
 mod dev;
 mod examples;

@@ -6,8 +6,9 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
-    Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal, ProposalsQuery,
-    Reconcile, ReportOutcome, Scope, ShadowReportQuery, ShowInstance, UnobservedQuery, text,
+    DelegationsQuery, Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal,
+    ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, Scope, ShadowReportQuery, ShowInstance,
+    UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -75,6 +76,14 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.freezes().await.err(),
+        client.delegations(&DelegationsQuery { mine: Some(true), ..Default::default() }).await.err(),
+        client
+            .delegate(&body(
+                r#"{"to":{"subject":"bob"},"roles":["CFO"],"not_after":"2026-01-01T00:00:00.000Z"}"#,
+            ))
+            .await
+            .err(),
+        client.revoke_delegation(parsed(&digest), &RevokeDelegation::default()).await.err(),
         client
             .set_freeze(&body(r#"{"scope":{"kind":"tenant"},"frozen":true,"justification":"stop"}"#))
             .await
