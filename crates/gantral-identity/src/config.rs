@@ -79,6 +79,9 @@ pub struct IssuerConfig {
     /// How its people log in through programs of ours; absent where they bring their tokens themselves.
     #[serde(default)]
     pub login: Option<LoginConfig>,
+    /// How its people log in to the console; absent where they do not.
+    #[serde(default)]
+    pub console: Option<ConsoleConfig>,
     /// Set by the development issuer alone: no file can say so.
     #[serde(skip)]
     pub(crate) development: bool,
@@ -285,6 +288,36 @@ pub struct LoginConfig {
 
 fn default_scopes() -> Vec<String> {
     vec!["openid".to_owned()]
+}
+
+/// How people of an issuer log in to the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// The client of the console: one of `clients`, of kind `human`.
+    pub client: String,
+    /// The file with the client's secret, mode 0600; absent for a public client.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// The file with the client's private key, PEM, mode 0600, in place of a secret (`private_key_jwt`).
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The `kid` under which the issuer knows that key, if it knows it by one.
+    #[serde(default)]
+    pub key_id: Option<String>,
+    /// The scopes that are asked for.
+    #[serde(default = "console_scopes")]
+    pub scopes: Vec<String>,
+    /// The parameter `prompt`: `login` where a person has to prove themselves at each login.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The authorities to trust for the issuer's endpoints, PEM; those of the system when absent.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn console_scopes() -> Vec<String> {
+    ["openid", "profile"].map(str::to_owned).to_vec()
 }
 
 /// Which token of a login is sent to us.

@@ -210,6 +210,7 @@ impl DevIssuer {
             token_lifetime_seconds_max: DEV_TOKEN_TTL.get() / 1_000,
             clients,
             login: None,
+            console: None,
             development: true,
         }
     }

@@ -7,8 +7,8 @@ use gantral_core::ids::{ActorId, IdError, Name, Role, TeamId, TenantId};
 use gantral_core::time::DurationMs;
 
 use crate::config::{
-    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, LoginConfig, LoginToken,
-    TenantRule, TokenType,
+    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, IdentityConfig, IssuerConfig, KeySource,
+    LoginConfig, LoginToken, TenantRule, TokenType,
 };
 use crate::dev::DEV_ISSUER_URL;
 use crate::error::Fault;
@@ -86,6 +86,14 @@ pub enum ConfigError {
         client: String,
         /// The tenant that both may act in.
         tenant: TenantId,
+    },
+    /// A way to log in to the console that could let nobody in.
+    #[error("issuer `{issuer}`: `console` {rule}")]
+    Console {
+        /// The issuer.
+        issuer: String,
+        /// The rule that it breaks.
+        rule: &'static str,
     },
     /// A way to log in that could let nobody in.
     #[error("issuer `{issuer}`: `login` {rule}")]
@@ -212,6 +220,9 @@ impl Issuer {
         if let Some(rule) = config.login.as_ref().and_then(|login| unusable(login, config)) {
             return Err(ConfigError::Login { issuer: issuer.clone(), rule });
         }
+        if let Some(rule) = config.console.as_ref().and_then(|console| unusable_console(console, config)) {
+            return Err(ConfigError::Console { issuer: issuer.clone(), rule });
+        }
         let name = |source| ConfigError::Name { issuer: issuer.clone(), source };
         let clients =
             config.clients.iter().map(|(id, client)| Ok((id.clone(), Client::new(issuer, id, client)?)));
@@ -318,16 +329,36 @@ fn misfit(config: &ClientConfig) -> Option<&'static str> {
     }
 }
 
+/// Returns the rule that a way to log in to the console breaks.
+fn unusable_console(console: &ConsoleConfig, config: &IssuerConfig) -> Option<&'static str> {
+    let ConsoleConfig { client, secret_file, key_file, key_id, scopes, prompt, ca_file: _ } = console;
+    if config.clients.get(client).is_none_or(|client| client.kind != PrincipalKind::Human) {
+        return Some("names a `client` that is none of `clients` of kind `human`");
+    }
+    if secret_file.is_some() && key_file.is_some() {
+        return Some("has both `secret_file` and `key_file`");
+    }
+    if key_id.is_some() && key_file.is_none() {
+        return Some("has a `key_id` without a `key_file`");
+    }
+    if !scopes.iter().all(is_scope) || !scopes.iter().any(|scope| scope == "openid") {
+        return Some("has `scopes` that are none, or lack `openid`");
+    }
+    let fits = prompt.as_deref().is_none_or(is_identity_text);
+    (!fits).then_some("has a `prompt` that is not 1 to 512 bytes without control characters")
+}
+
+/// RFC 6749 section 3.3.
+fn is_scope(scope: &String) -> bool {
+    !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
 /// Returns the rule that a way to log in breaks.
 fn unusable(login: &LoginConfig, config: &IssuerConfig) -> Option<&'static str> {
     let LoginConfig { client, scopes, audience, resource, prompt, token } = login;
     if config.clients.get(client).is_none_or(|client| client.kind != PrincipalKind::Human) {
         return Some("names a `client` that is none of `clients` of kind `human`");
     }
-    // RFC 6749 section 3.3.
-    let is_scope = |scope: &String| {
-        !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-    };
     if !scopes.iter().all(is_scope) {
         return Some("has `scopes` that are none");
     }

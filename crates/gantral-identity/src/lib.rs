@@ -31,8 +31,8 @@ pub use assertion::{ClientKey, ClientKeyError};
 pub use attempt::{ATTEMPT_AUDIENCE, ATTEMPT_TTL, ATTEMPT_TTL_MAX, ActingWorkload, AttemptTokens, MintError};
 pub use capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
 pub use config::{
-    ClaimMapping, ClaimPath, ClientConfig, IdentityConfig, IssuerConfig, KeySource, LoginConfig, LoginToken,
-    OwnerConfig, PublishedKeys, TenantRule, TokenType,
+    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, IdentityConfig, IssuerConfig, KeySource,
+    LoginConfig, LoginToken, OwnerConfig, PublishedKeys, TenantRule, TokenType,
 };
 pub use dev::{
     DEV_AUDIENCE, DEV_ISSUER_URL, DEV_TENANT, DEV_TOKEN_TTL, DevDirectory, DevIssuer, DevPerson,

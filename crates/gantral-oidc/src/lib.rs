@@ -12,6 +12,7 @@
 //! PKCE), RFC 8252 (loopback redirects), RFC 9207 (issuer of an answer), RFC 8628 (devices), RFC 7523 (assertions), RFC 7009 (revocation).
 
 mod browser;
+mod credential;
 mod device;
 mod endpoint;
 mod fetch;
@@ -24,12 +25,15 @@ mod refusal;
 mod token;
 #[cfg(test)]
 mod told;
+mod web;
 
+pub use credential::Credential;
 pub use device::DeviceCode;
 pub use endpoint::{GrantError, Provider, PublicClient};
 pub use fetch::FetchError;
-pub use machine::{Credential, Machine, MachineTokens};
+pub use machine::{Machine, MachineTokens};
 pub use metadata::Metadata;
 pub use providers::{ProviderError, ProviderStatus, Providers, Refreshed};
 pub use refusal::Refusal;
 pub use token::{Granted, Token};
+pub use web::{WebAnswer, WebClient, WebLogin};

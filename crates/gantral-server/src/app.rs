@@ -12,6 +12,7 @@ use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
 use crate::candidates::Candidates;
 use crate::clock::Clock;
+use crate::console::LoginProviders;
 use crate::evaluators::Opas;
 use crate::limits::{Capacity, Limits};
 use crate::logs::{Keeping, Logs};
@@ -28,6 +29,8 @@ pub struct AppParts {
     pub verifier: Verifier,
     /// Who makes people up in development: whoever comes may be any of them.
     pub dev: Option<Arc<DevIssuer>>,
+    /// Where people log in to the console.
+    pub logins: LoginProviders,
     /// Whose published keys it is given.
     pub providers: Providers,
     /// Tokens of attempts.
@@ -66,6 +69,7 @@ pub(crate) struct Shared {
     pub engine: Engine,
     pub verifier: Verifier,
     pub dev: Option<Arc<DevIssuer>>,
+    pub logins: LoginProviders,
     pub providers: Providers,
     pub attempts: Arc<AttemptTokens>,
     pub clock: Arc<dyn Clock>,
@@ -98,6 +102,7 @@ impl App {
             engine: parts.engine,
             verifier: parts.verifier,
             dev: parts.dev,
+            logins: parts.logins,
             providers: parts.providers,
             attempts: parts.attempts,
             clock: parts.clock,

@@ -8,6 +8,7 @@ mod form;
 mod frame;
 mod login;
 mod pages;
+mod providers;
 mod session;
 
 use axum::Router;
@@ -16,6 +17,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{MethodRouter, any, get, post};
 use gantral_console::{ASSETS, Asset};
+
+pub use providers::LoginProviders;
 
 use crate::app::App;
 use crate::handlers::operations;
@@ -33,6 +36,8 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/console/help", get(pages::help))
         .route("/console/news", get(pages::news))
         .route("/console/login", get(login::choose).post(login::as_person))
+        .route("/console/login/provider", get(login::at_provider))
+        .route(providers::CALLBACK, get(login::back))
         .route("/console/logout", post(login::out))
         .route("/console/{*rest}", any(operations::nowhere))
         .method_not_allowed_fallback(operations::other_method)

@@ -34,6 +34,7 @@ mod waiting;
 
 pub use app::{App, AppParts};
 pub use clock::{Clock, SystemClock};
+pub use console::LoginProviders;
 pub use gantral_listen::{ListenError as SocketError, Listening, TlsFiles};
 pub use limits::Capacity;
 pub use listen::{ListenError, listen, serve};

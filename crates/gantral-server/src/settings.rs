@@ -11,8 +11,8 @@ use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
-    AttemptTokens, ConfigError, DevIssuer, IdentityConfig, KeyError, KeyFileError, TenantRule, TokenKey,
-    Verifier,
+    AttemptTokens, ClientKeyError, ConfigError, DevIssuer, IdentityConfig, KeyError, KeyFileError,
+    TenantRule, TokenKey, Verifier,
 };
 use gantral_keys::{KeyEntry, KeyFolder, KeysError, RenewError};
 use gantral_listen::TlsFiles;
@@ -25,6 +25,7 @@ use serde::Deserialize;
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::delegations::{DelegationSettings, DelegationsError};
+use crate::console::LoginProviders;
 use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::four_eyes::{FourEyesError, FourEyesSettings};
 use crate::keys::{issuer, log_of};
@@ -168,6 +169,9 @@ pub enum SetupError {
     /// An identity provider cannot be followed.
     #[error("identity: {0}")]
     Providers(#[from] ProviderError),
+    /// The console's own key at a provider cannot be used.
+    #[error("identity: the client of the console: {0}")]
+    ConsoleKey(#[from] ClientKeyError),
     /// A key that bundles are signed by cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningSettingsError),
@@ -261,6 +265,7 @@ impl Setup<'_> {
         let (opas, mode_lease) = (self.policy.open()?, self.policy.mode_lease()?);
         let signing = self.policy.signing.open()?;
         let providers = Providers::new(self.identity)?;
+        let logins = LoginProviders::new(self.identity, &self.public_url)?;
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         let four_eyes = self.four_eyes.open(self.tenants)?;
         let delegation_longest = self.delegations.open()?;
@@ -330,6 +335,7 @@ impl Setup<'_> {
             engine,
             verifier,
             dev: self.development,
+            logins,
             providers,
             attempts,
             clock: Arc::new(SystemClock),

@@ -72,7 +72,7 @@ impl Visitor {
     pub(super) async fn look(parts: &mut Parts, app: &App) -> Answer<Self> {
         let nobody =
             || Failure::new(Code::Unauthenticated, "nobody is logged in here, or the session has ended");
-        let text = cookie(&parts.headers, cookie_name(app)).ok_or_else(nobody)?;
+        let text = cookie(&parts.headers, CookieName::Session.of(app)).ok_or_else(nobody)?;
         let secret = Secret::parse(text).ok_or_else(nobody)?;
         let row =
             app.engine().store().session(secret.id()).await.map_err(EngineError::from)?.ok_or_else(nobody)?;
@@ -177,16 +177,17 @@ pub(super) async fn begin(app: &App, claims: SessionClaims) -> Answer<HeaderValu
         ends: started.plus(SESSION),
     };
     app.engine().store().begin_session(row).await.map_err(EngineError::from)?;
-    set_cookie(app, &secret.text(), SESSION)
+    set_cookie(app, CookieName::Session, &secret.text(), SESSION)
 }
 
-/// Returns the header that makes the browser forget its cookie.
-pub(super) fn forget(app: &App) -> Answer<HeaderValue> {
-    set_cookie(app, "", DurationMs::from_secs(0))
+/// Returns the header that makes the browser forget a cookie.
+pub(super) fn forget(app: &App, name: CookieName) -> Answer<HeaderValue> {
+    set_cookie(app, name, "", DurationMs::from_secs(0))
 }
 
-fn set_cookie(app: &App, value: &str, lasts: DurationMs) -> Answer<HeaderValue> {
-    let (name, seconds) = (cookie_name(app), lasts.get() / 1_000);
+/// Returns the header that makes the browser keep a cookie.
+pub(super) fn set_cookie(app: &App, name: CookieName, value: &str, lasts: DurationMs) -> Answer<HeaderValue> {
+    let (name, seconds) = (name.of(app), lasts.get() / 1_000);
     let secure = if is_secure(app) { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     let mut header =
@@ -195,16 +196,34 @@ fn set_cookie(app: &App, value: &str, lasts: DurationMs) -> Answer<HeaderValue> 
     Ok(header)
 }
 
-/// The prefix makes browsers refuse a cookie of this name that another host or a plain connection set (RFC 6265bis section 4.1.3.2).
-fn cookie_name(app: &App) -> &'static str {
-    if is_secure(app) { "__Host-gantral" } else { "gantral" }
+/// Which cookie.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CookieName {
+    /// Of somebody who is logged in.
+    Session,
+    /// Of somebody who is at their provider.
+    Login,
+}
+
+impl CookieName {
+    /// The prefix makes browsers refuse a cookie of this name that another host or a plain connection set (RFC 6265bis section
+    /// 4.1.3.2).
+    pub(super) fn of(self, app: &App) -> &'static str {
+        match (self, is_secure(app)) {
+            (Self::Session, true) => "__Host-gantral",
+            (Self::Session, false) => "gantral",
+            (Self::Login, true) => "__Host-gantral-login",
+            (Self::Login, false) => "gantral-login",
+        }
+    }
 }
 
 fn is_secure(app: &App) -> bool {
     app.0.public_url.starts_with("https://")
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// Returns what the browser sent of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut found = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     found.find(|(its, _)| *its == name).map(|(_, value)| value)

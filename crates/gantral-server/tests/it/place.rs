@@ -366,6 +366,7 @@ fn app(
     let parts = AppParts {
         providers: gantral_oidc::Providers::default(),
         dev: Some(Arc::clone(issuer)),
+        logins: gantral_server::LoginProviders::new(&IdentityConfig::default(), PUBLIC_URL).unwrap(),
         engine,
         verifier,
         attempts,

@@ -1,6 +1,6 @@
 // A person at the console, in a real browser.
 //
-// usage: node console.mjs MODULES URL mouse|keyboard [PICTURES]
+// usage: node console.mjs MODULES URL mouse|keyboard|provider [PICTURES]
 // Prints one JSON line for each thing that is seen; the test compares. With PICTURES, a folder, it leaves screenshots there.
 
 import { createRequire } from 'node:module';
@@ -24,8 +24,11 @@ const page = await (await browser.newContext({ bypassCSP: true, viewport: DESKTO
 page.setDefaultTimeout(60_000);
 page.on('pageerror', (error) => say({ broken: error.message }));
 page.on('request', (request) => {
-  if (!request.url().startsWith(url)) say({ elsewhere: request.url() });
+  const ours = request.frame().url().startsWith(url) && !request.isNavigationRequest();
+  if (ours && !request.url().startsWith(url)) say({ elsewhere: request.url() });
 });
+// The provider's pages name fonts of another host, which are nobody's business here.
+await page.route((address) => address.hostname !== '127.0.0.1', (route) => route.abort());
 
 /// Looks at a page: what the accessibility checker finds, light and dark, wide and narrow; and whether it fits a phone.
 async function look(name) {
@@ -57,9 +60,20 @@ async function tabTo(selector) {
   throw new Error(`no ${selector} is reached by Tab`);
 }
 
+/// Logs in at the identity provider: a name, any password, and yes to what the console may know.
+async function atProvider() {
+  await page.getByRole('link', { name: 'Log in at' }).click();
+  await page.locator('input[name=login]').fill('ada');
+  await page.locator('input[name=password]').fill('any');
+  await page.locator('button[type=submit]').click();
+  await page.locator('button[type=submit]:not([name=abort])', { hasText: 'Continue' }).click();
+  await page.waitForURL('**/console/');
+}
+
 async function withMouse() {
   await look('login');
-  await page.getByRole('button', { name: 'Alice' }).click();
+  if (hands === 'provider') await atProvider();
+  else await page.getByRole('button', { name: 'Alice' }).click();
   await page.getByText('Nothing waits').waitFor();
   say({ at: 'inbox' });
   // Nobody loads the page again.

@@ -1,15 +1,14 @@
 //! Machines that get their tokens from a real identity provider.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::provider::Followed;
+use crate::provider::{Followed, private};
 use crate::support::{Killed, Ran, gantral, repository, wait_until};
 
 /// Returns a command of the agent, which proves who it is by a secret.
-fn agent(site: &Followed, url: &str) -> Command {
+pub fn agent(site: &Followed, url: &str) -> Command {
     let secret = site.path("agent.secret");
     private(&secret, "agent-secret\n");
     let mut command = gantral(&site.path(""));
@@ -21,18 +20,12 @@ fn agent(site: &Followed, url: &str) -> Command {
     command
 }
 
-fn private(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-fn ran(command: &mut Command) -> Ran {
+pub fn ran(command: &mut Command) -> Ran {
     Ran::of(command.output().unwrap())
 }
 
 /// Starts a runner, which proves who it is by a key.
-fn start_runner(site: &Followed, url: &str) -> Killed {
+pub fn start_runner(site: &Followed, url: &str) -> Killed {
     let log = std::fs::File::create(site.path("runner.log")).unwrap();
     let mut command = gantral(&site.path(""));
     command
@@ -54,25 +47,30 @@ fn start_runner(site: &Followed, url: &str) -> Killed {
     Killed::of(command.spawn().unwrap())
 }
 
-#[test]
-fn runner_with_a_key_and_agent_with_a_secret_need_no_token_file_and_survive_an_outage() {
-    let mut site = Followed::new();
-    let (_server, url) = site.serve();
-    let admin = site.provider.human_token("pia");
+/// Applies the workflow `refund` with this command, and pins the server's keys for the runner.
+pub fn apply(site: &Followed, url: &str, command: &[&str]) {
     let definition = format!(
         "policy = '{}'
          id = 'refund'\nversion = '1'\nteam = 'payments'\nmateriality = 'MEDIUM'\ndomain = 'finance'
-         [run]\nqueue = 'payments'\nlease = '10s'\ncommand = ['true']
+         [run]\nqueue = 'payments'\nlease = '10s'\ncommand = {command:?}
          [actions.refund.parameters]\namount = {{ type = 'integer' }}
          [floors]\ndefault_approvers = ['RISK_OFFICER']\nrequired_evidence = 'operator'\n",
         repository().join("policies/demo").display(),
     );
     std::fs::write(site.path("workflow.toml"), definition).unwrap();
-    site.run(&url, &admin, &["workflows", "apply", "workflow.toml"]).status(0);
+    let admin = site.provider.human_token("pia");
+    site.run(url, &admin, &["workflows", "apply", "workflow.toml"]).status(0);
     let data = site.path("data");
     let export = ["keys", "export-trust", "--data", data.to_str().unwrap()];
     let trust = ran(gantral(&site.path("")).args(export)).status(0).data;
     std::fs::write(site.path("trust.json"), trust).unwrap();
+}
+
+#[test]
+fn runner_with_a_key_and_agent_with_a_secret_need_no_token_file_and_survive_an_outage() {
+    let mut site = Followed::new();
+    let (_server, url) = site.serve();
+    apply(&site, &url, &["true"]);
 
     let me = ran(agent(&site, &url).args(["whoami", "--json"])).status(0).json();
     assert_eq!((me["id"].as_str(), me["kind"].as_str()), (Some("refund-agent"), Some("workload")), "{me}");

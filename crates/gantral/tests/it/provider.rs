@@ -1,6 +1,7 @@
 //! An identity provider as a process of its own, and a server that follows it.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -117,6 +118,13 @@ fn runner_key(folder: &Path) -> String {
     openssl(&["pkey", "-in", "runner.pem", "-pubout"])
 }
 
+/// Writes a file that only its owner reads.
+pub fn private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// Returns the folder of the installed parts.
 pub fn parts() -> PathBuf {
     std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from)
@@ -133,14 +141,18 @@ pub fn curl(arguments: &[&str]) -> String {
 /// A provider, and a server of a configuration that follows it.
 pub struct Followed {
     pub provider: Provider,
+    listen: SocketAddr,
     folder: TempDir,
 }
 
 impl Followed {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let provider = Provider::start(folder.path(), "http://127.0.0.1:1/callback");
-        let site = Self { provider, folder };
+        // A provider sends people back to addresses that were registered only: the server's must be known before it starts.
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let provider = Provider::start(folder.path(), &format!("http://{listen}/console/callback"));
+        let site = Self { provider, listen, folder };
+        private(&site.path("console.secret"), "console-secret\n");
         std::fs::write(site.path("gantral.toml"), site.configuration()).unwrap();
         site
     }
@@ -152,19 +164,24 @@ impl Followed {
     fn configuration(&self) -> String {
         let (data, issuer) = (self.path("data"), &self.provider.issuer);
         format!(
-            "listen = '127.0.0.1:0'\ndata = '{}'\ntenants = ['acme']
+            "listen = '{}'\ndata = '{}'\ntenants = ['acme']
              [[identity.issuers]]\nissuer = '{issuer}'\naudiences = ['gantral']\nalgorithms = ['ES256']
              tenant = 'acme'\nadmin_roles = ['PLATFORM_ADMIN']\nkeys.published = {{}}
              [identity.issuers.login]\nclient = 'gantral-cli'
              scopes = ['openid', 'offline_access', 'profile', 'groups']\nprompt = 'consent'
+             [identity.issuers.console]\nclient = 'gantral-console'\nsecret_file = '{}'
+             scopes = ['openid', 'profile', 'groups']
              [identity.issuers.claims]\nroles = 'groups'\nteams = 'groups'
              role_map = {{ risk-officers = ['RISK_OFFICER'], developers = ['DEVELOPER'], admins = ['PLATFORM_ADMIN'] }}
              team_map = {{ payments = ['payments'], platform = ['platform'] }}
              [identity.issuers.clients.gantral-cli]\nkind = 'human'
+             [identity.issuers.clients.gantral-console]\nkind = 'human'
              [identity.issuers.clients.refund-agent]\nkind = 'workload'\nteams = ['payments']
              owner = {{ issuer = '{issuer}', subject = 'otto' }}
              [identity.issuers.clients.payments-runner]\nkind = 'runner'\nqueues = ['payments']\nteams = ['payments']\n",
+            self.listen,
             data.display(),
+            self.path("console.secret").display(),
         )
     }
 
