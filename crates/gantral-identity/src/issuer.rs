@@ -341,7 +341,7 @@ fn unusable_console(console: &ConsoleConfig, config: &IssuerConfig) -> Option<&'
     if key_id.is_some() && key_file.is_none() {
         return Some("has a `key_id` without a `key_file`");
     }
-    if !scopes.iter().all(is_scope) || !scopes.iter().any(|scope| scope == "openid") {
+    if !scopes.iter().all(|scope| is_scope(scope)) || !scopes.iter().any(|scope| scope == "openid") {
         return Some("has `scopes` that are none, or lack `openid`");
     }
     let fits = prompt.as_deref().is_none_or(is_identity_text);
@@ -349,7 +349,7 @@ fn unusable_console(console: &ConsoleConfig, config: &IssuerConfig) -> Option<&'
 }
 
 /// RFC 6749 section 3.3.
-fn is_scope(scope: &String) -> bool {
+fn is_scope(scope: &str) -> bool {
     !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
@@ -359,7 +359,7 @@ fn unusable(login: &LoginConfig, config: &IssuerConfig) -> Option<&'static str> 
     if config.clients.get(client).is_none_or(|client| client.kind != PrincipalKind::Human) {
         return Some("names a `client` that is none of `clients` of kind `human`");
     }
-    if !scopes.iter().all(is_scope) {
+    if !scopes.iter().all(|scope| is_scope(scope)) {
         return Some("has `scopes` that are none");
     }
     if [audience, resource, prompt].into_iter().flatten().any(|text| !is_identity_text(text)) {

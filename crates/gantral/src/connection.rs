@@ -15,7 +15,6 @@ use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::logins::{LoginTokens, Logins, address};
 use crate::out::Out;
-use gantral_core::json::text::inert;
 
 /// The folder that `gantral dev` keeps beside the project.
 pub const DEV_FOLDER: &str = ".gantral-dev";

@@ -178,3 +178,26 @@ fn a_login_that_could_let_nobody_in_is_refused() {
         (crate::forge::ISSUER, &["openid".to_owned()][..])
     );
 }
+
+#[test]
+fn a_login_to_the_console_that_could_let_nobody_in_is_refused() {
+    let key = Key::ed25519("a");
+    let with_console = |console: Value| with(config(&[&key]), json!({ "console": console }));
+    for console in [
+        json!({"client": "nobody"}),
+        json!({"client": "agent"}),
+        json!({"client": "console", "secret_file": "a", "key_file": "b"}),
+        json!({"client": "console", "key_id": "one"}),
+        json!({"client": "console", "scopes": ["profile"]}),
+        json!({"client": "console", "scopes": ["openid", "with space"]}),
+        json!({"client": "console", "prompt": "\n"}),
+    ] {
+        let refused = error(&[with_console(console.clone())]);
+        assert!(matches!(refused, ConfigError::Console { .. }), "{console}");
+    }
+    for console in
+        [json!({"client": "console"}), json!({"client": "console", "key_file": "a", "key_id": "one"})]
+    {
+        verifier(&[with_console(console)]);
+    }
+}

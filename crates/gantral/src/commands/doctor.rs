@@ -21,7 +21,6 @@ use crate::failure::Failure;
 use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
 use crate::show::me;
 use crate::when::now;
-use gantral_core::json::text::inert;
 
 /// How long the first evaluation of a fresh worker may take before something is wrong with the machine.
 const WORKER_TIME_MAX: Duration = Duration::from_secs(5);

@@ -19,7 +19,6 @@ use crate::logins::{Kept, Logins, Origin, address};
 use crate::out::{GOOD, Out, STRONG, styled};
 use crate::show::me;
 use crate::when::{now, with_distance};
-use gantral_core::json::text::inert;
 
 /// How long somebody has to log in with a browser of this machine.
 const BROWSER_TIME: Duration = Duration::from_secs(300);

@@ -11,7 +11,6 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::show::{me, row};
 use crate::when::{now, with_distance};
-use gantral_core::json::text::inert;
 
 /// Who is somebody in development.
 const USUAL: &str = "bob";

@@ -11,7 +11,6 @@ use gantral_oidc::{GrantError, Provider};
 use super::{Kept, Logins};
 use crate::failure::Failure;
 use crate::when::now;
-use gantral_core::json::text::inert;
 
 /// The tokens of the login at one server.
 #[derive(Debug)]
