@@ -22,33 +22,59 @@ function showDistances() {
   }
 }
 
-/** Waits for news and puts the new list in place of the old one; what a person writes stands outside of it. */
-async function follow() {
+/** Puts the new list in place of the old one; what a person writes stands outside of it. */
+async function refresh(live) {
+  const page = await fetch(location.href);
+  if (page.redirected) return ended(live);
+  if (!page.ok) return;
+  const fresh = new DOMParser().parseFromString(await page.text(), 'text/html');
+  const place = fresh.querySelector('[data-live]');
+  if (!place || place.innerHTML === live.innerHTML) return;
+  const focused = live.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  live.replaceChildren(...place.childNodes);
+  document.title = fresh.title;
+  if (focused) live.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  gone(fresh);
+}
+
+/** Says that the session has ended, and takes nothing away that somebody may be writing. */
+function ended(live) {
+  const link = document.createElement('a');
+  link.href = location.href;
+  link.textContent = 'Log in again';
+  live.replaceChildren('Your session has ended, and this page is not current any more. ', link);
+}
+
+/**
+ * Listens for news. The server says first that it listens too, so that nothing which happened before is missed; a connection that ends
+ * is opened again, and says so again.
+ */
+function follow() {
   const live = document.querySelector('[data-live]');
   if (!live) return;
-  for (let pause = 1000; ; ) {
-    try {
-      const news = await fetch('/console/news', { headers: { accept: 'application/json' } });
-      if (news.status === 401) return location.reload();
-      if (!news.ok) throw new Error('no news');
-      pause = 1000;
-      if (!(await news.json()).changed) continue;
-      const page = await fetch(location.href);
-      if (!page.ok) throw new Error('no page');
-      const fresh = new DOMParser().parseFromString(await page.text(), 'text/html');
-      const place = fresh.querySelector('[data-live]');
-      if (place && place.innerHTML !== live.innerHTML) {
-        const focused = live.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-        live.replaceChildren(...place.childNodes);
-        document.title = fresh.title;
-        if (focused) live.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
-        gone(fresh);
-      }
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      pause = Math.min(pause * 2, 30000);
+  let [busy, again] = [false, false];
+  const look = async () => {
+    again = true;
+    if (busy) return;
+    busy = true;
+    while (again) {
+      again = false;
+      await refresh(live).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 500));
     }
-  }
+    busy = false;
+  };
+  const listen = () => {
+    const news = new EventSource('/console/news');
+    news.addEventListener('ready', look);
+    news.addEventListener('changed', look);
+    news.addEventListener('error', () => {
+      if (news.readyState !== EventSource.CLOSED) return;
+      look();
+      setTimeout(listen, 30_000);
+    });
+  };
+  listen();
 }
 
 /** Once a gate is closed, its form decides nothing: it is taken away, and the page says why. */

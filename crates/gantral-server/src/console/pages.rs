@@ -1,13 +1,17 @@
 //! Pages that only show.
 
-use axum::Json;
+use std::convert::Infallible;
+
 use axum::extract::State;
+use axum::response::sse::{Event, Sse};
 use axum::response::{Html, Response};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use gantral_api::problem::Code;
-use gantral_api::wire::{self, text};
+use gantral_api::wire::{self, WAIT_SECONDS_MAX, text};
 use gantral_console::pages::{GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Story};
 use gantral_core::digest::Digest;
 use gantral_core::ids::{GateId, InstanceId};
+use gantral_core::time::DurationMs;
 use gantral_evidence::container::read_tar;
 use gantral_evidence::report;
 use gantral_evidence::trust::Trust;
@@ -27,8 +31,6 @@ use crate::waiting::Waiting;
 
 /// How many earlier decisions of one kind a gate shows.
 const EARLIER: usize = 5;
-/// How long a script waits for news.
-const NEWS_WITHIN: u64 = 25_000;
 
 /// Query of the inbox.
 #[derive(Deserialize)]
@@ -186,11 +188,21 @@ pub(super) async fn help(visitor: Visitor) -> Answer<Html<String>> {
     page(&HelpPage { shell: visitor.shell("/console/help") })
 }
 
-/// GET /console/news: waits until something has changed in the tenant; for scripts.
-pub(super) async fn news(State(app): State<App>, visitor: Visitor) -> Answer<Json<serde_json::Value>> {
-    let tenant = visitor.principal.tenant();
-    let wait = gantral_core::time::DurationMs::new(NEWS_WITHIN);
-    let mut waiting = Waiting::start(&app, Some(wait.into()));
-    let changed = waiting.news(|change| change.tenant == *tenant).await?;
-    Ok(Json(serde_json::json!({ "changed": changed })))
+/// GET /console/news: for scripts, a stream of events. `ready` once every change of the tenant from now on will be told, `changed` for
+/// each. It ends after a while, and whoever still listens opens it again.
+pub(super) async fn news(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let tenant = visitor.principal.tenant().clone();
+    let waiting = Waiting::start(&app, Some(DurationMs::from_secs(WAIT_SECONDS_MAX).into()));
+    let ready = stream::once(async { Ok(Event::default().event("ready").data("now")) });
+    let changes = stream::unfold((waiting, tenant), async |(mut waiting, tenant)| {
+        match waiting.news(|change| change.tenant == tenant).await {
+            Ok(true) => Some((Ok(Event::default().event("changed").data("now")), (waiting, tenant))),
+            // The time is over, or as many as possible listen already.
+            Ok(false) | Err(_) => None,
+        }
+    });
+    Sse::new(ready.chain(changes))
 }

@@ -21,7 +21,7 @@ const browser = await chromium.launch({
 });
 // The checker is a script that no page of ours lets in; everything that the policy of the pages refuses is told.
 const page = await (await browser.newContext({ bypassCSP: true, viewport: DESKTOP })).newPage();
-page.setDefaultTimeout(60_000);
+page.setDefaultTimeout(30_000);
 page.on('pageerror', (error) => say({ broken: error.message }));
 page.on('request', (request) => {
   const ours = request.frame().url().startsWith(url) && !request.isNavigationRequest();
