@@ -24,8 +24,8 @@ use serde::Deserialize;
 
 use crate::app::{App, AppParts};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
-use crate::delegations::{DelegationSettings, DelegationsError};
 use crate::console::LoginProviders;
+use crate::delegations::{DelegationSettings, DelegationsError};
 use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::four_eyes::{FourEyesError, FourEyesSettings};
 use crate::keys::{issuer, log_of};
