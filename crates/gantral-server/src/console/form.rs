@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use gantral_api::problem::Code;
 
@@ -12,6 +12,8 @@ use super::session::Visitor;
 use crate::app::App;
 use crate::problems::{Answer, Failure};
 
+/// Where a browser says that a request comes from (Fetch Metadata Request Headers).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The largest form: an action of 64 KiB, encoded, and a justification.
 const FORM_BYTES_MAX: usize = 262_144;
 /// How long it may take to arrive.
@@ -76,7 +78,7 @@ pub(super) async fn read(request: Request) -> Answer<Fields> {
 fn from_here(headers: &HeaderMap, uri: &Uri) -> Answer<()> {
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     let host = text(header::HOST).or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-    let ours = match (text("sec-fetch-site".parse().unwrap_or(header::ORIGIN)), text(header::ORIGIN)) {
+    let ours = match (text(SEC_FETCH_SITE), text(header::ORIGIN)) {
         (Some("same-origin" | "none"), _) => true,
         (Some("cross-site" | "same-site"), _) => false,
         (_, Some(origin)) => origin.split_once("://").map(|(_, authority)| authority) == host,
@@ -87,8 +89,6 @@ fn from_here(headers: &HeaderMap, uri: &Uri) -> Answer<()> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
-
     use super::*;
 
     #[test]
