@@ -65,7 +65,9 @@ function follow() {
     busy = false;
   };
   const listen = () => {
-    const news = new EventSource('/console/news');
+    // A page about one execution is not loaded again for those of others.
+    const about = live.dataset.live ? `?instance=${live.dataset.live}` : '';
+    const news = new EventSource(`/console/news${about}`);
     news.addEventListener('ready', look);
     news.addEventListener('changed', look);
     news.addEventListener('error', () => {

@@ -1,5 +1,6 @@
 //! One type for each page: what it shows.
 
+mod actors;
 mod gate;
 mod inbox;
 mod instances;

@@ -244,6 +244,11 @@ impl Issuer {
         })
     }
 
+    /// Tells whether an access token of this issuer may have this `typ`, in lower case and without `application/`.
+    pub(crate) fn accepts_type(&self, typ: Option<&str>) -> bool {
+        self.token_types.iter().any(|accepted| accepted.matches(typ))
+    }
+
     /// Tells whether a human of this issuer may come to act in a tenant.
     pub(crate) fn has_humans_of(&self, tenant: &TenantId) -> bool {
         let mut humans = self.clients.values().filter(|client| client.kind == PrincipalKind::Human);

@@ -69,17 +69,8 @@ impl Verifier {
             return Err(TokenError::TooLong);
         }
         let generation = self.generation();
-        let token = Unverified::parse(token)?;
-        let issuer = token.claimed_issuer().ok_or(TokenError::Claim { name: "iss" })?;
-        let issuer = generation.issuers.get(issuer).ok_or(TokenError::UnknownIssuer)?;
-        if !accepts_type(issuer, &login, token.typ()) {
-            return Err(TokenError::Type);
-        }
-        if !issuer.algorithms.contains(&token.algorithm()) {
-            return Err(TokenError::Algorithm);
-        }
-        let keys = generation.keys(issuer).ok_or(TokenError::KeysUnavailable)?;
-        let claims = token.verify(keys)?;
+        let accepts = |issuer: &Issuer, typ: Option<&str>| accepts_type(issuer, &login, typ);
+        let (issuer, claims) = generation.signed(Unverified::parse(token)?, accepts)?;
         let client = match login {
             SessionToken::Access(_) => claims::client_of(issuer, &claims, now)?,
             SessionToken::Id { issuer: asked, client, nonce, .. } => {
@@ -126,7 +117,7 @@ impl Verifier {
 fn accepts_type(issuer: &Issuer, login: &SessionToken<'_>, typ: Option<&str>) -> bool {
     match login {
         SessionToken::Id { .. } => matches!(typ, None | Some("jwt")),
-        SessionToken::Access(_) => issuer.token_types.iter().any(|accepted| accepted.matches(typ)),
+        SessionToken::Access(_) => issuer.accepts_type(typ),
     }
 }
 

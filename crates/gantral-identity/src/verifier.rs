@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, Role, TenantId};
+use gantral_core::json::Object;
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::attempt::{ATTEMPT_TYPE, ActingWorkload, AttemptTokens};
@@ -58,8 +59,26 @@ struct Published {
 
 impl Generation {
     /// Returns the keys of an issuer; `None` while none are here.
-    pub(crate) fn keys<'a>(&'a self, issuer: &'a Issuer) -> Option<&'a KeyRing> {
+    fn keys<'a>(&'a self, issuer: &'a Issuer) -> Option<&'a KeyRing> {
         issuer.keys.as_ref().or_else(|| self.published.get(&issuer.url).map(|published| &published.ring))
+    }
+
+    /// Returns the claims of a token that a configured issuer signed, with that issuer; `accepts` says which types it takes.
+    pub(crate) fn signed(
+        &self,
+        token: Unverified<'_>,
+        accepts: impl Fn(&Issuer, Option<&str>) -> bool,
+    ) -> Result<(&Issuer, Object), TokenError> {
+        let issuer = token.claimed_issuer().ok_or(TokenError::Claim { name: "iss" })?;
+        let issuer = self.issuers.get(issuer).ok_or(TokenError::UnknownIssuer)?;
+        if !accepts(issuer, token.typ()) {
+            return Err(TokenError::Type);
+        }
+        if !issuer.algorithms.contains(&token.algorithm()) {
+            return Err(TokenError::Algorithm);
+        }
+        let keys = self.keys(issuer).ok_or(TokenError::KeysUnavailable)?;
+        Ok((issuer, token.verify(keys)?))
     }
 }
 
@@ -233,16 +252,8 @@ impl Verifier {
             let attempts = self.attempts.as_ref().ok_or(TokenError::Type)?;
             return attempts.check(token, now);
         }
-        let issuer = token.claimed_issuer().ok_or(TokenError::Claim { name: "iss" })?;
-        let issuer = generation.issuers.get(issuer).ok_or(TokenError::UnknownIssuer)?;
-        if !issuer.token_types.iter().any(|accepted| accepted.matches(token.typ())) {
-            return Err(TokenError::Type);
-        }
-        if !issuer.algorithms.contains(&token.algorithm()) {
-            return Err(TokenError::Algorithm);
-        }
-        let keys = generation.keys(issuer).ok_or(TokenError::KeysUnavailable)?;
-        claims::principal(issuer, &token.verify(keys)?, now)
+        let (issuer, claims) = generation.signed(token, Issuer::accepts_type)?;
+        claims::principal(issuer, &claims, now)
     }
 }
 

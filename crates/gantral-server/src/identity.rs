@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_core::ids::{InstanceId, TeamId};
-use gantral_identity::{AttemptBearer, Principal, TokenError};
+use gantral_core::time::UnixMillis;
+use gantral_identity::{AttemptBearer, Principal, TokenError, Verifier};
 
 use crate::app::App;
 use crate::problems::{Answer, Failure};
@@ -26,8 +27,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        principal(app, &parts.headers, peer).await.map(Self)
+        principal(app, &parts.headers, peer_of(&parts.extensions)).await.map(Self)
     }
 }
 
@@ -55,9 +55,15 @@ async fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(missing());
     }
-    let principal = verified(app, token.trim()).await?;
+    let token = token.trim();
+    let principal = with_current_keys(app, token, |verifier, now| verifier.verify(token, now)).await?;
     development_is_near(&principal, headers, peer)?;
     Ok(principal)
+}
+
+/// Returns who is at the other end of the connection.
+pub(crate) fn peer_of(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
 /// Refuses a development identity that comes from another machine, or through anything that could hide that it does.
@@ -79,15 +85,19 @@ pub(crate) fn development_is_near(
     Ok(())
 }
 
-/// Verifies a token; where its key is not known, its issuer is asked for newer ones first.
-async fn verified(app: &App, token: &str) -> Answer<Principal> {
+/// Verifies a token; where its key is not known, its issuer is asked for newer ones, and it is verified once more.
+pub(crate) async fn with_current_keys<T>(
+    app: &App,
+    token: &str,
+    verify: impl Fn(&Verifier, UnixMillis) -> Result<T, TokenError>,
+) -> Result<T, TokenError> {
     let shared = &app.0;
-    match shared.verifier.verify(token, shared.clock.now()) {
+    match verify(&shared.verifier, shared.clock.now()) {
         Err(TokenError::UnknownKey | TokenError::KeysUnavailable) => {
             shared.providers.ask_for(&shared.verifier, token).await;
-            Ok(shared.verifier.verify(token, shared.clock.now())?)
+            verify(&shared.verifier, shared.clock.now())
         }
-        verified => Ok(verified?),
+        verified => verified,
     }
 }
 

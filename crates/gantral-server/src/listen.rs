@@ -75,25 +75,26 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
 }
 
 /// Carries messages to webhooks until `shutdown` turns true.
-async fn carry(app: App, mut shutdown: watch::Receiver<bool>) {
+async fn carry(app: App, shutdown: watch::Receiver<bool>) {
     let shared = &app.0;
     let clock = Arc::clone(&shared.clock);
     let now: Now = Arc::new(move || clock.now());
     let may_write = || shared.standing.behind().is_none();
-    // A dropped sender means that whoever started the server is gone.
-    let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
-    shared.couriers.run(shared.engine.store(), &shared.public_url, now, may_write, stop).await;
+    shared.couriers.run(shared.engine.store(), &shared.public_url, now, may_write, stopped(shutdown)).await;
 }
 
 /// Keeps the keys of identity providers current until `shutdown` turns true.
-async fn follow(app: App, mut shutdown: watch::Receiver<bool>) {
-    // A dropped sender means that whoever started the server is gone.
-    let stop = async { _ = shutdown.wait_for(|stop| *stop).await };
-    app.0.providers.run(&app.0.verifier, stop).await;
+async fn follow(app: App, shutdown: watch::Receiver<bool>) {
+    app.0.providers.run(&app.0.verifier, stopped(shutdown)).await;
 }
 
 /// Lets the logs grow until `shutdown` turns true.
-async fn keep(keeping: Keeping, mut shutdown: watch::Receiver<bool>) {
+async fn keep(keeping: Keeping, shutdown: watch::Receiver<bool>) {
+    keeping.run(stopped(shutdown)).await;
+}
+
+/// Waits until `shutdown` turns true.
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // A dropped sender means that whoever started the server is gone.
-    keeping.run(async { _ = shutdown.wait_for(|stop| *stop).await }).await;
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use gantral_api::wire::{Action, Decided, GateGroup, GateState, GateSummary, GateView, text};
 use gantral_core::time::UnixMillis;
 
-use super::inbox::shown_actor;
+use super::actors::on_behalf_of;
 use crate::action::{Difference, Field, FieldKind, FormError, canonical, differences, fields};
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
@@ -63,7 +63,7 @@ impl GatePage {
         Self {
             is_open: gate.state == GateState::Open,
             exact: canonical(&gate.action),
-            chain: chain(&gate),
+            chain: on_behalf_of(&gate.requester),
             stages: stages(&gate),
             roles: list(&gate.roles),
             eligible: !may_act_as.is_empty(),
@@ -165,14 +165,6 @@ fn shorten(value: &mut serde_json::Value) {
         serde_json::Value::Object(members) => members.values_mut().for_each(shorten),
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
     }
-}
-
-fn chain(gate: &GateView) -> String {
-    let links = gate.requester.iter().map(|link| {
-        let name = link.display.clone().unwrap_or_else(|| shown_actor(link.id.as_str()));
-        format!("{name} ({})", link.kind)
-    });
-    links.collect::<Vec<_>>().join(" → ")
 }
 
 fn list(roles: &[text::Role]) -> String {

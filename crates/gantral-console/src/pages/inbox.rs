@@ -2,9 +2,9 @@
 
 use askama::Template;
 use gantral_api::wire::{GateSummary, text};
-use gantral_core::digest::Digest;
 use gantral_core::time::UnixMillis;
 
+use super::actors::shown_actor;
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
 use crate::when::When;
@@ -35,13 +35,5 @@ impl InboxPage {
     #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
     fn asker(&self, gate: &GateSummary) -> String {
         shown_actor(gate.requested_by.as_str())
-    }
-}
-
-/// Returns whom an identifier names: a person is a digest, of which the beginning tells enough.
-pub(crate) fn shown_actor(id: &str) -> String {
-    match Digest::parse(id) {
-        Ok(_) => format!("person {}", id.chars().take(12).collect::<String>()),
-        Err(_) => id.to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use gantral_api::wire::{GateState, GateView, InstanceSummary, InstanceView, text
 use gantral_core::state::{Mode, State};
 use gantral_core::time::UnixMillis;
 
-use super::inbox::shown_actor;
+use super::actors::on_behalf_of;
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
 use crate::when::When;
@@ -95,11 +95,7 @@ impl Page for InstancePage {}
 impl InstancePage {
     /// Makes the page.
     pub fn new(shell: Shell, instance: InstanceView, story: Story, now: UnixMillis) -> Self {
-        let links = instance.requester.iter().map(|link| {
-            let name = link.display.clone().unwrap_or_else(|| shown_actor(link.id.as_str()));
-            format!("{name} ({})", link.kind)
-        });
-        let chain = links.collect::<Vec<_>>().join(" → ");
+        let chain = on_behalf_of(&instance.requester);
         Self { shell, instance, chain, story, now }
     }
 

@@ -57,7 +57,8 @@ pub(super) async fn decide(
 
 async fn decided(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answer<DecidedPage> {
     app.may_write()?;
-    let body = body(app, visitor, id, fields).await?;
+    let gate = gates::one(app, &visitor.principal, id).await?;
+    let body = body(&gate, fields)?;
     let key = fields.get("key").and_then(|key| IdempotencyKey::parse(key).ok());
     let key = key.ok_or_else(|| Failure::new(Code::IdempotencyKeyMissing, "the form has no number"))?;
     let route = format!("POST /v1/gates/{id}/decisions");
@@ -65,7 +66,6 @@ async fn decided(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> A
         .map_err(|_| Failure::new(Code::Internal, "the decision cannot be written"))?;
     let call = keyed(app, &visitor.principal, route, &key, &bytes)?;
     let decision = body.decision.into_inner();
-    let gate = gates::one(app, &visitor.principal, id).await?;
     let decided = gates::resolve(app, &visitor.principal, call, id, body).await?;
     let shell = visitor.shell(&format!("/console/gates/{id}"));
     let said = said(decision, decided.state.into_inner());
@@ -88,7 +88,7 @@ const fn said(decision: DecisionKind, state: Authority) -> &'static str {
 }
 
 /// Reads the form into what the API takes. Who decides comes from the session and from nothing that was sent.
-async fn body(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answer<wire::Decide> {
+fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
     let wrong = |name: &str| Failure::member(name, format!("`{name}` is missing or cannot be read"));
     let decision: text::DecisionKind =
         fields.get("decision").and_then(|text| text.parse().ok()).ok_or_else(|| wrong("decision"))?;
@@ -96,7 +96,6 @@ async fn body(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answ
     let role = fields.get("role").map(str::parse).transpose().map_err(|_| wrong("role"))?;
     let action = match decision.into_inner() {
         DecisionKind::Override => {
-            let gate = gates::one(app, &visitor.principal, id).await?;
             let changed = changed_action(&gate.action, |name| fields.text(name));
             Some(changed.map_err(|error| Failure::member("action", error.to_string()))?)
         }

@@ -10,6 +10,7 @@ use gantral_console::{CONTENT_SECURITY_POLICY, Page, RenderError, Shell};
 
 use super::session::Visitor;
 use crate::app::App;
+use crate::identity::peer_of;
 use crate::observe::{RequestId, Shown};
 use crate::problems::{Answer, Failure};
 
@@ -33,11 +34,13 @@ pub(super) async fn guarded(request: Request, next: Next) -> Response {
 /// Shows a refusal as a page. Whoever is not logged in is sent to where they can.
 pub(super) async fn shown(State(app): State<App>, request: Request, next: Next) -> Response {
     let number = request.extensions().get::<RequestId>().map(|number| number.0.clone()).unwrap_or_default();
-    let (mut parts, body) = request.into_parts();
-    let visitor = Visitor::look(&mut parts, &app).await;
-    let shell = Shell { who: visitor.ok().map(|visitor| visitor.who()), path: parts.uri.path().to_owned() };
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let (headers, peer) = (request.headers().clone(), peer_of(request.extensions()));
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    // Only a refusal needs to know here who is told of it.
+    let who = Visitor::look(&headers, peer, &app).await.ok().map(|visitor| visitor.who());
+    let shell = Shell { who, path };
     let page = ProblemPage {
         shell,
         title: problem.code().title().trim_end_matches('.').to_owned(),

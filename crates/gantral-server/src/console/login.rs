@@ -22,6 +22,7 @@ use super::frame::page;
 use super::session::{CookieName, begin, cookie, forget, returnable, set_cookie};
 use crate::app::App;
 use crate::handlers::Query;
+use crate::identity::with_current_keys;
 use crate::problems::{Answer, Failure};
 
 /// How long a person may take at their provider.
@@ -187,14 +188,9 @@ async fn finished(app: &App, begun: &Begun, back: Back) -> Result<SessionClaims,
         client: &login.client.id,
         nonce: &begun.nonce,
     };
-    let shared = &app.0;
-    match shared.verifier.begin_session(id, shared.clock.now()) {
-        Err(TokenError::UnknownKey | TokenError::KeysUnavailable) => {
-            shared.providers.ask_for(&shared.verifier, token.expose()).await;
-            shared.verifier.begin_session(id, shared.clock.now()).map_err(NotIn::Token)
-        }
-        begun => begun.map_err(NotIn::Token),
-    }
+    let session =
+        with_current_keys(app, token.expose(), |verifier, now| verifier.begin_session(id, now)).await;
+    session.map_err(NotIn::Token)
 }
 
 fn begun(app: &App, headers: &HeaderMap) -> Option<Begun> {

@@ -16,7 +16,7 @@ use gantral_evidence::container::read_tar;
 use gantral_evidence::report;
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::{Report, verify};
-use gantral_store::GateFilter;
+use gantral_store::{Change, GateFilter};
 use serde::Deserialize;
 
 use super::frame::page;
@@ -188,18 +188,29 @@ pub(super) async fn help(visitor: Visitor) -> Answer<Html<String>> {
     page(&HelpPage { shell: visitor.shell("/console/help") })
 }
 
-/// GET /console/news: for scripts, a stream of events. `ready` once every change of the tenant from now on will be told, `changed` for
-/// each. It ends after a while, and whoever still listens opens it again.
+/// Query of news.
+#[derive(Deserialize)]
+pub(super) struct News {
+    /// Only of this instance; of all of the tenant when absent.
+    #[serde(default)]
+    instance: Option<text::InstanceId>,
+}
+
+/// GET /console/news: for scripts, a stream of events. `ready` once every change from now on will be told, `changed` for each. It ends after a while, and whoever still listens opens it again.
 pub(super) async fn news(
     State(app): State<App>,
     visitor: Visitor,
+    Query(News { instance }): Query<News>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let tenant = visitor.principal.tenant().clone();
     let waiting = Waiting::start(&app, Some(DurationMs::from_secs(WAIT_SECONDS_MAX).into()));
     let ready = stream::once(async { Ok(Event::default().event("ready").data("now")) });
-    let changes = stream::unfold((waiting, tenant), async |(mut waiting, tenant)| {
-        match waiting.news(|change| change.tenant == tenant).await {
-            Ok(true) => Some((Ok(Event::default().event("changed").data("now")), (waiting, tenant))),
+    let about = instance.map(text::Text::into_inner);
+    let changes = stream::unfold((waiting, tenant, about), async |(mut waiting, tenant, about)| {
+        let matters =
+            |change: &Change| change.tenant == tenant && about.is_none_or(|about| change.instance == about);
+        match waiting.news(matters).await {
+            Ok(true) => Some((Ok(Event::default().event("changed").data("now")), (waiting, tenant, about))),
             // The time is over, or as many as possible listen already.
             Ok(false) | Err(_) => None,
         }

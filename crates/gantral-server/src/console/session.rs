@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -22,7 +22,7 @@ use gantral_store::SessionRow;
 
 use crate::app::App;
 use crate::clock::seed;
-use crate::identity::development_is_near;
+use crate::identity::{development_is_near, peer_of};
 use crate::problems::{Answer, Failure};
 
 /// How long a session lasts, whatever is done in it: short, because a provider that has taken a role away is not asked meanwhile.
@@ -69,10 +69,10 @@ impl Visitor {
     ///
     /// # Errors
     /// `unauthenticated`, when nobody is or their session has ended; the ledger's.
-    pub(super) async fn look(parts: &mut Parts, app: &App) -> Answer<Self> {
+    pub(super) async fn look(headers: &HeaderMap, peer: Option<SocketAddr>, app: &App) -> Answer<Self> {
         let nobody =
             || Failure::new(Code::Unauthenticated, "nobody is logged in here, or the session has ended");
-        let text = cookie(&parts.headers, CookieName::Session.of(app)).ok_or_else(nobody)?;
+        let text = cookie(headers, CookieName::Session.of(app)).ok_or_else(nobody)?;
         let secret = Secret::parse(text).ok_or_else(nobody)?;
         let row =
             app.engine().store().session(secret.id()).await.map_err(EngineError::from)?.ok_or_else(nobody)?;
@@ -84,8 +84,7 @@ impl Visitor {
         };
         let resumed = app.0.verifier.resume_session(&kept, (row.started, row.ends), app.0.clock.now());
         let principal = resumed.map_err(|_| nobody())?;
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        development_is_near(&principal, &parts.headers, peer)?;
+        development_is_near(&principal, headers, peer)?;
         Ok(Self { principal, csrf: secret.csrf(), id: secret.id() })
     }
 
@@ -126,7 +125,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        match Self::look(parts, app).await {
+        match Self::look(&parts.headers, peer_of(&parts.extensions), app).await {
             Err(Failure(problem)) if problem.code() == Code::Unauthenticated => {
                 let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
                 Err(to_login(&parts.method, &path))
@@ -138,7 +137,7 @@ impl FromRequestParts<App> for Visitor {
 
 /// Sends a person to the login, and afterwards back to the page that they wanted. What only a script asks for is refused.
 fn to_login(method: &Method, path: &str) -> Response {
-    if path == "/console/news" {
+    if path.starts_with("/console/news") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let back = if *method == Method::GET { returnable(path) } else { "/console/" };
