@@ -227,6 +227,10 @@ pub struct Floors {
     pub required_approvals: u32,
     /// The most rejections that policy may ask for before they refuse, 1 to 16; with 1 any rejection is final.
     pub rejections_max: u32,
+    /// Roles that may decide alone in an emergency. Whoever owns the workflow names them, and policy does not: it would loosen itself.
+    pub break_glass_roles: Vec<Role>,
+    /// The shortest justification of a decision by break-glass, in characters.
+    pub break_glass_justification_min: u32,
     /// The least evidence of a decision.
     pub required_evidence: HumanEvidence,
     /// How long humans have when policy does not say.
@@ -291,7 +295,9 @@ impl Floors {
         let timeout = evaluation.and_then(|e| e.timeout).unwrap_or(self.timeout).min(self.timeout_max);
         let escalation = evaluation.map(|e| self.steps(&e.escalation, timeout)).unwrap_or_default();
         let rejections = evaluation.map_or(1, |e| e.rejections).min(self.rejections_max).max(1);
-        let rule = Rule { stages, rejections, ..Rule::one_group(Vec::new(), 1, self.required_evidence) };
+        let break_glass_roles = self.break_glass_roles.clone();
+        let usual = Rule::one_group(Vec::new(), 1, self.required_evidence);
+        let rule = Rule { stages, rejections, break_glass_roles, ..usual };
         Some(GatePlan { rule, timeout, escalation })
     }
 

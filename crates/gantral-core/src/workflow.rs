@@ -207,5 +207,16 @@ fn digest_of(canonical: &[u8]) -> Digest {
     Hasher::new("gantral/workflow/v1").bytes(canonical).finish()
 }
 
+impl Workflow {
+    /// Returns how long the justification of a decision is at least, in characters: by break-glass never shorter than otherwise.
+    pub fn justification_of(&self, break_glass: bool) -> u32 {
+        if break_glass {
+            self.justification_min.max(self.floors.break_glass_justification_min)
+        } else {
+            self.justification_min
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

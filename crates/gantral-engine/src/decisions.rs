@@ -41,6 +41,8 @@ pub struct DecisionRequest {
     pub justification: String,
     /// The delegation by which the human acts for somebody else: the hash of its artifact.
     pub delegation: Option<Digest>,
+    /// Whether the human decides alone, under a role that the gate sealed for emergencies.
+    pub break_glass: bool,
 }
 
 /// What a human found out about an unknown outcome.
@@ -94,11 +96,14 @@ impl Engine {
         let tenant = approver.principal().tenant();
         let mut held = self.hold_at(tenant, id, call.now).await?;
         let loaded = held.loaded()?;
-        check_justification(&request.justification, loaded.workflow.justification_min)?;
+        check_justification(&request.justification, loaded.workflow.justification_of(request.break_glass))?;
         let gate = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id);
         let gate = gate.ok_or_else(|| closed(&loaded.instance, gate_id))?;
         let mut plan = Plan::default();
         let mut actor = self.actor(call, approver.principal(), None).await?;
+        if request.break_glass && request.delegation.is_some() {
+            return Err(EngineError::Forbidden { why: "nobody breaks the glass for somebody else" });
+        }
         // Held until the ballot has committed.
         let lent = match request.delegation {
             Some(hash) => {
@@ -135,7 +140,7 @@ impl Engine {
             justification,
             acts_for: lent.as_ref().map(|lent: &Lent| lent.from),
             delegation: request.delegation,
-            break_glass: false,
+            break_glass: request.break_glass,
             directory_entry: None,
             evidence: token_evidence(approver.principal()),
             evidence_digest: None,
@@ -296,8 +301,8 @@ fn role_for(held: &BTreeSet<Role>, gate: &Gate, request: &DecisionRequest) -> Re
         let refused = EngineError::Forbidden { why: "you do not hold this role" };
         return if held.contains(role) { Ok(role.clone()) } else { Err(refused) };
     }
-    let roles = gate.rule.roles();
-    let may_now = |role: &&Role| gate.rule.is_eligible(role, gate.votes.iter());
+    let roles = if request.break_glass { gate.rule.break_glass_roles.clone() } else { gate.rule.roles() };
+    let may_now = |role: &&Role| !request.break_glass && gate.rule.is_eligible(role, gate.votes.iter());
     let chosen = held.iter().find(may_now).or_else(|| held.iter().find(|role| roles.contains(role)));
     // With a role that is not asked the refusal says so: `NotEligible`, or what weighs more.
     let none = EngineError::Forbidden { why: "you hold no role" };

@@ -6,6 +6,7 @@ use gantral_core::instance::Instance;
 use gantral_core::state::{ActorKind, Cause, DecisionKind, ExecutorKind, State};
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
+use gantral_evidence::commitments::ballot;
 use gantral_store::{Effect, GateRow, Tell};
 
 use crate::notice::{NoticeKind, Recipients, next_reminder};
@@ -165,10 +166,18 @@ fn told(
     {
         effects.push(Effect::Remind { gate, since: open.since, at });
     }
-    let (to, name) = (of(kind), kind.name());
-    if let Some(kind) = name.filter(|_| !to.is_empty()) {
-        effects.push(Effect::Tell(Tell { gate, kind, percent: None, at: entry.at, to }));
+    let glass = breaks_glass(&entry.event).then_some(NoticeKind::GlassBroken);
+    for kind in glass.into_iter().chain([kind]) {
+        let (to, name) = (of(kind), kind.name());
+        if let Some(kind) = name.filter(|_| !to.is_empty()) {
+            effects.push(Effect::Tell(Tell { gate, kind, percent: None, at: entry.at, to }));
+        }
     }
+}
+
+/// Tells whether somebody decided alone.
+fn breaks_glass(event: &Event) -> bool {
+    ballot(event).is_some_and(|ballot| ballot.break_glass)
 }
 
 /// What the end of a gate without authority is called.

@@ -23,6 +23,8 @@ pub enum NoticeKind {
     Escalated,
     /// A human gave humans more time.
     Extended,
+    /// Somebody decided alone, by break-glass; told beside that it was decided.
+    GlassBroken,
     /// Humans decided: approved, overridden or rejected.
     Decided,
     /// Nobody decided in time.
@@ -35,11 +37,12 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Opened,
         Self::Reminder,
         Self::Escalated,
         Self::Extended,
+        Self::GlassBroken,
         Self::Decided,
         Self::Expired,
         Self::Withdrawn,
@@ -53,6 +56,7 @@ impl NoticeKind {
             Self::Reminder => "gate.reminder",
             Self::Escalated => "gate.escalated",
             Self::Extended => "gate.extended",
+            Self::GlassBroken => "gate.glass_broken",
             Self::Decided => "gate.decided",
             Self::Expired => "gate.expired",
             Self::Withdrawn => "gate.withdrawn",

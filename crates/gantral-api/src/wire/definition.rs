@@ -131,6 +131,14 @@ pub struct FloorsDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 16)]
     pub rejections_max: Option<u32>,
+    /// Roles that may decide alone in an emergency, by break-glass; nobody when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub break_glass_roles: Vec<text::Role>,
+    /// The shortest justification of a decision by break-glass, in characters; 50 when absent, at most 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 10_000)]
+    pub break_glass_justification_min: Option<u32>,
     /// The least evidence of a decision; `operator` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_evidence: Option<text::HumanEvidence>,

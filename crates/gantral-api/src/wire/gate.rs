@@ -99,6 +99,11 @@ pub struct GateView {
     pub opened_at: text::Time,
     /// How many characters a justification has at least.
     pub justification_min: u32,
+    /// Who may decide alone in an emergency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub break_glass_roles: Vec<text::Role>,
+    /// How many characters the justification of such a decision has at least.
+    pub break_glass_justification_min: u32,
     /// Where it stands.
     pub state: GateState,
     /// Why it was refused; present when REJECTED.
@@ -201,6 +206,9 @@ pub struct Decide {
     /// The delegation by which the human acts for somebody else; `role` is then one that it lends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<text::Digest>,
+    /// Decides alone, in an emergency, under one of the gate's `break_glass_roles`; marked for ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
 }
 
 /// Answer of `POST /v1/gates/{gate_id}/decisions`.

@@ -197,7 +197,7 @@ fn every_member_of_a_definition_is_one_that_the_reader_knows() {
         },
         "floors": {
             "least_verdict": "ALLOW", "default_approvers": ["lead"], "least_roles": ["lead"], "required_approvals": 2,
-            "rejections_max": 3,
+            "rejections_max": 3, "break_glass_roles": ["chief"], "break_glass_justification_min": 80,
             "required_evidence": "operator", "timeout": "30m", "timeout_max": "2h", "on_timeout": "escalate"
         },
         "on_failure": {"closed": "deny", "outage": "open"},

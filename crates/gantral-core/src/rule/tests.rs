@@ -13,6 +13,8 @@ fn vote(person: u8, name: &str) -> CountedVote {
 
 fn floors() -> Floors {
     Floors {
+        break_glass_roles: Vec::new(),
+        break_glass_justification_min: 50,
         least_verdict: Verdict::Allow,
         default_approvers: vec![role("TECH_LEAD")],
         least_roles: vec![],

@@ -260,6 +260,9 @@ fn parameter(value: &Value, path: &str) -> Result<Parameter> {
     })
 }
 
+/// How long the justification of a decision by break-glass is at least where a workflow does not say: a sentence.
+const BREAK_GLASS_JUSTIFICATION_MIN: u32 = 50;
+
 fn floors(value: Option<&Value>, lifetime: DurationMs) -> Result<Floors> {
     let value = value.ok_or_else(|| wrong("floors", "is missing"))?;
     let known = [
@@ -268,6 +271,8 @@ fn floors(value: Option<&Value>, lifetime: DurationMs) -> Result<Floors> {
         "least_roles",
         "required_approvals",
         "rejections_max",
+        "break_glass_roles",
+        "break_glass_justification_min",
         "required_evidence",
         "timeout",
         "timeout_max",
@@ -292,6 +297,12 @@ fn floors(value: Option<&Value>, lifetime: DurationMs) -> Result<Floors> {
         least_roles: reader.roles("least_roles")?,
         required_approvals: reader.count("required_approvals", 1, APPROVALS_MAX)?.max(1),
         rejections_max: reader.count("rejections_max", REJECTIONS_MAX, REJECTIONS_MAX)?.max(1),
+        break_glass_roles: reader.roles("break_glass_roles")?,
+        break_glass_justification_min: reader.count(
+            "break_glass_justification_min",
+            BREAK_GLASS_JUSTIFICATION_MIN,
+            10_000,
+        )?,
         required_evidence: evidence.unwrap_or(HumanEvidence::Operator),
         timeout: reader.duration("timeout", HOUR.min(timeout_max), timeout_max)?,
         timeout_max,

@@ -160,6 +160,7 @@ impl Place {
             action,
             justification,
             delegation: None,
+            break_glass: false,
         };
         alice.decide(gate.gate_id, &body).await.unwrap();
     }

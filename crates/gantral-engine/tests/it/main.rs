@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod break_glass;
 mod damage;
 mod decisions;
 mod delegations;

@@ -42,7 +42,7 @@ async fn open(recipients: Vec<Recipient>) -> Script {
 }
 
 /// Returns what was told and is not delivered, oldest first, and delivers it.
-async fn told(world: &World) -> Vec<OutboxRow> {
+pub async fn told(world: &World) -> Vec<OutboxRow> {
     let (store, recipient) = (world.engine().store(), Name::parse("pager").unwrap());
     let now = UnixMillis::new(world.clock.now().get() + 86_400_000_000).unwrap();
     let mut all = Vec::new();
@@ -59,7 +59,7 @@ async fn told(world: &World) -> Vec<OutboxRow> {
     }
 }
 
-fn words(rows: &[OutboxRow]) -> Vec<(&str, Option<u8>, u32)> {
+pub fn words(rows: &[OutboxRow]) -> Vec<(&str, Option<u8>, u32)> {
     rows.iter().map(|row| (row.kind.as_str(), row.percent, row.gate.version)).collect()
 }
 

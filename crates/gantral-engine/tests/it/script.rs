@@ -309,5 +309,6 @@ pub fn decision(step: Step) -> DecisionRequest {
         action,
         justification: "as agreed".to_owned(),
         delegation: None,
+        break_glass: false,
     }
 }

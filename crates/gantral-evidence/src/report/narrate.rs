@@ -154,6 +154,13 @@ fn decided(ballot: &Ballot, opened: &Opened) -> String {
             alloc::format!("changed it to {changed}")
         }
     };
+    if ballot.break_glass {
+        text = alloc::format!("BROKE THE GLASS, alone and without those who were asked: {text}");
+    }
+    if let Some(person) = &ballot.acts_for {
+        let person: String = person.0.to_hex().chars().take(PERSON_CHARS).collect();
+        text.push_str(&alloc::format!(", for person {person} by a delegation"));
+    }
     if let Some(why) = &ballot.justification
         && opened.get(CommitmentLabel::Justification, why).is_some()
     {

@@ -113,6 +113,7 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
             .parse()
             .map_err(|_| wrong("justification"))?,
         delegation: None,
+        break_glass: false,
     })
 }
 

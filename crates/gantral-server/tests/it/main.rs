@@ -8,6 +8,7 @@
 )]
 
 mod activations;
+mod break_glass;
 mod candidates;
 mod console;
 mod decisions;

@@ -73,6 +73,9 @@ pub struct DecisionArgs {
     /// The delegation by which you act for somebody else, as `gantral delegations ls --mine` names it
     #[arg(long, value_name = "HASH")]
     delegation: Option<text::Digest>,
+    /// Decides alone, in an emergency, under a role that the gate names for that; everybody is told, and it is marked for ever
+    #[arg(long, conflicts_with = "delegation")]
+    break_glass: bool,
     /// The version of the gate that you saw; refused if it has moved
     #[arg(long, value_name = "VERSION")]
     gate_version: Option<u32>,
@@ -193,6 +196,7 @@ fn decide(
         action,
         justification: args.reason.clone(),
         delegation: args.delegation,
+        break_glass: args.break_glass,
     };
     let decided = converse(async { Ok(client.decide(args.gate, &body).await?) })?;
     out.show(&decided, |decided| said(decided, decision))?;

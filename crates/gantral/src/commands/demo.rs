@@ -221,6 +221,7 @@ async fn decide(alice: &Client, told: &Transcript, waiting: &InstanceView) -> Re
         action: Some(action),
         justification: REASON.parse().map_err(Failure::new)?,
         delegation: None,
+        break_glass: false,
     };
     let decided = alice.decide(gate.gate_id, &body).await?;
     told.fact("sealed", show::receipts(&decided.artifacts))

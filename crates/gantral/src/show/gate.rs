@@ -147,6 +147,10 @@ fn needs(gate: &GateView) -> String {
     if gate.required_rejections > 1 {
         text.push_str(&row("refused by", format_args!("{} rejections", gate.required_rejections)));
     }
+    if !gate.break_glass_roles.is_empty() {
+        let alone = roles(&gate.break_glass_roles);
+        text.push_str(&row("emergency", format_args!("{alone} alone, with `--break-glass`")));
+    }
     text
 }
 
