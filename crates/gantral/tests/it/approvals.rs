@@ -138,7 +138,7 @@ fn whoever_may_decide_gives_humans_more_time_within_bounds() {
 }
 
 /// Asks, and when people agreed does it.
-const AGENT: &str = r#"set -eu
+pub const AGENT: &str = r#"set -eu
 if [ -n "${GANTRAL_GRANT:-}" ]; then
   gantral consume
   exec gantral outcome SUCCEEDED

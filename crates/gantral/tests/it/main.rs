@@ -9,6 +9,7 @@
 
 mod approvals;
 mod auditors;
+mod break_glass;
 mod console;
 mod delegations;
 mod demo;
