@@ -13,6 +13,7 @@ pub mod disclosure;
 pub mod dsse;
 mod fields;
 pub mod governance;
+pub mod human;
 pub mod keyring;
 pub mod keys;
 pub mod log;

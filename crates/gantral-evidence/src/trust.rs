@@ -4,6 +4,7 @@
 //! Source: `spec/verification.md` §2.
 
 mod log;
+mod relying_party;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -15,6 +16,7 @@ use gantral_core::state::HumanEvidence;
 
 use crate::container::Scope;
 use crate::fields::{FieldError, Fields, Scalar};
+use crate::human::{RelyingParty, RelyingPartyError};
 use crate::keys::{ALGORITHM, KeyError, KeyId, PublicKey};
 use crate::log::policy::PolicyError;
 
@@ -127,6 +129,8 @@ pub struct Require {
     pub snapshots: bool,
     /// Whether two persons must have put every policy in force under which something was consumed.
     pub four_eyes: bool,
+    /// Whether every human decision must be signed by a key that cannot leave its device: nothing but `webauthn` shows that.
+    pub human_device_bound: bool,
 }
 
 impl Require {
@@ -141,6 +145,7 @@ impl Require {
             complete: false,
             snapshots: false,
             four_eyes: false,
+            human_device_bound: false,
         }
     }
 }
@@ -151,6 +156,8 @@ pub struct Trust {
     /// With those of the log policy, whose roles are theirs alone.
     keys: BTreeMap<KeyId, TrustedKey>,
     log: Option<TrustedLog>,
+    /// For whom the authenticators of humans sign; `None`: no assertion is believed.
+    pub relying_party: Option<RelyingParty>,
     /// What is required; `None` leaves every verdict inconclusive.
     pub require: Option<Require>,
 }
@@ -178,6 +185,9 @@ pub enum TrustError {
     /// The log policy.
     #[error("trust file: {0}")]
     Log(#[from] PolicyError),
+    /// The relying party has no origin, or too many.
+    #[error("trust file: {0}")]
+    RelyingParty(#[from] RelyingPartyError),
     /// A key of a log or of a witness outside the log policy.
     #[error("trust file: key `{key_id}` is for `{}`: such keys stand in the log policy", .role.as_str())]
     Role {
@@ -202,7 +212,9 @@ pub enum TrustError {
     },
 }
 
-const TRUST: [&str; 4] = ["format", "keys", "log", "require"];
+/// May be missing: then no assertion is believed.
+const RELYING_PARTY: &str = "relying_party";
+const TRUST: [&str; 5] = ["format", "keys", "log", RELYING_PARTY, "require"];
 const KEY: [&str; 9] = [
     "algorithm",
     "compromised_from",
@@ -214,10 +226,20 @@ const KEY: [&str; 9] = [
     "valid_from",
     "valid_until",
 ];
-/// The one member that may be missing, and is then `false`.
+/// Members that may be missing, and are then `false`.
 const FOUR_EYES: &str = "four_eyes";
-const REQUIRE: [&str; 8] =
-    ["complete", "enforced", FOUR_EYES, "human_evidence", "logged", "scope", "snapshots", "witnessed"];
+const HUMAN_DEVICE_BOUND: &str = "human_device_bound";
+const REQUIRE: [&str; 9] = [
+    "complete",
+    "enforced",
+    FOUR_EYES,
+    HUMAN_DEVICE_BOUND,
+    "human_evidence",
+    "logged",
+    "scope",
+    "snapshots",
+    "witnessed",
+];
 
 impl Trust {
     /// Returns a trust file of these keys.
@@ -228,7 +250,7 @@ impl Trust {
         keys: impl IntoIterator<Item = TrustedKey>,
         require: Option<Require>,
     ) -> Result<Self, TrustError> {
-        let mut trust = Self { keys: BTreeMap::new(), log: None, require };
+        let mut trust = Self { keys: BTreeMap::new(), log: None, relying_party: None, require };
         for key in keys {
             if is_of_log(&key) {
                 return Err(TrustError::Role { key_id: key.key.id(), role: key.role });
@@ -249,6 +271,12 @@ impl Trust {
         }
         self.log = Some(log);
         Ok(self)
+    }
+
+    /// Adds the relying party that assertions must be for, in place of the one that was.
+    #[must_use]
+    pub fn with_relying_party(self, relying_party: RelyingParty) -> Self {
+        Self { relying_party: Some(relying_party), ..self }
     }
 
     fn insert(&mut self, key: TrustedKey) -> Result<(), TrustError> {
@@ -286,11 +314,12 @@ impl Trust {
         if value.get("format").and_then(Value::as_str).is_some_and(|format| format != TRUST_FORMAT) {
             return Err(TrustError::Format);
         }
-        let fields = Fields::open(&value, "trust", TRUST.into_iter())?;
+        let fields = Fields::open_with(&value, "trust", TRUST.into_iter(), &[RELYING_PARTY])?;
         let _: String = fields.get("format")?;
         let keys = fields.list("keys", KEYS_MAX, read_key)?;
         let log = fields.opt_with("log", log::read)?;
-        let trust = Self::new(keys, fields.opt_with("require", read_require)?)?;
+        let mut trust = Self::new(keys, fields.opt_with("require", read_require)?)?;
+        trust.relying_party = fields.maybe(RELYING_PARTY, relying_party::read)?;
         match log {
             Some(log) => trust.with_log(log),
             None => Ok(trust),
@@ -303,9 +332,12 @@ impl Trust {
         let file = Object::new()
             .with("format", TRUST_FORMAT)
             .with("keys", keys)
-            .with("log", self.log.as_ref().map(log::value))
-            .with("require", self.require.as_ref().map(require_value));
-        Value::Object(file).to_canonical()
+            .with("log", self.log.as_ref().map(log::value));
+        let file = match &self.relying_party {
+            Some(relying_party) => file.with(RELYING_PARTY, relying_party::value(relying_party)),
+            None => file,
+        };
+        Value::Object(file.with("require", self.require.as_ref().map(require_value))).to_canonical()
     }
 }
 
@@ -375,10 +407,12 @@ fn if_present(fields: &Fields<'_>, member: &'static str) -> Result<bool, FieldEr
 }
 
 fn read_require(value: &Value) -> Result<Require, TrustError> {
-    let fields = Fields::open_with(value, "require", REQUIRE.into_iter(), &[FOUR_EYES])?;
-    let is_there = value.get(FOUR_EYES).is_some();
+    let optional = [FOUR_EYES, HUMAN_DEVICE_BOUND];
+    let fields = Fields::open_with(value, "require", REQUIRE.into_iter(), &optional)?;
+    let flag = |member| Ok::<_, FieldError>(value.get(member).is_some() && fields.get(member)?);
     Ok(Require {
-        four_eyes: is_there && fields.get(FOUR_EYES)?,
+        four_eyes: flag(FOUR_EYES)?,
+        human_device_bound: flag(HUMAN_DEVICE_BOUND)?,
         scope: fields.get("scope")?,
         enforced: fields.get("enforced")?,
         logged: fields.get("logged")?,
@@ -409,6 +443,7 @@ fn key_value(key: &TrustedKey) -> Value {
 fn require_value(require: &Require) -> Value {
     let object = Object::new().with("complete", require.complete).with("enforced", require.enforced);
     let object = if require.four_eyes { object.with(FOUR_EYES, true) } else { object };
+    let object = if require.human_device_bound { object.with(HUMAN_DEVICE_BOUND, true) } else { object };
     let object = object
         .with("human_evidence", require.human_evidence.map(HumanEvidence::as_str))
         .with("logged", require.logged)

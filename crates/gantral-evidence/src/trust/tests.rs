@@ -2,6 +2,7 @@ use alloc::string::ToString as _;
 use alloc::{format, vec};
 
 use super::*;
+use crate::human::{Origin, RelyingPartyId};
 
 /// The public key of the first vector of RFC 8032 §7.1.
 const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -46,6 +47,8 @@ fn a_trust_file_reads_back_as_it_was_written() {
         Trust::default(),
         Trust::new([TrustedKey::issuer(key().key)], Some(Require::signed())).unwrap(),
         Trust::new([key()], Some(Require { four_eyes: true, ..Require::signed() })).unwrap(),
+        Trust::new([key()], Some(Require { human_device_bound: true, ..Require::signed() })).unwrap(),
+        full().with_relying_party(relying_party()),
     ] {
         assert_eq!(Trust::parse(&trust.encode()), Ok(trust));
     }
@@ -132,4 +135,28 @@ fn a_trust_file_that_says_nothing_of_four_eyes_requires_none() {
     };
     assert_eq!((said("false"), said("true")), (Ok(false), Ok(true)));
     assert!(said("null").is_err() && said("\"yes\"").is_err());
+}
+
+fn relying_party() -> RelyingParty {
+    let origins = vec![Origin::parse("https://approvals.example").unwrap()];
+    RelyingParty::new(RelyingPartyId::parse("approvals.example").unwrap(), origins).unwrap()
+}
+
+#[test]
+fn a_relying_party_is_a_host_with_origins_or_the_file_is_refused() {
+    let whole = String::from_utf8(full().with_relying_party(relying_party()).encode()).unwrap();
+    let origins = "\"origins\":[\"https://approvals.example\"]";
+    assert!(whole.contains(origins), "{whole}");
+    let with = |from: &str, to: &str| Trust::parse(whole.replace(from, to).as_bytes());
+    assert_eq!(with(origins, "\"origins\":[]"), Err(TrustError::RelyingParty(RelyingPartyError::Origins)));
+    for (from, to) in [
+        (origins, "\"origins\":[\"approvals.example\"]"),
+        (origins, "\"origins\":[\"https://approvals.example/\"]"),
+        ("\"id\":\"approvals.example\"", "\"id\":\"Approvals.example\""),
+        ("\"id\":\"approvals.example\"", "\"id\":\"\""),
+    ] {
+        assert!(matches!(with(from, to), Err(TrustError::Field(_))), "{to}");
+    }
+    let of_nobody = whole.replace(&format!("{{\"id\":\"approvals.example\",{origins}}}"), "null");
+    assert!(Trust::parse(of_nobody.as_bytes()).is_err());
 }

@@ -86,6 +86,7 @@ impl Scene {
             complete: true,
             snapshots: true,
             four_eyes: false,
+            human_device_bound: false,
         })
     }
 
