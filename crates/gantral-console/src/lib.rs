@@ -9,11 +9,14 @@
 mod action;
 mod assets;
 mod inert;
+mod kept;
 mod page;
 pub mod pages;
 mod when;
+mod words;
 
 pub use action::{Field, FieldKind, FormError, changed};
 pub use assets::{ASSETS, Asset, CONTENT_SECURITY_POLICY};
 pub use inert::Inert;
+pub use kept::Kept;
 pub use page::{Page, RenderError, Shell, Who};

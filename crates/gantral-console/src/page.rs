@@ -1,6 +1,10 @@
 //! What all pages have in common.
 
 use askama::Template;
+use gantral_api::wire::text;
+use gantral_core::time::UnixMillis;
+
+use crate::when::When;
 
 /// A page that cannot be written. The fault is ours.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +33,42 @@ pub struct Shell {
     pub who: Option<Who>,
     /// The path of the page.
     pub path: String,
+    /// The present.
+    pub now: UnixMillis,
+    /// A number that no other page has, so that a form of it that is sent twice counts once.
+    pub key: String,
 }
+
+impl Shell {
+    /// Shows an instant of the wire, and how far away it is.
+    pub(crate) fn when(&self, at: &text::Time) -> When {
+        When { at: at.into_inner(), now: self.now }
+    }
+
+    /// Tells whether the page is the one of a path, or below it.
+    pub(crate) fn is_within(&self, path: &str) -> bool {
+        self.path.starts_with(path)
+    }
+
+    /// Returns the pages about rules and proof: path and name.
+    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
+    pub(crate) const fn oversight(&self) -> &'static [(&'static str, &'static str)] {
+        &OVERSIGHT
+    }
+
+    /// Tells whether the page is one of those.
+    pub(crate) fn is_oversight(&self) -> bool {
+        OVERSIGHT.iter().any(|(path, _)| self.is_within(path))
+    }
+}
+
+/// The pages about rules and proof. Whoever may read the API of a tenant may read them.
+const OVERSIGHT: [(&str, &str); 4] = [
+    ("/console/policies", "Policies"),
+    ("/console/proposals", "Proposals"),
+    ("/console/freezes", "Freezes"),
+    ("/console/history", "History"),
+];
 
 /// One page.
 pub trait Page: Template {

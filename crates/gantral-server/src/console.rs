@@ -4,10 +4,15 @@
 //! in; it goes where the API's request would go.
 
 mod decisions;
+mod delegations;
 mod form;
 mod frame;
+mod freezes;
+mod history;
 mod login;
 mod pages;
+mod policies;
+mod proposals;
 mod providers;
 mod session;
 
@@ -30,6 +35,19 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/console/gates/{gate_id}", get(pages::gate))
         .route("/console/gates/{gate_id}/changes", post(decisions::changes))
         .route("/console/gates/{gate_id}/decisions", post(decisions::decide))
+        .route("/console/gates/{gate_id}/extend", post(decisions::extend))
+        .route("/console/delegations", get(delegations::show).post(delegations::lend))
+        .route("/console/delegations/{delegation}/revoke", post(delegations::take_back))
+        .route("/console/policies", get(policies::list))
+        .route("/console/policies/{version}", get(policies::show))
+        .route("/console/policies/{version}/archive", get(policies::archive))
+        .route("/console/activations", post(policies::put_in_force))
+        .route("/console/proposals", get(proposals::list))
+        .route("/console/proposals/{proposal_id}", get(proposals::show))
+        .route("/console/proposals/{proposal_id}/confirm", post(proposals::confirm))
+        .route("/console/proposals/{proposal_id}/withdraw", post(proposals::take_back))
+        .route("/console/freezes", get(freezes::show).post(freezes::change))
+        .route("/console/history", get(history::show))
         .route("/console/instances", get(pages::instances))
         .route("/console/instances/{id}", get(pages::instance))
         .route("/console/instances/{id}/evidence", get(pages::evidence))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use gantral_core::ids::{Role, SessionId, TeamId, WorkflowId};
+use gantral_core::ids::{Name, Role, SessionId, TeamId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
 use crate::append::StateCode;
@@ -31,7 +31,8 @@ pub struct InstanceFilter {
 /// Which gates are listed. Everything that is set must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GateFilter {
-    /// Only those that are closed, instead of only those that are open.
+    /// Only those that are closed, from the one that was closed last; instead of only those that are open, from the nearest deadline.
+    /// Closed ones are found fast within a workflow; without one, all of the tenant's are put in order.
     pub closed: bool,
     /// Decided by at least one of these roles; `None` is any role, an empty list is none.
     pub roles: Option<Vec<Role>>,
@@ -39,6 +40,8 @@ pub struct GateFilter {
     pub teams: Option<Vec<TeamId>>,
     /// Of this workflow.
     pub workflow: Option<WorkflowId>,
+    /// Of this action.
+    pub action: Option<Name>,
 }
 
 /// Where a list goes on: the sort key of the last row seen. Its text form is opaque to clients.

@@ -160,7 +160,7 @@ impl Store {
         }
     }
 
-    /// Lists gates from the nearest deadline, up to `limit` rows and at most [`crate::PAGE_MAX`].
+    /// Lists open gates from the nearest deadline, or closed ones from the one that was closed last, up to `limit` rows and at most [`crate::PAGE_MAX`].
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.

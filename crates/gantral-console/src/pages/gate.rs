@@ -2,13 +2,13 @@
 
 use askama::Template;
 use gantral_api::wire::{Action, Decided, GateGroup, GateState, GateSummary, GateView, text};
-use gantral_core::time::UnixMillis;
+use gantral_core::time::DurationMs;
 
 use super::actors::on_behalf_of;
+use super::acts::Acts;
 use crate::action::{Difference, Field, FieldKind, FormError, canonical, differences, fields};
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
-use crate::when::When;
 
 /// What is asked, and the forms to answer.
 #[derive(Debug, Template)]
@@ -22,18 +22,40 @@ pub struct GatePage {
     chain: String,
     stages: Vec<ShownStage>,
     roles: String,
-    eligible: bool,
-    may_act_as: Vec<String>,
+    acts: Acts,
+    chosen: String,
+    extensions: Vec<Extension>,
     earlier: Vec<GateSummary>,
     context: String,
-    /// A number of this page, so that the same answer sent twice counts once.
-    key: String,
     justification: String,
     changing: bool,
     target: String,
     edited: Vec<Field>,
     problem: Option<String>,
-    now: UnixMillis,
+}
+
+/// A deadline that a gate could have instead.
+#[derive(Debug)]
+struct Extension {
+    deadline: text::Time,
+    words: &'static str,
+}
+
+/// By how much a gate can be extended, in words.
+const STEPS: [(DurationMs, &str); 4] = [
+    (DurationMs::from_secs(3_600), "by an hour"),
+    (DurationMs::from_secs(4 * 3_600), "by 4 hours"),
+    (DurationMs::from_secs(86_400), "by a day"),
+    (DurationMs::from_secs(3 * 86_400), "by 3 days"),
+];
+
+/// Returns the later deadlines that a gate allows.
+fn extensions(gate: &GateView) -> Vec<Extension> {
+    let (deadline, latest) = (gate.deadline.into_inner(), gate.latest_deadline.into_inner());
+    let steps = STEPS.iter().map(|(step, words)| (deadline.plus(*step), *words));
+    let within = steps.filter(|(later, _)| *later < latest);
+    let last = (latest > deadline).then_some((latest, "as far as it goes"));
+    within.chain(last).map(|(later, words)| Extension { deadline: later.into(), words }).collect()
 }
 
 /// One stage, in words.
@@ -47,18 +69,8 @@ struct ShownStage {
 impl Page for GatePage {}
 
 impl GatePage {
-    /// Makes the page. `roles` are those of this human; `key` is a number that no other page has; `earlier` are closed gates of
-    /// the same action, the newest first.
-    pub fn new(
-        shell: Shell,
-        gate: GateView,
-        roles: &[text::Role],
-        earlier: Vec<GateSummary>,
-        key: String,
-        now: UnixMillis,
-    ) -> Self {
-        let may_act_as: Vec<String> =
-            roles.iter().filter(|role| gate.roles.contains(role)).map(ToString::to_string).collect();
+    /// Makes the page. `acts` is as whom this human may decide; `earlier` are closed gates of the same action, the newest first.
+    pub fn new(shell: Shell, gate: GateView, acts: Acts, earlier: Vec<GateSummary>) -> Self {
         let fields = fields(&gate.action).unwrap_or_default();
         Self {
             is_open: gate.state == GateState::Open,
@@ -66,11 +78,11 @@ impl GatePage {
             chain: on_behalf_of(&gate.requester),
             stages: stages(&gate),
             roles: list(&gate.roles),
-            eligible: !may_act_as.is_empty(),
-            may_act_as,
+            extensions: if acts.has_own() { extensions(&gate) } else { Vec::new() },
+            acts,
+            chosen: String::new(),
             earlier,
             context: pretty(gate.context.as_str()),
-            key,
             justification: String::new(),
             changing: false,
             target: gate.action.target.clone(),
@@ -79,7 +91,6 @@ impl GatePage {
             problem: None,
             shell,
             gate,
-            now,
         }
     }
 
@@ -88,6 +99,7 @@ impl GatePage {
     pub fn with_problem(mut self, problem: String, sent: impl Fn(&str) -> Option<String>) -> Self {
         self.problem = Some(problem);
         self.justification = sent("justification").unwrap_or_default();
+        self.chosen = sent("role").unwrap_or_default();
         self.changing = sent("target").is_some();
         self.target = sent("target").unwrap_or(self.target);
         for field in &mut self.edited {
@@ -96,10 +108,6 @@ impl GatePage {
             }
         }
         self
-    }
-
-    fn when(&self, at: &text::Time) -> When {
-        When { at: at.into_inner(), now: self.now }
     }
 
     #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
@@ -197,8 +205,9 @@ pub struct ChangesPage {
     edited: Vec<Field>,
     differences: Vec<Difference>,
     exact: String,
-    may_act_as: Vec<String>,
-    key: String,
+    acts: Acts,
+    chosen: String,
+    justification: String,
 }
 
 impl Page for ChangesPage {}
@@ -208,15 +217,7 @@ impl ChangesPage {
     ///
     /// # Errors
     /// `FormError` when one of the actions cannot be shown as fields.
-    pub fn new(
-        shell: Shell,
-        gate: GateView,
-        approved: Action,
-        roles: &[text::Role],
-        key: String,
-    ) -> Result<Self, FormError> {
-        let may_act_as =
-            roles.iter().filter(|role| gate.roles.contains(role)).map(ToString::to_string).collect();
+    pub fn new(shell: Shell, gate: GateView, approved: Action, acts: Acts) -> Result<Self, FormError> {
         Ok(Self {
             edited: fields(&approved)?,
             differences: differences(&gate.action, &approved)?,
@@ -224,8 +225,9 @@ impl ChangesPage {
             shell,
             gate,
             approved,
-            may_act_as,
-            key,
+            acts,
+            chosen: String::new(),
+            justification: String::new(),
         })
     }
 }

@@ -1,13 +1,11 @@
 //! What waits.
 
 use askama::Template;
-use gantral_api::wire::{GateSummary, text};
-use gantral_core::time::UnixMillis;
+use gantral_api::wire::GateSummary;
 
-use super::actors::shown_actor;
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
-use crate::when::When;
+use crate::words::actor;
 
 /// Open gates, the earliest deadline first.
 #[derive(Debug, Template)]
@@ -21,19 +19,13 @@ pub struct InboxPage {
     pub mine: bool,
     /// The cursor of the next page.
     pub next: Option<String>,
-    /// The present.
-    pub now: UnixMillis,
 }
 
 impl Page for InboxPage {}
 
 impl InboxPage {
-    fn when(&self, at: &text::Time) -> When {
-        When { at: at.into_inner(), now: self.now }
-    }
-
     #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
     fn asker(&self, gate: &GateSummary) -> String {
-        shown_actor(gate.requested_by.as_str())
+        actor(gate.requested_by.as_str())
     }
 }

@@ -8,7 +8,6 @@ use gantral_core::time::UnixMillis;
 use super::actors::on_behalf_of;
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
-use crate::when::When;
 
 /// Executions, the newest first.
 #[derive(Debug, Template)]
@@ -21,7 +20,6 @@ pub struct InstancesPage {
     workflow: String,
     team: String,
     next: Option<String>,
-    now: UnixMillis,
 }
 
 impl Page for InstancesPage {}
@@ -33,15 +31,10 @@ impl InstancesPage {
         instances: Vec<InstanceSummary>,
         next: Option<String>,
         filters: [String; 3],
-        now: UnixMillis,
     ) -> Self {
         let [chosen_state, workflow, team] = filters;
         let states = State::ALL.iter().map(|state| state.as_str()).collect();
-        Self { shell, instances, states, chosen_state, workflow, team, next, now }
-    }
-
-    fn when(&self, at: &text::Time) -> When {
-        When { at: at.into_inner(), now: self.now }
+        Self { shell, instances, states, chosen_state, workflow, team, next }
     }
 
     #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
@@ -87,20 +80,15 @@ pub struct InstancePage {
     instance: InstanceView,
     chain: String,
     story: Story,
-    now: UnixMillis,
 }
 
 impl Page for InstancePage {}
 
 impl InstancePage {
     /// Makes the page.
-    pub fn new(shell: Shell, instance: InstanceView, story: Story, now: UnixMillis) -> Self {
+    pub fn new(shell: Shell, instance: InstanceView, story: Story) -> Self {
         let chain = on_behalf_of(&instance.requester);
-        Self { shell, instance, chain, story, now }
-    }
-
-    fn when(&self, at: &text::Time) -> When {
-        When { at: at.into_inner(), now: self.now }
+        Self { shell, instance, chain, story }
     }
 
     fn observed(&self) -> bool {

@@ -2,20 +2,19 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use gantral_api::problem::Code;
-use gantral_api::wire::{self, IdempotencyKey, text};
+use gantral_api::wire::{self, text};
 use gantral_console::changed as changed_action;
-use gantral_console::pages::{ChangesPage, DecidedPage};
+use gantral_console::pages::{Acts, ChangesPage, DecidedPage};
 use gantral_core::ids::GateId;
 use gantral_core::state::{DecisionKind, State as Authority};
 
 use super::form::{Fields, Form};
 use super::frame::page;
-use super::pages::{form_key, of_gate, roles};
+use super::pages::{acts, of_gate};
 use super::session::Visitor;
 use crate::app::App;
-use crate::command::keyed;
 use crate::handlers::{Path, gates};
 use crate::problems::{Answer, Failure};
 
@@ -27,12 +26,13 @@ pub(super) async fn changes(
 ) -> Answer<Response> {
     let id = id.into_inner();
     let gate = gates::one(&app, &visitor.principal, id).await?;
+    let acts = acts(&app, &visitor, &gate).await?;
     let approved = match changed_action(&gate.action, |name| fields.text(name)) {
         Ok(approved) => approved,
         Err(error) => return again(&app, &visitor, id, &fields, &error.to_string()).await,
     };
-    let shell = visitor.shell(&format!("/console/gates/{id}"));
-    match ChangesPage::new(shell, gate, approved, &roles(&visitor), form_key()?) {
+    let shell = visitor.shell(&app, &format!("/console/gates/{id}"))?;
+    match ChangesPage::new(shell, gate, approved, acts) {
         Ok(changes) => Ok(page(&changes)?.into_response()),
         Err(error) => again(&app, &visitor, id, &fields, &error.to_string()).await,
     }
@@ -42,32 +42,53 @@ pub(super) async fn changes(
 pub(super) async fn decide(
     State(app): State<App>,
     Path(id): Path<text::GateId>,
-    Form { visitor, fields }: Form,
+    form: Form,
 ) -> Answer<Response> {
     let id = id.into_inner();
-    match decided(&app, &visitor, id, &fields).await {
+    match decided(&app, id, &form).await {
         Ok(decided) => Ok(page(&decided)?.into_response()),
         // What was written is kept, beside what the gate looks like now.
         Err(Failure(problem)) if mended_here(problem.code()) => {
-            again(&app, &visitor, id, &fields, &explained(&problem)).await
+            again(&app, &form.visitor, id, &form.fields, &explained(&problem)).await
         }
         Err(failure) => Err(failure),
     }
 }
 
-async fn decided(app: &App, visitor: &Visitor, id: GateId, fields: &Fields) -> Answer<DecidedPage> {
+/// POST /console/gates/{gate_id}/extend
+pub(super) async fn extend(
+    State(app): State<App>,
+    Path(id): Path<text::GateId>,
+    form: Form,
+) -> Answer<Response> {
+    let id = id.into_inner();
+    match extended(&app, id, &form).await {
+        Ok(()) => Ok(Redirect::to(&format!("/console/gates/{id}")).into_response()),
+        Err(Failure(problem)) if mended_here(problem.code()) => {
+            again(&app, &form.visitor, id, &form.fields, &explained(&problem)).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn extended(app: &App, id: GateId, form: &Form) -> Answer<()> {
+    let Form { visitor, fields } = form;
+    let body =
+        wire::Extend { gate_version: fields.read("gate_version")?, deadline: fields.read("deadline")? };
+    let call = form.call(app, format!("POST /v1/gates/{id}/extend"), &body)?;
+    gates::prolong(app, &visitor.principal, call, id, body).await?;
+    Ok(())
+}
+
+async fn decided(app: &App, id: GateId, form: &Form) -> Answer<DecidedPage> {
     app.may_write()?;
+    let Form { visitor, fields } = form;
     let gate = gates::one(app, &visitor.principal, id).await?;
     let body = body(&gate, fields)?;
-    let key = fields.get("key").and_then(|key| IdempotencyKey::parse(key).ok());
-    let key = key.ok_or_else(|| Failure::new(Code::IdempotencyKeyMissing, "the form has no number"))?;
-    let route = format!("POST /v1/gates/{id}/decisions");
-    let bytes = serde_json::to_vec(&body)
-        .map_err(|_| Failure::new(Code::Internal, "the decision cannot be written"))?;
-    let call = keyed(app, &visitor.principal, route, &key, &bytes)?;
+    let call = form.call(app, format!("POST /v1/gates/{id}/decisions"), &body)?;
     let decision = body.decision.into_inner();
     let decided = gates::resolve(app, &visitor.principal, call, id, body).await?;
-    let shell = visitor.shell(&format!("/console/gates/{id}"));
+    let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
     let said = said(decision, decided.state.into_inner());
     Ok(DecidedPage { shell, said, instance: gate.instance_id, decided })
 }
@@ -93,7 +114,9 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
     let decision: text::DecisionKind =
         fields.get("decision").and_then(|text| text.parse().ok()).ok_or_else(|| wrong("decision"))?;
     let version = fields.get("gate_version").and_then(|text| text.parse().ok());
-    let role = fields.get("role").map(str::parse).transpose().map_err(|_| wrong("role"))?;
+    let (role, delegation) = fields.get("role").map(Acts::read).unzip();
+    let role = role.map(str::parse).transpose().map_err(|_| wrong("role"))?;
+    let delegation = delegation.flatten().map(str::parse).transpose().map_err(|_| wrong("role"))?;
     let action = match decision.into_inner() {
         DecisionKind::Override => {
             let changed = changed_action(&gate.action, |name| fields.text(name));
@@ -112,7 +135,7 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
             .trim()
             .parse()
             .map_err(|_| wrong("justification"))?,
-        delegation: None,
+        delegation,
         break_glass: false,
     })
 }
@@ -133,6 +156,7 @@ fn mended_here(code: Code) -> bool {
             | Code::NotEligible
             | Code::AlreadyVoted
             | Code::SelfApproval
+            | Code::DelegationNotInForce
             | Code::JustificationRequired
             | Code::ActionInvalid
             | Code::ActionMismatch

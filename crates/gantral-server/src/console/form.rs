@@ -1,15 +1,21 @@
 //! A form as it comes in: from a page of ours, by whom, with which fields.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Problem};
+use gantral_api::wire::{self, IdempotencyKey, text};
+use gantral_console::Kept;
+use gantral_engine::Call;
+use serde::Serialize;
 
 use super::session::Visitor;
 use crate::app::App;
+use crate::command::keyed;
 use crate::problems::{Answer, Failure};
 
 /// Where a browser says that a request comes from (Fetch Metadata Request Headers).
@@ -34,10 +40,65 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// Returns every value that came under a name.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(its, _)| its == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Reads a field.
+    pub(super) fn read<T: FromStr>(&self, name: &str) -> Answer<T> {
+        let wrong = || Failure::member(name, format!("`{name}` is missing or cannot be read"));
+        self.get(name).and_then(|text| text.trim().parse().ok()).ok_or_else(wrong)
+    }
+
+    /// Returns what somebody wrote to justify what they do; `None` where they wrote nothing.
+    pub(super) fn why(&self) -> Answer<Option<text::Prose>> {
+        let written = self.text("justification").unwrap_or_default();
+        let why = (!written.trim().is_empty()).then(|| written.trim().parse()).transpose();
+        why.map_err(|error: String| Failure::member("justification", error))
+    }
+
+    /// Reads the scope that a form names.
+    pub(super) fn scope(&self) -> Answer<wire::Scope> {
+        match self.get("kind") {
+            Some("tenant") => Ok(wire::Scope::Tenant),
+            Some("team") => Ok(wire::Scope::Team { name: self.read("name")? }),
+            Some("workflow") => Ok(wire::Scope::Workflow { name: self.read("name")? }),
+            _ => Err(Failure::member("kind", "`kind` is not tenant, team or workflow")),
+        }
+    }
+
+    /// Says what was wrong with the form, and keeps what was typed.
+    pub(super) fn refused(self, problem: &Problem) -> Kept {
+        let title = problem.code().title().trim_end_matches('.');
+        let said = format!("Nothing was changed. {title}: {}. {}", problem.detail(), problem.code().remedy());
+        Kept::after(said, self.0)
+    }
+}
+
+/// Tells whether whoever filled in a form can mend it: it was understood, and what it says cannot be done so, or now.
+pub(super) fn can_be_mended(code: Code) -> bool {
+    matches!(code.status(), 400 | 409 | 422)
+}
+
 /// A form of somebody who is logged in.
 pub(super) struct Form {
     pub visitor: Visitor,
     pub fields: Fields,
+}
+
+impl Form {
+    /// Returns the call that the API's route would be called with, under the number of the form.
+    pub(super) fn call(&self, app: &App, route: String, body: &impl Serialize) -> Answer<Call> {
+        app.may_write()?;
+        let key = self.fields.get("key").and_then(|key| IdempotencyKey::parse(key).ok());
+        let key = key.ok_or_else(|| Failure::new(Code::IdempotencyKeyMissing, "the form has no number"))?;
+        let bytes = serde_json::to_vec(body);
+        let bytes =
+            bytes.map_err(|_| Failure::new(Code::Internal, "what the form says cannot be written"))?;
+        keyed(app, &self.visitor.principal, route, &key, &bytes)
+    }
 }
 
 impl FromRequest<App> for Form {

@@ -6,9 +6,9 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use gantral_api::problem::{Code, Problem};
 use gantral_console::pages::ProblemPage;
-use gantral_console::{CONTENT_SECURITY_POLICY, Page, RenderError, Shell};
+use gantral_console::{CONTENT_SECURITY_POLICY, Page, RenderError};
 
-use super::session::Visitor;
+use super::session::{self, Visitor};
 use crate::app::App;
 use crate::identity::peer_of;
 use crate::observe::{RequestId, Shown};
@@ -40,7 +40,7 @@ pub(super) async fn shown(State(app): State<App>, request: Request, next: Next) 
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     // Only a refusal needs to know here who is told of it.
     let who = Visitor::look(&headers, peer, &app).await.ok().map(|visitor| visitor.who());
-    let shell = Shell { who, path };
+    let Ok(shell) = session::frame(&app, who, &path) else { return response };
     let page = ProblemPage {
         shell,
         title: problem.code().title().trim_end_matches('.').to_owned(),

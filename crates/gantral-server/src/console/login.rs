@@ -9,7 +9,6 @@ use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantral_api::problem::Code;
-use gantral_console::Shell;
 use gantral_console::pages::{LoginPage, Person};
 use gantral_core::digest::Digest;
 use gantral_core::time::DurationMs;
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{self, Form};
 use super::frame::page;
-use super::session::{CookieName, begin, cookie, forget, returnable, set_cookie};
+use super::session::{CookieName, begin, cookie, forget, frame, returnable, set_cookie};
 use crate::app::App;
 use crate::handlers::Query;
 use crate::identity::with_current_keys;
@@ -37,17 +36,17 @@ pub(super) struct Choose {
 
 /// GET /console/login
 pub(super) async fn choose(State(app): State<App>, Query(query): Query<Choose>) -> Answer<Response> {
-    Ok(page(&login_page(&app, &query.to, None))?.into_response())
+    Ok(page(&login_page(&app, &query.to, None)?)?.into_response())
 }
 
-fn login_page(app: &App, to: &str, problem: Option<String>) -> LoginPage {
-    LoginPage {
-        shell: Shell { who: None, path: "/console/login".to_owned() },
+fn login_page(app: &App, to: &str, problem: Option<String>) -> Answer<LoginPage> {
+    Ok(LoginPage {
+        shell: frame(app, None, "/console/login")?,
         providers: app.0.logins.issuers(),
         people: app.0.dev.as_deref().map(people).unwrap_or_default(),
         to: returnable(to).to_owned(),
         problem,
-    }
+    })
 }
 
 fn people(issuer: &DevIssuer) -> Vec<Person> {
@@ -212,6 +211,6 @@ fn not_in(app: &App, to: &str, error: &GrantError) -> Answer<Response> {
 
 fn refused(app: &App, to: &str, why: String, status: StatusCode) -> Answer<Response> {
     let forgotten: HeaderValue = forget(app, CookieName::Login)?;
-    let shown = page(&login_page(app, to, Some(why)))?;
+    let shown = page(&login_page(app, to, Some(why))?)?;
     Ok((status, [(header::SET_COOKIE, forgotten)], shown).into_response())
 }

@@ -8,8 +8,9 @@ use axum::response::{Html, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, WAIT_SECONDS_MAX, text};
-use gantral_console::pages::{GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Story};
-use gantral_core::digest::Digest;
+use gantral_console::pages::{
+    Acts, GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Story,
+};
 use gantral_core::ids::{GateId, InstanceId};
 use gantral_core::time::DurationMs;
 use gantral_evidence::container::read_tar;
@@ -19,10 +20,10 @@ use gantral_evidence::verify::{Report, verify};
 use gantral_store::{Change, GateFilter};
 use serde::Deserialize;
 
+use super::delegations;
 use super::frame::page;
 use super::session::Visitor;
 use crate::app::App;
-use crate::clock::seed;
 use crate::handlers::{Path, Query, evidence as evidences, gates, instances as executions};
 use crate::logs::hint;
 use crate::problems::{Answer, Failure};
@@ -50,11 +51,10 @@ pub(super) async fn inbox(
     let wanted = wire::GateList { state: None, mine: Some(!query.all), cursor: query.cursor, limit: None };
     let found = gates::open(&app, &visitor.principal, &wanted).await?;
     page(&InboxPage {
-        shell: visitor.shell("/console/"),
+        shell: visitor.shell(&app, "/console/")?,
         gates: found.items,
         mine: !query.all,
         next: found.next,
-        now: app.0.clock.now(),
     })
 }
 
@@ -70,32 +70,32 @@ pub(super) async fn gate(
 /// Returns the page of a gate, with a form that was not filled in.
 pub(super) async fn of_gate(app: &App, visitor: &Visitor, id: GateId) -> Answer<GatePage> {
     let gate = gates::one(app, &visitor.principal, id).await?;
-    let earlier = earlier(app, visitor, &gate).await?;
-    let path = format!("/console/gates/{id}");
-    Ok(GatePage::new(visitor.shell(&path), gate, &roles(visitor), earlier, form_key()?, app.0.clock.now()))
+    let (earlier, acts) = (earlier(app, visitor, &gate).await?, acts(app, visitor, &gate).await?);
+    Ok(GatePage::new(visitor.shell(app, &format!("/console/gates/{id}"))?, gate, acts, earlier))
+}
+
+/// Returns as whom this human may decide at a gate: under their own roles, or by delegations to them.
+pub(super) async fn acts(app: &App, visitor: &Visitor, gate: &wire::GateView) -> Answer<Acts> {
+    let lent = delegations::held(app, visitor).await?;
+    Ok(Acts::at(gate, &roles(visitor), &lent, app.0.clock.now()))
 }
 
 pub(super) fn roles(visitor: &Visitor) -> Vec<text::Role> {
     visitor.principal.roles().iter().cloned().map(Into::into).collect()
 }
 
-/// Returns a number that no other form has, under which what it sends counts once.
-pub(super) fn form_key() -> Answer<String> {
-    Ok(Digest::of(&seed()?).to_hex())
-}
-
 /// Returns closed gates of the same workflow and action that this human may see, the newest first.
 async fn earlier(app: &App, visitor: &Visitor, gate: &wire::GateView) -> Answer<Vec<wire::GateSummary>> {
     let filter = GateFilter {
         closed: true,
-        roles: None,
-        teams: None,
         workflow: Some(gate.workflow.id.clone().into_inner()),
+        action: Some(gate.action.name.clone().into_inner()),
+        ..GateFilter::default()
     };
-    let found = gates::seen(app, &visitor.principal, filter, None, EARLIER * 4).await?;
-    let same =
-        |other: &wire::GateSummary| other.action_name == gate.action.name && other.gate_id != gate.gate_id;
-    Ok(found.items.into_iter().filter(same).take(EARLIER).collect())
+    // One more than are shown, where the gate is one of them itself.
+    let found = gates::seen(app, &visitor.principal, filter, None, EARLIER + 1).await?;
+    let others = found.items.into_iter().filter(|other| other.gate_id != gate.gate_id);
+    Ok(others.take(EARLIER).collect())
 }
 
 /// Query of the list of executions.
@@ -127,8 +127,8 @@ pub(super) async fn instances(
     };
     let found = executions::listed(&app, &visitor.principal, query).await?;
     let filters = [chosen.state, chosen.workflow, chosen.team];
-    let shell = visitor.shell("/console/instances");
-    page(&InstancesPage::new(shell, found.items, found.next, filters, app.0.clock.now()))
+    let shell = visitor.shell(&app, "/console/instances")?;
+    page(&InstancesPage::new(shell, found.items, found.next, filters))
 }
 
 fn filter<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Answer<Option<T>> {
@@ -147,7 +147,7 @@ pub(super) async fn instance(
     let view = views::instance(&app, &facts).await?;
     let story = story(&app, &visitor, id).await?;
     let path = format!("/console/instances/{id}");
-    page(&InstancePage::new(visitor.shell(&path), view, story, app.0.clock.now()))
+    page(&InstancePage::new(visitor.shell(&app, &path)?, view, story))
 }
 
 /// Returns what a verifier says of the chain by this server's own keys: its verdict, and what happened.
@@ -184,8 +184,8 @@ pub(super) async fn evidence(
 }
 
 /// GET /console/help
-pub(super) async fn help(visitor: Visitor) -> Answer<Html<String>> {
-    page(&HelpPage { shell: visitor.shell("/console/help") })
+pub(super) async fn help(State(app): State<App>, visitor: Visitor) -> Answer<Html<String>> {
+    page(&HelpPage { shell: visitor.shell(&app, "/console/help")? })
 }
 
 /// Query of news.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantral_api::problem::Code;
+use gantral_api::wire::text;
 use gantral_console::{Shell, Who};
 use gantral_core::digest::{Digest, Hasher};
 use gantral_core::ids::Role;
@@ -22,6 +23,7 @@ use gantral_store::SessionRow;
 
 use crate::app::App;
 use crate::clock::seed;
+use crate::command::call;
 use crate::identity::{development_is_near, peer_of};
 use crate::problems::{Answer, Failure};
 
@@ -115,9 +117,14 @@ impl Visitor {
         }
     }
 
+    /// Returns as whom artifacts know this visitor.
+    pub(super) async fn actor(&self, app: &App) -> Answer<text::ActorId> {
+        Ok(app.engine().actor(&mut call(app, None)?, &self.principal, None).await?.id.into())
+    }
+
     /// Returns the frame of a page.
-    pub(super) fn shell(&self, path: &str) -> Shell {
-        Shell { who: Some(self.who()), path: path.to_owned() }
+    pub(super) fn shell(&self, app: &App, path: &str) -> Answer<Shell> {
+        frame(app, Some(self.who()), path)
     }
 }
 
@@ -133,6 +140,12 @@ impl FromRequestParts<App> for Visitor {
             looked => looked.map_err(axum::response::IntoResponse::into_response),
         }
     }
+}
+
+/// Returns the frame of a page, with a number that no other page has.
+pub(super) fn frame(app: &App, who: Option<Who>, path: &str) -> Answer<Shell> {
+    let key = Digest::of(&seed()?).to_hex();
+    Ok(Shell { who, path: path.to_owned(), now: app.0.clock.now(), key })
 }
 
 /// Sends a person to the login, and afterwards back to the page that they wanted. What only a script asks for is refused.

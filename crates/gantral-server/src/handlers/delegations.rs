@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use gantral_api::wire::{self, text};
-use gantral_engine::{DelegationView, Governor, NewDelegation};
-use gantral_identity::HumanSubject;
+use gantral_core::digest::Digest;
+use gantral_engine::{Call, DelegationView, Governor, NewDelegation};
+use gantral_identity::{HumanSubject, Principal};
 
 use super::governance::governed;
 use super::{Path, Query, limit_of};
@@ -19,30 +20,49 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::DelegationsQuery>,
 ) -> Answer<Json<wire::DelegationPage>> {
+    found(&app, &principal, &query).await.map(Json)
+}
+
+/// Returns the delegations of the tenant of a human, or those that they gave or were given.
+pub(crate) async fn found(
+    app: &App,
+    principal: &Principal,
+    query: &wire::DelegationsQuery,
+) -> Answer<wire::DelegationPage> {
     principal.approver()?;
     let limit = limit_of(query.limit)?;
     let after = query.cursor.as_deref().map(str::parse::<u64>).transpose();
     let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
     let engine = app.engine();
-    let mut call = call(&app, None)?;
+    let mut call = call(app, None)?;
     let of = match query.mine.unwrap_or(false) {
-        true => Some(engine.actor(&mut call, &principal, None).await?),
+        true => Some(engine.actor(&mut call, principal, None).await?),
         false => None,
     };
     let found = engine.delegations(principal.tenant(), call.now, of.as_ref(), after, limit).await?;
     let next =
         if found.len() == limit { found.last().map(|last| last.sealed.sequence.to_string()) } else { None };
-    Ok(Json(wire::DelegationPage { items: found.iter().map(view).collect(), next }))
+    Ok(wire::DelegationPage { items: found.iter().map(view).collect(), next })
 }
 
 /// POST /v1/delegations
 pub(crate) async fn give(
     State(app): State<App>,
-    mut write: Write<wire::Delegate>,
+    write: Write<wire::Delegate>,
 ) -> Answer<Json<wire::Governed>> {
-    let approver = write.principal.approver()?;
-    let wire::Delegate { to, roles, not_before, not_after, justification } = write.body;
-    let issuer = to.issuer.as_deref().unwrap_or(write.principal.issuer());
+    lend(&app, &write.principal, write.call, write.body).await.map(Json)
+}
+
+/// Lends roles of a human to another one: the one way, wherever the request comes from.
+pub(crate) async fn lend(
+    app: &App,
+    principal: &Principal,
+    mut call: Call,
+    body: wire::Delegate,
+) -> Answer<wire::Governed> {
+    let approver = principal.approver()?;
+    let wire::Delegate { to, roles, not_before, not_after, justification } = body;
+    let issuer = to.issuer.as_deref().unwrap_or(principal.issuer());
     let to = HumanSubject::new(issuer, &to.subject)
         .map_err(|_| Failure::member("to", "`issuer` or `subject` is not one of a token"))?;
     let new = NewDelegation {
@@ -52,7 +72,7 @@ pub(crate) async fn give(
         not_after: not_after.into_inner(),
     };
     let why = justification.as_ref().map(|why| why.as_str());
-    let sealed = app.engine().delegate(&mut write.call, &approver, why, new).await?;
+    let sealed = app.engine().delegate(&mut call, &approver, why, new).await?;
     governed(sealed.as_slice())
 }
 
@@ -60,14 +80,25 @@ pub(crate) async fn give(
 pub(crate) async fn revoke(
     State(app): State<App>,
     Path(hash): Path<text::Digest>,
-    mut write: Write<wire::RevokeDelegation>,
+    write: Write<wire::RevokeDelegation>,
 ) -> Answer<Json<wire::Governed>> {
-    let approver = write.principal.approver()?;
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
-    let why = write.body.justification.as_ref().map(|why| why.as_str());
+    take_back(&app, &write.principal, write.call, hash.into_inner(), write.body).await.map(Json)
+}
+
+/// Ends a delegation: the one way, wherever the request comes from.
+pub(crate) async fn take_back(
+    app: &App,
+    principal: &Principal,
+    mut call: Call,
+    hash: Digest,
+    body: wire::RevokeDelegation,
+) -> Answer<wire::Governed> {
+    let approver = principal.approver()?;
+    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let why = body.justification.as_ref().map(|why| why.as_str());
     let by = Governor { actor: &actor, why };
-    let (tenant, administers) = (write.principal.tenant(), write.principal.administrator().is_ok());
-    let revoke = app.engine().revoke_delegation(&mut write.call, tenant, by, administers, hash.into_inner());
+    let (tenant, administers) = (principal.tenant(), principal.administrator().is_ok());
+    let revoke = app.engine().revoke_delegation(&mut call, tenant, by, administers, hash);
     governed(&[revoke.await?])
 }
 

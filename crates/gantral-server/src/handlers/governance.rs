@@ -50,7 +50,7 @@ pub(crate) async fn erase(
             engine.erase_person(write.call, tenant, (&actor).into(), &human).await?
         }
     };
-    governed(&[sealed])
+    governed(&[sealed]).map(Json)
 }
 
 /// POST /v1/journal
@@ -81,12 +81,13 @@ pub(crate) async fn journal(
     Ok(Json(wire::JournalHeld { held }))
 }
 
-pub(crate) fn governed(sealed: &[GovernanceReceipt]) -> Answer<Json<wire::Governed>> {
+pub(crate) fn governed(sealed: &[GovernanceReceipt]) -> Answer<wire::Governed> {
     let sealed = sealed.iter().map(event).collect::<Answer<_>>()?;
-    Ok(Json(wire::Governed { sealed, proposal: None }))
+    Ok(wire::Governed { sealed, proposal: None })
 }
 
-fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
+/// Shows an artifact of the governance chain.
+pub(crate) fn event(receipt: &GovernanceReceipt) -> Answer<wire::GovernanceEvent> {
     Ok(wire::GovernanceEvent {
         sequence: receipt.sequence,
         event: receipt.event.as_str().to_owned(),

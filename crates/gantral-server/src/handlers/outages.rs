@@ -89,6 +89,15 @@ pub(crate) async fn unobserved(
     Caller(principal): Caller,
     super::Query(query): super::Query<wire::UnobservedQuery>,
 ) -> Answer<Json<wire::UnobservedCounts>> {
+    counted(&app, &principal, &query).await.map(Json)
+}
+
+/// Returns what clients counted without an answer, of the workflows that a human sees.
+pub(crate) async fn counted(
+    app: &App,
+    principal: &Principal,
+    query: &wire::UnobservedQuery,
+) -> Answer<wire::UnobservedCounts> {
     principal.approver()?;
     let from = query.from.map_or(UnixMillis::EPOCH, |from| hour_of(from.into_inner()));
     let to =
@@ -101,7 +110,7 @@ pub(crate) async fn unobserved(
         let workflow = app.engine().workflow(tenant, &name, None).await?;
         let asked = query.workflow.as_ref().is_none_or(|asked| **asked == name)
             && query.team.as_ref().is_none_or(|team| **team == workflow.team);
-        if asked && sees_team(&principal, &workflow.team) {
+        if asked && sees_team(principal, &workflow.team) {
             seen.insert(name);
         }
     }
@@ -112,7 +121,7 @@ pub(crate) async fn unobserved(
         action: line.action.into(),
         asks: line.asks,
     });
-    Ok(Json(wire::UnobservedCounts { items: items.collect() }))
+    Ok(wire::UnobservedCounts { items: items.collect() })
 }
 
 /// Returns a workflow that somebody has to do with: one of their teams, or that of the instance whose attempt they are.

@@ -8,8 +8,8 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, BUNDLE_BYTES_MAX, text};
-use gantral_core::policy::EvalFailure;
-use gantral_engine::{Activation, Governor};
+use gantral_core::policy::{EvalFailure, PolicyVersionId};
+use gantral_engine::{Activation, Call, Governor, Ruled};
 use gantral_evidence::governance::Scope;
 use gantral_identity::Principal;
 use gantral_policy::bundle::Bundle;
@@ -151,11 +151,20 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::PageQuery>,
 ) -> Answer<Json<wire::PolicyPage>> {
+    published(&app, &principal, &query).await.map(Json)
+}
+
+/// Returns the bundles of the tenant of a principal, from the newest.
+pub(crate) async fn published(
+    app: &App,
+    principal: &Principal,
+    query: &wire::PageQuery,
+) -> Answer<wire::PolicyPage> {
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let found = app.engine().store().list_policy_bundles(principal.tenant(), cursor, limit).await;
     let found = found.map_err(gantral_engine::EngineError::from)?;
     let next = found.next.map(|cursor| cursor.to_string());
-    Ok(Json(wire::PolicyPage { items: found.items.into_iter().map(view).collect(), next }))
+    Ok(wire::PolicyPage { items: found.items.into_iter().map(view).collect(), next })
 }
 
 /// GET /v1/policies/{version}
@@ -164,9 +173,14 @@ pub(crate) async fn download(
     Caller(principal): Caller,
     Path(version): Path<text::PolicyVersionId>,
 ) -> Answer<impl IntoResponse> {
-    let found = app.engine().store().policy_archive(principal.tenant(), version.into_inner()).await;
-    let found = found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?;
-    Ok(([(header::CONTENT_TYPE, "application/gzip")], found.bytes))
+    let bytes = archive(&app, &principal, version.into_inner()).await?;
+    Ok(([(header::CONTENT_TYPE, "application/gzip")], bytes))
+}
+
+/// Returns the archive of a bundle of the tenant of a principal.
+pub(crate) async fn archive(app: &App, principal: &Principal, version: PolicyVersionId) -> Answer<Vec<u8>> {
+    let found = app.engine().store().policy_archive(principal.tenant(), version).await;
+    Ok(found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?.bytes)
 }
 
 /// GET /v1/policies/{version}/record
@@ -175,9 +189,17 @@ pub(crate) async fn record(
     Caller(principal): Caller,
     Path(version): Path<text::PolicyVersionId>,
 ) -> Answer<Json<wire::PolicyView>> {
-    let found = app.engine().store().policy_bundle_row(principal.tenant(), version.into_inner()).await;
-    let found = found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?;
-    Ok(Json(view(found)))
+    one(&app, &principal, version.into_inner()).await.map(Json)
+}
+
+/// Returns what is recorded of a bundle of the tenant of a principal.
+pub(crate) async fn one(
+    app: &App,
+    principal: &Principal,
+    version: PolicyVersionId,
+) -> Answer<wire::PolicyView> {
+    let found = app.engine().store().policy_bundle_row(principal.tenant(), version).await;
+    Ok(view(found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?))
 }
 
 fn unknown() -> Failure {
@@ -189,13 +211,18 @@ pub(crate) async fn in_force(
     State(app): State<App>,
     Caller(principal): Caller,
 ) -> Answer<Json<wire::PoliciesInForce>> {
+    active(&app, &principal).await.map(Json)
+}
+
+/// Returns the policy of every scope that has one, in the tenant of a principal.
+pub(crate) async fn active(app: &App, principal: &Principal) -> Answer<wire::PoliciesInForce> {
     let policies = app.engine().policies_in_force(principal.tenant()).await?;
     let items = policies.into_iter().map(|policy| wire::PolicyInForce {
         scope: scope_view(policy.scope),
         policy_version_id: policy.version.into(),
         before: policy.before.map(Into::into),
     });
-    Ok(Json(wire::PoliciesInForce { items: items.collect() }))
+    Ok(wire::PoliciesInForce { items: items.collect() })
 }
 
 pub(crate) fn scope_view(scope: Scope) -> wire::Scope {
@@ -209,20 +236,30 @@ pub(crate) fn scope_view(scope: Scope) -> wire::Scope {
 /// POST /v1/activations
 pub(crate) async fn activate(
     State(app): State<App>,
-    mut write: Write<wire::Activate>,
+    write: Write<wire::Activate>,
 ) -> Answer<(StatusCode, Json<wire::Governed>)> {
-    let approver = write.principal.approver()?;
-    governs(&write.principal)?;
-    let tenant = write.principal.tenant().clone();
-    let scope = owned(&app, &write.principal, write.body.scope.clone()).await?;
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
-    let why = write.body.justification.as_ref().map(|why| why.as_str());
-    let version = write.body.policy_version_id.map(text::PolicyVersionId::into_inner);
+    put_in_force(&app, &write.principal, write.call, write.body).await.and_then(ruled)
+}
+
+/// Puts a policy in force: the one way, wherever the request comes from.
+pub(crate) async fn put_in_force(
+    app: &App,
+    principal: &Principal,
+    mut call: Call,
+    body: wire::Activate,
+) -> Answer<Ruled> {
+    let approver = principal.approver()?;
+    governs(principal)?;
+    let wire::Activate { scope, policy_version_id, present, justification } = body;
+    let scope = owned(app, principal, scope).await?;
+    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let why = justification.as_ref().map(|why| why.as_str());
+    let version = policy_version_id.map(text::PolicyVersionId::into_inner);
     let activation = version.map_or(Activation::Before, Activation::Version);
-    let present = write.body.present.map(text::PolicyVersionId::into_inner);
+    let present = present.map(text::PolicyVersionId::into_inner);
     let by = Governor { actor: &actor, why };
-    let engine = app.engine();
-    ruled(engine.activate_policy(&mut write.call, &tenant, by, &scope, activation, present).await?)
+    let (engine, tenant) = (app.engine(), principal.tenant());
+    Ok(engine.activate_policy(&mut call, tenant, by, &scope, activation, present).await?)
 }
 
 /// Returns a scope that is the caller's: administrators have every one, others their teams and the workflows of these.

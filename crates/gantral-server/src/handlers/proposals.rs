@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use gantral_api::problem::Problem;
 use gantral_api::wire::{self, text};
 use gantral_core::ids::ProposalId;
-use gantral_engine::{EngineError, Governor, ProposalStanding, ProposalView, Ruled};
+use gantral_engine::{Call, EngineError, Governor, ProposalStanding, ProposalView, Ruled};
 use gantral_evidence::governance::Detail;
 use gantral_identity::{Approver, Principal};
 use gantral_store::ProposalEnding;
@@ -26,13 +26,22 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::ProposalsQuery>,
 ) -> Answer<Json<wire::ProposalPage>> {
+    found(&app, &principal, &query).await.map(Json)
+}
+
+/// Returns the proposals of the tenant of a principal, from the newest.
+pub(crate) async fn found(
+    app: &App,
+    principal: &Principal,
+    query: &wire::ProposalsQuery,
+) -> Answer<wire::ProposalPage> {
     let limit = limit_of(query.limit)?;
     let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
     let before = before.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
     let (tenant, now, open) = (principal.tenant(), app.0.clock.now(), query.open.unwrap_or(false));
     let found = app.engine().proposals(tenant, now, open, before, limit).await?;
     let next = if found.len() == limit { found.last().map(|last| last.number.to_string()) } else { None };
-    Ok(Json(wire::ProposalPage { items: found.iter().map(view).collect::<Answer<_>>()?, next }))
+    Ok(wire::ProposalPage { items: found.iter().map(view).collect::<Answer<_>>()?, next })
 }
 
 /// GET /v1/proposals/{proposal_id}
@@ -49,16 +58,27 @@ pub(crate) async fn show(
 pub(crate) async fn confirm(
     State(app): State<App>,
     Path(id): Path<text::ProposalId>,
-    mut write: Write<wire::ConfirmProposal>,
+    write: Write<wire::ConfirmProposal>,
 ) -> Answer<Json<wire::Governed>> {
-    let tenant = write.principal.tenant().clone();
-    write.principal.approver()?;
-    let proposal = app.engine().proposal(&tenant, id.0, write.call.now).await?.proposal;
-    let approver = may_do(&app, &write.principal, &proposal.detail).await?;
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
-    let why = write.body.justification.as_ref().map(|why| why.as_str());
-    let (by, digest) = (Governor { actor: &actor, why }, write.body.digest.into_inner());
-    match app.engine().confirm_proposal(&mut write.call, &tenant, by, id.0, digest).await {
+    agree(&app, &write.principal, write.call, id.0, write.body).await.map(Json)
+}
+
+/// Puts in force what somebody else proposed: the one way, wherever the request comes from.
+pub(crate) async fn agree(
+    app: &App,
+    principal: &Principal,
+    mut call: Call,
+    id: ProposalId,
+    body: wire::ConfirmProposal,
+) -> Answer<wire::Governed> {
+    let tenant = principal.tenant().clone();
+    principal.approver()?;
+    let proposal = app.engine().proposal(&tenant, id, call.now).await?.proposal;
+    let approver = may_do(app, principal, &proposal.detail).await?;
+    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let why = body.justification.as_ref().map(|why| why.as_str());
+    let (by, digest) = (Governor { actor: &actor, why }, body.digest.into_inner());
+    match app.engine().confirm_proposal(&mut call, &tenant, by, id, digest).await {
         Ok(sealed) => governed(&[sealed]),
         Err(error @ EngineError::ProposalMoved { changed }) => {
             let newest = match changed {
@@ -84,17 +104,26 @@ pub(crate) async fn confirm(
 pub(crate) async fn withdraw(
     State(app): State<App>,
     Path(id): Path<text::ProposalId>,
-    mut write: Write<wire::Empty>,
+    write: Write<wire::Empty>,
 ) -> Answer<Json<wire::Proposal>> {
-    let approver = write.principal.approver()?;
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
-    let tenant = write.principal.tenant();
-    let withdrawn = app.engine().withdraw_proposal(tenant, &actor, id.0, write.call.now).await?;
-    Ok(Json(view(&withdrawn)?))
+    take_back(&app, &write.principal, write.call, id.0).await.map(Json)
+}
+
+/// Takes a proposal back: the one way, wherever the request comes from.
+pub(crate) async fn take_back(
+    app: &App,
+    principal: &Principal,
+    mut call: Call,
+    id: ProposalId,
+) -> Answer<wire::Proposal> {
+    let approver = principal.approver()?;
+    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let withdrawn = app.engine().withdraw_proposal(principal.tenant(), &actor, id, call.now).await?;
+    view(&withdrawn)
 }
 
 /// Refuses whoever may not do by themselves what is proposed.
-async fn may_do(app: &App, principal: &Principal, detail: &Detail) -> Answer<Approver> {
+pub(crate) async fn may_do(app: &App, principal: &Principal, detail: &Detail) -> Answer<Approver> {
     match detail {
         Detail::PolicyActivated { scope, .. } | Detail::ModeChanged { scope, .. } => {
             governs(principal)?;
@@ -118,11 +147,18 @@ async fn may_do(app: &App, principal: &Principal, detail: &Detail) -> Answer<App
 /// Answers a change of the rules: what was sealed, or what is proposed.
 pub(crate) fn ruled(ruled: Ruled) -> Answer<(StatusCode, Json<wire::Governed>)> {
     match ruled {
-        Ruled::Same => Ok((StatusCode::OK, governed(&[])?)),
-        Ruled::Sealed(receipt) => Ok((StatusCode::OK, governed(&[*receipt])?)),
+        Ruled::Same | Ruled::Sealed(_) => Ok((StatusCode::OK, Json(outcome(ruled)?))),
+        Ruled::Proposed(_) => Ok((StatusCode::ACCEPTED, Json(outcome(ruled)?))),
+    }
+}
+
+/// Shows what became of a change of the rules.
+pub(crate) fn outcome(ruled: Ruled) -> Answer<wire::Governed> {
+    match ruled {
+        Ruled::Same => governed(&[]),
+        Ruled::Sealed(receipt) => governed(&[*receipt]),
         Ruled::Proposed(proposed) => {
-            let proposal = Some(view(&proposed)?);
-            Ok((StatusCode::ACCEPTED, Json(wire::Governed { sealed: Vec::new(), proposal })))
+            Ok(wire::Governed { sealed: Vec::new(), proposal: Some(view(&proposed)?) })
         }
     }
 }

@@ -14,7 +14,7 @@ use gantral_core::state::Mode;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::{EngineError, Governor, ModeInForce, ObservedAsk};
 use gantral_evidence::governance::Scope;
-use gantral_identity::Holders;
+use gantral_identity::{Holders, Principal};
 use gantral_policy::output;
 use gantral_store::{InstanceFilter, PAGE_MAX};
 
@@ -40,13 +40,18 @@ pub(crate) async fn modes(
     State(app): State<App>,
     Caller(principal): Caller,
 ) -> Answer<Json<wire::ModesInForce>> {
+    in_force(&app, &principal).await.map(Json)
+}
+
+/// Returns the modes that were set in the tenant of a principal.
+pub(crate) async fn in_force(app: &App, principal: &Principal) -> Answer<wire::ModesInForce> {
     let modes = app.engine().modes_in_force(principal.tenant()).await?;
     let items = modes.into_iter().map(|ModeInForce { scope, action, mode }| wire::ModeInForce {
         scope: scope_view(scope),
         action: action.map(Into::into),
         mode: mode.into(),
     });
-    Ok(Json(wire::ModesInForce { items: items.collect() }))
+    Ok(wire::ModesInForce { items: items.collect() })
 }
 
 /// POST /v1/modes
@@ -169,12 +174,21 @@ pub(crate) async fn report(
     Caller(principal): Caller,
     Query(query): Query<wire::ShadowReportQuery>,
 ) -> Answer<Json<wire::ShadowReport>> {
+    observed(&app, &principal, query).await.map(Json)
+}
+
+/// Returns one page of what was observed, as far as a human sees it.
+pub(crate) async fn observed(
+    app: &App,
+    principal: &Principal,
+    query: wire::ShadowReportQuery,
+) -> Answer<wire::ShadowReport> {
     principal.approver()?;
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;
     let from = query.from.map_or(UnixMillis::EPOCH, wire::text::Text::into_inner);
-    let to = query.to.map_or_else(|| end(&app), wire::text::Text::into_inner);
+    let to = query.to.map_or_else(|| end(app), wire::text::Text::into_inner);
     let filter = InstanceFilter {
-        teams: teams_of(&principal, query.team),
+        teams: teams_of(principal, query.team),
         workflow: query.workflow.map(wire::text::Text::into_inner),
         ..InstanceFilter::default()
     };
@@ -190,7 +204,7 @@ pub(crate) async fn report(
     }
     let rows = counts.into_iter().map(|(like, asks)| like.row(asks)).collect::<Answer<_>>()?;
     let instances = u32::try_from(found.instances).unwrap_or(u32::MAX);
-    Ok(Json(wire::ShadowReport { rows, instances, next: found.next.map(|cursor| cursor.to_string()) }))
+    Ok(wire::ShadowReport { rows, instances, next: found.next.map(|cursor| cursor.to_string()) })
 }
 
 /// Returns an instant after everything that there is.

@@ -9,8 +9,10 @@
 
 mod activations;
 mod break_glass;
+mod browser;
 mod candidates;
 mod console;
+mod console_rules;
 mod decisions;
 mod delegations;
 mod diffs;

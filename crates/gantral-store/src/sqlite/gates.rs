@@ -43,19 +43,20 @@ impl SqliteStore {
             if names.into_iter().flatten().any(|names| names > FILTER_NAMES_MAX) {
                 return Err(Fail::Contradiction("a filter names too many roles or teams"));
             }
-            let mut found = match &filter.roles {
-                None => list(connection, &tenant, &filter, None, after, limit)?,
+            let found = match &filter.roles {
+                _ if filter.closed => closed(connection, &tenant, &filter, after, limit)?,
+                None => open(connection, &tenant, &filter, None, after, limit)?,
                 // One walk of the role's inbox for each role, merged.
                 Some(roles) => {
                     let mut found = Vec::new();
                     for role in roles {
-                        found.extend(list(connection, &tenant, &filter, Some(role), after, limit)?);
+                        found.extend(open(connection, &tenant, &filter, Some(role), after, limit)?);
                     }
+                    found.sort_by_key(cursor);
+                    found.dedup_by_key(|row| row.gate.id);
                     found
                 }
             };
-            found.sort_by_key(cursor);
-            found.dedup_by_key(|row| row.gate.id);
             Ok(Page::cut(found, limit, cursor))
         })
         .await
@@ -88,8 +89,39 @@ impl SqliteStore {
     }
 }
 
-/// Reads one row more than `limit`, of one role or of any, from the nearest deadline.
-fn list(
+/// A query that grows clause by clause.
+struct Query {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn also(&mut self, clause: &str, value: impl Into<Value>) {
+        self.sql.push_str(clause);
+        self.values.push(value.into());
+    }
+
+    /// Adds what a filter says of the gate itself.
+    fn filtered(&mut self, filter: &GateFilter) {
+        if let Some(workflow) = &filter.workflow {
+            self.also(" AND g.workflow = ?", workflow.as_str().to_owned());
+        }
+        if let Some(action) = &filter.action {
+            self.also(" AND g.action_name = ?", action.as_str().to_owned());
+        }
+        if let Some(teams) = &filter.teams {
+            self.also(" AND g.team IN (SELECT value FROM json_each(?))", json(teams));
+        }
+    }
+
+    fn run(self, connection: &Connection) -> rusqlite::Result<Vec<StoredGate>> {
+        let mut select = connection.prepare_cached(&self.sql)?;
+        select.query_map(params_from_iter(self.values), stored_gate)?.collect()
+    }
+}
+
+/// Reads one open gate more than `limit`, of one role or of any, from the nearest deadline.
+fn open(
     connection: &Connection,
     tenant: &TenantId,
     filter: &GateFilter,
@@ -97,42 +129,60 @@ fn list(
     after: Option<Cursor>,
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredGate>> {
-    let mut values = vec![Value::from(tenant.as_str().to_owned()), i64::from(!filter.closed).into()];
-    let (mut sql, key) = match role {
+    let mut values = vec![Value::from(tenant.as_str().to_owned())];
+    let (sql, key) = match role {
         None => {
-            (format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ? AND g.open = ?"), "g.deadline, g.id")
+            (format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ? AND g.open = 1"), "g.deadline, g.id")
         }
         Some(role) => {
             values.push(role.as_str().to_owned().into());
             let sql = format!(
                 "SELECT {COLUMNS} FROM gate_role r CROSS JOIN gate g ON g.tenant = r.tenant AND g.id = r.gate
-                 WHERE r.tenant = ? AND r.open = ? AND r.role = ?"
+                 WHERE r.tenant = ? AND r.open = 1 AND r.role = ?"
             );
             (sql, "r.deadline, r.gate")
         }
     };
-    let mut also = |clause: &str, value: Value| {
-        sql.push_str(clause);
-        values.push(value);
-    };
-    if let Some(workflow) = &filter.workflow {
-        also(" AND g.workflow = ?", workflow.as_str().to_owned().into());
-    }
-    if let Some(teams) = &filter.teams {
-        also(" AND g.team IN (SELECT value FROM json_each(?))", json(teams).into());
-    }
+    let mut query = Query { sql, values };
+    query.filtered(filter);
     if let Some(after) = after {
-        also(&format!(" AND ({key}) > (?"), millis(after.at).into());
-        also(", ?)", after.id.to_vec().into());
+        query.also(&format!(" AND ({key}) > (?"), millis(after.at));
+        query.also(", ?)", after.id.to_vec());
     }
-    also(&format!(" ORDER BY {key} LIMIT ?"), rows(limit.saturating_add(1)).into());
-    let mut select = connection.prepare_cached(&sql)?;
-    select.query_map(params_from_iter(values), stored_gate)?.collect()
+    query.also(&format!(" ORDER BY {key} LIMIT ?"), rows(limit.saturating_add(1)));
+    query.run(connection)
 }
 
-/// Writes names as a JSON array; no name contains a character that JSON escapes.
+/// Reads one closed gate more than `limit`, from the one that was closed last.
+fn closed(
+    connection: &Connection,
+    tenant: &TenantId,
+    filter: &GateFilter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredGate>> {
+    let sql = format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ? AND g.open = 0");
+    let mut query = Query { sql, values: vec![Value::from(tenant.as_str().to_owned())] };
+    query.filtered(filter);
+    if let Some(roles) = &filter.roles {
+        query.also(
+            " AND EXISTS (SELECT 1 FROM json_each(?) names CROSS JOIN gate_role r ON r.tenant = g.tenant
+              AND r.role = names.value AND r.open = 0 AND r.deadline = g.deadline AND r.gate = g.id)",
+            json(roles),
+        );
+    }
+    if let Some(after) = after {
+        query.also(" AND (g.closed_at, g.id) < (?", millis(after.at));
+        query.also(", ?)", after.id.to_vec());
+    }
+    query.also(" ORDER BY g.closed_at DESC, g.id DESC LIMIT ?", rows(limit.saturating_add(1)));
+    query.run(connection)
+}
+
+/// Where a list goes on behind a gate.
 fn cursor(row: &StoredGate) -> Cursor {
-    Cursor { at: row.gate.deadline, id: *row.gate.id.as_bytes() }
+    let at = row.closing.as_ref().map_or(row.gate.deadline, |closing| closing.at);
+    Cursor { at, id: *row.gate.id.as_bytes() }
 }
 
 /// Reads a row of [`COLUMNS`].

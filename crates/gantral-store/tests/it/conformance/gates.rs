@@ -15,7 +15,7 @@ conformance!(
     a_gate_is_read_back_as_it_moves_and_closes,
     an_instance_has_one_open_gate,
     a_gate_of_another_instance_is_not_closed,
-    the_inbox_runs_by_deadline_through_its_cursors,
+    open_gates_run_by_deadline_and_closed_ones_from_the_newest_through_their_cursors,
     a_gate_moves_from_one_inbox_to_another,
     a_grant_is_consumed_once,
     a_grant_made_and_consumed_at_once_is_consumed,
@@ -77,7 +77,7 @@ async fn a_gate_of_another_instance_is_not_closed(store: &Store) {
     assert_eq!(store.gate(&chain.tenant, id).await.unwrap().unwrap().closing, None);
 }
 
-async fn the_inbox_runs_by_deadline_through_its_cursors(store: &Store) {
+async fn open_gates_run_by_deadline_and_closed_ones_from_the_newest_through_their_cursors(store: &Store) {
     let mut made = Vec::new();
     for number in 0..24usize {
         let mut chain = Chain::new(&tenant("acme"));
@@ -85,10 +85,12 @@ async fn the_inbox_runs_by_deadline_through_its_cursors(store: &Store) {
             [&["approver"] as &[&str], &["approver", "lead"], &["lead"], &["auditor"]][number % 4];
         let mut row = gate_row(gate(), roles, 5_000 + (number as u64 * 7) % 5);
         row.team = team(["payments", "claims", "legal"][number % 3]);
+        row.action_name = name(["refund.create", "refund.cancel"][number / 2 % 2]);
         chain.commit(store, vec![Effect::OpenGate(row.clone())]).await;
-        let closed = number % 5 == 0;
-        if closed {
-            let close = Effect::CloseGate { id: row.id, resolution: name("x"), decided_by: None, at: at(9) };
+        // Closed in another order than that of the deadlines, and some at once.
+        let closed = (number % 3 == 0).then(|| at(9 + (number as u64 * 5) % 7 / 2));
+        if let Some(at) = closed {
+            let close = Effect::CloseGate { id: row.id, resolution: name("x"), decided_by: None, at };
             chain.commit(store, vec![close]).await;
         }
         made.push((row, closed));
@@ -105,27 +107,42 @@ async fn the_inbox_runs_by_deadline_through_its_cursors(store: &Store) {
             teams: Some(vec![team("claims"), team("legal")]),
             workflow: Some(workflow("refund")),
             closed: false,
+            action: Some(name("refund.create")),
         },
+        GateFilter {
+            workflow: Some(workflow("refund")),
+            action: Some(name("refund.cancel")),
+            teams: Some(vec![team("payments"), team("legal")]),
+            closed: true,
+            ..GateFilter::default()
+        },
+        GateFilter { action: Some(name("another")), ..GateFilter::default() },
         GateFilter { workflow: Some(workflow("another")), ..GateFilter::default() },
     ];
     for filter in filters {
         let mut expected: Vec<_> = made
             .iter()
-            .filter(|(_, closed)| *closed == filter.closed)
-            .map(|(row, _)| row)
-            .filter(|row| {
+            .filter(|(_, closed)| closed.is_some() == filter.closed)
+            .filter(|(row, _)| {
                 filter.roles.as_ref().is_none_or(|roles| row.roles.iter().any(|role| roles.contains(role)))
             })
-            .filter(|row| filter.teams.as_ref().is_none_or(|teams| teams.contains(&row.team)))
-            .filter(|row| filter.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow))
-            .map(|row| (row.deadline, row.id))
+            .filter(|(row, _)| filter.teams.as_ref().is_none_or(|teams| teams.contains(&row.team)))
+            .filter(|(row, _)| filter.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow))
+            .filter(|(row, _)| filter.action.as_ref().is_none_or(|action| *action == row.action_name))
+            .map(|(row, closed)| (closed.unwrap_or(row.deadline), row.id))
             .collect();
         expected.sort_unstable();
+        if filter.closed {
+            expected.reverse();
+        }
         let mut seen = Vec::new();
         let mut after: Option<Cursor> = None;
         loop {
             let page = store.list_gates(&tenant("acme"), filter.clone(), after, 3).await.unwrap();
-            seen.extend(page.items.iter().map(|row| (row.gate.deadline, row.gate.id)));
+            seen.extend(page.items.iter().map(|row| {
+                let closed = row.closing.as_ref().map(|closing| closing.at);
+                (closed.unwrap_or(row.gate.deadline), row.gate.id)
+            }));
             match page.next {
                 Some(next) => after = Some(next.to_string().parse().unwrap()),
                 None => break,
