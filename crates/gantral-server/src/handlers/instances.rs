@@ -10,7 +10,7 @@ use gantral_engine::{Done, InstanceFacts, NewInstance, state_code};
 use gantral_identity::Principal;
 use gantral_store::InstanceFilter;
 
-use super::{Path, Query, action, page, value};
+use super::{Path, Query, action, page, value, workflows};
 use crate::app::App;
 use crate::command::{Write, call};
 use crate::identity::{Caller, sees_team};
@@ -36,6 +36,7 @@ pub(crate) async fn create(
 ) -> Answer<(StatusCode, Json<wire::Created>)> {
     let requester = write.principal.requester()?;
     let body = write.body;
+    workflows::visible(&app, &write.principal, &body.workflow).await?;
     let new = NewInstance {
         workflow: body.workflow.into_inner(),
         version: body.version.map(text::Text::into_inner),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gantral_api::problem::Code;
 use gantral_api::wire;
 use gantral_core::ids::WorkflowId;
 use gantral_core::time::{DurationMs, UnixMillis};
@@ -14,8 +13,8 @@ use gantral_engine::EngineError;
 use gantral_identity::Principal;
 use gantral_store::Unobserved;
 
-use super::Path;
 use super::shadow::HOUR_MS;
+use super::{Path, workflows};
 use crate::app::App;
 use crate::command::{Write, call};
 use crate::identity::{Caller, sees_team};
@@ -126,17 +125,11 @@ pub(crate) async fn counted(
 
 /// Returns a workflow that somebody has to do with: one of their teams, or that of the instance whose attempt they are.
 async fn concerned(app: &App, principal: &Principal, id: &WorkflowId) -> Answer<Arc<Workflow>> {
+    let Ok(bearer) = principal.attempt_bearer() else { return workflows::visible(app, principal, id).await };
     let (engine, tenant) = (app.engine(), principal.tenant());
     let workflow = engine.workflow(tenant, id, None).await?;
-    let concerned = match principal.attempt_bearer() {
-        Ok(bearer) => engine.instance(tenant, bearer.scope().instance).await?.workflow.id == *id,
-        Err(_) => sees_team(principal, &workflow.team),
-    };
-    if concerned {
-        Ok(workflow)
-    } else {
-        Err(Failure::new(Code::WorkflowUnknown, "the workflow was not found"))
-    }
+    let its_own = engine.instance(tenant, bearer.scope().instance).await?.workflow.id == *id;
+    if its_own { Ok(workflow) } else { Err(workflows::unknown()) }
 }
 
 /// Returns the beginning of the hour (UTC) of an instant.

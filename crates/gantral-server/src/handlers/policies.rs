@@ -17,10 +17,10 @@ use gantral_policy::check::{CheckError, CheckReport, TestOutcome, check};
 use gantral_store::{PolicyBundleRow, PolicySignature};
 
 use super::proposals::ruled;
-use super::{Path, Query, page};
+use super::{Path, Query, page, workflows};
 use crate::app::App;
 use crate::command::{RawWrite, Write};
-use crate::identity::{Caller, governs, sees_team};
+use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 use crate::signing::SigningRefusal;
 
@@ -268,10 +268,7 @@ pub(crate) async fn owned(app: &App, principal: &Principal, scope: wire::Scope) 
         wire::Scope::Tenant => (Scope::Tenant, None),
         wire::Scope::Team { name } => (Scope::Team(name.0.clone()), Some(name.0)),
         wire::Scope::Workflow { name } => {
-            let workflow = app.engine().workflow(principal.tenant(), &name.0, None).await?;
-            if !sees_team(principal, &workflow.team) {
-                return Err(Failure::new(Code::WorkflowUnknown, "the workflow was not found"));
-            }
+            let workflow = workflows::visible(app, principal, &name.0).await?;
             (Scope::Workflow(name.0), Some(workflow.team.clone()))
         }
     };

@@ -1,13 +1,16 @@
 //! Workflow definitions.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
-use gantral_core::ids::TenantId;
+use gantral_core::ids::{TenantId, WorkflowId};
 use gantral_core::workflow::Workflow;
 use gantral_engine::EngineError;
+use gantral_identity::Principal;
 
 use super::proposals::view;
 use super::{Path, Query, limit_of, value};
@@ -72,7 +75,7 @@ pub(crate) async fn list(
     Query(query): Query<wire::PageQuery>,
 ) -> Answer<Json<wire::WorkflowPage>> {
     let limit = limit_of(query.limit)?;
-    let after = query.cursor.as_deref().map(gantral_core::ids::WorkflowId::parse).transpose();
+    let after = query.cursor.as_deref().map(WorkflowId::parse).transpose();
     let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
     let tenant = principal.tenant();
     let rows = app.engine().store().list_workflows(tenant, after, limit).await.map_err(EngineError::from)?;
@@ -86,7 +89,7 @@ pub(crate) async fn list(
         items.push(wire::WorkflowSummary {
             workflow: workflow_ref(&workflow.reference()),
             team: row.team.into(),
-            policy_version_id: in_force(&app, tenant, &workflow).await?,
+            policy_version_id: in_force(&app, principal.tenant(), &workflow).await?,
         });
     }
     Ok(Json(wire::WorkflowPage { items, next }))
@@ -98,20 +101,27 @@ pub(crate) async fn show(
     Caller(principal): Caller,
     Path(id): Path<text::WorkflowId>,
 ) -> Answer<Json<wire::WorkflowView>> {
-    let tenant = principal.tenant();
-    let workflow = app.engine().workflow(tenant, &id, None).await?;
-    if !sees_team(&principal, &workflow.team) {
-        return Err(Failure::new(Code::WorkflowUnknown, "the workflow was not found"));
-    }
+    let workflow = visible(&app, &principal, &id).await?;
     let definition = gantral_core::json::parse(&workflow.canonical, &gantral_core::json::Profile::DOCUMENT);
     let definition = definition
         .map_err(|_| Failure::new(Code::Internal, "the stored definition of this workflow cannot be read"))?;
     Ok(Json(wire::WorkflowView {
         workflow: workflow_ref(&workflow.reference()),
         team: workflow.team.clone().into(),
-        policy_version_id: in_force(&app, tenant, &workflow).await?,
+        policy_version_id: in_force(&app, principal.tenant(), &workflow).await?,
         definition: document(&definition)?,
     }))
+}
+
+/// Returns the newest version of a workflow of one of the caller's teams; for anybody else there is none.
+pub(crate) async fn visible(app: &App, principal: &Principal, id: &WorkflowId) -> Answer<Arc<Workflow>> {
+    let workflow = app.engine().workflow(principal.tenant(), id, None).await?;
+    if sees_team(principal, &workflow.team) { Ok(workflow) } else { Err(unknown()) }
+}
+
+/// Says that there is no such workflow, as far as this caller is concerned.
+pub(crate) fn unknown() -> Failure {
+    Failure::new(Code::WorkflowUnknown, "the workflow was not found")
 }
 
 /// Returns the policy that is in force for a workflow; `None` where none is.

@@ -50,11 +50,16 @@ impl<'a> Browser<'a> {
     }
 
     pub async fn send_from(&mut self, path: &str, fields: &[(&str, &str)], site: &str) -> Seen {
+        let response = self.form(path, fields, site).send().await.unwrap();
+        self.seen(response).await
+    }
+
+    /// A form that is about to be sent.
+    pub fn form(&self, path: &str, fields: &[(&str, &str)], site: &str) -> RequestBuilder {
         let request = self.request(self.http.post(format!("{}{path}", self.place.url)));
         let body = serde_urlencoded::to_string(fields).unwrap();
         let request = request.header("sec-fetch-site", site).body(body);
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
-        self.seen(request.send().await.unwrap()).await
+        request.header("content-type", "application/x-www-form-urlencoded")
     }
 
     async fn seen(&mut self, response: Response) -> Seen {

@@ -4,9 +4,10 @@ use gantral_api::wire::text;
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::browser::Browser;
-use crate::place::{Place, action, decision, to};
+use crate::place::{LEADS, Place, decision, to};
 
 /// What a form of a gate carries that nobody types.
 struct Carried {
@@ -249,12 +250,7 @@ async fn a_gate_that_moved_is_shown_anew_and_what_was_written_is_kept() {
     let fields = form.with(&[("decision", "REJECT"), ("justification", "this is mine to say")]);
     fiona.send(&path, &fields).await.shows("You rejected it.");
     assert_eq!(state(&place, waits.id).await, State::Terminated);
-    let late = carried_or_closed(&mut fiona, waits.gate).await;
-    assert!(late.contains("Closed: rejected"), "{late}");
-}
-
-async fn carried_or_closed(browser: &mut Browser<'_>, gate: text::GateId) -> String {
-    browser.get(&format!("/console/gates/{gate}")).await.text
+    fiona.get(&format!("/console/gates/{}", waits.gate)).await.shows("Closed: rejected");
 }
 
 #[tokio::test]
@@ -297,21 +293,46 @@ async fn the_ledger_holds_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_decision_through_the_api_and_one_through_the_console_meet_at_one_gate() {
+async fn of_ten_who_press_at_once_one_decides_and_nine_are_told_so() {
     let place = Place::start().await;
     let waits = place.waiting().await;
-    let mut fiona = Browser::of(&place, "fiona").await;
-    let form = carried(&mut fiona, waits.gate).await;
+    let before = place.show(waits.id).await.head.sequence;
     let path = format!("/console/gates/{}/decisions", waits.gate);
-    let fields = form.with(&[("decision", "APPROVE"), ("justification", "looked at the order")]);
-    let (frank, reject) = (place.human("frank"), decision("REJECT", 1));
-    let (seen, told) = tokio::join!(fiona.send(&path, &fields), frank.decide(waits.gate, &reject));
-    match (seen.status, told) {
-        (200, Err(_)) => assert_eq!(state(&place, waits.id).await, State::Approved),
-        (422, Ok(_)) => {
-            seen.shows("Nothing was decided");
-            assert_eq!(state(&place, waits.id).await, State::Terminated);
-        }
-        (status, told) => panic!("{status} {told:?} {}", action(1)),
+    let mut ready = Vec::new();
+    for lead in &LEADS[..5] {
+        let mut browser = Browser::of(&place, lead).await;
+        let form = carried(&mut browser, waits.gate).await;
+        let fields = form.with(&[("decision", "APPROVE"), ("justification", "looked at the order")]);
+        ready.push(browser.form(&path, &fields, "same-origin"));
     }
+    let mut pressed = JoinSet::new();
+    for request in ready {
+        pressed.spawn(async move {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        });
+    }
+    for lead in &LEADS[5..] {
+        let (client, body) = (place.human(lead), decision("REJECT", 1));
+        pressed.spawn(async move {
+            match client.decide(waits.gate, &body).await {
+                Ok(decided) => (200, decided.state.to_string()),
+                Err(error) => (422, error.problem().unwrap().code().to_string()),
+            }
+        });
+    }
+    let answers = pressed.join_all().await;
+    let late = |(status, text): &&(u16, String)| {
+        *status == 422 && (text == "already_decided" || text.contains("Nothing was decided: "))
+    };
+    assert_eq!(answers.iter().filter(late).count(), 9, "{answers:?}");
+    let first = answers.iter().find(|(status, _)| *status == 200).unwrap();
+    // A rejection is sealed, and so is the end that follows from it.
+    let (expected, sealed) = if first.1.contains("You approved it as asked.") {
+        (State::Approved, 1)
+    } else {
+        (State::Terminated, 2)
+    };
+    let after = place.show(waits.id).await;
+    assert_eq!((after.state.into_inner(), after.head.sequence - before), (expected, sealed));
 }

@@ -35,6 +35,7 @@ mod service;
 mod shadow;
 mod signing;
 mod story;
+mod strangers;
 
 /// Becomes a policy worker when this program starts itself as one.
 #[test]

@@ -48,6 +48,9 @@ pub const STRANGER: &str = "stranger-agent";
 pub const FOREIGNER: &str = "foreign-agent";
 /// A runner of another tenant, on the queue of the same name.
 pub const FOREIGN_RUNNER: &str = "foreign-runner";
+/// Humans who decide for finance, and have to do with nothing else.
+pub const LEADS: [&str; 10] =
+    ["lena", "leo", "levi", "lia", "lilly", "linus", "lisa", "lois", "luca", "lydia"];
 /// How long an evaluation may take on a machine that is busy with other tests.
 const POLICY_LIMIT: Duration = Duration::from_secs(20);
 
@@ -177,10 +180,18 @@ impl Place {
 
     /// Returns a client with a token of a human under one role, whatever roles they have otherwise.
     pub fn human_under(&self, name: &str, role: &str) -> Client {
+        let teams = self.issuer.directory().people[name].teams.clone();
+        self.bearing(&self.human_token_as(name, &[role], &teams[0]))
+    }
+
+    /// Returns a token of a human under these roles and of this team, whatever the directory says.
+    pub fn human_token_as(&self, name: &str, roles: &[&str], team: &str) -> String {
         let mut directory = self.issuer.directory().clone();
-        directory.people.get_mut(name).unwrap().roles = vec![role.to_owned()];
+        let person = directory.people.get_mut(name).unwrap();
+        person.roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        person.teams = vec![team.to_owned()];
         let issuer = DevIssuer::new(token_key(&self.folder), directory);
-        self.bearing(issuer.human_token(name, self.clock.now()).unwrap().expose())
+        issuer.human_token(name, self.clock.now()).unwrap().expose().to_owned()
     }
 
     pub fn client_token(&self, name: &str) -> String {
@@ -447,6 +458,14 @@ fn directory() -> DevDirectory {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let person = DevPerson { name: subject.to_owned(), roles, teams: vec![team.to_owned()] };
         directory.people.insert(subject.to_owned(), person);
+    }
+    for lead in LEADS {
+        let person = DevPerson {
+            name: lead.to_owned(),
+            roles: vec!["FINANCE_LEAD".to_owned()],
+            teams: vec!["payments".to_owned()],
+        };
+        directory.people.insert(lead.to_owned(), person);
     }
     let clients = BTreeMap::from([
         (OTHER_AGENT, DevDirectory::workload("Another agent", "carol", &["payments"])),
