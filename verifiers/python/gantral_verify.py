@@ -2,8 +2,8 @@
 """Judges a Gantral bundle, or a window of bundles: VALID, INVALID or INCONCLUSIVE.
 
 One file, written from the pages of `spec/` alone, so that an auditor can read all of it and need not believe the
-programs of whoever made the bundle. It needs Python 3.10 and nothing else; if the package `cryptography` is there, its
-Ed25519 does the arithmetic of signatures, after the strict checks that are made here.
+programs of whoever made the bundle. It needs Python 3.10 and nothing else; if the package `cryptography` is there, it
+does the arithmetic of signatures, after the strict checks that are made here.
 
 It reads the bundle, the trust file and, if asked, a mirror. It opens no network connection, reads no environment and no clock.
 Comments name the rule that a line obeys: `V8` is rule 8 of `spec/verification.md`, `S31` rule 31 of `spec/states.md`.
@@ -30,9 +30,12 @@ import unicodedata
 
 try:
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 except ImportError:
-    Ed25519PublicKey = None
+    Ed25519PublicKey = ec = None
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -392,6 +395,18 @@ def from_base64(text):
     return data if base64.b64encode(data).decode() == text else None
 
 
+def from_base64url(text):
+    """H11: canonical base64url without padding; None if it is not."""
+    if not re.fullmatch("[A-Za-z0-9_-]*", text) or len(text) % 4 == 1:
+        return None
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return data if to_base64url(data) == text else None
+
+
+def to_base64url(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 def pae(payload_type, payload):
     """E4: what a signature of an envelope covers."""
     kind = payload_type.encode()
@@ -480,6 +495,99 @@ class PublicKey:
                 return False
         k = int.from_bytes(hashlib.sha512(r + self.bytes + message).digest(), "little") % L
         return same_point(multiply_point(s, BASE), add_points(point, multiply_point(k, self.point)))
+
+
+# --------------------------------------------------------------------------------------------------------------- P-256
+
+P256_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P256_N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+P256_BASE = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+
+
+def add_p256(a, b):
+    """The sum of two points of P-256; None is the point at infinity."""
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0]:
+        if (a[1] + b[1]) % P256_P == 0:
+            return None
+        slope = 3 * (a[0] * a[0] - 1) * pow(2 * a[1], -1, P256_P)
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, P256_P)
+    x = (slope * slope - a[0] - b[0]) % P256_P
+    return x, (slope * (a[0] - x) - a[1]) % P256_P
+
+
+def multiply_p256(scalar, point):
+    result = None
+    while scalar:
+        if scalar & 1:
+            result = add_p256(result, point)
+        point = add_p256(point, point)
+        scalar >>= 1
+    return result
+
+
+def read_integer(data):
+    """H14: a positive integer in DER, and what follows it; None if there is none."""
+    if len(data) < 3 or data[0] != 2 or data[1] > 0x7F or len(data) < 2 + data[1]:
+        return None
+    content, rest = data[2 : 2 + data[1]], data[2 + data[1] :]
+    if not content or content[0] > 0x7F or content[0] == 0 and (len(content) == 1 or content[1] < 0x80):
+        return None
+    return int.from_bytes(content, "big"), rest
+
+
+def read_ecdsa(signature):
+    """H14: the two numbers of a signature, or None if it is not in its one encoding."""
+    if len(signature) < 2 or signature[0] != 0x30 or signature[1] > 0x7F or len(signature) != 2 + signature[1]:
+        return None
+    first = read_integer(signature[2:])
+    second = first and read_integer(first[1])
+    if not second or second[1] or not 1 <= first[0] < P256_N or not 1 <= second[0] < P256_N:
+        return None
+    return first[0], second[0]
+
+
+class Es256Key:
+    """H15: a point of P-256."""
+
+    def __init__(self, data):
+        x, y = int.from_bytes(data[1:33], "big"), int.from_bytes(data[33:], "big")
+        if len(data) != 65 or data[0] != 4 or max(x, y) >= P256_P or (y * y - x * x * x + 3 * x - P256_B) % P256_P:
+            raise ValueError("no public key")
+        self.point = (x, y)
+
+    def verify(self, message, signature, plain=ec is None):
+        """H14: says whether a signature is good. `plain` does the arithmetic here rather than in `cryptography`."""
+        numbers = read_ecdsa(signature)
+        if numbers is None:
+            return False
+        r, s = numbers
+        if not plain:
+            key = ec.EllipticCurvePublicNumbers(*self.point, ec.SECP256R1()).public_key()
+            try:
+                key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+                return True
+            except InvalidSignature:
+                return False
+        e, w = int.from_bytes(hashlib.sha256(message).digest(), "big"), pow(s, -1, P256_N)
+        point = add_p256(multiply_p256(e * w % P256_N, P256_BASE), multiply_p256(r * w % P256_N, self.point))
+        return point is not None and point[0] % P256_N == r
+
+
+def authenticator_key(algorithm, text):
+    """H15: the key of an authenticator, or None."""
+    if algorithm == "ed25519":
+        return public_key(text)
+    try:
+        return Es256Key(bytes.fromhex(text)) if re.fullmatch("[0-9a-f]{130}", text) else None
+    except ValueError:
+        return None
 
 
 def public_key(text):
@@ -758,12 +866,14 @@ class Require:
 
     def __init__(self, value):
         flags = ("complete", "enforced", "logged", "snapshots")
-        self.four_eyes = value.get("four_eyes", False) if isinstance(value, dict) else False
-        members = REQUIRE_MEMBERS + (("four_eyes",) if isinstance(value, dict) and "four_eyes" in value else ())
-        if not has_members(value, *members) or not all(isinstance(value[flag], bool) for flag in flags):
+        optional = [flag for flag in ("four_eyes", "human_device_bound") if isinstance(value, dict) and flag in value]
+        self.four_eyes, self.human_device_bound = (
+            value[flag] if flag in optional else False for flag in ("four_eyes", "human_device_bound")
+        )
+        if not has_members(value, *REQUIRE_MEMBERS, *optional) or not all(isinstance(value[flag], bool) for flag in flags):
             raise NoVerdict("`require` of the trust file has other members")
-        if not isinstance(self.four_eyes, bool):
-            raise NoVerdict("`four_eyes` of the trust file is neither true nor false")
+        if not isinstance(self.four_eyes, bool) or not isinstance(self.human_device_bound, bool):
+            raise NoVerdict("`four_eyes` or `human_device_bound` of the trust file is neither true nor false")
         witnessed = value["witnessed"].integer() if isinstance(value["witnessed"], Number) else None
         if value["scope"] not in ("complete", "prefix") or witnessed is None or witnessed < 0:
             raise NoVerdict("`require` of the trust file has another scope or number of witnesses")
@@ -771,6 +881,25 @@ class Require:
             raise NoVerdict("`require` of the trust file names an unknown kind of evidence")
         self.complete, self.enforced, self.logged, self.snapshots = (value[flag] for flag in flags)
         self.scope, self.witnessed, self.human_evidence = value["scope"], witnessed, value["human_evidence"]
+
+
+HOST = re.compile("[a-z0-9.-]{1,253}")
+ORIGIN = re.compile("[a-z0-9+.-]+://[!-.0-~]+")
+
+
+class RelyingParty:
+    """§2: for whom the authenticators of humans sign, and where they may be asked."""
+
+    def __init__(self, value):
+        if not has_members(value, "id", "origins") or not isinstance(value["origins"], list):
+            raise NoVerdict("`relying_party` of the trust file has other members")
+        texts = all(isinstance(text, str) for text in (value["id"], *value["origins"]))
+        if not texts or not HOST.fullmatch(value["id"]) or not 1 <= len(value["origins"]) <= 16:
+            raise NoVerdict("`relying_party` of the trust file is no host with 1 to 16 origins")
+        if not all(len(origin) <= 300 and ORIGIN.fullmatch(origin) for origin in value["origins"]):
+            raise NoVerdict("`relying_party` of the trust file has an origin that is none")
+        self.id, self.origins = value["id"], value["origins"]
+        self.id_hash = hashlib.sha256(self.id.encode()).digest()
 
 
 class Trust:
@@ -781,7 +910,9 @@ class Trust:
             value = parse_document(data, TRUST_BYTES)
         except JsonRefused as refused:
             raise NoVerdict(f"the trust file is no JSON of ours: {refused}") from None
-        if not has_members(value, "format", "keys", "log", "require") or value["format"] != "gantral/trust/v1":
+        optional = ("relying_party",) if isinstance(value, dict) and "relying_party" in value else ()
+        members = ("format", "keys", "log", "require", *optional)
+        if not has_members(value, *members) or value["format"] != "gantral/trust/v1":
             raise NoVerdict("the trust file has another format or other members")
         if not isinstance(value["keys"], list) or len(value["keys"]) > TRUST_KEYS_MAX:
             raise NoVerdict("the trust file has no list of keys, or too many")
@@ -791,6 +922,7 @@ class Trust:
         if len(self.keys) != len(keys):
             raise NoVerdict("the trust file has a key twice")
         self.require = None if value["require"] is None else Require(value["require"])
+        self.relying_party = RelyingParty(value["relying_party"]) if optional else None
         self.log = TrustedLog(value["log"])
         if self.keys.keys() & self.log.key_ids().keys():
             raise NoVerdict("the trust file has a key in its log policy too")  # V5
@@ -2326,7 +2458,7 @@ CODES = {  # §11: the verdict of each code where no rule says otherwise
         E_ANCHOR E_CHECKPOINT E_INCLUSION E_KEY_WINDOW E_LOG_ORDER E_RECEIPT E_SPLIT_VIEW E_TIME_WINDOW E_TRUNCATED
         E_KEY_ROLE E_MATRIX E_MIXED E_MODE E_NONCANONICAL E_NO_POLICY E_OUTCOME_OPEN E_OVERRIDE_SCOPE
         E_POLICY_CONTRADICTION E_POLICY_VERSION E_QUORUM_HUMAN E_ROLE E_SCHEMA E_SELF_APPROVAL E_SIG E_STATE
-        E_TIME_BACK E_UNAUTHORIZED_OUTCOME E_UNICODE""",
+        E_TIME_BACK E_UNAUTHORIZED_OUTCOME E_UNICODE E_WEBAUTHN""",
     INCONCLUSIVE: """E_COMPLETENESS_UNPROVED E_CRIT E_DIRECTORY E_EMPTY E_EVIDENCE_WITHHELD E_GAP E_HUMAN_ASSURANCE
         E_KEY_COMPROMISED E_KEY_UNKNOWN E_LIMIT E_LOG_UNKNOWN E_NO_GENESIS E_NO_REQUIRE E_NO_TRUST E_OPEN E_QUORUM E_REQUESTER
         E_REQUIRE
@@ -2361,6 +2493,24 @@ class Artifact:
         """V10: the signer, as long as nothing shows a leaf."""
         free = [signer for signer in self.signers if not signer.limits.has_limits()]
         self.signer = (free or self.signers)[0]
+
+
+def judge_key(limits, index):
+    """V39, V40: what is to be said of a key that signed what has this place in the log."""
+    if limits.compromised_from is not None:
+        below = index is not None and index < limits.compromised_from
+        code = "N_KEY_COMPROMISED" if below else "E_KEY_COMPROMISED"
+        yield code, "its key was compromised" + (" later" if below else ", and nothing shows that later")
+        if index is None:
+            return
+    if limits.valid_from is None and limits.valid_until is None:
+        return
+    if index is None:
+        yield "E_UNLOGGED", "its key has a window, and nothing shows where it stands"
+    elif index < (limits.valid_from or 0) or limits.valid_until is not None and index >= limits.valid_until:
+        yield "E_KEY_WINDOW", "its key was not valid at that place in the log"
+    elif limits.valid_until is not None:
+        yield "N_KEY_EXPIRED_LATER", "its key is valid no longer"
 
 
 class Verifier:
@@ -2505,21 +2655,8 @@ class Verifier:
     def check_key(self, artifact):
         """V10, V39, V40, K20."""
         self.check_speaker(artifact, self.find)
-        limits, index, place = artifact.signer.limits, artifact.index, self.place_of(artifact)
-        if limits.compromised_from is not None:
-            below = index is not None and index < limits.compromised_from
-            code = "N_KEY_COMPROMISED" if below else "E_KEY_COMPROMISED"
-            self.find(code, place, "its key was compromised" + (" later" if below else ", and nothing shows that later"))
-            if index is None:
-                return
-        if limits.valid_from is None and limits.valid_until is None:
-            return
-        if index is None:
-            self.find("E_UNLOGGED", place, "its key has a window, and nothing shows where the artifact stands")
-        elif index < (limits.valid_from or 0) or limits.valid_until is not None and index >= limits.valid_until:
-            self.find("E_KEY_WINDOW", place, "its key was not valid at that place in the log")
-        elif limits.valid_until is not None:
-            self.find("N_KEY_EXPIRED_LATER", place, "its key is valid no longer")
+        for code, what in judge_key(artifact.signer.limits, artifact.index):
+            self.find(code, self.place_of(artifact), what)
 
     # The chain: §4.
 
@@ -2693,37 +2830,62 @@ class Verifier:
                     self.find("E_INPUT_BINDING", f"artifact {record.sequence}", f"policy evaluated another {what}")
 
     def check_people(self):
-        """V21, V22."""
+        """`human.md` §5: what each decision counts as."""
+        passkeys, gate, self.humans = Passkeys(self), None, []
+        floor = self.governance.least_evidence()
         for record in self.folded:
-            place, ballot = f"artifact {record.sequence}", getattr(record.detail, "decision", None)
+            place, detail = f"artifact {record.sequence}", record.detail
+            if record.event == "human_required":
+                gate = Record(opening=record, asked=detail.gate, not_after=detail.deadline, rule=detail.rule)
+                if floor and not satisfies(detail.rule.required_evidence, floor):  # H25
+                    self.find("E_HUMAN_EVIDENCE", place, "the gate takes weaker evidence than the workflow's definition")
+            elif record.event in ("escalated", "extended"):
+                gate.not_after = detail.deadline
+            ballot = getattr(detail, "decision", None)
             if ballot is None:
                 continue
-            self.check_evidence(place, ballot)
-            if ballot.directory_entry is not None:
-                self.check_file("directory", ballot.directory_entry, place, "E_DIRECTORY")
+            evidence, enrolment = self.check_evidence(place, ballot), self.check_enrolment(place, ballot)
+            kind, bound = ballot.evidence_type, False
+            if kind == "webauthn":
+                kind, bound = passkeys.judge(record, ballot, gate, evidence, enrolment)
+            elif kind == "oidc":
+                kind = "operator"
+                if ballot.evidence_digest is not None and gate.rule.required_evidence in ("oidc", "webauthn"):
+                    self.find("E_UNSUPPORTED", place, "evidence that this verifier cannot check")  # H8
+            self.humans.append((kind, bound))
 
     def check_evidence(self, place, ballot):
-        """V21."""
-        strong = ballot.evidence_type in ("oidc", "webauthn")
-        if ballot.evidence_digest is None and not strong:
-            return
-        if ballot.evidence_digest is None:
-            self.find("E_EVIDENCE_WITHHELD", place, "the decision refers to no evidence")
-        elif self.check_file("human", ballot.evidence_digest, place, "E_EVIDENCE_WITHHELD"):
-            demanded = self.fold.gate.rule.required_evidence if self.fold.gate else None
-            if demanded in ("oidc", "webauthn"):
-                self.find("E_UNSUPPORTED", place, "evidence that this verifier cannot check")
-
-    def check_file(self, folder, named, place, code):
-        """Says whether a file that a decision refers to is there and whole."""
-        found = [path for path in self.files if re.fullmatch(rf"{folder}/{named}(\..*)?", path)]
+        """V21: the evidence that a decision refers to, or None."""
+        named = ballot.evidence_digest
+        if named is None:
+            if ballot.evidence_type in ("oidc", "webauthn"):
+                self.find("E_EVIDENCE_WITHHELD", place, "the decision refers to no evidence")
+            return None
+        found = sorted(path for path in self.files if re.fullmatch(rf"human/{named}(\..*)?", path))
         if not found:
-            self.find(code, place, f"`{folder}/{named}` is not there", INCONCLUSIVE)
-            return False
-        whole = all(sha256(self.files[path]) == named for path in found)
-        if not whole:
+            self.find("E_EVIDENCE_WITHHELD", place, "evidence of the decision is not there")
+            return None
+        if sha256(self.files[found[0]]) != named:
             self.find("E_CONTAINER", found[0], "the file is not what it is named after")
-        return whole
+            return None
+        return self.files[found[0]]
+
+    def check_enrolment(self, place, ballot):
+        """V22: the envelope of the enrolment that a decision refers to, or None."""
+        named = ballot.directory_entry
+        path = f"directory/{named}.dsse.json"
+        if named is None or path not in self.files:
+            if named is not None or ballot.evidence_type == "webauthn":
+                self.find("E_DIRECTORY", place, "the enrolment is not there")
+            return None
+        try:
+            envelope = Envelope(self.files[path], ENROLMENT_TYPE)
+        except Refused:
+            envelope = None
+        if envelope is None or sha256(b"gantral/enrolment/v1\0" + envelope.payload) != named:
+            self.find("E_CONTAINER", path, "the file is not what it is named after")
+            return None
+        return envelope
 
     # What is required: §9.
 
@@ -2735,8 +2897,8 @@ class Verifier:
         consumed = [record.detail.executor.kind for record in records if record.event == "consumed"]
         shadow = any(record.mode == "SHADOW" for record in records)
         mode = "shadow" if shadow else "self" if "self" in consumed else "enforced"
-        ballots = [record.detail.decision for record in records if getattr(record.detail, "decision", None)]
-        evidence = [min((ballot.evidence_type, "operator"), key=EVIDENCE.index) for ballot in ballots]
+        evidence = [kind for kind, _ in self.humans]
+        bound = all(bound for _, bound in self.humans)
         weakest = min(evidence, key=EVIDENCE.index, default=None)
         logged = [artifact for artifact in self.chain if artifact.index is not None]
         by = [max((len(cosigned) for cosigned in artifact.proved_by), default=0) for artifact in self.chain]
@@ -2746,6 +2908,7 @@ class Verifier:
             "complete": complete,
             "ended": self.ended,
             "governance": self.governance.assurance,
+            "human_device_bound": bound if evidence else None,
             "human_evidence": weakest,
             "logged": len(logged) == len(self.chain),
             "mode": mode,
@@ -2770,6 +2933,8 @@ class Verifier:
         demanded = require.human_evidence
         if demanded is not None and not all(satisfies(kind, demanded) for kind in evidence):
             self.find("E_HUMAN_ASSURANCE", "trust file", "a decision carries weaker evidence than is required")
+        if require.human_device_bound and not bound:  # H24
+            self.find("E_HUMAN_ASSURANCE", "trust file", "not every decision is signed by a key that cannot leave its device")
 
     def is_complete(self):
         """V49."""
@@ -3246,20 +3411,31 @@ class Governance:
         if record.event == "erased" and record.detail.instance_id in (None, self.of.listing.instance):
             self.erased.add((record.detail.commitment, record.detail.label))
 
-    def read_definition(self, member, otherwise=None):
-        """V58, V63: a text of the workflow's definition, if that is there and whole; something else where it does not say."""
+    def definition(self):
+        """B8: the workflow's definition, if it is there and whole; else nothing."""
         if not self.of.folded:
-            return None
+            return {}
         named = self.of.folded[0].workflow.digest
         content = self.of.files.get(f"workflow/{named}.json")
         if content is None or sha256(b"gantral/workflow/v1\0" + content) != named:
-            return None
+            return {}
         try:
             value = parse_document(content)
         except JsonRefused:
-            return None
-        text = value.get(member, otherwise) if isinstance(value, dict) else None
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def read_definition(self, member, otherwise=None):
+        """V58, V63: a text of the workflow's definition; something else where it does not say."""
+        definition = self.definition()
+        text = definition.get(member, otherwise) if definition else None
         return text if isinstance(text, str) else None
+
+    def least_evidence(self):
+        """H25: what the workflow's definition asks for, if that is there and says so."""
+        floors = self.definition().get("floors")
+        kind = floors.get("required_evidence") if isinstance(floors, dict) else None
+        return kind if kind in EVIDENCE else None
 
     def read_team(self):
         """V58: the team of the workflow, if that is known."""
@@ -3387,6 +3563,215 @@ class Governance:
                 free = detail.key_id in (signer.id, signer.limits.id) and not signer.limits.has_limits()
                 if free and since is not None and index >= since:
                     yield detail.key_id
+
+
+ASSERTION_BYTES, CLIENT_DATA_BYTES, AUTHENTICATOR_BYTES, SIGNATURE_BYTES = 16_384, 4_096, 1_024, 128  # H11
+ENROLMENT_TYPE = "application/vnd.gantral.enrolment+json"
+AAGUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def bytes_of(most, least=0):
+    """H11: base64url within limits."""
+
+    def read(value, where):
+        data = from_base64url(value) if isinstance(value, str) else None
+        if data is None or not least <= len(data) <= most:
+            raise wrong(where)
+        return data
+
+    return read
+
+
+assertion_record = closed(
+    authenticator_data=bytes_of(AUTHENTICATOR_BYTES),
+    client_data=bytes_of(CLIENT_DATA_BYTES),
+    credential_id=bytes_of(1_023, 1),
+    entry_digest=digest,
+    format=word("gantral/assertion/v1"),
+    signature=bytes_of(SIGNATURE_BYTES),
+)
+enrolment_record = closed(
+    aaguid=text_of(AAGUID),
+    algorithm=word("es256", "ed25519"),
+    backup_eligible=boolean,
+    created_at=instant,
+    credential_id=bytes_of(1_023, 1),
+    format=word("gantral/enrolment/v1"),
+    label_commitment=null_or(digest),
+    log_origin=tenant_name,
+    person_id=digest,
+    public_key=text_of(re.compile("[0-9a-f]{64}|[0-9a-f]{130}")),
+    relying_party_id=text_of(HOST),
+    tenant_id=tenant_name,
+)
+
+
+def read_enrolment(payload):
+    """H15: an enrolment with its key, or None."""
+    try:
+        record = enrolment_record(parse_artifact(payload), "enrolment")
+    except (JsonRefused, Broken):
+        return None
+    record.key = authenticator_key(record.algorithm, record.public_key)
+    return record if record.key else None
+
+
+def decision_digest(record, ballot, gate):
+    """H1, H2: the challenge that shows that somebody agreed to a ballot."""
+    ours = (
+        "acts_for approved_action_commitment asked_action_commitment break_glass decision delegation_hash display_digest "
+        "gate_id justification_commitment request_artifact_hash role"
+    )
+    statement = {member: getattr(ballot, member) for member in ours.split()}
+    statement |= {
+        "context_commitment": gate.asked.context_commitment,
+        "format": "gantral/decision/v1",
+        "gate_version": Number(str(ballot.gate_version)),
+        "instance_id": record.instance_id,
+        "log_origin": record.log_origin,
+        "not_after": instant_text(gate.not_after),
+        "person_id": record.actor.id,
+        "policy_version_id": gate.opening.detail.policy.policy_version_id,
+        "tenant_id": record.tenant_id,
+    }
+    return hashlib.sha256(b"gantral/decision/v1\0" + canonical(statement)).digest()
+
+
+def display_digest(gate, version):
+    """H3."""
+    shown = bytes.fromhex(gate.asked.action_commitment + gate.asked.context_commitment)
+    return sha256(b"gantral/display/v1\0" + shown + version.to_bytes(4, "big"))
+
+
+class Passkeys:
+    """`human.md` H8, H20 to H23: decisions that a human's own authenticator signed."""
+
+    def __init__(self, verifier):
+        self.of, self.find, self.trust = verifier, verifier.find, verifier.trust
+        self.party = self.trust.relying_party
+        first = verifier.chain[0].record if verifier.chain else None
+        keys = self.trust.keys.values() if first else ()
+        self.directory = [key for key in keys if key.role == "directory" and speaks_for(key, first)]
+
+    def judge(self, record, ballot, gate, evidence, envelope):
+        """H8: what the ballot counts as, and whether its key cannot leave its device."""
+        place = f"artifact {record.sequence}"
+        if self.party is None or not self.directory:
+            if gate.rule.required_evidence in ("oidc", "webauthn"):
+                if self.party is None:
+                    self.find("E_WEBAUTHN", place, "the trust file names no relying party", INCONCLUSIVE)
+                if not self.directory:
+                    self.find("E_DIRECTORY", place, "the trust file has no key of the directory", INCONCLUSIVE)
+            return "operator", False
+        said = []
+        if ballot.display_digest != display_digest(gate, ballot.gate_version):
+            said.append(("E_DECISION", INVALID, "the display digest is not that of the gate"))
+        enrolment = None
+        if envelope is not None:
+            enrolment = read_enrolment(envelope.payload)
+            said += self.judge_enrolment(enrolment, envelope, record, ballot, gate)
+        if evidence is not None and enrolment is not None:
+            what = self.judge_assertion(evidence, enrolment, record, ballot, gate)
+            said += [("E_WEBAUTHN", INVALID, what)] if what else []
+        for code, verdict, what in said:
+            self.find(code, place, what, verdict)
+        whole = evidence is not None and enrolment is not None
+        if not whole or any(verdict != VALID for _, verdict, _ in said):
+            return "operator", False
+        return "webauthn", not enrolment.backup_eligible
+
+    def judge_assertion(self, data, enrolment, record, ballot, gate):
+        """H20: what is wrong with an assertion, or None."""
+        try:
+            if len(data) > ASSERTION_BYTES:
+                return "the assertion is too large"
+            assertion = assertion_record(parse_artifact(data), "assertion")
+            client = parse_document(assertion.client_data, CLIENT_DATA_BYTES)
+        except (JsonRefused, Broken) as error:
+            return f"the assertion or its client data cannot be read: {error}"
+        challenge = to_base64url(decision_digest(record, ballot, gate))
+        if not isinstance(client, dict) or (client.get("type"), client.get("challenge")) != ("webauthn.get", challenge):
+            return "the authenticator was asked about something else"
+        if client.get("origin") not in self.party.origins:
+            return "the authenticator was asked on a page of somebody else"
+        if client.get("crossOrigin", False) is not False or "topOrigin" in client:
+            return "the authenticator was asked on a page inside another"
+        named = (assertion.entry_digest, assertion.credential_id)
+        if named != (ballot.directory_entry, enrolment.credential_id) or enrolment.relying_party_id != self.party.id:
+            return "the assertion is by another key, or for another relying party"
+        what = self.judge_authenticator(assertion.authenticator_data, enrolment)
+        if what:
+            return what
+        message = assertion.authenticator_data + hashlib.sha256(assertion.client_data).digest()
+        return None if enrolment.key.verify(message, assertion.signature) else "the signature does not verify"
+
+    def judge_authenticator(self, data, enrolment):
+        """H13."""
+        if len(data) < 37 or data[:32] != self.party.id_hash:
+            return "the authenticator signed for another relying party"
+        present, verified, eligible, backed_up, attested, extended = (bool(data[32] >> bit & 1) for bit in (0, 2, 3, 4, 6, 7))
+        if not present or not verified:
+            return "the authenticator did not make sure that its owner was there"
+        if eligible != enrolment.backup_eligible or backed_up and not eligible:
+            return "the key is not bound to its device as it was enrolled"
+        if attested or extended != (len(data) > 37):
+            return "the authenticator data is not that of an assertion"
+        return None
+
+    def judge_enrolment(self, enrolment, envelope, record, ballot, gate):
+        """H21 to H23: what is to be said; the first that applies."""
+        invalid, unknown = (lambda what: [("E_DIRECTORY", INVALID, what)]), (lambda what: [("E_DIRECTORY", INCONCLUSIVE, what)])
+        if enrolment is None:
+            return invalid("the enrolment cannot be read")
+        whose = (enrolment.tenant_id, enrolment.log_origin, enrolment.person_id)
+        if whose != (record.tenant_id, record.log_origin, record.actor.id):
+            return invalid("the enrolment is another person's, or of another tenant or log")
+        message = pae(ENROLMENT_TYPE, envelope.payload)
+        signers = [(self.of.ring.get(claimed), signature) for claimed, signature in envelope.signatures]
+        good = [signer for signer, signature in signers if signer and signer.key.verify(message, signature)]
+        known = {key.id for key in self.directory}
+        ours = [signer for signer in good if signer.id in known]
+        if not ours:
+            other = [("E_KEY_ROLE", INVALID, "a key signed the enrolment that is not one of this directory")]
+            return other if good else invalid("no key of the directory signed the enrolment")
+        enrolled = [
+            artifact
+            for artifact in self.of.governance.chain
+            if artifact.record.event == "enrolled"
+            and (artifact.record.detail.entry_digest, artifact.record.detail.person_id)
+            == (ballot.directory_entry, record.actor.id)
+        ]
+        came = [self.came_before(artifact, gate) for artifact in enrolled]
+        if True not in came:
+            if not came or None in came:
+                return unknown("it is not proved that the enrolment was recorded before the gate opened")
+            return invalid("the enrolment was not recorded before the gate opened")
+        recorded = enrolled[len(came) - 1 - came[::-1].index(True)]
+        if self.was_revoked(recorded, record, ballot):
+            return invalid("the enrolment was revoked before")
+        limits = next((each.limits for each in ours if not each.limits.has_limits()), ours[0].limits)
+        return [(code, VERDICT_OF[code], what) for code, what in judge_key(limits, recorded.index)]
+
+    def came_before(self, artifact, gate):
+        """H22: whether a record came before the gate opened; None if nothing shows it."""
+        if artifact.record.issued_at > gate.opening.issued_at:
+            return False
+        if not self.trust.log.logs:
+            return True
+        opened = next(each.index for each in self.of.chain if each.record is gate.opening)
+        return None if artifact.index is None or opened is None else artifact.index < opened
+
+    def was_revoked(self, recorded, record, ballot):
+        """H23."""
+        for artifact in self.of.governance.chain:
+            revocation = artifact.record
+            follows = revocation.sequence > recorded.record.sequence and revocation.event == "enrolment_revoked"
+            if not follows or revocation.detail.entry_digest != ballot.directory_entry:
+                continue
+            anchored = record.anchor and artifact.index is not None and artifact.index < record.anchor.size
+            if revocation.issued_at < record.issued_at or anchored:
+                return True
+        return False
 
 
 class Release:

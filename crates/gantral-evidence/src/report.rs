@@ -191,6 +191,7 @@ fn assurance_value(assurance: &Assurance) -> Value {
         .with("ended", assurance.ended)
         .with("enforcement", assurance.enforcement.as_str())
         .with("governance", governance::governance_value(&assurance.governance))
+        .with("human_device_bound", assurance.human_device_bound)
         .with("human_evidence", assurance.human_evidence.map(HumanEvidence::as_str))
         .with("log", assurance.log.as_ref().map(proofs::log_value))
         .with("logged", assurance.logged)

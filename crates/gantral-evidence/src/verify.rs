@@ -10,6 +10,7 @@ mod code;
 mod definition;
 mod delegated;
 mod disclosed;
+mod enrolled;
 mod finding;
 mod governed;
 mod guards;
@@ -18,6 +19,7 @@ mod keyring;
 mod mirror;
 mod mirrored;
 mod parents;
+mod passkeys;
 mod people;
 mod places;
 mod promises;
@@ -178,8 +180,10 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: 
     let Evidence { keys, chain, mut view, governed } = read;
     let opened = disclosed::open(files, &chain, &governed, &mut findings);
     input::check(&chain, &opened, &mut findings);
-    let human_evidence = people::check(files, &chain, &governed, &mut findings);
     let definition = Definition::of(files, &chain);
+    let floor = definition.required_evidence;
+    let against = people::Against { files, trust, keys: &keys, governed: &governed, floor };
+    let humans = people::check(&chain, against, &mut findings);
     let require = trust.and_then(|trust| trust.require.as_ref());
     let required = guards::Required {
         complete: require.is_some_and(|require| require.complete),
@@ -193,8 +197,7 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: 
     let replayed = replays.map(|replays| replays::check(replays, &chain, &opened, &mut findings));
     let governance = GovernanceAssurance::of(&governed, compared, &chain, &opened);
     let (chain, view, opened) = (&chain, &view, &opened);
-    let basis =
-        Basis { chain, view, opened, human_evidence, governance, release: definition.release, replayed };
+    let basis = Basis { chain, view, opened, humans, governance, release: definition.release, replayed };
     Report::new(&manifest, &basis, require, findings)
 }
 

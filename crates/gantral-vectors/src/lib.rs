@@ -7,6 +7,7 @@
     reason = "only tests and the generator use this: what goes wrong while a story is told fails the run that tells it"
 )]
 
+pub mod authenticator;
 pub mod case;
 pub mod cases;
 pub mod cast;

@@ -78,8 +78,10 @@ impl Origin {
     pub fn parse(text: &str) -> Result<Self, RelyingPartyError> {
         let is_short = text.len() <= ORIGIN_BYTES_MAX;
         let host = text.split_once("://").map(|(scheme, host)| {
-            let is_plain = text.bytes().all(|c| c.is_ascii_graphic());
-            is_plain && !scheme.is_empty() && !host.is_empty() && !host.contains('/')
+            let of_scheme = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'.' | b'-');
+            let of_host = |c: u8| c.is_ascii_graphic() && c != b'/';
+            let is_there = !scheme.is_empty() && !host.is_empty();
+            is_there && scheme.bytes().all(of_scheme) && host.bytes().all(of_host)
         });
         if is_short && host == Some(true) { Ok(Self(text.into())) } else { Err(RelyingPartyError::Origin) }
     }

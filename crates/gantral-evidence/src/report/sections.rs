@@ -95,7 +95,12 @@ fn reliance(assurance: &Assurance) -> Vec<Line> {
         Some(HumanEvidence::Development) => "development identities: good for trying out only",
         Some(HumanEvidence::Operator) => "the server vouches for who decided",
         Some(HumanEvidence::Oidc) => "the identity provider's token is bound to the decision",
-        Some(HumanEvidence::Webauthn) => "the approver's own device signed the decision",
+        Some(HumanEvidence::Webauthn) if assurance.human_device_bound == Some(true) => {
+            "the approver's own device signed the decision, with a key that cannot leave it"
+        }
+        Some(HumanEvidence::Webauthn) => {
+            "the approver's own device signed the decision, with a passkey that may be on other devices of theirs"
+        }
     };
     let mut lines = Vec::from([Line::new("enforcement", enforcement)]);
     lines.extend(assurance.signed_by.iter().map(|key| Line::new("signed by", format!("{key}"))));

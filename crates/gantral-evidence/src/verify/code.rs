@@ -153,6 +153,7 @@ codes! {
     HumanAssurance = "E_HUMAN_ASSURANCE", Inconclusive, Human, "A decision carries weaker evidence than the trust file requires";
     EvidenceWithheld = "E_EVIDENCE_WITHHELD", Inconclusive, Copy, "Evidence of a human decision is referred to and not there";
     Directory = "E_DIRECTORY", Inconclusive, Copy, "The enrolment of an approver is not proved";
+    Webauthn = "E_WEBAUTHN", Invalid, Issuer, "It is not shown that the approver's own authenticator agreed to this decision";
     Decision = "E_DECISION", Invalid, Human, "A decision disagrees with the gate that it is about";
     Grant = "E_GRANT", Invalid, Issuer, "A grant was used twice, late, by the wrong attempt, or never existed";
     UnauthorizedOutcome = "E_UNAUTHORIZED_OUTCOME", Invalid, Issuer, "Something was done that nothing had authorised";

@@ -3,6 +3,7 @@
 use gantral_core::digest::Hasher;
 use gantral_core::ids::TeamId;
 use gantral_core::json::{self, Profile, Value};
+use gantral_core::state::HumanEvidence;
 use gantral_core::workflow::Release;
 
 use super::chain::Chain;
@@ -18,6 +19,8 @@ pub(super) struct Definition {
     pub(super) team: Option<TeamId>,
     /// From when a grant may be used; `None` if the definition is not in the bundle, or says what this does not know.
     pub(super) release: Option<Release>,
+    /// The least evidence of a decision; `None` if the definition is not in the bundle, or does not say.
+    pub(super) required_evidence: Option<HumanEvidence>,
 }
 
 impl Definition {
@@ -35,6 +38,11 @@ impl Definition {
             Some(_) => text("release").and_then(Release::parse),
             None => None,
         };
-        Self { team: text("team").and_then(|team| TeamId::parse(team).ok()), release }
+        let floor = value.as_ref().and_then(|value| value.get("floors")?.get("required_evidence")?.as_str());
+        Self {
+            team: text("team").and_then(|team| TeamId::parse(team).ok()),
+            release,
+            required_evidence: floor.and_then(HumanEvidence::parse),
+        }
     }
 }

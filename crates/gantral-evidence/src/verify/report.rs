@@ -18,6 +18,7 @@ use super::disclosed::Opened;
 use super::finding::{Finding, Findings};
 use super::governed::Governed;
 use super::guards::Compared;
+use super::people::HumanAssurance;
 use super::places::{LogView, Seen};
 use super::require;
 use crate::commitments::policy;
@@ -170,6 +171,8 @@ pub struct Assurance {
     pub complete: Option<CompleteBy>,
     /// The weakest evidence of a human decision that was checked; `None` if no human decided.
     pub human_evidence: Option<HumanEvidence>,
+    /// Whether every human decision was signed by a key that cannot leave its device; `None` if no human decided.
+    pub human_device_bound: Option<bool>,
     /// Whether the chain has reached a final state.
     pub ended: bool,
     /// Who claimed outcomes, sorted.
@@ -221,8 +224,7 @@ pub(super) struct Basis<'b, 'a> {
     pub(super) chain: &'b Chain,
     pub(super) view: &'b LogView<'a>,
     pub(super) opened: &'b Opened,
-    /// The weakest evidence of a human decision that was checked.
-    pub(super) human_evidence: Option<HumanEvidence>,
+    pub(super) humans: HumanAssurance,
     pub(super) governance: GovernanceAssurance,
     /// From when grants might be used, by the definition of the workflow.
     pub(super) release: Option<Release>,
@@ -348,7 +350,8 @@ impl Assurance {
             release: basis.release,
             replayed: basis.replayed,
             complete: view.is_complete(chain).then_some(CompleteBy::Mirror),
-            human_evidence: basis.human_evidence,
+            human_evidence: basis.humans.weakest,
+            human_device_bound: basis.humans.device_bound,
             ended: instance.state().is_final(),
             outcomes_claimed_by: claimed_by.into_iter().collect(),
         }
@@ -422,8 +425,12 @@ fn not_proved(assurance: &Assurance, opened: &Opened) -> Vec<String> {
         Some(HumanEvidence::Development) => {
             say("Who decided: the identities come from a development issuer");
         }
-        Some(_) => {
+        Some(HumanEvidence::Operator | HumanEvidence::Oidc) => {
             say("That the humans themselves decided: the server vouches for the tokens that it checked")
+        }
+        Some(HumanEvidence::Webauthn) => {
+            say("That the authenticators are those of these humans: the directory enrolled them");
+            say("That what was displayed was what was asked for, or that anybody read it");
         }
     }
     match assurance.enforcement {

@@ -59,4 +59,9 @@ pub(super) fn check(
     {
         lacks(Code::HumanAssurance, Code::HumanAssurance.meaning());
     }
+    if require.human_device_bound && assurance.human_device_bound == Some(false) {
+        let message =
+            "keys that cannot leave their devices are required, and not every decision is signed by one";
+        lacks(Code::HumanAssurance, message);
+    }
 }

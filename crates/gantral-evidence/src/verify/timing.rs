@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::chain::Chain;
 use super::code::Code;
 use super::finding::{Findings, Place};
+use super::keyring::Window;
 use super::places::{LogView, Placed, Seen};
 use super::sealed::{Artifact, Body};
 
@@ -118,36 +119,42 @@ pub(super) fn check_order<S: Body>(artifacts: &[Artifact<S>], findings: &mut Fin
     }
 }
 
-/// Checks that the key was good at the artifact's place in the log (V39, V40).
+/// Checks that the key was good at the artifact's place in the log.
 fn check_key<S: Body>(artifact: &Artifact<S>, findings: &mut Findings) {
-    let window = artifact.signer.window;
-    let index = artifact.placed.map(|placed| placed.index);
-    let mut say = |code: Code, message: &str| {
+    for (code, message) in judge_key(artifact.signer.window, artifact.index()) {
         findings.add(code, artifact.place(), message);
-    };
+    }
+}
+
+/// Returns what there is to say of a key that signed what has this place in the log (V39, V40).
+pub(super) fn judge_key(window: Window, index: Option<u64>) -> Vec<(Code, &'static str)> {
+    let mut said = Vec::new();
     match (window.compromised_from, index) {
         (Some(from), Some(index)) if index < from => {
-            say(Code::CompromisedLater, Code::CompromisedLater.meaning())
+            said.push((Code::CompromisedLater, Code::CompromisedLater.meaning()));
         }
-        (Some(_), Some(_)) => say(Code::KeyCompromised, "logged after the key was compromised"),
-        (Some(_), None) => return say(Code::KeyCompromised, Code::KeyCompromised.meaning()),
+        (Some(_), Some(_)) => said.push((Code::KeyCompromised, "logged after the key was compromised")),
+        (Some(_), None) => return alloc::vec![(Code::KeyCompromised, Code::KeyCompromised.meaning())],
         (None, _) => {}
     }
     if !window.is_bounded() {
-        return;
+        return said;
     }
     match index {
-        None => say(
+        None => said.push((
             Code::Unlogged,
             "the key is valid for a part of the log only, and there is no proof of the place in it",
-        ),
+        )),
         Some(index)
             if window.from.is_some_and(|from| index < from)
                 || window.until.is_some_and(|until| index >= until) =>
         {
-            say(Code::KeyWindow, "the key was not valid at that place in the log");
+            said.push((Code::KeyWindow, "the key was not valid at that place in the log"));
         }
-        Some(_) if window.until.is_some() => say(Code::KeyExpiredLater, Code::KeyExpiredLater.meaning()),
+        Some(_) if window.until.is_some() => {
+            said.push((Code::KeyExpiredLater, Code::KeyExpiredLater.meaning()));
+        }
         Some(_) => {}
     }
+    said
 }

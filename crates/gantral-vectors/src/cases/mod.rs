@@ -4,6 +4,7 @@ mod chain;
 mod copies;
 pub mod cross;
 mod delegations;
+mod enrolments;
 mod form;
 mod four_eyes;
 mod governance;
@@ -12,6 +13,7 @@ mod keys;
 mod log;
 mod mirror;
 mod parents;
+mod passkeys;
 mod people;
 mod release;
 mod required;
@@ -34,6 +36,8 @@ pub fn all() -> Vec<Case> {
         delegations::all,
         parents::all,
         required::all,
+        passkeys::all,
+        enrolments::all,
         log::all,
         mirror::all,
         release::all,

@@ -4,8 +4,10 @@ use gantral_core::digest::Digest;
 use gantral_core::event::*;
 use gantral_core::ids::InstanceId;
 use gantral_core::state::*;
+use gantral_evidence::human::Enrolment;
 use gantral_evidence::statement::Statement;
 
+use crate::authenticator::{Authenticator, directory, enrolled_by};
 use crate::case::{Case, lean};
 use crate::cast::*;
 use crate::story::{Story, ballot_mut};
@@ -271,12 +273,10 @@ fn evidence() -> Vec<Case> {
         Case::from_files(number, slug, about, &story, story.scope(), files)
     };
     let webauthn = || tales::approved_with(HumanEvidence::Webauthn);
-    let checked = webauthn().retell(
-        EventKind::Approved,
-        ballot(|ballot| ballot.evidence_digest = Some(Digest::of(b"assertion"))),
-    );
+    let checked = tales::approved_with(HumanEvidence::Oidc)
+        .retell(EventKind::Approved, ballot(|ballot| ballot.evidence_digest = Some(Digest::of(b"token"))));
     let mut files = lean(&checked);
-    files.insert(format!("human/{}", Digest::of(b"assertion")), b"assertion".to_vec());
+    files.insert(format!("human/{}", Digest::of(b"token")), b"token".to_vec());
     vec![
         with(530, "evidence-withheld", "Evidence is referred to and not there", None).inconclusive(&[
             "E_EVIDENCE_WITHHELD",
@@ -295,14 +295,20 @@ fn evidence() -> Vec<Case> {
         Case::of(
             533,
             "assertion-not-referred-to",
-            "The gate demands an assertion, and none is referred to",
+            "The gate demands an assertion, and neither it nor an enrolment is referred to",
             &webauthn(),
         )
-        .inconclusive(&["E_EVIDENCE_WITHHELD", "N_PREFIX", "N_WITHHELD"]),
+        .inconclusive(&[
+            "E_DIRECTORY",
+            "E_EVIDENCE_WITHHELD",
+            "E_WEBAUTHN",
+            "N_PREFIX",
+            "N_WITHHELD",
+        ]),
         Case::from_files(
             534,
-            "assertion-not-checked",
-            "The gate demands an assertion, which no verifier reads yet",
+            "token-not-checked",
+            "The gate demands a token that is bound to the decision, which no verifier reads yet",
             &checked,
             checked.scope(),
             files,
@@ -316,11 +322,13 @@ fn proofs_of_others() -> Vec<Case> {
         ballot.acts_for = Some(person(9));
         ballot.delegation = Some(Digest::of(b"delegation"));
     }));
-    let enrolled = || approval(ballot(|ballot| ballot.directory_entry = Some(Digest::of(b"entry"))));
-    let entry = |number, slug, about, content: &[u8]| {
+    let enrolment = |number| Authenticator::device_bound(number).enrolment(person(1));
+    let named = enrolment(1).digest();
+    let enrolled = || approval(ballot(|ballot| ballot.directory_entry = Some(named)));
+    let entry = |number, slug, about, content: &Enrolment| {
         let story = enrolled();
         let mut files = lean(&story);
-        files.insert(format!("directory/{}", Digest::of(b"entry")), content.to_vec());
+        files.insert(Enrolment::path(&named), enrolled_by(content, &directory()));
         Case::from_files(number, slug, about, &story, story.scope(), files)
     };
     let child = Story::begin().retell(EventKind::Created, |statement| {
@@ -343,12 +351,13 @@ fn proofs_of_others() -> Vec<Case> {
         ),
         Case::of(542, "enrolment-not-there", "An enrolment is referred to and not there", &enrolled())
             .inconclusive(&["E_DIRECTORY", "N_PREFIX", "N_WITHHELD"]),
-        entry(543, "enrolment-there", "An enrolment is there", b"entry").valid(&["N_PREFIX", "N_WITHHELD"]),
+        entry(543, "enrolment-there", "An enrolment is there", &enrolment(1))
+            .valid(&["N_PREFIX", "N_WITHHELD"]),
         entry(
             544,
             "enrolment-of-something-else",
             "The enrolment is not what it is named after",
-            b"another entry",
+            &enrolment(2),
         )
         .invalid(&["E_CONTAINER", "N_PREFIX", "N_WITHHELD"], "543-enrolment-there"),
         Case::of(545, "parent-not-proved", "The execution on whose behalf this one ran is not there", &child)
