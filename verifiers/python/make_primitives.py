@@ -223,6 +223,104 @@ def judge_ed25519(given, plain=True):
     return "valid" if good else "invalid"
 
 
+# ECDSA over P-256 with SHA-256: RFC 6979 §A.2.5 (IETF Trust), and what `human.md` H14 and H15 say of encodings.
+
+RFC_6979_KEY = (
+    "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
+    "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
+)
+RFC_6979 = [
+    (
+        "sample",
+        0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716,
+        0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8,
+    ),
+    (
+        "test",
+        0xF1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367,
+        0x019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083,
+    ),
+]
+
+
+def der(*numbers):
+    """Two integers as a signature in DER; numbers that are bytes stand there as they are."""
+
+    def integer(number):
+        if isinstance(number, bytes):
+            return number
+        least = number.bit_length() // 8 + 1
+        return bytes([2, least]) + number.to_bytes(least, "big")
+
+    content = b"".join(integer(number) for number in numbers)
+    return bytes([0x30, len(content)]) + content
+
+
+def es256_suite():
+    cases = []
+
+    def add(flags, result, signature, message=b"test", key=RFC_6979_KEY):
+        cases.append(case(flags, result, key=key, message=message.hex(), signature=signature.hex()))
+
+    for message, r, s in RFC_6979:
+        add(["rfc6979"], "valid", der(r, s), message.encode())
+    _, r, s = RFC_6979[1]
+    good, order, prime = der(r, s), g.P256_N, g.P256_P
+    add(["other_message"], "invalid", good, b"other")
+    add(["negated"], "valid", der(r, order - s))
+    for number in (0, order, order + s):
+        add(["out_of_range"], "invalid", der(r, number))
+    add(["out_of_range"], "invalid", der(0, s))
+    add(["out_of_range"], "invalid", der(order, s))
+    one, two = bytes([2, 33]) + b"\0" + r.to_bytes(32, "big"), bytes([2, 32]) + s.to_bytes(32, "big")
+    assert der(one, two) == good
+    for flag, signature in (
+        ("behind_it", good + b"\0"),
+        ("behind_it", der(one, two, b"\0")),
+        ("third_number", der(one, two, bytes([2, 1, 1]))),
+        ("one_number", der(one)),
+        ("long_length", b"\x30\x81" + good[1:]),
+        ("long_length", der(bytes([2, 0x81, 33]) + one[2:], two)),
+        ("indefinite_length", b"\x30\x80" + good[2:] + b"\0\0"),
+        ("wrong_length", good[:1] + bytes([good[1] + 1]) + good[2:]),
+        ("wrong_length", good[:1] + bytes([good[1] - 1]) + good[2:]),
+        ("negative", der(bytes([2, 32]) + one[3:], two)),
+        ("superfluous_zero", der(one, bytes([2, 33]) + b"\0" + two[2:])),
+        ("superfluous_zero", der(bytes([2, 34]) + b"\0" + one[2:], two)),
+        ("empty_number", der(bytes([2, 0]), two)),
+        ("another_tag", b"\x31" + good[1:]),
+        ("another_tag", der(bytes([3]) + one[1:], two)),
+        ("cut", good[:-1]),
+        ("cut", good[:2]),
+        ("empty", b""),
+        ("not_der", r.to_bytes(32, "big") + s.to_bytes(32, "big")),
+    ):
+        add([flag], "invalid", signature)
+    x, y = int(RFC_6979_KEY[2:66], 16), int(RFC_6979_KEY[66:], 16)
+    for flag, key in (
+        ("compressed_key", f"0{2 + y % 2}{x:064x}"),
+        ("hybrid_key", f"0{6 + y % 2}{RFC_6979_KEY[2:]}"),
+        ("bare_key", RFC_6979_KEY[2:]),
+        ("upper_case_key", RFC_6979_KEY.upper()),
+        ("not_on_the_curve", f"04{x:064x}{y ^ 1:064x}"),
+        ("not_on_the_curve", "04" + "00" * 64),
+        ("infinity", "00"),
+        ("coordinate_too_large", f"04{prime:064x}{pow(g.P256_B, (prime + 1) // 4, prime):064x}"),
+    ):
+        add([flag], "invalid", good, key=key)
+    add(["another_key"], "invalid", good, key=f"04{x:064x}{prime - y:064x}")
+    # A point with x = 0 is one of the curve; that it is written as 0 and not as the prime is what the case before is about.
+    root = pow(g.P256_B, (prime + 1) // 4, prime)
+    assert root * root % prime == g.P256_B and g.Es256Key(bytes.fromhex(f"04{0:064x}{root:064x}"))
+    return cases
+
+
+def judge_es256(given, plain=True):
+    key = g.authenticator_key("es256", given["key"])
+    good = key and key.verify(bytes.fromhex(given["message"]), bytes.fromhex(given["signature"]), plain)
+    return "valid" if good else "invalid"
+
+
 # Hashes of `commitments.md` C1 and leaves of `log.md` L1.
 
 
@@ -385,6 +483,7 @@ def judge_note(given):
 
 SUITES = {
     "ed25519": (ed25519_suite, judge_ed25519),
+    "es256": (es256_suite, judge_es256),
     "hashes": (hash_suite, None),
     "json": (json_suite, judge_json),
     "merkle": (merkle_suite, judge_merkle),
@@ -401,7 +500,7 @@ def differences():
             count += 1
             if judge and judge(given) != given["result"]:
                 yield f"{name} {number} {given['flags']}: {judge(given)}, not {given['result']}"
-            if name == "ed25519" and g.Ed25519PublicKey and judge_ed25519(given, plain=False) != given["result"]:
+            if name in ("ed25519", "es256") and g.Ed25519PublicKey and judge(given, plain=False) != given["result"]:
                 yield f"{name} {number} {given['flags']}: `cryptography` disagrees"
     yield count
 

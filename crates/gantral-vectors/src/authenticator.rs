@@ -40,8 +40,8 @@ pub fn trusted_directory() -> TrustedKey {
 }
 
 enum Secret {
-    Es256(Box<p256::ecdsa::SigningKey>),
-    Ed25519(SigningKey),
+    Es256(p256::ecdsa::SigningKey),
+    Ed25519(Box<SigningKey>),
 }
 
 /// An authenticator with one key.
@@ -57,18 +57,18 @@ impl Authenticator {
     /// Returns an authenticator whose key cannot leave it: another one for each number above 0.
     pub fn device_bound(number: u8) -> Self {
         let secret = p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap();
-        Self::with(Secret::Es256(Box::new(secret)), number, false)
+        Self::with(Secret::Es256(secret), number, false)
     }
 
     /// Returns an authenticator whose key is copied between devices.
     pub fn synced(number: u8) -> Self {
         let secret = p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap();
-        Self::with(Secret::Es256(Box::new(secret)), number, true)
+        Self::with(Secret::Es256(secret), number, true)
     }
 
     /// Returns an authenticator that signs with Ed25519.
     pub fn ed25519(number: u8) -> Self {
-        Self::with(Secret::Ed25519(SigningKey::from_bytes(&[number; 32])), number, false)
+        Self::with(Secret::Ed25519(Box::new(SigningKey::from_bytes(&[number; 32]))), number, false)
     }
 
     fn with(secret: Secret, number: u8, is_synced: bool) -> Self {

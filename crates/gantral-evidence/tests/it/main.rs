@@ -13,6 +13,7 @@ mod keys;
 mod log;
 mod mirror;
 mod parents;
+mod passkeys;
 mod people;
 mod release;
 mod replays;

@@ -6,8 +6,10 @@ use gantral_core::ids::InstanceId;
 use gantral_core::policy::Verdict;
 use gantral_core::state::*;
 use gantral_evidence::container::Scope;
+use gantral_evidence::human::Enrolment;
 use gantral_evidence::statement::Statement;
 use gantral_evidence::trust::Require;
+use gantral_vectors::authenticator::{Authenticator, directory, enrolled_by};
 
 use crate::story::*;
 
@@ -109,7 +111,7 @@ fn evidence_that_is_referred_to_must_be_there() {
 #[test]
 fn evidence_that_this_verifier_cannot_check_leaves_the_verdict_open() {
     let mut story = Story::begin();
-    story.evidence = HumanEvidence::Webauthn;
+    story.evidence = HumanEvidence::Oidc;
     story.launch();
     let plan = story.plan(1, Vec::new());
     story.ask(&refund(900), Verdict::RequireHuman, Some(plan)).exit(3);
@@ -117,12 +119,16 @@ fn evidence_that_this_verifier_cannot_check_leaves_the_verdict_open() {
     assert_answer(&story.verify(), "INCONCLUSIVE", &["E_EVIDENCE_WITHHELD"]);
 
     let story = story.retell(EventKind::Approved, |statement| {
-        ballot_mut(&mut statement.entry.event).unwrap().evidence_digest = Some(Digest::of(b"assertion"));
+        ballot_mut(&mut statement.entry.event).unwrap().evidence_digest = Some(Digest::of(b"token"));
     });
     let report = story.verify_changed(Scope::Prefix, Some(&trust()), |files| {
-        files.insert(format!("human/{}", Digest::of(b"assertion")), b"assertion".to_vec());
+        files.insert(format!("human/{}", Digest::of(b"token")), b"token".to_vec());
     });
     assert_answer(&report, "INCONCLUSIVE", &["E_UNSUPPORTED"]);
+}
+
+fn enrolment(number: u8) -> Enrolment {
+    Authenticator::device_bound(number).enrolment(person(1))
 }
 
 #[test]
@@ -135,17 +141,17 @@ fn a_delegation_an_enrolment_and_a_parent_need_proof() {
     assert_answer(&delegated.verify(), "INCONCLUSIVE", &["E_GUARD"]);
 
     let enrolled = Story::refund().retell(EventKind::Overridden, |statement| {
-        ballot_mut(&mut statement.entry.event).unwrap().directory_entry = Some(Digest::of(b"entry"));
+        ballot_mut(&mut statement.entry.event).unwrap().directory_entry = Some(enrolment(1).digest());
     });
     assert_answer(&enrolled.verify(), "INCONCLUSIVE", &["E_DIRECTORY"]);
-    let path = format!("directory/{}", Digest::of(b"entry"));
-    let with = |content: &[u8]| {
+    let with = |content: &Enrolment| {
         enrolled.verify_changed(Scope::Complete, Some(&trust()), |files| {
-            files.insert(path.clone(), content.to_vec());
+            let path = Enrolment::path(&enrolment(1).digest());
+            files.insert(path, enrolled_by(content, &directory()));
         })
     };
-    assert_valid(&with(b"entry"));
-    assert_answer(&with(b"another entry"), "INVALID", &["E_CONTAINER"]);
+    assert_valid(&with(&enrolment(1)));
+    assert_answer(&with(&enrolment(2)), "INVALID", &["E_CONTAINER"]);
 
     let child = Story::refund().retell(EventKind::Created, |statement| {
         let Event::Created(created) = &mut statement.entry.event else { panic!("creates") };

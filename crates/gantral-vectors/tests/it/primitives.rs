@@ -7,6 +7,7 @@ use gantral_core::ids::{InstanceId, TenantId, governance_tag, instance_tag};
 use gantral_core::json::{self, ParseClass, Profile, Value};
 use gantral_core::table::semantics_digest;
 use gantral_evidence::dsse::pae;
+use gantral_evidence::human::{Algorithm, ApproverKey};
 use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
 use gantral_evidence::log::note::{Note, NoteKey, Signed};
@@ -111,6 +112,15 @@ fn signatures_are_as_strict_as_the_list_says() {
         let key = PublicKey::parse(case.text("key"));
         let is_good =
             |key: PublicKey| key.verify_strict(&case.bytes("message"), &case.bytes("signature")).is_ok();
+        validity(key.is_ok_and(is_good))
+    });
+}
+
+#[test]
+fn signatures_of_authenticators_are_as_strict_as_the_list_says() {
+    check("es256", |case| {
+        let key = ApproverKey::parse(Algorithm::Es256, case.text("key"));
+        let is_good = |key: ApproverKey| key.verify(&case.bytes("message"), &case.bytes("signature")).is_ok();
         validity(key.is_ok_and(is_good))
     });
 }
