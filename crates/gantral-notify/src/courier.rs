@@ -18,8 +18,6 @@ use crate::webhook::{Tried, Webhook};
 
 /// How often the outbox of a webhook is looked at while there is nothing to do.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How many messages of one webhook are under way at once, each of another gate. While the webhook is away it is one.
-const AT_ONCE: usize = 16;
 /// How long the outbox is left alone when the store cannot be read or written.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// Why what waits for a webhook that wants nothing more is given up.
@@ -56,10 +54,10 @@ struct Courier {
 enum Round {
     /// There was nothing to do.
     Idle,
-    /// The webhook has taken something, or something was put away.
-    Carried,
-    /// It took nothing.
-    Away(String),
+    /// The webhook has taken something, or something was put away; it asks to be left alone for so long.
+    Carried(Duration),
+    /// It took nothing, for this reason, and asks to be left alone for so long.
+    Away(String, Duration),
 }
 
 /// What carries messages to all webhooks. Cheap to clone.
@@ -131,19 +129,19 @@ impl Courier {
             }
             let wait = match self.round(road, failures > 0).await {
                 Ok(Round::Idle) => LOOK_EVERY,
-                Ok(Round::Carried) => {
+                Ok(Round::Carried(wait)) => {
                     if failures > 0 {
                         tracing::info!(%webhook, "the webhook takes messages again");
                     }
                     failures = 0;
-                    Duration::ZERO
+                    wait
                 }
-                Ok(Round::Away(why)) => {
+                Ok(Round::Away(why, wait)) => {
                     failures = failures.saturating_add(1);
                     if failures == 1 {
                         tracing::warn!(%webhook, %why, "the webhook takes no messages; they are kept and tried again");
                     }
-                    pause(failures)
+                    pause(failures).max(wait)
                 }
                 Err(error) => {
                     tracing::error!(%webhook, %error, "the outbox cannot be read or written");
@@ -160,16 +158,16 @@ impl Courier {
         let gone = self.gone.load(Ordering::Relaxed);
         let latest = now.plus(longest());
         let turn = OutboxTurn { recipient: name.clone(), now, latest };
-        let rows = road.store.outbox(turn, if away && !gone { 1 } else { AT_ONCE }).await?;
+        let rows = road.store.outbox(turn, if away && !gone { 1 } else { self.webhook.at_once() }).await?;
         if rows.is_empty() {
             return Ok(Round::Idle);
         }
         if gone {
             road.store.settle_outbox(name, rows.iter().map(|row| buried(row, false, GONE)).collect()).await?;
-            return Ok(Round::Carried);
+            return Ok(Round::Carried(Duration::ZERO));
         }
         let tried = join_all(rows.iter().map(|row| self.webhook.tell(row, road.source, now))).await;
-        let (now, mut taken, mut why) = ((road.now)(), 0, None);
+        let (now, mut taken, mut why, mut longest_wait) = ((road.now)(), 0, None, Duration::ZERO);
         let mut attempted = Vec::with_capacity(rows.len());
         for (row, tried) in rows.iter().zip(tried) {
             attempted.push(match tried {
@@ -183,9 +181,17 @@ impl Courier {
                     }
                     buried(row, true, GONE)
                 }
+                Tried::Away { why: failure, wait } => {
+                    longest_wait = longest_wait.max(wait.unwrap_or_default());
+                    why = Some(failure.clone());
+                    // It keeps its place: what is tried first when the receiver is back is what waits longest.
+                    self.missed(row, now, now, failure)
+                }
                 Tried::Failed(failure) => {
                     why = Some(failure.clone());
-                    self.missed(row, now, failure)
+                    let after = u64::try_from(pause(row.attempts.saturating_add(1)).as_millis());
+                    let due_at = now.plus(DurationMs::new(after.unwrap_or(u64::MAX)));
+                    self.missed(row, now, due_at, failure)
                 }
             });
         }
@@ -193,23 +199,23 @@ impl Courier {
         let tried = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         self.failed.fetch_add(tried.saturating_sub(taken), Ordering::Relaxed);
         road.store.settle_outbox(name, attempted).await?;
-        let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried) };
+        let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried(longest_wait)) };
         // While it takes nothing only one message is tried at a time: the others grow old too.
         let given_up = road.store.give_up(name, self.webhook.given_up_since(now), UNTRIED).await?;
         if given_up > 0 {
             tracing::warn!(webhook = %name, given_up, "messages have waited too long and are given up");
         }
-        Ok(Round::Away(why))
+        Ok(Round::Away(why, longest_wait))
     }
 
-    fn missed(&self, row: &OutboxRow, now: UnixMillis, failure: String) -> Attempted {
+    /// A message that failed is tried again at this instant, unless it is too old.
+    fn missed(&self, row: &OutboxRow, now: UnixMillis, due_at: UnixMillis, failure: String) -> Attempted {
         if row.queued_at <= self.webhook.given_up_since(now) {
             tracing::warn!(webhook = %self.webhook.name(), gate = %row.gate.id, kind = %row.kind, %failure,
                 "a message is given up");
             return buried(row, true, &failure);
         }
-        let after = u64::try_from(pause(row.attempts.saturating_add(1)).as_millis()).unwrap_or(u64::MAX);
-        Attempted::Failed { number: row.number, due_at: now.plus(DurationMs::new(after)), failure }
+        Attempted::Failed { number: row.number, due_at, failure }
     }
 }
 

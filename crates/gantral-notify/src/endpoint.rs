@@ -1,15 +1,13 @@
 //! Requests to one receiver: where they go, and what of an answer counts.
 //!
-//! Of an answer only the status counts.
+//! Of an answer only the status counts, and for how long the receiver asks to be left alone.
 
 use std::path::Path;
 use std::time::Duration;
 
 use gantral_outbound::{AddressError, Expected, NoAnswer, client_for};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
-
-use crate::message::MEDIA_TYPE;
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -27,11 +25,18 @@ const EXPECTED: Expected = Expected {
 };
 
 /// What a request carries.
-pub(crate) struct Signed {
-    pub id: String,
-    pub timestamp: u64,
-    pub signature: String,
+pub(crate) struct Request {
+    pub media_type: &'static str,
+    /// Beside the media type.
+    pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+}
+
+/// What counts of an answer.
+pub(crate) struct Answer {
+    pub status: u16,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
 }
 
 /// One receiver.
@@ -48,22 +53,19 @@ impl Endpoint {
         Ok(Self { client: client(&url, ca_file)?, url, timeout })
     }
 
-    /// Sends a message, and returns the status of the answer.
-    pub(crate) async fn post(&self, signed: Signed) -> Result<u16, NoAnswer> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, MEDIA_TYPE)
-            .header("webhook-id", signed.id)
-            .header("webhook-timestamp", signed.timestamp)
-            .header("webhook-signature", signed.signature)
-            .timeout(self.timeout)
-            .body(signed.body);
-        let response = request.send().await?;
+    /// Sends a message, and returns what counts of the answer.
+    pub(crate) async fn post(&self, request: Request) -> Result<Answer, NoAnswer> {
+        let mut sent = self.client.post(self.url.clone()).header(CONTENT_TYPE, request.media_type);
+        for (name, value) in request.headers {
+            sent = sent.header(name, value);
+        }
+        let response = sent.timeout(self.timeout).body(request.body).send().await?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
         // Whatever comes of it, the receiver has answered.
         let _ = tokio::time::timeout(BODY_WITHIN, drain(response)).await;
-        Ok(status)
+        Ok(Answer { status, retry_after })
     }
 }
 

@@ -7,11 +7,17 @@ mod backoff;
 mod courier;
 mod endpoint;
 mod message;
+mod retry_after;
 mod secret;
 mod signature;
+mod slack;
+mod teams;
 mod webhook;
+mod words;
 
 pub use courier::{Couriers, Now, WebhookStatus};
 pub use message::message_id;
 pub use secret::{SECRETS_MAX, SecretError};
-pub use webhook::{AddressError, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError};
+pub use webhook::{
+    AddressError, Format, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError,
+};

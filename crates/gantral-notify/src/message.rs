@@ -8,6 +8,8 @@ use gantral_core::ids::Role;
 use gantral_store::OutboxRow;
 use serde::Serialize;
 
+use crate::words::{look, url};
+
 /// The media type of a message.
 pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// How the identifier of a message begins.
@@ -83,8 +85,8 @@ pub(crate) fn body(row: &OutboxRow, source: &str) -> Result<Vec<u8>, serde_json:
             team: row.gate.team.as_str(),
             workflow: row.gate.workflow.as_str(),
             instance_id: row.instance.to_string(),
-            url: format!("{}/console/gates/{gate}", source.trim_end_matches('/')),
-            look: format!("gantral approvals show {gate}"),
+            url: url(row, source),
+            look: look(row),
             gate_id: gate,
             gate_version: row.gate.version,
             action: row.gate.action_name.as_str(),
@@ -98,4 +100,4 @@ pub(crate) fn body(row: &OutboxRow, source: &str) -> Result<Vec<u8>, serde_json:
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

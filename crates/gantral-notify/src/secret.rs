@@ -1,4 +1,4 @@
-//! References to signing secrets, resolved once at the start. The values go nowhere but into signatures.
+//! References to secrets, resolved once at the start: the values go nowhere but into signatures and to the server that they are for.
 
 use std::ffi::OsString;
 use std::io;
@@ -46,27 +46,56 @@ pub enum SecretError {
         /// The reference.
         reference: String,
     },
+    /// What it refers to is nothing that can be sent.
+    #[error("`{reference}` holds no line of text")]
+    Line {
+        /// The reference.
+        reference: String,
+    },
 }
 
-/// Returns what a reference refers to.
+/// Tells whether a text refers to a secret, as opposed to holding one.
+pub(crate) fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
+/// Returns the signing secret that a reference refers to.
 pub(crate) fn resolve(
     reference: &str,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Secret, SecretError> {
-    let text = if let Some(name) = reference.strip_prefix("env:") {
-        let value = environment(name).ok_or_else(|| SecretError::Missing { name: name.to_owned() })?;
-        value.as_bytes().to_vec()
-    } else if let Some(path) = reference.strip_prefix("file:").filter(|path| Path::new(path).is_absolute()) {
-        read_secret(Path::new(path), FILE_BYTES_MAX)
-            .map_err(|source| SecretError::File { path: path.to_owned(), source })?
-    } else {
-        return Err(SecretError::Reference);
-    };
     let form = || SecretError::Form { reference: reference.to_owned() };
-    let text = std::str::from_utf8(text.trim_ascii()).map_err(|_| form())?;
+    let bytes = referenced(reference, environment)?;
+    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| form())?;
     let encoded = text.strip_prefix(PREFIX).ok_or_else(form)?;
     let bytes = STANDARD.decode(encoded).map_err(|_| form())?;
     if BYTES.contains(&bytes.len()) { Ok(Secret::from_bytes(&bytes)) } else { Err(form()) }
+}
+
+/// Returns the line that a reference refers to: an address that holds a token, or a password. What is around it is left out.
+pub(crate) fn resolve_line(
+    reference: &str,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<String, SecretError> {
+    let bytes = referenced(reference, environment)?;
+    let line = std::str::from_utf8(bytes.trim_ascii()).ok().filter(|line| !line.is_empty());
+    let line = line.filter(|line| !line.chars().any(char::is_control));
+    line.map(str::to_owned).ok_or_else(|| SecretError::Line { reference: reference.to_owned() })
+}
+
+fn referenced(
+    reference: &str,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<u8>, SecretError> {
+    if let Some(name) = reference.strip_prefix("env:") {
+        let value = environment(name).ok_or_else(|| SecretError::Missing { name: name.to_owned() })?;
+        Ok(value.as_bytes().to_vec())
+    } else if let Some(path) = reference.strip_prefix("file:").filter(|path| Path::new(path).is_absolute()) {
+        read_secret(Path::new(path), FILE_BYTES_MAX)
+            .map_err(|source| SecretError::File { path: path.to_owned(), source })
+    } else {
+        Err(SecretError::Reference)
+    }
 }
 
 #[cfg(test)]

@@ -7,19 +7,66 @@ use std::time::Duration;
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_store::OutboxRow;
+use serde_json::Value;
 
-use crate::endpoint::{Endpoint, Signed};
-use crate::message::{body, message_id};
-use crate::secret::{SECRETS_MAX, SecretError, resolve};
+use crate::endpoint::{Answer, Endpoint, Request};
+use crate::message::{MEDIA_TYPE, body, message_id};
+use crate::retry_after::retry_after;
+use crate::secret::{SECRETS_MAX, SecretError, is_reference, resolve, resolve_line};
 use crate::signature::{Secret, sign};
+use crate::words::words;
+use crate::{slack, teams};
 pub use gantral_outbound::AddressError;
+use gantral_outbound::NoAnswer;
 
 /// How long an answer may take when the configuration does not say.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// For how long a message is tried when the configuration does not say.
 pub const RETRY_FOR_DEFAULT: DurationMs = DurationMs::from_secs(24 * 3_600);
+/// How many messages of a webhook are under way at once, each of another gate. While the webhook is away it is one.
+const AT_ONCE: usize = 16;
 /// The status by which a receiver says that it wants nothing more (Standard Webhooks).
 const GONE: u16 = 410;
+/// The statuses by which a receiver says that it takes nothing now, whatever it is: it is asked for less, or something behind it is away.
+const TAKES_NOTHING: [u16; 4] = [429, 502, 503, 504];
+
+/// In which form a webhook is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// CloudEvents, signed after Standard Webhooks.
+    CloudEvents,
+    /// For an incoming webhook of Slack.
+    Slack,
+    /// An Adaptive Card, for a webhook of a Teams workflow.
+    Teams,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::CloudEvents, Self::Slack, Self::Teams];
+
+    /// Returns its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudEvents => "cloudevents",
+            Self::Slack => "slack",
+            Self::Teams => "teams",
+        }
+    }
+
+    /// Returns the format of a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+
+    /// Tells whether people read it as it comes: its address holds a token, and nothing is signed.
+    const fn is_chat(self) -> bool {
+        match self {
+            Self::CloudEvents => false,
+            Self::Slack | Self::Teams => true,
+        }
+    }
+}
 
 /// A webhook, as it is configured.
 #[derive(Debug, Clone)]
@@ -28,9 +75,11 @@ pub struct WebhookConfig {
     pub name: Name,
     /// The tenant whose gates it is told of.
     pub tenant: TenantId,
-    /// Its address: `https`, or `http` on loopback.
+    /// In which form it is told.
+    pub format: Format,
+    /// Its address, or a reference to it: `https`, or `http` on loopback. That of a chat holds a token and is a reference.
     pub url: String,
-    /// References to its secrets, at least one and at most [`SECRETS_MAX`].
+    /// References to its secrets, at least one and at most [`SECRETS_MAX`]; none for a chat.
     pub secrets: Vec<String>,
     /// The authorities to trust for it, PEM; those of the system when absent.
     pub ca_file: Option<PathBuf>,
@@ -52,25 +101,39 @@ pub enum WebhookError {
     /// None, or more secrets than a rotation needs.
     #[error("`secrets` names 1 to {SECRETS_MAX}")]
     Secrets,
+    /// Secrets for a chat.
+    #[error("`secrets` has no meaning for a chat: it checks no signatures, its address is what it trusts")]
+    Unsigned,
+    /// The address of a chat stands in the configuration.
+    #[error("`url` of a chat holds a token: write `env:NAME` or `file:/path`")]
+    OpenAddress,
 }
 
 /// A webhook that can be told.
 pub struct Webhook {
     name: Name,
     tenant: TenantId,
+    format: Format,
     endpoint: Endpoint,
     secrets: Vec<Secret>,
     retry_for: DurationMs,
 }
 
-/// What came of one try.
+/// What came of one try. Words hold nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// A 2xx.
+    /// It was taken.
     Taken,
     /// The receiver wants nothing more.
     Gone,
-    /// Anything else, in words that hold nothing secret.
+    /// The receiver takes nothing now, whatever it is: no message is at fault, and none is put off for it.
+    Away {
+        /// Why.
+        why: String,
+        /// For how long it asks to be left alone.
+        wait: Option<Duration>,
+    },
+    /// Anything else.
     Failed(String),
 }
 
@@ -83,13 +146,19 @@ impl Webhook {
         config: WebhookConfig,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, WebhookError> {
-        if !(1..=SECRETS_MAX).contains(&config.secrets.len()) {
-            return Err(WebhookError::Secrets);
+        match (config.format.is_chat(), config.secrets.len()) {
+            (true, 0) if !is_reference(&config.url) => return Err(WebhookError::OpenAddress),
+            (true, 0) | (false, 1..=SECRETS_MAX) => {}
+            (true, _) => return Err(WebhookError::Unsigned),
+            (false, _) => return Err(WebhookError::Secrets),
         }
+        let url =
+            if is_reference(&config.url) { resolve_line(&config.url, &environment)? } else { config.url };
         let secrets = config.secrets.iter().map(|reference| resolve(reference, &environment));
         Ok(Self {
             secrets: secrets.collect::<Result<_, _>>()?,
-            endpoint: Endpoint::new(&config.url, config.ca_file.as_deref(), config.timeout)?,
+            endpoint: Endpoint::new(&url, config.ca_file.as_deref(), config.timeout)?,
+            format: config.format,
             name: config.name,
             tenant: config.tenant,
             retry_for: config.retry_for,
@@ -111,16 +180,48 @@ impl Webhook {
         UnixMillis::new(now.get().saturating_sub(self.retry_for.get())).unwrap_or(UnixMillis::EPOCH)
     }
 
+    /// Returns how many messages may be under way at once, each of another gate. In a chat they stand one below the other, so one.
+    pub(crate) fn at_once(&self) -> usize {
+        if self.format.is_chat() { 1 } else { AT_ONCE }
+    }
+
     /// Tries to deliver a message once. `source` is the URL under which people reach the server.
     pub(crate) async fn tell(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Tried {
-        let Ok(body) = body(row, source) else { return Tried::Failed("it cannot be written".to_owned()) };
-        let (id, timestamp) = (message_id(row), now.get() / 1_000);
-        let signature = sign(&self.secrets, &id, timestamp, &body);
-        match self.endpoint.post(Signed { id, timestamp, signature, body }).await {
-            Ok(200..=299) => Tried::Taken,
-            Ok(GONE) => Tried::Gone,
-            Ok(status) => Tried::Failed(format!("answered {status}")),
+        let Ok(request) = self.request(row, source, now) else {
+            return Tried::Failed("it cannot be written".to_owned());
+        };
+        match self.endpoint.post(request).await {
+            Ok(Answer { status: 200..=299, .. }) => Tried::Taken,
+            Ok(Answer { status: GONE, .. }) => Tried::Gone,
+            Ok(Answer { status, retry_after: wait }) if TAKES_NOTHING.contains(&status) => {
+                let wait = wait.and_then(|value| retry_after(&value, now));
+                Tried::Away { why: format!("answered {status}"), wait }
+            }
+            Ok(Answer { status, .. }) => Tried::Failed(format!("answered {status}")),
+            Err(error @ NoAnswer::Connect) => Tried::Away { why: error.to_string(), wait: None },
+            // A receiver of somebody's own may stumble over one message; a chat does not.
+            Err(error) if self.format.is_chat() => Tried::Away { why: error.to_string(), wait: None },
             Err(error) => Tried::Failed(error.to_string()),
+        }
+    }
+
+    fn request(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Result<Request, serde_json::Error> {
+        let chat = |media_type, body: Value| {
+            Ok(Request { media_type, headers: Vec::new(), body: serde_json::to_vec(&body)? })
+        };
+        match self.format {
+            Format::CloudEvents => {
+                let (body, id, timestamp) = (body(row, source)?, message_id(row), now.get() / 1_000);
+                let signature = sign(&self.secrets, &id, timestamp, &body);
+                let headers = vec![
+                    ("webhook-id", id),
+                    ("webhook-timestamp", timestamp.to_string()),
+                    ("webhook-signature", signature),
+                ];
+                Ok(Request { media_type: MEDIA_TYPE, headers, body })
+            }
+            Format::Slack => chat(slack::MEDIA_TYPE, slack::body(&words(row, source))),
+            Format::Teams => chat(teams::MEDIA_TYPE, teams::body(&words(row, source))),
         }
     }
 }

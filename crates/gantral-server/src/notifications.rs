@@ -6,7 +6,9 @@ use std::time::Duration;
 use gantral_core::ids::{IdError, Name, TeamId, TenantId, WorkflowId};
 use gantral_core::time::DurationMs;
 use gantral_engine::{NoticeKind, Recipient, Recipients};
-use gantral_notify::{Couriers, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError};
+use gantral_notify::{
+    Couriers, Format, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError,
+};
 use serde::Deserialize;
 
 /// The most webhooks: each is looked after by itself, costs a row for each message, and is a label of metrics.
@@ -31,9 +33,13 @@ pub struct NotificationSettings {
 pub struct WebhookSettings {
     /// Its name, unique among all.
     pub name: String,
-    /// Its address: `https`, or `http` on loopback.
+    /// In which form it is told: `cloudevents`, `slack` or `teams`; the first when absent.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Its address: `https`, or `http` on loopback; or a reference to it, `env:NAME` or `file:/path`, which that of a chat is.
     pub url: String,
-    /// References to its secrets: `env:NAME` or `file:/path`. Every message is signed with each.
+    /// References to its secrets: `env:NAME` or `file:/path`. Every message is signed with each. None for a chat.
+    #[serde(default)]
     pub secrets: Vec<String>,
     /// The tenant whose gates it is told of; may be absent where the server has only one.
     #[serde(default)]
@@ -88,6 +94,14 @@ pub enum NotificationsError {
         kind: String,
         /// All kinds.
         known: String,
+    },
+    /// No such format.
+    #[error("webhook `{name}`: `format` is `{format}`, which is none of `cloudevents`, `slack`, `teams`")]
+    Format {
+        /// The webhook.
+        name: String,
+        /// As it was written.
+        format: String,
     },
     /// No such time.
     #[error("webhook `{name}`: `{member}` is `{text}`, which is not a time in its range")]
@@ -166,9 +180,15 @@ impl WebhookSettings {
 
     fn webhook(&self, recipient: &Recipient) -> Result<Webhook, NotificationsError> {
         let timeout = self.time("timeout", self.timeout.as_deref(), TIMEOUTS)?;
+        let format = self.format.as_deref().map_or(Some(Format::CloudEvents), Format::parse);
+        let format = format.ok_or_else(|| NotificationsError::Format {
+            name: self.name.clone(),
+            format: self.format.clone().unwrap_or_default(),
+        })?;
         let config = WebhookConfig {
             name: recipient.name.clone(),
             tenant: recipient.tenant.clone(),
+            format,
             url: self.url.clone(),
             secrets: self.secrets.clone(),
             ca_file: self.ca_file.clone(),

@@ -6,7 +6,7 @@ use gantral_store::ToldGate;
 
 use super::*;
 
-fn row() -> OutboxRow {
+pub(crate) fn row() -> OutboxRow {
     let (name, at) = (|text| Name::parse(text).unwrap(), |millis| UnixMillis::new(millis).unwrap());
     OutboxRow {
         number: 7,

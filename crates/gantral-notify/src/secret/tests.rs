@@ -40,3 +40,17 @@ fn what_is_no_secret_is_refused_and_not_shown() {
     }
     assert!(matches!(resolve("env:NONE", |_| None), Err(SecretError::Missing { .. })));
 }
+
+#[test]
+fn an_address_or_a_password_is_one_line() {
+    let of = |value: &str| {
+        let value = value.to_owned();
+        resolve_line("env:LINE", move |_| Some(value.clone().into()))
+    };
+    assert_eq!(of(" https://hooks.example.org/T0/B0/x\n").unwrap(), "https://hooks.example.org/T0/B0/x");
+    for bad in ["", " \n", "one\ntwo", "a\0b"] {
+        let error = of(bad).unwrap_err();
+        assert!(matches!(error, SecretError::Line { .. }) && !error.to_string().contains("two"), "{error}");
+    }
+    assert!(matches!(resolve_line("https://hooks.example.org/", |_| None), Err(SecretError::Reference)));
+}

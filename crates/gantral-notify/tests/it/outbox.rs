@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, GateId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_notify::{Couriers, Now, Webhook, WebhookConfig};
+use gantral_notify::{Couriers, Format, Now, Webhook, WebhookConfig};
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, Head, InstanceIndex, ModeCode, NewArtifact, OutboxCount,
     SealedArtifact, StateCode, Store, Tell,
@@ -47,10 +47,14 @@ impl Office {
 
     /// The same, with so long to wait for an answer.
     pub fn with(webhooks: &[(&str, &str)], timeout: Duration) -> Self {
+        Self::of(couriers(webhooks, timeout))
+    }
+
+    /// Makes an office with these couriers.
+    pub fn of(couriers: Couriers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&folder.path().join("ledger.db")).unwrap();
         let clock = Arc::new(AtomicU64::new(1_767_225_600_000));
-        let couriers = couriers(webhooks, timeout);
         Self { store, clock, couriers, running: None, _folder: folder }
     }
 
@@ -144,21 +148,31 @@ impl Office {
 }
 
 fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
-    let webhook = |(name, url): &(&str, &str)| {
-        let config = WebhookConfig {
-            name: Name::parse(name).unwrap(),
-            tenant: TenantId::parse("acme").unwrap(),
-            url: (*url).to_owned(),
-            secrets: vec!["env:NEXT".to_owned(), "env:HOOK".to_owned()],
-            ca_file: None,
-            timeout,
-            retry_for: DurationMs::from_secs(3_600),
-        };
-        let next = SECRET_TEXT.replace("CQkJ", "AAAA");
-        let of = |name: &str| Some(if name == "HOOK" { SECRET_TEXT } else { &next }.into());
-        Webhook::new(config, of).unwrap()
+    let one = |(name, url): &(&str, &str)| webhook(name, url, Format::CloudEvents, timeout);
+    Couriers::new(webhooks.iter().map(one).collect())
+}
+
+/// Returns a webhook. The address of a chat is a reference.
+pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Webhook {
+    let is_chat = format != Format::CloudEvents;
+    let secrets = ["env:NEXT", "env:HOOK"].map(str::to_owned);
+    let config = WebhookConfig {
+        name: Name::parse(name).unwrap(),
+        tenant: TenantId::parse("acme").unwrap(),
+        format,
+        url: if is_chat { "env:URL".to_owned() } else { url.to_owned() },
+        secrets: if is_chat { Vec::new() } else { secrets.to_vec() },
+        ca_file: None,
+        timeout,
+        retry_for: DurationMs::from_secs(3_600),
     };
-    Couriers::new(webhooks.iter().map(webhook).collect())
+    let next = SECRET_TEXT.replace("CQkJ", "AAAA");
+    let of = |name: &str| match name {
+        "HOOK" => Some(SECRET_TEXT.into()),
+        "NEXT" => Some(next.clone().into()),
+        _ => Some(url.into()),
+    };
+    Webhook::new(config, of).unwrap()
 }
 
 fn index(at: UnixMillis) -> InstanceIndex {

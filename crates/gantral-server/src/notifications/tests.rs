@@ -10,7 +10,11 @@ fn opened(text: &str, tenants: &[&str]) -> Result<Notifications, NotificationsEr
     let path = folder.path().join("secret");
     std::fs::write(&path, SECRET).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let url = folder.path().join("url");
+    std::fs::write(&url, "https://hooks.example.org/services/CANARY\n").unwrap();
+    std::fs::set_permissions(&url, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let text = text.replace("SECRET", &format!("secrets = ['file:{}']", path.display()));
+    let text = text.replace("CHAT", &format!("url = 'file:{}'", url.display()));
     let settings: NotificationSettings = toml::from_str(&text).unwrap();
     let tenants: Vec<TenantId> = tenants.iter().map(|name| TenantId::parse(name).unwrap()).collect();
     settings.open(&tenants)
@@ -33,6 +37,14 @@ fn a_webhook_is_read_with_its_filters_and_belongs_to_one_tenant() {
 }
 
 #[test]
+fn a_chat_is_told_in_its_own_form_at_an_address_that_is_a_secret() {
+    for format in ["slack", "teams"] {
+        let text = format!("[[webhooks]]\nname = 'chat'\nformat = '{format}'\nCHAT");
+        assert_eq!(opened(&text, &["acme"]).unwrap().couriers.webhooks().count(), 1);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_and_shows_no_secret() {
     let base = "[[webhooks]]\nname = 'pager'\nurl = 'https://hooks.example.org/CANARY'\nSECRET\n";
     let check = |text: &str, tenants: &[&str], expected: &str| {
@@ -49,5 +61,9 @@ fn what_is_wrong_is_named_and_shows_no_secret() {
     check(&base.replace("https", "http"), &["acme"], "plain http is for loopback");
     check(&base.replace("SECRET", "secrets = []"), &["acme"], "`secrets` names 1 to 4");
     check(&base.replace("SECRET", &format!("secrets = ['{SECRET}']")), &["acme"], "env:NAME");
+    check(&format!("{base}format = 'discord'"), &["acme"], "`format` is `discord`");
+    check(&format!("{base}format = 'slack'"), &["acme"], "`secrets` has no meaning for a chat");
+    let open = base.replace("SECRET", "format = 'teams'");
+    check(&open, &["acme"], "`url` of a chat holds a token");
     check(&base.replace("pager", "a pager"), &["acme"], "is not a name");
 }
