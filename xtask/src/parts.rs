@@ -14,6 +14,7 @@ use crate::steps::{cargo, succeed};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
+const MAIL_PINS: &str = include_str!("../parts/mail.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
 const OPA_VERSION: &str = "1.9.0";
@@ -38,7 +39,7 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser, `tools/bin`
+    /// tests, `mail/bin/python` their mail server, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser, `tools/bin`
     /// holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -60,7 +61,8 @@ impl Parts {
         install_browser()?;
         self.install_opa()?;
         self.install_node()?;
-        self.install_python()
+        self.install_python("python", PYTHON_PINS, &[])?;
+        self.install_python("mail", MAIL_PINS, &["--require-hashes"])
     }
 
     /// Installs only what the static checks need.
@@ -147,13 +149,14 @@ impl Parts {
         })
     }
 
-    fn install_python(&self) -> Result<()> {
+    /// Installs packages of Python, exactly these, into a virtual environment of their own. `more` are further words for pip.
+    fn install_python(&self, name: &str, packages: &str, more: &[&str]) -> Result<()> {
         let version = python_version()?;
-        let pins = format!("{version}\n{PYTHON_PINS}");
-        self.install("python", &pins, |dir| {
-            println!("python packages of the examples and the tests, with {version}");
-            let requirements = self.dir.join("python.txt");
-            fs::write(&requirements, PYTHON_PINS).context("cannot write the list of packages")?;
+        let pins = format!("{version}\n{packages}");
+        self.install(name, &pins, |dir| {
+            println!("python packages of `{name}`, with {version}");
+            let requirements = self.dir.join(format!("{name}.txt"));
+            fs::write(&requirements, packages).context("cannot write the list of packages")?;
             succeed(Command::new("python3").args(["-m", "venv"]).arg(dir)).context(
                 "cannot make a virtual environment\nhint: on Debian, `apt-get install python3-venv`",
             )?;
@@ -162,7 +165,9 @@ impl Parts {
             succeed(
                 Command::new(&python)
                     .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
-                    .args(["--only-binary=:all:", "--no-deps", "--requirement"])
+                    .args(["--only-binary=:all:", "--no-deps"])
+                    .args(more)
+                    .arg("--requirement")
                     .arg(&requirements),
             )?;
             succeed(Command::new(&python).args(["-m", "pip", "check", "--disable-pip-version-check"]))
@@ -291,9 +296,10 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines = PYTHON_PINS.lines().filter(|line| !line.starts_with('#'));
+        let lines = PYTHON_PINS.lines().chain(MAIL_PINS.lines()).filter(|line| !line.starts_with('#'));
         for line in lines {
-            let version = line.split_once("==").map(|(_, version)| version);
+            let pin = line.split_once(" --hash=sha256:").map_or(line, |(pin, _)| pin);
+            let version = pin.split_once("==").map(|(_, version)| version);
             assert!(
                 version.is_some_and(|v| v.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')),
                 "{line}"

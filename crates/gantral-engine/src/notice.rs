@@ -3,9 +3,10 @@
 //! What is told is written with the change that it is about, and says no more than where to look: it leaves the deployment. How it is
 //! delivered is not the engine's matter.
 
-use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
+use gantral_store::Addressee;
 
 use crate::engine::Engine;
 
@@ -82,6 +83,8 @@ pub struct Recipient {
     pub name: Name,
     /// The tenant.
     pub tenant: TenantId,
+    /// Only gates that ask one of these roles; all when empty.
+    pub roles: Vec<Role>,
     /// Only gates of these teams; of all when empty.
     pub teams: Vec<TeamId>,
     /// Only gates of these workflows; of all when empty.
@@ -104,23 +107,26 @@ impl Recipient {
 pub struct Recipients(pub Vec<Recipient>);
 
 impl Recipients {
-    /// Returns who is told of something.
+    /// Returns who is told of something, if the roles that are asked then are theirs.
     pub(crate) fn of(
         &self,
         tenant: &TenantId,
         team: &TeamId,
         workflow: &WorkflowId,
         kind: NoticeKind,
-    ) -> Vec<Name> {
+    ) -> Vec<Addressee> {
         let told = self.0.iter().filter(|recipient| recipient.takes(tenant, team, workflow, kind));
-        told.map(|recipient| recipient.name.clone()).collect()
+        let addressee = |of: &Recipient| Addressee { name: of.name.clone(), roles: of.roles.clone() };
+        told.map(addressee).collect()
     }
 }
 
 impl Engine {
-    /// Tells whether anybody is told when a gate of a workflow opens.
+    /// Tells whether anybody is told when a gate of a workflow opens that asks its default approvers.
     pub fn is_told_of_gates(&self, tenant: &TenantId, workflow: &Workflow) -> bool {
-        !self.0.config.recipients.of(tenant, &workflow.team, &workflow.id, NoticeKind::Opened).is_empty()
+        let told = self.0.config.recipients.of(tenant, &workflow.team, &workflow.id, NoticeKind::Opened);
+        let asked = &workflow.floors.default_approvers;
+        told.iter().any(|to| to.roles.is_empty() || to.roles.iter().any(|role| asked.contains(role)))
     }
 }
 

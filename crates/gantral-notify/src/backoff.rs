@@ -1,4 +1,4 @@
-//! How long a webhook, or a message, is left alone after a failure.
+//! How long a channel, or a message, is left alone after a failure.
 
 use std::time::Duration;
 

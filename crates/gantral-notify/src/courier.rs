@@ -1,4 +1,4 @@
-//! Carrying messages to webhooks: in order for each gate, at least once, each webhook by itself.
+//! Carrying messages to channels: in order for each gate, at least once, each channel by itself.
 //!
 //! What is not delivered stands in the store, so that nothing is lost when the process ends at any point; a message whose delivery was
 //! not noted yet is delivered again, under the same identifier. Only how long a receiver that is away is left alone is in memory.
@@ -14,24 +14,24 @@ use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_store::{Attempted, OutboxRow, OutboxTurn, Store, StoreError};
 
 use crate::backoff::{PAUSE_MAX, pause};
-use crate::webhook::{Tried, Webhook};
+use crate::channel::{Channel, Tried};
 
-/// How often the outbox of a webhook is looked at while there is nothing to do.
+/// How often the outbox of a channel is looked at while there is nothing to do.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the outbox is left alone when the store cannot be read or written.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
-/// Why what waits for a webhook that wants nothing more is given up.
+/// Why what waits for a channel that wants nothing more is given up.
 const GONE: &str = "the receiver answered 410: it wants nothing more";
 
-/// Why what grew too old while the webhook took nothing is given up, where it was not tried itself.
-const UNTRIED: &str = "the webhook took nothing for as long as messages are tried";
+/// Why what grew too old while the channel took nothing is given up, where it was not tried itself.
+const UNTRIED: &str = "the channel took nothing for as long as messages are tried";
 
 /// What tells the time.
 pub type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// What is known of one webhook since the start.
+/// What is known of one channel since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookStatus {
+pub struct ChannelStatus {
     /// Its name.
     pub name: Name,
     /// How many messages it has taken.
@@ -42,9 +42,9 @@ pub struct WebhookStatus {
     pub gone: bool,
 }
 
-/// What carries messages to one webhook.
+/// What carries messages to one channel.
 struct Courier {
-    webhook: Webhook,
+    channel: Channel,
     delivered: AtomicU64,
     failed: AtomicU64,
     gone: AtomicBool,
@@ -54,37 +54,37 @@ struct Courier {
 enum Round {
     /// There was nothing to do.
     Idle,
-    /// The webhook has taken something, or something was put away; it asks to be left alone for so long.
+    /// The channel has taken something, or something was put away; it asks to be left alone for so long.
     Carried(Duration),
     /// It took nothing, for this reason, and asks to be left alone for so long.
     Away(String, Duration),
 }
 
-/// What carries messages to all webhooks. Cheap to clone.
+/// What carries messages to all channels. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Couriers(Arc<Vec<Courier>>);
 
 impl Couriers {
     /// Prepares to carry messages. Connects to nothing.
-    pub fn new(webhooks: Vec<Webhook>) -> Self {
-        let courier = |webhook| Courier {
-            webhook,
+    pub fn new(channels: Vec<Channel>) -> Self {
+        let courier = |channel| Courier {
+            channel,
             delivered: AtomicU64::default(),
             failed: AtomicU64::default(),
             gone: AtomicBool::default(),
         };
-        Self(Arc::new(webhooks.into_iter().map(courier).collect()))
+        Self(Arc::new(channels.into_iter().map(courier).collect()))
     }
 
-    /// Returns the webhooks.
-    pub fn webhooks(&self) -> impl Iterator<Item = &Webhook> {
-        self.0.iter().map(|courier| &courier.webhook)
+    /// Returns the channels.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.0.iter().map(|courier| &courier.channel)
     }
 
     /// Returns what is known of each.
-    pub fn status(&self) -> Vec<WebhookStatus> {
-        let of = |courier: &Courier| WebhookStatus {
-            name: courier.webhook.name().clone(),
+    pub fn status(&self) -> Vec<ChannelStatus> {
+        let of = |courier: &Courier| ChannelStatus {
+            name: courier.channel.name().clone(),
             delivered: courier.delivered.load(Ordering::Relaxed),
             failed: courier.failed.load(Ordering::Relaxed),
             gone: courier.gone.load(Ordering::Relaxed),
@@ -120,7 +120,7 @@ struct Road<'a> {
 impl Courier {
     /// Carries for ever.
     async fn carry(&self, road: &Road<'_>, may_write: &impl Fn() -> bool) {
-        let webhook = self.webhook.name();
+        let channel = self.channel.name();
         let mut failures: u64 = 0;
         loop {
             if !may_write() {
@@ -131,7 +131,7 @@ impl Courier {
                 Ok(Round::Idle) => LOOK_EVERY,
                 Ok(Round::Carried(wait)) => {
                     if failures > 0 {
-                        tracing::info!(%webhook, "the webhook takes messages again");
+                        tracing::info!(%channel, "the channel takes messages again");
                     }
                     failures = 0;
                     wait
@@ -139,12 +139,12 @@ impl Courier {
                 Ok(Round::Away(why, wait)) => {
                     failures = failures.saturating_add(1);
                     if failures == 1 {
-                        tracing::warn!(%webhook, %why, "the webhook takes no messages; they are kept and tried again");
+                        tracing::warn!(%channel, %why, "the channel takes no messages; they are kept and tried again");
                     }
                     pause(failures).max(wait)
                 }
                 Err(error) => {
-                    tracing::error!(%webhook, %error, "the outbox cannot be read or written");
+                    tracing::error!(%channel, %error, "the outbox cannot be read or written");
                     STORE_PAUSE
                 }
             };
@@ -152,13 +152,13 @@ impl Courier {
         }
     }
 
-    /// Tries what may be tried now: of each gate the first message, and only one message of all while the webhook is away.
+    /// Tries what may be tried now: of each gate the first message, and only one message of all while the channel is away.
     async fn round(&self, road: &Road<'_>, away: bool) -> Result<Round, StoreError> {
-        let (now, name) = ((road.now)(), self.webhook.name());
+        let (now, name) = ((road.now)(), self.channel.name());
         let gone = self.gone.load(Ordering::Relaxed);
         let latest = now.plus(longest());
         let turn = OutboxTurn { recipient: name.clone(), now, latest };
-        let rows = road.store.outbox(turn, if away && !gone { 1 } else { self.webhook.at_once() }).await?;
+        let rows = road.store.outbox(turn, if away && !gone { 1 } else { self.channel.at_once() }).await?;
         if rows.is_empty() {
             return Ok(Round::Idle);
         }
@@ -166,7 +166,7 @@ impl Courier {
             road.store.settle_outbox(name, rows.iter().map(|row| buried(row, false, GONE)).collect()).await?;
             return Ok(Round::Carried(Duration::ZERO));
         }
-        let tried = join_all(rows.iter().map(|row| self.webhook.tell(row, road.source, now))).await;
+        let tried = join_all(rows.iter().map(|row| self.channel.tell(row, road.source, now))).await;
         let (now, mut taken, mut why, mut longest_wait) = ((road.now)(), 0, None, Duration::ZERO);
         let mut attempted = Vec::with_capacity(rows.len());
         for (row, tried) in rows.iter().zip(tried) {
@@ -177,7 +177,7 @@ impl Courier {
                 }
                 Tried::Gone => {
                     if !self.gone.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(webhook = %name, "{GONE}; what waits for it is given up");
+                        tracing::warn!(channel = %name, "{GONE}; what waits for it is given up");
                     }
                     buried(row, true, GONE)
                 }
@@ -201,17 +201,17 @@ impl Courier {
         road.store.settle_outbox(name, attempted).await?;
         let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried(longest_wait)) };
         // While it takes nothing only one message is tried at a time: the others grow old too.
-        let given_up = road.store.give_up(name, self.webhook.given_up_since(now), UNTRIED).await?;
+        let given_up = road.store.give_up(name, self.channel.given_up_since(now), UNTRIED).await?;
         if given_up > 0 {
-            tracing::warn!(webhook = %name, given_up, "messages have waited too long and are given up");
+            tracing::warn!(channel = %name, given_up, "messages have waited too long and are given up");
         }
         Ok(Round::Away(why, longest_wait))
     }
 
     /// A message that failed is tried again at this instant, unless it is too old.
     fn missed(&self, row: &OutboxRow, now: UnixMillis, due_at: UnixMillis, failure: String) -> Attempted {
-        if row.queued_at <= self.webhook.given_up_since(now) {
-            tracing::warn!(webhook = %self.webhook.name(), gate = %row.gate.id, kind = %row.kind, %failure,
+        if row.queued_at <= self.channel.given_up_since(now) {
+            tracing::warn!(channel = %self.channel.name(), gate = %row.gate.id, kind = %row.kind, %failure,
                 "a message is given up");
             return buried(row, true, &failure);
         }

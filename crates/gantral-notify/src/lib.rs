@@ -1,11 +1,13 @@
-//! Being told: what happened to gates, carried to webhooks.
+//! Being told: what happened to gates, carried to webhooks, chats and mailboxes.
 //!
 //! What is told is written by the engine, with the change that it is about. Here it gets its form (`spec/notifications.md`), its
-//! signature, and as many tries as it needs. A webhook that is away holds up nobody else, and nothing here is waited for by a change.
+//! signature, and as many tries as it needs. A channel that is away holds up nobody else, and nothing here is waited for by a change.
 
 mod backoff;
+mod channel;
 mod courier;
 mod endpoint;
+mod mail;
 mod message;
 mod retry_after;
 mod secret;
@@ -15,9 +17,9 @@ mod teams;
 mod webhook;
 mod words;
 
-pub use courier::{Couriers, Now, WebhookStatus};
+pub use channel::{Channel, ChannelConfig, RETRY_FOR_DEFAULT, Way};
+pub use courier::{ChannelStatus, Couriers, Now};
+pub use mail::{MAIL_TIMEOUT_DEFAULT, MailConfig, MailError, MailServer, MailTls, Mailbox};
 pub use message::message_id;
 pub use secret::{SECRETS_MAX, SecretError};
-pub use webhook::{
-    AddressError, Format, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError,
-};
+pub use webhook::{AddressError, Format, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError};

@@ -1,14 +1,14 @@
-//! One webhook: who is told, where, under which secrets, and for how long it is tried.
+//! One webhook: in which form it is told, where, and under which secrets.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gantral_core::ids::{Name, TenantId};
-use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_core::time::UnixMillis;
 use gantral_store::OutboxRow;
 use serde_json::Value;
 
+use crate::channel::Tried;
 use crate::endpoint::{Answer, Endpoint, Request};
 use crate::message::{MEDIA_TYPE, body, message_id};
 use crate::retry_after::retry_after;
@@ -21,8 +21,6 @@ use gantral_outbound::NoAnswer;
 
 /// How long an answer may take when the configuration does not say.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-/// For how long a message is tried when the configuration does not say.
-pub const RETRY_FOR_DEFAULT: DurationMs = DurationMs::from_secs(24 * 3_600);
 /// How many messages of a webhook are under way at once, each of another gate. While the webhook is away it is one.
 const AT_ONCE: usize = 16;
 /// The status by which a receiver says that it wants nothing more (Standard Webhooks).
@@ -71,10 +69,6 @@ impl Format {
 /// A webhook, as it is configured.
 #[derive(Debug, Clone)]
 pub struct WebhookConfig {
-    /// Its name, unique among all.
-    pub name: Name,
-    /// The tenant whose gates it is told of.
-    pub tenant: TenantId,
     /// In which form it is told.
     pub format: Format,
     /// Its address, or a reference to it: `https`, or `http` on loopback. That of a chat holds a token and is a reference.
@@ -85,8 +79,6 @@ pub struct WebhookConfig {
     pub ca_file: Option<PathBuf>,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// For how long a message is tried before it is given up.
-    pub retry_for: DurationMs,
 }
 
 /// Why a webhook cannot be used. Whoever configured it is at fault.
@@ -111,37 +103,16 @@ pub enum WebhookError {
 
 /// A webhook that can be told.
 pub struct Webhook {
-    name: Name,
-    tenant: TenantId,
     format: Format,
     endpoint: Endpoint,
     secrets: Vec<Secret>,
-    retry_for: DurationMs,
-}
-
-/// What came of one try. Words hold nothing secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tried {
-    /// It was taken.
-    Taken,
-    /// The receiver wants nothing more.
-    Gone,
-    /// The receiver takes nothing now, whatever it is: no message is at fault, and none is put off for it.
-    Away {
-        /// Why.
-        why: String,
-        /// For how long it asks to be left alone.
-        wait: Option<Duration>,
-    },
-    /// Anything else.
-    Failed(String),
 }
 
 impl Webhook {
     /// Resolves the secrets and reads the certificates. Connects to nothing.
     ///
     /// # Errors
-    /// [`WebhookError`], which shows neither address nor secrets.
+    /// `WebhookError`, which shows neither address nor secrets.
     pub fn new(
         config: WebhookConfig,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -159,25 +130,7 @@ impl Webhook {
             secrets: secrets.collect::<Result<_, _>>()?,
             endpoint: Endpoint::new(&url, config.ca_file.as_deref(), config.timeout)?,
             format: config.format,
-            name: config.name,
-            tenant: config.tenant,
-            retry_for: config.retry_for,
         })
-    }
-
-    /// Returns its name.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Returns the tenant whose gates it is told of.
-    pub fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
-    /// Returns since when a message may have waited: one that has waited since then or longer is given up when it fails.
-    pub(crate) fn given_up_since(&self, now: UnixMillis) -> UnixMillis {
-        UnixMillis::new(now.get().saturating_sub(self.retry_for.get())).unwrap_or(UnixMillis::EPOCH)
     }
 
     /// Returns how many messages may be under way at once, each of another gate. In a chat they stand one below the other, so one.
@@ -229,9 +182,6 @@ impl Webhook {
 impl std::fmt::Debug for Webhook {
     /// Shows neither address nor secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook")
-            .field("name", &self.name)
-            .field("tenant", &self.tenant)
-            .finish_non_exhaustive()
+        f.debug_struct("Webhook").field("format", &self.format).finish_non_exhaustive()
     }
 }

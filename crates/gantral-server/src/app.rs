@@ -57,7 +57,7 @@ pub struct AppParts {
     pub keeping: Option<Keeping>,
     /// Whether the logs are read without a token.
     pub public_logs: bool,
-    /// What carries messages to webhooks while the server serves.
+    /// What carries messages while the server serves.
     pub couriers: Couriers,
 }
 

@@ -74,7 +74,7 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     served
 }
 
-/// Carries messages to webhooks until `shutdown` turns true.
+/// Carries messages until `shutdown` turns true.
 async fn carry(app: App, shutdown: watch::Receiver<bool>) {
     let shared = &app.0;
     let clock = Arc::clone(&shared.clock);

@@ -7,7 +7,7 @@ use gantral_api::problem::Code;
 use gantral_core::ids::Name;
 use gantral_core::time::UnixMillis;
 use gantral_engine::{Ticked, state_of};
-use gantral_notify::WebhookStatus;
+use gantral_notify::ChannelStatus;
 use gantral_oidc::ProviderStatus;
 use gantral_policy::opa::{BreakerState, OpaStatus};
 use gantral_store::{OutboxCount, StoreCounts};
@@ -60,8 +60,8 @@ struct EvaluatorLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WebhookLabel {
-    webhook: Word,
+struct ChannelLabel {
+    channel: Word,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,10 +69,10 @@ struct IssuerLabel {
     issuer: Word,
 }
 
-/// What is known of the webhooks.
+/// What is known of the channels.
 pub(crate) struct Told {
     /// Since the start.
-    pub webhooks: Vec<WebhookStatus>,
+    pub channels: Vec<ChannelStatus>,
     /// What stands in the outbox.
     pub counts: Vec<OutboxCount>,
     /// The present instant.
@@ -135,15 +135,15 @@ pub(crate) struct Metrics {
     told: ToldMetrics,
 }
 
-/// What is counted of each webhook.
+/// What is counted of each channel.
 #[derive(Default)]
 struct ToldMetrics {
-    waiting: Family<WebhookLabel, Gauge>,
-    oldest: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
-    dead: Family<WebhookLabel, Gauge>,
-    delivered: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
-    failed: Family<WebhookLabel, Gauge<f64, AtomicU64>>,
-    gone: Family<WebhookLabel, Gauge>,
+    waiting: Family<ChannelLabel, Gauge>,
+    oldest: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
+    dead: Family<ChannelLabel, Gauge>,
+    delivered: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
+    failed: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
+    gone: Family<ChannelLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -289,7 +289,7 @@ impl Metrics {
 
 impl ToldMetrics {
     fn register(&self, registry: &mut Registry) {
-        registry.register("notifications_waiting", "Messages that wait for a webhook", self.waiting.clone());
+        registry.register("notifications_waiting", "Messages that wait for a channel", self.waiting.clone());
         registry.register(
             "notifications_oldest_seconds",
             "How long the oldest of them has waited",
@@ -298,13 +298,13 @@ impl ToldMetrics {
         registry.register("notifications_dead", "Messages that were given up", self.dead.clone());
         registry.register(
             "notifications_delivered",
-            "Messages that a webhook has taken since the start",
+            "Messages that a channel has taken since the start",
             self.delivered.clone(),
         );
         registry.register("notifications_failed", "Tries that failed since the start", self.failed.clone());
         registry.register(
-            "notifications_webhook_gone",
-            "1 once a webhook has answered 410, until the next start",
+            "notifications_channel_gone",
+            "1 once a channel has answered 410, until the next start",
             self.gone.clone(),
         );
     }
@@ -312,17 +312,17 @@ impl ToldMetrics {
     fn show(&self, told: &Told) {
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let sum = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        for webhook in &told.webhooks {
-            let label = WebhookLabel { webhook: Word(webhook.name.as_str().to_owned()) };
-            let count = told.counts.iter().find(|count| count.recipient == webhook.name);
+        for channel in &told.channels {
+            let label = ChannelLabel { channel: Word(channel.name.as_str().to_owned()) };
+            let count = told.counts.iter().find(|count| count.recipient == channel.name);
             self.waiting.get_or_create(&label).set(gauge(count.map_or(0, |count| count.waiting)));
             self.dead.get_or_create(&label).set(gauge(count.map_or(0, |count| count.dead)));
             let oldest = count.and_then(|count| count.oldest);
             let waited = oldest.map_or(0, |oldest| told.now.since(oldest).get() / 1_000);
             self.oldest.get_or_create(&label).set(sum(waited));
-            self.delivered.get_or_create(&label).set(sum(webhook.delivered));
-            self.failed.get_or_create(&label).set(sum(webhook.failed));
-            self.gone.get_or_create(&label).set(i64::from(webhook.gone));
+            self.delivered.get_or_create(&label).set(sum(channel.delivered));
+            self.failed.get_or_create(&label).set(sum(channel.failed));
+            self.gone.get_or_create(&label).set(i64::from(channel.gone));
         }
     }
 }

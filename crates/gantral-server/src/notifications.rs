@@ -3,17 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gantral_core::ids::{IdError, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{IdError, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::DurationMs;
 use gantral_engine::{NoticeKind, Recipient, Recipients};
 use gantral_notify::{
-    Couriers, Format, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError,
+    Channel, ChannelConfig, Couriers, Format, MailError, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Way, Webhook,
+    WebhookConfig, WebhookError,
 };
 use serde::Deserialize;
 
+pub use self::mail::{MailSettings, MailboxSettings};
+
+mod mail;
+
 /// The most webhooks: each is looked after by itself, costs a row for each message, and is a label of metrics.
 const WEBHOOKS_MAX: usize = 64;
-/// The shortest and the longest time that an answer may take.
+/// The shortest and the longest time that an answer may take, in milliseconds.
 const TIMEOUTS: std::ops::RangeInclusive<u64> = 100..=60_000;
 /// The shortest and the longest time for which a message is tried, in milliseconds: 1 s and 30 days.
 const RETRIES: std::ops::RangeInclusive<u64> = 1_000..=30 * 86_400_000;
@@ -25,13 +30,16 @@ pub struct NotificationSettings {
     /// Webhooks.
     #[serde(default)]
     pub webhooks: Vec<WebhookSettings>,
+    /// Mail.
+    #[serde(default)]
+    pub mail: Option<MailSettings>,
 }
 
 /// One webhook.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Its name, unique among all.
+    /// Its name, unique among all channels.
     pub name: String,
     /// In which form it is told: `cloudevents`, `slack` or `teams`; the first when absent.
     #[serde(default)]
@@ -44,6 +52,9 @@ pub struct WebhookSettings {
     /// The tenant whose gates it is told of; may be absent where the server has only one.
     #[serde(default)]
     pub tenant: Option<String>,
+    /// Only gates that ask one of these roles; all when absent.
+    #[serde(default)]
+    pub roles: Vec<String>,
     /// Only gates of these teams; of all when absent.
     #[serde(default)]
     pub teams: Vec<String>,
@@ -68,47 +79,46 @@ pub struct WebhookSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum NotificationsError {
     /// Too many.
-    #[error("`notifications.webhooks` has more than {WEBHOOKS_MAX}")]
-    TooMany,
+    #[error("`notifications.{section}` has more than {most}")]
+    TooMany {
+        /// Where.
+        section: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
     /// Not a name of its kind.
-    #[error("`notifications.webhooks`: {0}")]
+    #[error("`notifications`: {0}")]
     Name(#[from] IdError),
     /// Two of one name.
-    #[error("`notifications.webhooks` names `{name}` twice")]
+    #[error("`notifications` names `{name}` twice")]
     Twice {
         /// The name.
         name: String,
     },
     /// No tenant, or one that is not served.
-    #[error("webhook `{name}`: `tenant` must be one of `tenants`, and may be absent only where there is one")]
+    #[error("channel `{name}`: `tenant` must be one of `tenants`, and may be absent only where there is one")]
     Tenant {
-        /// The webhook.
+        /// The channel.
         name: String,
     },
-    /// No such kind.
-    #[error("webhook `{name}`: `kinds` has `{kind}`, which is none of {known}")]
-    Kind {
-        /// The webhook.
+    /// No such word.
+    #[error("channel `{name}`: `{member}` has `{word}`, which is none of {known}")]
+    Word {
+        /// The channel.
         name: String,
+        /// The member.
+        member: &'static str,
         /// As it was written.
-        kind: String,
-        /// All kinds.
+        word: String,
+        /// All words.
         known: String,
     },
-    /// No such format.
-    #[error("webhook `{name}`: `format` is `{format}`, which is none of `cloudevents`, `slack`, `teams`")]
-    Format {
-        /// The webhook.
-        name: String,
-        /// As it was written.
-        format: String,
-    },
     /// No such time.
-    #[error("webhook `{name}`: `{member}` is `{text}`, which is not a time in its range")]
+    #[error("channel `{name}`: `{member}` is `{text}`, which is not a time in its range")]
     Time {
-        /// The webhook.
+        /// The channel, or `mail`.
         name: String,
-        /// `timeout` or `retry_for`.
+        /// The member.
         member: &'static str,
         /// As it was written.
         text: String,
@@ -121,6 +131,12 @@ pub enum NotificationsError {
         /// Why.
         source: WebhookError,
     },
+    /// Mail cannot be sent like that.
+    #[error("mail: {0}")]
+    Mail(#[from] MailError),
+    /// A user without a password, or the other way round.
+    #[error("mail: `user` and `password` belong together")]
+    Login,
 }
 
 /// Who is told, and what carries it there.
@@ -132,86 +148,128 @@ pub struct Notifications {
     pub couriers: Couriers,
 }
 
+/// What webhooks and mailboxes have in common.
+struct Common<'a> {
+    name: &'a str,
+    tenant: Option<&'a str>,
+    roles: &'a [String],
+    teams: &'a [String],
+    workflows: &'a [String],
+    kinds: &'a [String],
+    retry_for: Option<&'a str>,
+}
+
 impl NotificationSettings {
     /// Reads names, times, secrets and certificates. Connects to nothing.
     ///
     /// # Errors
-    /// `NotificationsError`, naming the webhook; it shows neither addresses nor secrets.
+    /// `NotificationsError`, naming the channel; it shows neither addresses of webhooks nor secrets.
     pub fn open(&self, tenants: &[TenantId]) -> Result<Notifications, NotificationsError> {
         if self.webhooks.len() > WEBHOOKS_MAX {
-            return Err(NotificationsError::TooMany);
+            return Err(NotificationsError::TooMany { section: "webhooks", most: WEBHOOKS_MAX });
         }
-        let mut recipients: Vec<Recipient> = Vec::new();
-        let mut webhooks = Vec::new();
+        let mut told = Told { tenants, recipients: Vec::new(), channels: Vec::new() };
         for settings in &self.webhooks {
-            let recipient = settings.recipient(tenants)?;
-            if recipients.iter().any(|other| other.name == recipient.name) {
-                return Err(NotificationsError::Twice { name: settings.name.clone() });
-            }
-            webhooks.push(settings.webhook(&recipient)?);
-            recipients.push(recipient);
+            told.add(&settings.common(), settings.webhook()?)?;
         }
-        Ok(Notifications { recipients: Recipients(recipients), couriers: Couriers::new(webhooks) })
+        if let Some(mail) = &self.mail {
+            mail.open(&mut told)?;
+        }
+        Ok(Notifications { recipients: Recipients(told.recipients), couriers: Couriers::new(told.channels) })
     }
 }
 
-impl WebhookSettings {
+/// The channels that were read so far.
+struct Told<'a> {
+    tenants: &'a [TenantId],
+    recipients: Vec<Recipient>,
+    channels: Vec<Channel>,
+}
+
+impl Told<'_> {
+    fn add(&mut self, common: &Common<'_>, way: impl Into<Way>) -> Result<(), NotificationsError> {
+        let recipient = common.recipient(self.tenants)?;
+        if self.recipients.iter().any(|other| other.name == recipient.name) {
+            return Err(NotificationsError::Twice { name: common.name.to_owned() });
+        }
+        let retry_for = time(common.name, "retry_for", common.retry_for, RETRIES)?;
+        let config = ChannelConfig {
+            name: recipient.name.clone(),
+            tenant: recipient.tenant.clone(),
+            retry_for: retry_for.unwrap_or(RETRY_FOR_DEFAULT),
+        };
+        self.channels.push(Channel::new(config, way));
+        self.recipients.push(recipient);
+        Ok(())
+    }
+}
+
+impl Common<'_> {
     fn recipient(&self, tenants: &[TenantId]) -> Result<Recipient, NotificationsError> {
-        let tenant = match (&self.tenant, tenants) {
+        let tenant = match (self.tenant, tenants) {
             (Some(name), _) => tenants.iter().find(|tenant| tenant.as_str() == name),
             (None, [only]) => Some(only),
             (None, _) => None,
         };
         let kind = |text: &String| {
-            NoticeKind::parse(text).ok_or_else(|| NotificationsError::Kind {
-                name: self.name.clone(),
-                kind: text.clone(),
-                known: NoticeKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", "),
-            })
+            let known = || NoticeKind::ALL.map(NoticeKind::as_str);
+            NoticeKind::parse(text).ok_or_else(|| unknown(self.name, "kinds", text, &known()))
         };
         Ok(Recipient {
-            name: Name::parse(&self.name)?,
-            tenant: tenant.ok_or_else(|| NotificationsError::Tenant { name: self.name.clone() })?.clone(),
+            name: Name::parse(self.name)?,
+            tenant: tenant.ok_or_else(|| NotificationsError::Tenant { name: self.name.to_owned() })?.clone(),
+            roles: self.roles.iter().map(|text| Role::parse(text)).collect::<Result<_, _>>()?,
             teams: self.teams.iter().map(|text| TeamId::parse(text)).collect::<Result<_, _>>()?,
             workflows: self.workflows.iter().map(|text| WorkflowId::parse(text)).collect::<Result<_, _>>()?,
             kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
         })
     }
+}
 
-    fn webhook(&self, recipient: &Recipient) -> Result<Webhook, NotificationsError> {
-        let timeout = self.time("timeout", self.timeout.as_deref(), TIMEOUTS)?;
-        let format = self.format.as_deref().map_or(Some(Format::CloudEvents), Format::parse);
-        let format = format.ok_or_else(|| NotificationsError::Format {
-            name: self.name.clone(),
-            format: self.format.clone().unwrap_or_default(),
-        })?;
+impl WebhookSettings {
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            tenant: self.tenant.as_deref(),
+            roles: &self.roles,
+            teams: &self.teams,
+            workflows: &self.workflows,
+            kinds: &self.kinds,
+            retry_for: self.retry_for.as_deref(),
+        }
+    }
+
+    fn webhook(&self) -> Result<Webhook, NotificationsError> {
+        let known = Format::ALL.map(Format::as_str);
+        let format = self.format.as_deref().unwrap_or(Format::CloudEvents.as_str());
+        let timeout = time(&self.name, "timeout", self.timeout.as_deref(), TIMEOUTS)?;
         let config = WebhookConfig {
-            name: recipient.name.clone(),
-            tenant: recipient.tenant.clone(),
-            format,
+            format: Format::parse(format).ok_or_else(|| unknown(&self.name, "format", format, &known))?,
             url: self.url.clone(),
             secrets: self.secrets.clone(),
             ca_file: self.ca_file.clone(),
             timeout: timeout.map_or(TIMEOUT_DEFAULT, |time| Duration::from_millis(time.get())),
-            retry_for: self
-                .time("retry_for", self.retry_for.as_deref(), RETRIES)?
-                .unwrap_or(RETRY_FOR_DEFAULT),
         };
         Webhook::new(config, |name| std::env::var_os(name))
             .map_err(|source| NotificationsError::Webhook { name: self.name.clone(), source })
     }
+}
 
-    fn time(
-        &self,
-        member: &'static str,
-        text: Option<&str>,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Result<Option<DurationMs>, NotificationsError> {
-        let Some(text) = text else { return Ok(None) };
-        let time = DurationMs::parse(text).filter(|time| range.contains(&time.get()));
-        let wrong = || NotificationsError::Time { name: self.name.clone(), member, text: text.to_owned() };
-        time.map(Some).ok_or_else(wrong)
-    }
+fn unknown(name: &str, member: &'static str, word: &str, known: &[&str]) -> NotificationsError {
+    let known: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+    NotificationsError::Word { name: name.to_owned(), member, word: word.to_owned(), known: known.join(", ") }
+}
+
+fn time(
+    name: &str,
+    member: &'static str,
+    text: Option<&str>,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<Option<DurationMs>, NotificationsError> {
+    let Some(text) = text else { return Ok(None) };
+    let time = DurationMs::parse(text).filter(|time| range.contains(&time.get()));
+    let wrong = || NotificationsError::Time { name: name.to_owned(), member, text: text.to_owned() };
+    time.map(Some).ok_or_else(wrong)
 }
 
 #[cfg(test)]

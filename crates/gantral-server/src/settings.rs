@@ -175,7 +175,7 @@ pub enum SetupError {
     /// A key that bundles are signed by cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningSettingsError),
-    /// A webhook cannot be used.
+    /// Somebody cannot be told.
     #[error(transparent)]
     Notifications(#[from] NotificationsError),
     /// What takes two persons is not said well.
@@ -391,12 +391,12 @@ impl Setup<'_> {
     }
 }
 
-/// Drops what waits for webhooks that are configured no more: nobody would ever take it.
+/// Drops what waits for channels that are configured no more: nobody would ever take it.
 async fn forget_others(engine: &Engine, couriers: &Couriers) -> Result<(), EngineError> {
-    let keep = couriers.webhooks().map(|webhook| (webhook.tenant().clone(), webhook.name().clone()));
+    let keep = couriers.channels().map(|channel| (channel.tenant().clone(), channel.name().clone()));
     let forgotten = engine.store().forget_recipients(keep.collect()).await?;
     if forgotten > 0 {
-        tracing::warn!(forgotten, "messages for webhooks that are not configured any more were dropped");
+        tracing::warn!(forgotten, "messages for channels that are not configured any more were dropped");
     }
     Ok(())
 }

@@ -40,8 +40,8 @@ pub use log::{
     LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap, SwapOutcome,
 };
 pub use outbox::{
-    Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded, Tell,
-    ToldGate,
+    Addressee, Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded,
+    Tell, ToldGate,
 };
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,

@@ -23,7 +23,23 @@ pub struct Tell {
     /// When it happened.
     pub at: UnixMillis,
     /// Who is told; each gets a row of their own.
-    pub to: Vec<Name>,
+    pub to: Vec<Addressee>,
+}
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressee {
+    /// The recipient.
+    pub name: Name,
+    /// Only of gates that ask one of these roles; of all when empty.
+    pub roles: Vec<Role>,
+}
+
+impl From<Name> for Addressee {
+    /// Somebody who is told whoever is asked.
+    fn from(name: Name) -> Self {
+        Self { name, roles: Vec::new() }
+    }
 }
 
 /// One message that waits for its recipient, or was given up.

@@ -13,6 +13,7 @@
 mod clock;
 mod evidence;
 mod ledger;
+pub mod mail;
 mod people;
 pub mod policy;
 mod signer;

@@ -150,6 +150,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum-server", &["gantral-listen"]),
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
+    ("lettre", &["gantral-notify"]),
     ("p256", &["gantral-evidence", "gantral-vectors"]),
     ("regorus", &["gantral-policy"]),
     (

@@ -41,6 +41,7 @@ fn a_recipient_is_told_what_all_its_filters_let_pass() {
     let all = Recipient {
         name: Name::parse("all").unwrap(),
         tenant: tenant("acme"),
+        roles: Vec::new(),
         teams: Vec::new(),
         workflows: Vec::new(),
         kinds: Vec::new(),

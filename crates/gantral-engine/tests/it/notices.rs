@@ -17,6 +17,7 @@ fn pager(kinds: &[NoticeKind]) -> Recipient {
     Recipient {
         name: Name::parse("pager").unwrap(),
         tenant: gantral_testkit::People::default().tenant(),
+        roles: Vec::new(),
         teams: Vec::new(),
         workflows: Vec::new(),
         kinds: kinds.to_vec(),

@@ -148,14 +148,11 @@ async fn a_chat_that_is_archived_gets_nothing_more_and_its_address_is_nowhere() 
 #[tokio::test]
 async fn the_address_of_a_chat_is_a_reference_and_is_shown_nowhere() {
     let config = |format, url: &str, secrets: &[&str]| WebhookConfig {
-        name: gantral_core::ids::Name::parse("chat").unwrap(),
-        tenant: TenantId::parse("acme").unwrap(),
         format,
         url: url.to_owned(),
         secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
         ca_file: None,
         timeout: Duration::from_secs(1),
-        retry_for: gantral_core::time::DurationMs::from_secs(60),
     };
     let new = |config, value: &'static str| Webhook::new(config, move |_| Some(value.into()));
     let good = "https://hooks.example.org/services/CANARY";

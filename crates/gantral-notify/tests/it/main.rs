@@ -9,5 +9,6 @@
 
 mod chat;
 mod delivery;
+mod mail;
 mod outbox;
 mod receiver;

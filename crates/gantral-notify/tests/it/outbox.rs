@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, GateId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_notify::{Couriers, Format, Now, Webhook, WebhookConfig};
+use gantral_notify::{Channel, ChannelConfig, Couriers, Format, Now, Way, Webhook, WebhookConfig};
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, Head, InstanceIndex, ModeCode, NewArtifact, OutboxCount,
     SealedArtifact, StateCode, Store, Tell,
@@ -125,7 +125,7 @@ impl Office {
     }
 
     async fn append(&self, gate: &mut Gate, mut effects: Vec<Effect>, kind: &str, to: &[&str]) {
-        let to = to.iter().map(|name| Name::parse(name).unwrap()).collect();
+        let to = to.iter().map(|name| Name::parse(name).unwrap().into()).collect();
         let kind = Name::parse(kind).unwrap();
         effects.push(Effect::Tell(Tell { gate: gate.id, kind, percent: None, at: self.now(), to }));
         let sequence = gate.head.map_or(0, |head| head.sequence + 1);
@@ -153,18 +153,15 @@ fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
 }
 
 /// Returns a webhook. The address of a chat is a reference.
-pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Webhook {
+pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Channel {
     let is_chat = format != Format::CloudEvents;
     let secrets = ["env:NEXT", "env:HOOK"].map(str::to_owned);
     let config = WebhookConfig {
-        name: Name::parse(name).unwrap(),
-        tenant: TenantId::parse("acme").unwrap(),
         format,
         url: if is_chat { "env:URL".to_owned() } else { url.to_owned() },
         secrets: if is_chat { Vec::new() } else { secrets.to_vec() },
         ca_file: None,
         timeout,
-        retry_for: DurationMs::from_secs(3_600),
     };
     let next = SECRET_TEXT.replace("CQkJ", "AAAA");
     let of = |name: &str| match name {
@@ -172,7 +169,17 @@ pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Webh
         "NEXT" => Some(next.clone().into()),
         _ => Some(url.into()),
     };
-    Webhook::new(config, of).unwrap()
+    channel(name, Webhook::new(config, of).unwrap())
+}
+
+/// Returns a channel that tries for an hour.
+pub fn channel(name: &str, way: impl Into<Way>) -> Channel {
+    let config = ChannelConfig {
+        name: Name::parse(name).unwrap(),
+        tenant: TenantId::parse("acme").unwrap(),
+        retry_for: DurationMs::from_secs(3_600),
+    };
+    Channel::new(config, way)
 }
 
 fn index(at: UnixMillis) -> InstanceIndex {

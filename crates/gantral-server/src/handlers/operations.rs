@@ -69,7 +69,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let counts = app.engine().store().counts().await.map_err(gantral_engine::EngineError::from)?;
     let restarts = app.0.policy.workers().iter().map(|worker| worker.restarts).sum();
     let told = Told {
-        webhooks: app.0.couriers.status(),
+        channels: app.0.couriers.status(),
         counts: app.engine().store().outbox_counts().await.map_err(gantral_engine::EngineError::from)?,
         now: app.0.clock.now(),
     };

@@ -176,7 +176,7 @@ async fn dead_letters_are_shown_to_administrators_of_their_tenant_and_tried_agai
         ("pager", receiver.events()[0]["id"].as_str().unwrap().to_owned())
     );
     let metrics = String::from_utf8(place.anonymous().metrics().await.unwrap()).unwrap();
-    for line in ["notifications_dead{webhook=\"pager\"} 1", "notifications_webhook_gone{webhook=\"pager\"} 1"]
+    for line in ["notifications_dead{channel=\"pager\"} 1", "notifications_channel_gone{channel=\"pager\"} 1"]
     {
         assert!(metrics.contains(&format!("gantral_{line}\n")), "{metrics}");
     }
@@ -195,7 +195,7 @@ async fn dead_letters_are_shown_to_administrators_of_their_tenant_and_tried_agai
     assert_eq!(receiver.events()[0], receiver.events()[1]);
     until("a count", async || {
         let metrics = String::from_utf8(place.anonymous().metrics().await.unwrap()).unwrap();
-        metrics.contains("gantral_notifications_delivered{webhook=\"pager\"} 1.0\n")
+        metrics.contains("gantral_notifications_delivered{channel=\"pager\"} 1.0\n")
     })
     .await;
     assert_eq!(dead(&place, "dave").await.items, []);

@@ -1,8 +1,8 @@
 //! Messages about gates, and reminders.
 
-use gantral_core::ids::{GateId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{GateId, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::columns::{
@@ -13,8 +13,8 @@ use super::writer::Fail;
 use crate::append::Append;
 use crate::error::StoreError;
 use crate::outbox::{
-    Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded, Tell,
-    ToldGate,
+    Addressee, Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded,
+    Tell, ToldGate,
 };
 use crate::page::PAGE_MAX;
 
@@ -242,6 +242,11 @@ pub(super) fn schedule(
 
 /// Queues a message about a gate, as it stands now, for each recipient.
 pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> Result<(), Fail> {
+    let asked = if tell.to.iter().all(|to| to.roles.is_empty()) {
+        Vec::new()
+    } else {
+        asked_roles(connection, tenant, tell.gate)?
+    };
     let mut insert = connection.prepare_cached(
         "INSERT INTO outbox(recipient, tenant, kind, percent, at, gate, instance, version, workflow, team, roles,
            action_name, opened_at, deadline, resolution, queued_at, attempts, due_at, dead)
@@ -249,11 +254,12 @@ pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> R
            deadline, resolution, ?6, 0, ?6, 0
          FROM gate WHERE tenant = ?1 AND id = ?2",
     )?;
-    for recipient in &tell.to {
+    let is_told = |to: &&Addressee| to.roles.is_empty() || to.roles.iter().any(|role| asked.contains(role));
+    for recipient in tell.to.iter().filter(is_told) {
         let written = insert.execute(params![
             tenant.as_str(),
             tell.gate.as_bytes(),
-            recipient.as_str(),
+            recipient.name.as_str(),
             tell.kind.as_str(),
             tell.percent,
             millis(tell.at),
@@ -261,6 +267,14 @@ pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> R
         only_one(written, "a message is about a gate that is not there")?;
     }
     Ok(())
+}
+
+/// Returns the roles that a gate asks, or asked when it closed.
+fn asked_roles(connection: &Connection, tenant: &TenantId, gate: GateId) -> rusqlite::Result<Vec<Role>> {
+    let mut select = connection.prepare_cached("SELECT roles FROM gate WHERE tenant = ?1 AND id = ?2")?;
+    let found =
+        select.query_row(params![tenant.as_str(), gate.as_bytes()], |row| split(row, 0)).optional()?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Drops the oldest dead letters of a recipient that has more than it may.

@@ -166,7 +166,7 @@ pub fn gate_row(id: GateId, roles: &[&str], deadline: u64) -> GateRow {
 
 /// Returns the effect that tells these recipients of a gate.
 pub fn tell(gate: GateId, kind: &str, to: &[&str]) -> Effect {
-    let to = to.iter().map(|text| name(text)).collect();
+    let to = to.iter().map(|text| name(text).into()).collect();
     Effect::Tell(Tell { gate, kind: name(kind), percent: None, at: at(1_000), to })
 }
 

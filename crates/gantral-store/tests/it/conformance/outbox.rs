@@ -2,7 +2,8 @@
 
 use gantral_core::ids::GateId;
 use gantral_store::{
-    Attempted, DEAD_MAX, DeadLetters, Effect, OutboxRow, OutboxTurn, Reminded, Store, StoreError, Tell,
+    Addressee, Attempted, DEAD_MAX, DeadLetters, Effect, OutboxRow, OutboxTurn, Reminded, Store, StoreError,
+    Tell,
 };
 
 use crate::conformance::conformance;
@@ -17,6 +18,7 @@ conformance!(
     what_has_waited_too_long_is_given_up,
     old_dead_letters_make_room,
     messages_of_forgotten_recipients_are_dropped,
+    a_recipient_with_roles_is_told_of_gates_that_ask_them,
     a_reminder_is_written_once,
     a_gate_that_moved_or_closed_is_reminded_of_no_more,
 );
@@ -144,9 +146,36 @@ async fn dead_letters_stay_with_their_tenant_until_they_are_tried_again(store: &
     assert_eq!(store.retry_dead(&acme, all, at(9_000)).await.unwrap(), 1);
 }
 
+async fn a_recipient_with_roles_is_told_of_gates_that_ask_them(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    let id = gate();
+    let to = |roles: &[&str]| {
+        let roles = roles.iter().map(|text| role(text)).collect();
+        let to = vec![Addressee { name: name("heads"), roles }, name("pager").into()];
+        Effect::Tell(Tell { gate: id, kind: name("gate.opened"), percent: None, at: at(1_000), to })
+    };
+    let row = gate_row(id, &["approver", "lead"], 5_000);
+    chain.commit(store, vec![Effect::OpenGate(row), to(&["head"])]).await;
+    let moved = Effect::MoveGate { id, version: 2, roles: vec![role("head")], deadline: at(8_000) };
+    chain.commit(store, vec![moved, to(&["chair", "head"])]).await;
+    let close = Effect::CloseGate { id, resolution: name("approved"), decided_by: None, at: at(6_000) };
+    chain.commit(store, vec![close, to(&["head"]), to(&["approver"])]).await;
+    let mut seen = Vec::new();
+    while let Some(row) = waiting(store, "heads", 9_000).await.pop() {
+        seen.push((row.gate.version, row.resolution.is_some()));
+        store.settle_outbox(&name("heads"), vec![Attempted::Delivered { number: row.number }]).await.unwrap();
+    }
+    assert_eq!(seen, [(2, false), (2, true)]);
+    let counts = store.outbox_counts().await.unwrap();
+    assert_eq!(
+        counts.iter().map(|count| (count.recipient.as_str(), count.waiting)).collect::<Vec<_>>(),
+        [("pager", 4)]
+    );
+}
+
 async fn what_has_waited_too_long_is_given_up(store: &Store) {
     let (mut chain, id) = opened(store, &["pager", "audit"]).await;
-    let to = vec![name("pager")];
+    let to = vec![name("pager").into()];
     let later = Tell { gate: id, kind: name("gate.extended"), percent: None, at: at(1_001), to };
     chain.commit(store, vec![Effect::Tell(later)]).await;
     assert_eq!(store.give_up(&name("pager"), at(999), "too old").await.unwrap(), 0);
@@ -165,7 +194,7 @@ async fn old_dead_letters_make_room(store: &Store) {
             kind: name("t"),
             percent: None,
             at: at(1_000),
-            to: std::iter::repeat_n(name("pager"), 200).collect(),
+            to: std::iter::repeat_n(name("pager").into(), 200).collect(),
         })
     };
     for _ in 0..DEAD_MAX / 200 + 1 {
@@ -201,7 +230,7 @@ async fn a_reminder_is_written_once(store: &Store) {
     assert_eq!(store.due_reminders(at(5_000), 10).await.unwrap(), [], "its deadline has passed");
     let found = store.due_reminders(at(3_000), 10).await.unwrap().remove(0);
     assert_eq!((found.gate, found.since, found.deadline, found.due), (id, at(1_000), at(5_000), at(3_000)));
-    let to = vec![name("pager")];
+    let to = vec![name("pager").into()];
     let message = Tell { gate: id, kind: name("gate.reminder"), percent: Some(50), at: at(3_000), to };
     let reminded = Reminded { found, next: Some(at(4_600)), tell: vec![message] };
     assert_eq!(store.remind(vec![reminded.clone(), reminded.clone()]).await.unwrap(), 1);
@@ -223,7 +252,7 @@ async fn a_gate_that_moved_or_closed_is_reminded_of_no_more(store: &Store) {
         let found = store.due_reminders(at(3_000), 10).await.unwrap().remove(0);
         chain.commit(store, vec![act(id)]).await;
         assert_eq!(store.due_reminders(at(4_000), 10).await.unwrap(), []);
-        let to = vec![name("pager")];
+        let to = vec![name("pager").into()];
         let message = Tell { gate: id, kind: name("gate.reminder"), percent: Some(50), at: at(3_000), to };
         let late = Reminded { found, next: None, tell: vec![message] };
         assert_eq!(store.remind(vec![late]).await.unwrap(), 0);

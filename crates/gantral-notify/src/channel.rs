@@ -1,0 +1,108 @@
+//! One channel: who is told, by which way, and for how long a message is tried.
+
+use std::time::Duration;
+
+use gantral_core::ids::{Name, TenantId};
+use gantral_core::time::{DurationMs, UnixMillis};
+use gantral_store::OutboxRow;
+
+use crate::mail::Mailbox;
+use crate::webhook::Webhook;
+
+/// For how long a message is tried when the configuration does not say.
+pub const RETRY_FOR_DEFAULT: DurationMs = DurationMs::from_secs(24 * 3_600);
+
+/// A channel, as it is configured.
+#[derive(Debug, Clone)]
+pub struct ChannelConfig {
+    /// Its name, unique among all.
+    pub name: Name,
+    /// The tenant whose gates it is told of.
+    pub tenant: TenantId,
+    /// For how long a message is tried before it is given up.
+    pub retry_for: DurationMs,
+}
+
+/// By which way a channel is told.
+#[derive(Debug)]
+pub enum Way {
+    /// A request.
+    Webhook(Webhook),
+    /// A mail.
+    Mail(Mailbox),
+}
+
+impl From<Webhook> for Way {
+    fn from(webhook: Webhook) -> Self {
+        Self::Webhook(webhook)
+    }
+}
+
+impl From<Mailbox> for Way {
+    fn from(mailbox: Mailbox) -> Self {
+        Self::Mail(mailbox)
+    }
+}
+
+/// Somebody who can be told.
+#[derive(Debug)]
+pub struct Channel {
+    config: ChannelConfig,
+    way: Way,
+}
+
+/// What came of one try. Words hold nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// It was taken.
+    Taken,
+    /// The receiver wants nothing more.
+    Gone,
+    /// The receiver takes nothing now, whatever it is: no message is at fault, and none is put off for it.
+    Away {
+        /// Why.
+        why: String,
+        /// For how long it asks to be left alone.
+        wait: Option<Duration>,
+    },
+    /// Anything else.
+    Failed(String),
+}
+
+impl Channel {
+    /// Puts a channel together.
+    pub fn new(config: ChannelConfig, way: impl Into<Way>) -> Self {
+        Self { config, way: way.into() }
+    }
+
+    /// Returns its name.
+    pub fn name(&self) -> &Name {
+        &self.config.name
+    }
+
+    /// Returns the tenant whose gates it is told of.
+    pub fn tenant(&self) -> &TenantId {
+        &self.config.tenant
+    }
+
+    /// Returns since when a message may have waited: one that has waited since then or longer is given up when it fails.
+    pub(crate) fn given_up_since(&self, now: UnixMillis) -> UnixMillis {
+        UnixMillis::new(now.get().saturating_sub(self.config.retry_for.get())).unwrap_or(UnixMillis::EPOCH)
+    }
+
+    /// Returns how many messages may be under way at once, each of another gate.
+    pub(crate) fn at_once(&self) -> usize {
+        match &self.way {
+            Way::Webhook(webhook) => webhook.at_once(),
+            Way::Mail(_) => 1,
+        }
+    }
+
+    /// Tries to deliver a message once. `source` is the URL under which people reach the server.
+    pub(crate) async fn tell(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Tried {
+        match &self.way {
+            Way::Webhook(webhook) => webhook.tell(row, source, now).await,
+            Way::Mail(mailbox) => mailbox.tell(row, source, now).await,
+        }
+    }
+}
