@@ -60,6 +60,7 @@ fn title(row: &OutboxRow) -> String {
         }
         "gate.escalated" => "Approval wanted, others did not decide".to_owned(),
         "gate.extended" => "More time to decide".to_owned(),
+        "gate.glass_broken" => "Decided by one person alone, by break-glass".to_owned(),
         "gate.decided" => row.resolution.as_ref().map_or("Decided", |word| decided(word.as_str())).to_owned(),
         "gate.expired" => "Nobody decided in time".to_owned(),
         "gate.withdrawn" => "Withdrawn by whoever asked".to_owned(),

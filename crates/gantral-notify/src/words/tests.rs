@@ -30,6 +30,7 @@ fn what_has_ended_asks_nobody_to_decide() {
         ("gate.decided", "approved", "Approved: refund"),
         ("gate.decided", "overridden", "Approved with changes: refund"),
         ("gate.decided", "rejected", "Rejected: refund"),
+        ("gate.glass_broken", "approved", "Decided by one person alone, by break-glass: refund"),
         ("gate.expired", "timeout", "Nobody decided in time: refund"),
         ("gate.withdrawn", "withdrawn", "Withdrawn by whoever asked: refund"),
         ("gate.cancelled", "cancelled", "Cancelled: refund"),
