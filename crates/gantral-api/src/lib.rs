@@ -5,6 +5,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+pub mod observed;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

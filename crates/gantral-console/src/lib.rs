@@ -8,6 +8,7 @@
 
 mod action;
 mod assets;
+mod chart;
 mod inert;
 mod kept;
 mod page;

@@ -63,11 +63,13 @@ impl Shell {
 }
 
 /// The pages about rules and proof. Whoever may read the API of a tenant may read them.
-const OVERSIGHT: [(&str, &str); 4] = [
+const OVERSIGHT: [(&str, &str); 6] = [
     ("/console/policies", "Policies"),
     ("/console/proposals", "Proposals"),
     ("/console/freezes", "Freezes"),
+    ("/console/observed", "Observed"),
     ("/console/history", "History"),
+    ("/console/log", "Log"),
 ];
 
 /// One page.

@@ -9,7 +9,9 @@ mod form;
 mod frame;
 mod freezes;
 mod history;
+mod log;
 mod login;
+mod observed;
 mod pages;
 mod policies;
 mod proposals;
@@ -47,7 +49,9 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/console/proposals/{proposal_id}/confirm", post(proposals::confirm))
         .route("/console/proposals/{proposal_id}/withdraw", post(proposals::take_back))
         .route("/console/freezes", get(freezes::show).post(freezes::change))
+        .route("/console/observed", get(observed::show))
         .route("/console/history", get(history::show))
+        .route("/console/log", get(log::show))
         .route("/console/instances", get(pages::instances))
         .route("/console/instances/{id}", get(pages::instance))
         .route("/console/instances/{id}/evidence", get(pages::evidence))

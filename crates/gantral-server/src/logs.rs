@@ -3,6 +3,7 @@
 
 mod behind;
 mod export;
+mod shown;
 mod trust;
 mod witnesses;
 

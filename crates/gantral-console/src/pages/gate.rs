@@ -25,6 +25,11 @@ pub struct GatePage {
     acts: Acts,
     chosen: String,
     extensions: Vec<Extension>,
+    /// The roles of this human under which they may decide alone, in an emergency.
+    emergency: Vec<text::Role>,
+    breaking: bool,
+    /// Whether this human may look at the execution too.
+    follows: bool,
     earlier: Vec<GateSummary>,
     context: String,
     justification: String,
@@ -69,8 +74,17 @@ struct ShownStage {
 impl Page for GatePage {}
 
 impl GatePage {
-    /// Makes the page. `acts` is as whom this human may decide; `earlier` are closed gates of the same action, the newest first.
-    pub fn new(shell: Shell, gate: GateView, acts: Acts, earlier: Vec<GateSummary>) -> Self {
+    /// Makes the page. `acts` is as whom this human may decide, `roles` are their own; `follows` says whether they may look at the
+    /// execution too; `earlier` are closed gates of the same action, the newest first.
+    pub fn new(
+        shell: Shell,
+        gate: GateView,
+        acts: Acts,
+        roles: &[text::Role],
+        follows: bool,
+        earlier: Vec<GateSummary>,
+    ) -> Self {
+        let breaks = |role: &&text::Role| gate.break_glass_roles.contains(role);
         let fields = fields(&gate.action).unwrap_or_default();
         Self {
             is_open: gate.state == GateState::Open,
@@ -79,6 +93,9 @@ impl GatePage {
             stages: stages(&gate),
             roles: list(&gate.roles),
             extensions: if acts.has_own() { extensions(&gate) } else { Vec::new() },
+            emergency: roles.iter().filter(breaks).cloned().collect(),
+            breaking: false,
+            follows,
             acts,
             chosen: String::new(),
             earlier,
@@ -100,6 +117,7 @@ impl GatePage {
         self.problem = Some(problem);
         self.justification = sent("justification").unwrap_or_default();
         self.chosen = sent("role").unwrap_or_default();
+        self.breaking = sent("break_glass").is_some();
         self.changing = sent("target").is_some();
         self.target = sent("target").unwrap_or(self.target);
         for field in &mut self.edited {
@@ -207,6 +225,7 @@ pub struct ChangesPage {
     exact: String,
     acts: Acts,
     chosen: String,
+    breaking: bool,
     justification: String,
 }
 
@@ -227,6 +246,7 @@ impl ChangesPage {
             approved,
             acts,
             chosen: String::new(),
+            breaking: false,
             justification: String::new(),
         })
     }
@@ -242,6 +262,8 @@ pub struct DecidedPage {
     pub said: &'static str,
     /// The execution.
     pub instance: text::InstanceId,
+    /// Whether this human may look at it.
+    pub follows: bool,
     /// The answer.
     pub decided: Decided,
 }

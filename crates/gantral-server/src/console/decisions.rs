@@ -16,6 +16,7 @@ use super::pages::{acts, of_gate};
 use super::session::Visitor;
 use crate::app::App;
 use crate::handlers::{Path, gates};
+use crate::identity::sees_team;
 use crate::problems::{Answer, Failure};
 
 /// POST /console/gates/{gate_id}/changes: shows what would be approved instead. Decides nothing.
@@ -90,7 +91,8 @@ async fn decided(app: &App, id: GateId, form: &Form) -> Answer<DecidedPage> {
     let decided = gates::resolve(app, &visitor.principal, call, id, body).await?;
     let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
     let said = said(decision, decided.state.into_inner());
-    Ok(DecidedPage { shell, said, instance: gate.instance_id, decided })
+    let follows = sees_team(&visitor.principal, &gate.team);
+    Ok(DecidedPage { shell, said, instance: gate.instance_id, follows, decided })
 }
 
 /// Returns what became of a decision, in words for whoever made it.
@@ -136,7 +138,7 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
             .parse()
             .map_err(|_| wrong("justification"))?,
         delegation,
-        break_glass: false,
+        break_glass: fields.get("break_glass") == Some("true"),
     })
 }
 

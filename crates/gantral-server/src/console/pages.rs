@@ -25,6 +25,7 @@ use super::frame::page;
 use super::session::Visitor;
 use crate::app::App;
 use crate::handlers::{Path, Query, evidence as evidences, gates, instances as executions};
+use crate::identity::sees_team;
 use crate::logs::hint;
 use crate::problems::{Answer, Failure};
 use crate::views;
@@ -71,7 +72,9 @@ pub(super) async fn gate(
 pub(super) async fn of_gate(app: &App, visitor: &Visitor, id: GateId) -> Answer<GatePage> {
     let gate = gates::one(app, &visitor.principal, id).await?;
     let (earlier, acts) = (earlier(app, visitor, &gate).await?, acts(app, visitor, &gate).await?);
-    Ok(GatePage::new(visitor.shell(app, &format!("/console/gates/{id}"))?, gate, acts, earlier))
+    let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
+    let follows = sees_team(&visitor.principal, &gate.team);
+    Ok(GatePage::new(shell, gate, acts, &roles(visitor), follows, earlier))
 }
 
 /// Returns as whom this human may decide at a gate: under their own roles, or by delegations to them.
@@ -131,7 +134,11 @@ pub(super) async fn instances(
     page(&InstancesPage::new(shell, found.items, found.next, filters))
 }
 
-fn filter<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Answer<Option<T>> {
+/// Reads what a form of filters sent; nothing for what was left empty.
+pub(super) fn filter<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: &str,
+) -> Answer<Option<T>> {
     let chosen = (!text.trim().is_empty()).then(|| text.trim().parse()).transpose();
     chosen.map_err(|error: T::Err| Failure::parameter(name, error.to_string()))
 }

@@ -86,7 +86,10 @@ fn files(archive: &[u8]) -> Option<Vec<PolicyFile>> {
         left -= text.map_or(0, str::len);
         PolicyFile { path: path.to_owned(), bytes: content.len(), text: text.map(str::to_owned) }
     });
-    Some(files.collect())
+    let mut files: Vec<PolicyFile> = files.collect();
+    // What the bundle says of itself comes after what it says.
+    files.sort_by_key(|file| file.path.starts_with('.'));
+    Some(files)
 }
 
 /// GET /console/policies/{version}/archive

@@ -33,7 +33,7 @@ pub(crate) fn hint<'a>(
 
 impl Logs {
     /// Returns the log and its witnesses as a `tlog-policy`, of whom any one is enough.
-    fn policy(&self, tenant: &TenantId) -> Result<String, String> {
+    pub(super) fn policy(&self, tenant: &TenantId) -> Result<String, String> {
         let origin = log_of(tenant).map_err(|error| error.to_string())?;
         let key = NoteKey::new(origin.as_str(), NoteKeyKind::Text, self.key().clone());
         let mut text = format!("log {}\n", key.map_err(|error| error.to_string())?);

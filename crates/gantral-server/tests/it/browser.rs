@@ -6,7 +6,9 @@ use crate::place::Place;
 
 /// A browser: it keeps a cookie, follows nothing by itself, and says where its requests come from.
 pub struct Browser<'a> {
-    place: &'a Place,
+    url: &'a str,
+    /// How the cookie begins: over TLS, with a prefix that binds it to the host.
+    begins: &'static str,
     http: Client,
     pub cookie: Option<String>,
 }
@@ -20,17 +22,26 @@ pub struct Seen {
 
 impl<'a> Browser<'a> {
     pub fn new(place: &'a Place) -> Self {
+        Self::at(&place.url, "__Host-gantral=")
+    }
+
+    /// Opens a browser at a server, whose cookie begins so.
+    pub fn at(url: &'a str, begins: &'static str) -> Self {
         let http =
             Client::builder().tls_certs_only([]).no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { place, http: http.build().unwrap(), cookie: None }
+        Self { url, begins, http: http.build().unwrap(), cookie: None }
     }
 
     /// Opens a browser and logs somebody in.
     pub async fn of(place: &'a Place, person: &str) -> Self {
         let mut browser = Self::new(place);
-        let seen = browser.send("/console/login", &[("person", person), ("return", "/console/")]).await;
-        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/"));
+        browser.log_in(person).await;
         browser
+    }
+
+    pub async fn log_in(&mut self, person: &str) {
+        let seen = self.send("/console/login", &[("person", person), ("return", "/console/")]).await;
+        assert_eq!((seen.status, seen.location.as_str()), (303, "/console/"));
     }
 
     fn request(&self, request: RequestBuilder) -> RequestBuilder {
@@ -41,7 +52,7 @@ impl<'a> Browser<'a> {
     }
 
     pub async fn get(&mut self, path: &str) -> Seen {
-        let request = self.request(self.http.get(format!("{}{path}", self.place.url)));
+        let request = self.request(self.http.get(format!("{}{path}", self.url)));
         self.seen(request.send().await.unwrap()).await
     }
 
@@ -56,7 +67,7 @@ impl<'a> Browser<'a> {
 
     /// A form that is about to be sent.
     pub fn form(&self, path: &str, fields: &[(&str, &str)], site: &str) -> RequestBuilder {
-        let request = self.request(self.http.post(format!("{}{path}", self.place.url)));
+        let request = self.request(self.http.post(format!("{}{path}", self.url)));
         let body = serde_urlencoded::to_string(fields).unwrap();
         let request = request.header("sec-fetch-site", site).body(body);
         request.header("content-type", "application/x-www-form-urlencoded")
@@ -74,7 +85,8 @@ impl<'a> Browser<'a> {
         );
         let cookie = header("set-cookie");
         if !cookie.is_empty() {
-            assert!(cookie.starts_with("__Host-gantral=") && cookie.contains("; Secure"), "{cookie}");
+            assert!(cookie.starts_with(self.begins), "{cookie}");
+            assert_eq!(cookie.contains("; Secure"), self.begins.starts_with("__Host-"), "{cookie}");
             assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Lax"), "{cookie}");
             let pair = cookie.split(';').next().unwrap();
             self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());

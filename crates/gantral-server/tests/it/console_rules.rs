@@ -1,14 +1,15 @@
 //! The rules at the console: policies, proposals, freezes, delegations and their history, by pages and forms.
 
-use gantral_api::wire::{Activate, DelegationsQuery, ProposalsQuery, text};
+use gantral_api::wire::{Activate, DelegationsQuery, GateList, ProposalsQuery, text};
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 use gantral_engine::{FourEyesRules, Unfreeze};
-use gantral_testkit::policy::rules;
+use gantral_testkit::policy::{example, rules};
+use gantral_testkit::workflows;
 use serde_json::json;
 
 use crate::browser::{Browser, Seen};
-use crate::place::{Place, decision, freeze, minutes, to};
+use crate::place::{Place, decision, freeze, minutes, refund, to};
 
 /// Fills in the form of a page, and sends it.
 async fn sends(browser: &mut Browser<'_>, page: &str, to: &str, fields: &[(&str, &str)]) -> Seen {
@@ -114,6 +115,35 @@ async fn a_role_is_lent_used_and_taken_back_at_the_console() {
 }
 
 #[tokio::test]
+async fn the_glass_is_broken_at_the_console_by_whoever_may_and_with_a_reason() {
+    let place = Place::start().await;
+    let glass = "\"break_glass_roles\": [\"CLERK\"], \"timeout\": \"30m\"";
+    let definition = workflows::REFUND.replace("\"timeout\": \"30m\"", glass);
+    place.apply(&definition, &example("refunds")).await;
+    let id = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(id).await;
+    attempt.ask(id, &refund(480_000)).await.unwrap();
+    let (mut eve, mut fiona) = (Browser::of(&place, "eve").await, Browser::of(&place, "fiona").await);
+    let gate = place.human("eve").gates(&GateList::default()).await.unwrap().items.remove(0).gate_id;
+    let (page, decisions) = (format!("/console/gates/{gate}"), format!("/console/gates/{gate}/decisions"));
+    fiona.get(&page).await.hides("Emergency");
+    eve.get(&page).await.shows("Emergency: decide alone");
+    let say = |why, role| {
+        let fixed = [("gate_version", "1"), ("decision", "APPROVE"), ("break_glass", "true")];
+        [fixed[0], fixed[1], fixed[2], ("justification", why), ("role", role)]
+    };
+    let long = "the site is down and nobody of finance answers the phone";
+    let short = sends(&mut eve, &page, &decisions, &say("too short", "CLERK")).await;
+    assert_eq!(short.status, 422);
+    short.shows("too short</textarea>");
+    let other = sends(&mut fiona, &page, &decisions, &say(long, "FINANCE_LEAD")).await;
+    assert!(other.status >= 400, "{}", other.status);
+    sends(&mut eve, &page, &decisions, &say(long, "CLERK")).await.shows("You approved it as asked.");
+    fiona.get(&format!("/console/instances/{id}")).await.shows("BROKE THE GLASS");
+    eve.get(&page).await.hides(&format!("/console/instances/{id}"));
+}
+
+#[tokio::test]
 async fn a_gate_is_given_more_time_at_the_console_up_to_its_limit() {
     let place = Place::without_scheduler().await;
     let waits = place.waiting().await;
@@ -141,7 +171,7 @@ async fn the_last_decisions_of_a_kind_are_the_newest() {
     for _ in 0..8 {
         let id = place.create("refund").await.instance_id;
         let (attempt, _) = place.begin(id).await;
-        attempt.ask(id, &crate::place::refund(48_000)).await.unwrap();
+        attempt.ask(id, &refund(48_000)).await.unwrap();
         let open = fiona.gates(&Default::default()).await.unwrap().items.remove(0).gate_id;
         place.clock.advance(DurationMs::from_secs(5));
         fiona.decide(open, &decision("REJECT", 1)).await.unwrap();
@@ -269,6 +299,8 @@ async fn pages_about_rules_change_nothing_and_show_nothing_of_other_tenants() {
         "/console/history",
         "/console/proposals",
         "/console/delegations",
+        "/console/observed",
+        "/console/log",
     ] {
         let seen = mallory.get(page).await;
         assert_eq!(seen.status, 200);

@@ -37,6 +37,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::browser::Browser;
 use crate::place::{action, code, problem, to};
 
 /// A server as the binary sets it up, with logs.
@@ -290,6 +291,34 @@ async fn a_grant_waits_for_its_witness_and_is_released_when_it_has_cosigned() {
     let ConsumeAnswer::Allow(consumed) = answer.unwrap() else { panic!() };
     let anchor = statement(&consumed.artifacts.last().unwrap().envelope).anchor.unwrap();
     assert!(anchor.size >= 7, "{anchor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_the_checkpoint_its_witnesses_and_what_is_behind() {
+    let (site, mut auditor) = watched().await;
+    site.apply("committed").await;
+    let published = site.checkpoint(3).await;
+    let mut bob = Browser::at(&site.url, "gantral=");
+    bob.log_in("bob").await;
+    let shown = bob.get("/console/log").await;
+    for text in
+        ["dev/log", &format!("<dd>{}</dd>", published.tree.size), "not cosigned yet", "witness.example/w"]
+    {
+        shown.shows(text);
+    }
+    shown.shows(&format!("<th scope=\"row\">1</th><td>0</td><td>{}</td>", published.tree.size));
+    shown.shows("\u{2014} dev/log ");
+    auditor.run().await;
+    let mut tries = 0;
+    while bob.get("/console/log").await.text.contains("not cosigned yet") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        tries += 1;
+        assert!(tries < 200, "the witness is not seen");
+    }
+    let shown = bob.get("/console/log").await;
+    shown.shows("cosigned <time");
+    shown.shows("<td>0</td></tr>");
+    shown.shows("\u{2014} witness.example/w ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,7 @@
 //! `gantral shadow`: what would have happened where policy is only observed.
 
-mod summary;
-
 use clap::{Args, Subcommand};
+use gantral_api::observed::{Counts, Line, Summary, Tally};
 use gantral_api::wire::{ShadowReportQuery, UnobservedQuery, text};
 use gantral_core::time::{DurationMs, UnixMillis};
 
@@ -14,7 +13,6 @@ use crate::out::{BAD, FAINT, GOOD, LOOK, Out, styled};
 use crate::table::table;
 use crate::when::now;
 use gantral_core::json::text::inert;
-use summary::{Line, Summary, Tally};
 
 /// Who looks in development.
 const USUAL: &str = "bob";
@@ -161,7 +159,7 @@ fn without_answer(text: &mut String, summary: &Summary) {
 }
 
 /// Adds a table of verdicts, the most frequent lines of it.
-fn section<K: Line>(text: &mut String, title: &str, heads: &[&str], lines: &summary::Counts<K>) {
+fn section<K: Line>(text: &mut String, title: &str, heads: &[&str], lines: &Counts<K>) {
     let mut rows =
         vec![heads.iter().copied().chain(["ALLOWED", "WAITED", "DENIED"]).map(str::to_owned).collect()];
     for (key, Tally { allowed, waited, denied }) in lines.shown(LINES_MAX) {

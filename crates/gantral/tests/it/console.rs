@@ -17,11 +17,16 @@ gantral outcome SUCCEEDED\n";
 
 /// Lets somebody work at the browser, and returns everything that they saw; `at_inbox` is called once they look at an empty inbox.
 fn work(url: &str, hands: &str, at_inbox: impl FnOnce()) -> Vec<Value> {
+    play("console.mjs", url, hands, at_inbox)
+}
+
+/// Plays a script of `tests/browser`; see `work`.
+pub fn play(script: &str, url: &str, hands: &str, at_inbox: impl FnOnce()) -> Vec<Value> {
     let modules = parts().join("node/node_modules/");
     assert!(modules.is_dir(), "`cargo xtask parts` installs what this test needs");
     let mut command = Command::new("node");
     command
-        .arg(repository().join("crates/gantral/tests/browser/console.mjs"))
+        .arg(repository().join("crates/gantral/tests/browser").join(script))
         .arg(modules)
         .args([url, hands]);
     if let Some(pictures) = std::env::var_os("GANTRAL_PICTURES") {
@@ -44,7 +49,7 @@ fn work(url: &str, hands: &str, at_inbox: impl FnOnce()) -> Vec<Value> {
 
 /// Demands that they came to the end, and that nothing was wrong with any page.
 #[track_caller]
-fn nothing_wrong(seen: &[Value]) {
+pub fn nothing_wrong(seen: &[Value]) {
     let wrong: Vec<&Value> = seen
         .iter()
         .filter(|what| {
@@ -64,7 +69,9 @@ fn person_sees_a_refund_come_changes_it_and_the_agent_goes_on() {
     let seen = work(world.url(), "mouse", || id = world.create());
     nothing_wrong(&seen);
     let looked: Vec<&str> = seen.iter().filter_map(|what| what["looked"].as_str()).collect();
-    assert_eq!(looked, ["login", "inbox", "gate", "changes", "decided", "execution", "executions", "help"]);
+    let expected =
+        ["login", "inbox", "gate", "gate-unfolded", "changes", "decided", "execution", "executions", "help"];
+    assert_eq!(looked, expected);
     world.reach(&id, "COMPLETED");
     assert!(world.text("approved.json").contains("480") && !world.text("approved.json").contains("4800"));
     world.verified(&id, "story.gantral").status(0);

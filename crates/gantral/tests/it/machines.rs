@@ -49,6 +49,17 @@ pub fn start_runner(site: &Followed, url: &str) -> Killed {
 
 /// Applies the workflow `refund` with this command, and pins the server's keys for the runner.
 pub fn apply(site: &Followed, url: &str, command: &[&str]) {
+    write_workflow(site, command);
+    let admin = site.provider.human_token("pia");
+    site.run(url, &admin, &["workflows", "apply", "workflow.toml"]).status(0);
+    let data = site.path("data");
+    let export = ["keys", "export-trust", "--data", data.to_str().unwrap()];
+    let trust = ran(gantral(&site.path("")).args(export)).status(0).data;
+    std::fs::write(site.path("trust.json"), trust).unwrap();
+}
+
+/// Writes the definition that `apply` applies, `workflow.toml`.
+pub fn write_workflow(site: &Followed, command: &[&str]) {
     let definition = format!(
         "policy = '{}'
          id = 'refund'\nversion = '1'\nteam = 'payments'\nmateriality = 'MEDIUM'\ndomain = 'finance'
@@ -58,12 +69,6 @@ pub fn apply(site: &Followed, url: &str, command: &[&str]) {
         repository().join("policies/demo").display(),
     );
     std::fs::write(site.path("workflow.toml"), definition).unwrap();
-    let admin = site.provider.human_token("pia");
-    site.run(url, &admin, &["workflows", "apply", "workflow.toml"]).status(0);
-    let data = site.path("data");
-    let export = ["keys", "export-trust", "--data", data.to_str().unwrap()];
-    let trust = ran(gantral(&site.path("")).args(export)).status(0).data;
-    std::fs::write(site.path("trust.json"), trust).unwrap();
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod machines;
 mod monitor;
 mod notifications;
 mod offline;
+mod oversight;
 mod policies;
 mod proposals;
 mod provider;

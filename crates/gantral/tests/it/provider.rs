@@ -185,6 +185,12 @@ impl Followed {
         )
     }
 
+    /// Adds a section to the configuration, before the server starts.
+    pub fn configure(&self, section: &str) {
+        let text = format!("{}{section}", self.configuration());
+        std::fs::write(self.path("gantral.toml"), text).unwrap();
+    }
+
     /// Starts the server; returns it with its URL.
     pub fn serve(&self) -> (Killed, String) {
         let mut command = gantral(self.folder.path());

@@ -34,6 +34,9 @@ fn pages_add_up_to_what_one_page_would_have_said() {
     summary.executions = 3;
     assert_eq!(summary.to_json(), at_once.to_json());
     assert_eq!(summary.all, Tally { allowed: 5, waited: 5, denied: 1 });
+    let days: Vec<_> = summary.pages["LEAD"].each_day(from, to).collect();
+    let counts: Vec<_> = days.iter().map(|(day, count)| (day.as_str(), *count)).collect();
+    assert_eq!(counts, [("2026-01-04", 0), ("2026-01-05", 2), ("2026-01-06", 3), ("2026-01-07", 0)]);
     // Two reasons of one rule are one line, and an ask counts under it once.
     let reasons: Vec<_> =
         summary.reasons.shown(9).iter().map(|(why, tally)| (why.as_str(), tally.asks())).collect();

@@ -1,9 +1,9 @@
-//! The report added up: pages of counted asks in, a few tables out. It has as many lines as there are actions, reasons, hours and roles,
+//! The shadow report added up: pages of counted asks in, a few tables out, for the command line and the console alike. It has as many lines as there are actions, reasons, hours and roles,
 //! however many asks there were.
 
 use std::collections::BTreeMap;
 
-use gantral_api::wire::{ShadowReport, ShadowRow, UnobservedCounts};
+use crate::wire::{ShadowReport, ShadowRow, UnobservedCounts};
 use gantral_core::policy::Verdict;
 use gantral_core::time::UnixMillis;
 use serde_json::{Value, json};
@@ -100,6 +100,11 @@ impl<K: Line> Counts<K> {
         self.0.len()
     }
 
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns up to `limit` lines: those with the most asks first, or in their own order.
     pub fn shown(&self, limit: usize) -> Vec<(&K, &Tally)> {
         let mut lines: Vec<_> = self.0.iter().collect();
@@ -129,6 +134,12 @@ impl Pages {
         *days = days.saturating_add(asks);
         let hours = self.hours.entry(at.get() % DAY_MS / HOUR_MS).or_default();
         *hours = hours.saturating_add(asks);
+    }
+
+    /// Returns each day that a span of time touches, as a date, and how often on it.
+    pub fn each_day(&self, from: UnixMillis, to: UnixMillis) -> impl Iterator<Item = (String, u64)> {
+        let days = from.get() / DAY_MS..to.get().div_ceil(DAY_MS);
+        days.map(|day| (date(day), self.days.get(&day).copied().unwrap_or(0)))
     }
 
     /// Returns how often in all.
