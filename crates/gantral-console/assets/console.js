@@ -109,7 +109,7 @@ function sendOnce() {
 function keys() {
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select')) return;
-    const cards = [...document.querySelectorAll('.card')];
+    const cards = [...document.querySelectorAll('a.card')];
     const at = cards.indexOf(document.activeElement);
     switch (event.key) {
       case 'j': cards[Math.min(at + 1, cards.length - 1)]?.focus(); break;

@@ -68,7 +68,8 @@ fn done(app: &App, visitor: &Visitor, governed: wire::Governed) -> Answer<Respon
 
 async fn lent(app: &App, form: &Form) -> Answer<wire::Governed> {
     let fields = &form.fields;
-    let hours: u64 = fields.read("hours")?;
+    // From when the page was shown, so that a second press asks for the same, which changes nothing.
+    let (from, hours): (text::Time, u64) = (fields.read("from")?, fields.read("hours")?);
     if hours > HOURS_MAX {
         return Err(Failure::member("hours", "nobody lends a role for so long"));
     }
@@ -78,7 +79,7 @@ async fn lent(app: &App, form: &Form) -> Answer<wire::Governed> {
         to: wire::Human { issuer: issuer.map(str::to_owned), subject: fields.read("subject")? },
         roles: roles.map_err(|error| Failure::member("roles", error))?,
         not_before: None,
-        not_after: app.0.clock.now().plus(DurationMs::from_secs(hours.saturating_mul(3_600))).into(),
+        not_after: from.into_inner().plus(DurationMs::from_secs(hours.saturating_mul(3_600))).into(),
         justification: fields.why()?,
     };
     let call = form.call(app, "POST /v1/delegations".to_owned(), &body)?;

@@ -81,12 +81,20 @@ async fn a_role_is_lent_used_and_taken_back_at_the_console() {
     let (mut fiona, mut eve) = (Browser::of(&place, "fiona").await, Browser::of(&place, "eve").await);
     let (page, gate) = ("/console/delegations", format!("/console/gates/{}", waits.gate));
     assert_eq!(eve.get(&gate).await.status, 404);
-    let fields = [("subject", "eve"), ("hours", "24"), ("justification", "on <i>holiday</i>")];
+    let from = fiona.get(page).await.hidden("from");
+    let fields = [
+        ("from", from.as_str()),
+        ("subject", "eve"),
+        ("hours", "24"),
+        ("justification", "on <i>holiday</i>"),
+    ];
     let none = sends(&mut fiona, page, page, &fields).await;
     assert_eq!(none.status, 422, "no role was chosen");
     none.shows("value=\"eve\"");
     let lent = sends(&mut fiona, page, page, &[&fields[..], &[("roles", "FINANCE_LEAD")]].concat()).await;
     lent.shows("FINANCE_LEAD of person");
+    let twice = sends(&mut fiona, page, page, &[&fields[..], &[("roles", "FINANCE_LEAD")]].concat()).await;
+    twice.shows("It was so already.");
     let of_others = [("roles", "PLATFORM_ADMIN")];
     assert_eq!(sends(&mut fiona, page, page, &[&fields[..], &of_others].concat()).await.status, 403);
 
