@@ -3,6 +3,7 @@
 mod artifact;
 mod beside;
 mod bundle;
+mod human;
 mod json;
 mod log;
 mod policy;
@@ -22,6 +23,11 @@ pub const TARGETS: &[Target] = &[
     artifact::DISCLOSURE,
     artifact::TRUST,
     artifact::RECEIPTS,
+    human::ASSERTION,
+    human::ENROLMENT,
+    human::CLIENT_DATA,
+    human::AUTHENTICATOR,
+    human::ES256,
     beside::WINDOW,
     beside::INSTANCES,
     beside::MODE_LEASE,
