@@ -4223,6 +4223,13 @@ def harmless(text):
     return "".join(c if c.isprintable() and is_clean(c) and ord(c) < 0x590 else f"\\u{{{ord(c):x}}}" for c in text)
 
 
+BELIEVED = {  # H9
+    "development": "The identities of those who decided come from a development issuer: anybody could have had them.",
+    "operator": "Who decided is the word of the server, which vouches for the tokens that it checked.",
+    "webauthn": "The approvers' own devices signed; that these are theirs is the word of the directory.",
+}
+
+
 def not_proved(verifier):
     """V24: what the verdict does not say, one line each."""
     yield NOT_PROVED
@@ -4230,6 +4237,8 @@ def not_proved(verifier):
         return
     if verifier.mirror is None:
         yield "Without a mirror of the log, another chain beside this one, a hidden execution and a cut end cannot be excluded."
+    if verifier.assurance["human_evidence"]:
+        yield BELIEVED[verifier.assurance["human_evidence"]]
     governance = verifier.assurance["governance"]
     if governance["unchecked"] or governance["unnamed"]:
         yield "Not every consumption could be compared with the governance chain: whether something was frozen then, and whether \
