@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use gantral_core::action::Action;
 use gantral_core::command::{Command, Refusal};
 use gantral_core::decide::decide;
-use gantral_core::digest::{CommitmentLabel, Digest, Hasher};
-use gantral_core::event::{Actor, Asked, Ballot, GrantTerms, Granted, Reconciled};
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_core::event::{Actor, Ballot, GrantTerms, Granted, Reconciled};
 use gantral_core::ids::{GateId, GrantId, InstanceId, Role, TenantId};
 use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::{Value, text};
 use gantral_core::state::{DecisionKind, EventKind, NextStep, OutcomeStatus};
 use gantral_core::time::UnixMillis;
+use gantral_evidence::human::display_digest;
 use gantral_identity::{Administrator, Approver, Requester};
 use gantral_store::Effect;
 
@@ -271,15 +272,6 @@ impl Engine {
         })
         .await
     }
-}
-
-/// Returns the digest of what is displayed for a gate: its action, context and version.
-pub fn display_digest(asked: &Asked, version: u32) -> Digest {
-    Hasher::new("gantral/display/v1")
-        .bytes(asked.action.as_bytes())
-        .bytes(asked.context.as_bytes())
-        .bytes(&version.to_be_bytes())
-        .finish()
 }
 
 /// The refusal for a gate that is not open: who decided, or that there is none.

@@ -45,7 +45,7 @@ pub use attempts::Task;
 pub use authority::{AskRequest, OutcomeReport};
 pub use beside::SignedBeside;
 pub use create::NewInstance;
-pub use decisions::{DecisionRequest, JUSTIFICATION_BYTES_MAX, Reconciliation, display_digest};
+pub use decisions::{DecisionRequest, JUSTIFICATION_BYTES_MAX, Reconciliation};
 pub use engine::{Call, Engine, EngineConfig, PolicyDemand, Ports, RequestKey, state_code, state_of};
 pub use error::EngineError;
 pub use export::Export;

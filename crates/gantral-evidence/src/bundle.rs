@@ -16,6 +16,7 @@ use crate::container::{
 };
 use crate::delegation::delegation_path;
 use crate::disclosure::Disclosure;
+use crate::human::{Assertion, Enrolment};
 use crate::keys::{KeyId, PublicKey};
 use crate::log::consistency::LogConsistency;
 use crate::log::proof::LogProof;
@@ -117,12 +118,20 @@ impl BundleWriter {
         self.addressed(alloc::format!("policy/{}.tar", version.0), || archive)
     }
 
-    /// Adds evidence of a human decision; the file is named by its digest, as the decision names it.
+    /// Adds an assertion, as the file that a decision names by its digest (`spec/human.md` H11).
     ///
     /// # Errors
     /// A limit of the container; nothing was added.
-    pub fn human_evidence(&mut self, evidence: Vec<u8>) -> Result<&mut Self, ContainerError> {
-        self.addressed(alloc::format!("human/{}", Digest::of(&evidence)), || evidence)
+    pub fn assertion(&mut self, file: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        self.addressed(Assertion::path(&Digest::of(&file)), || file)
+    }
+
+    /// Adds the envelope of an enrolment, by the entry digest of its payload (`spec/human.md` H17).
+    ///
+    /// # Errors
+    /// A limit of the container; nothing was added.
+    pub fn enrolment(&mut self, entry: &Digest, envelope: Vec<u8>) -> Result<&mut Self, ContainerError> {
+        self.addressed(Enrolment::path(entry), || envelope)
     }
 
     /// Adds the proof that the artifact with this sequence is in the log.

@@ -154,9 +154,10 @@ impl DelegatedSigner {
     fn sign_now(&self, context: SigningContext, message: &[u8]) -> Result<Signature, SignError> {
         match context {
             SigningContext::Artifact => self.delegate_for(message)?.signer.sign_now(context, message),
-            SigningContext::Delegation | SigningContext::Checkpoint | SigningContext::Cosignature => {
-                Err(SignError::WrongContext)
-            }
+            SigningContext::Delegation
+            | SigningContext::Enrolment
+            | SigningContext::Checkpoint
+            | SigningContext::Cosignature => Err(SignError::WrongContext),
         }
     }
 }

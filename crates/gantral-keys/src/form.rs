@@ -6,6 +6,7 @@
 
 use gantral_evidence::delegation::DELEGATION_PAYLOAD_TYPE;
 use gantral_evidence::dsse::PAYLOAD_TYPE;
+use gantral_evidence::human::ENROLMENT_PAYLOAD_TYPE;
 use gantral_evidence::log::checkpoint::Checkpoint;
 
 use crate::signer::SigningContext;
@@ -15,6 +16,7 @@ pub(crate) fn fits(context: SigningContext, message: &[u8]) -> bool {
     match context {
         SigningContext::Artifact => artifact_payload(message).is_some(),
         SigningContext::Delegation => pae_payload(DELEGATION_PAYLOAD_TYPE, message).is_some(),
+        SigningContext::Enrolment => pae_payload(ENROLMENT_PAYLOAD_TYPE, message).is_some(),
         SigningContext::Checkpoint => text(message).is_some_and(is_checkpoint),
         SigningContext::Cosignature => text(message).is_some_and(is_cosigned),
     }

@@ -16,6 +16,8 @@ pub enum SigningContext {
     Artifact,
     /// A delegation to another key (`spec/keys.md` §6).
     Delegation,
+    /// An enrolment of an approver's authenticator (`spec/human.md` §4). No server signs in this context.
+    Enrolment,
     /// A checkpoint of a log: the text of its note (`spec/log.md` §3).
     Checkpoint,
     /// A witness's cosignature of a checkpoint: time and text (`spec/log.md` §3).
@@ -24,12 +26,14 @@ pub enum SigningContext {
 
 impl SigningContext {
     /// Every context.
-    pub const ALL: [Self; 4] = [Self::Artifact, Self::Delegation, Self::Checkpoint, Self::Cosignature];
+    pub const ALL: [Self; 5] =
+        [Self::Artifact, Self::Delegation, Self::Enrolment, Self::Checkpoint, Self::Cosignature];
 
     /// Returns the only role whose keys sign this (`spec/keys.md` K8).
     pub const fn role(self) -> KeyRole {
         match self {
             Self::Artifact | Self::Delegation => KeyRole::Issuer,
+            Self::Enrolment => KeyRole::Directory,
             Self::Checkpoint => KeyRole::Log,
             Self::Cosignature => KeyRole::Witness,
         }

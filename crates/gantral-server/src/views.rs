@@ -8,7 +8,8 @@ use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::{Object, Value};
 use gantral_core::rule::{CountedVote, Group, Stage};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{GateFacts, InstanceFacts, Receipt, display_digest};
+use gantral_engine::{GateFacts, InstanceFacts, Receipt};
+use gantral_evidence::human::display_digest;
 
 use crate::app::App;
 use crate::problems::{Answer, Failure};

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use gantral_core::digest::Digest;
 use gantral_core::event::{Ballot, Event};
 use gantral_core::state::{EventKind, HumanEvidence};
+use gantral_evidence::bundle::BundleWriter;
 use gantral_evidence::container::Scope;
 use gantral_evidence::human::{Assertion, Enrolment};
 use gantral_evidence::report::{to_json, to_text};
 use gantral_evidence::trust::{Require, Trust};
-use gantral_evidence::verify::{Report, Verdict};
+use gantral_evidence::verify::{Report, Verdict, verify_tar};
 use gantral_vectors::authenticator::*;
 use gantral_vectors::governance::Governance;
 use gantral_vectors::tales;
@@ -190,4 +191,22 @@ fn no_flipped_byte_of_an_assertion_or_an_enrolment_stays_valid_with_the_same_ass
             assert!(!same, "byte {at} of {path}: {:?}", report.codes());
         }
     }
+}
+
+#[test]
+fn a_bundle_from_the_writer_holds_what_shows_a_passkey() {
+    let approval = approval(Authenticator::device_bound);
+    let mut writer = BundleWriter::new(approval.story.instance.identity.instance).unwrap();
+    for statement in &approval.story.statements {
+        writer.artifact(sign(statement, &issuer()).envelope).unwrap();
+    }
+    let governance = |(path, _): &(&String, &Vec<u8>)| path.starts_with("governance/");
+    for (_, envelope) in approval.files.iter().filter(governance) {
+        writer.governance(envelope.clone()).unwrap();
+    }
+    let enrolment = Authenticator::device_bound(1).enrolment(person(1));
+    writer.assertion(approval.evidence()).unwrap();
+    writer.enrolment(&enrolment.digest(), enrolled_by(&enrolment, &directory())).unwrap();
+    let tar = writer.finish_tar(Scope::Prefix).unwrap();
+    assert_valid(&verify_tar(&tar, Some(&requiring(true))));
 }

@@ -167,6 +167,7 @@ async fn delegate_signs_artifacts_of_its_tenants_and_nothing_else() {
     for (context, message) in [
         (SigningContext::Artifact, &without_time),
         (SigningContext::Delegation, &message),
+        (SigningContext::Enrolment, &message),
         (SigningContext::Checkpoint, &message),
         (SigningContext::Cosignature, &message),
     ] {

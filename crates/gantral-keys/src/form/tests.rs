@@ -17,6 +17,7 @@ fn message(context: SigningContext, number: u64, other: &[u8]) -> Vec<u8> {
     match context {
         SigningContext::Artifact => pae(PAYLOAD_TYPE, other),
         SigningContext::Delegation => pae(DELEGATION_PAYLOAD_TYPE, other),
+        SigningContext::Enrolment => pae(ENROLMENT_PAYLOAD_TYPE, other),
         SigningContext::Checkpoint => checkpoint("cosignature/v1", number, [7; 32]).into_bytes(),
         SigningContext::Cosignature => cosigned(number, &checkpoint("a/log", number, [7; 32])).into_bytes(),
     }

@@ -1,5 +1,6 @@
 use gantral_evidence::delegation::DELEGATION_PAYLOAD_TYPE;
 use gantral_evidence::dsse::{PAYLOAD_TYPE, pae};
+use gantral_evidence::human::ENROLMENT_PAYLOAD_TYPE;
 
 use super::*;
 
@@ -11,6 +12,7 @@ fn key_signs_only_what_its_role_is_for() {
     let messages = [
         (SigningContext::Artifact, pae(PAYLOAD_TYPE, b"{}")),
         (SigningContext::Delegation, pae(DELEGATION_PAYLOAD_TYPE, b"{}")),
+        (SigningContext::Enrolment, pae(ENROLMENT_PAYLOAD_TYPE, b"{}")),
         (SigningContext::Checkpoint, checkpoint.into()),
         (SigningContext::Cosignature, cosigned.into()),
     ];
