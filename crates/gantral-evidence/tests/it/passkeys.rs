@@ -155,12 +155,15 @@ fn who_stole_the_servers_key_forges_no_approval_of_a_workflow_that_takes_passkey
     }
 }
 
+/// A part of what an authenticator answers.
+type Part = fn(&mut Assertion) -> &mut Vec<u8>;
+
 #[test]
 fn no_bit_of_what_an_authenticator_answered_can_be_sealed_otherwise() {
     let trust = requiring(false);
     let file = approval(Authenticator::device_bound).evidence();
     let assertion = Assertion::parse(&file).unwrap();
-    let parts: [(fn(&mut Assertion) -> &mut Vec<u8>, usize, usize); 3] = [
+    let parts: [(Part, usize, usize); 3] = [
         (|assertion| &mut assertion.authenticator_data, assertion.authenticator_data.len(), 1),
         (|assertion| &mut assertion.client_data, assertion.client_data.len(), 5),
         (|assertion| &mut assertion.signature, assertion.signature.len(), 3),

@@ -1,5 +1,6 @@
 //! Every bundle of the vectors, by what it is about.
 
+mod assertions;
 mod chain;
 mod copies;
 pub mod cross;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Case> {
         parents::all,
         required::all,
         passkeys::all,
+        assertions::all,
         enrolments::all,
         log::all,
         mirror::all,
