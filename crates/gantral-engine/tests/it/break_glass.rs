@@ -29,6 +29,7 @@ async fn at_gate_of(definition: &str) -> Script {
     let recipient = Recipient {
         name: Name::parse("pager").unwrap(),
         tenant: gantral_core::ids::TenantId::parse(gantral_identity::DEV_TENANT).unwrap(),
+        roles: Vec::new(),
         teams: Vec::new(),
         workflows: Vec::new(),
         kinds: vec![NoticeKind::GlassBroken, NoticeKind::Decided],
