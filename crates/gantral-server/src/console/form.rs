@@ -38,9 +38,7 @@ impl Fields {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|text| text.replace("\r\n", "\n"))
     }
-}
 
-impl Fields {
     /// Returns every value that came under a name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(its, _)| its == name).map(|(_, value)| value.as_str())
@@ -71,8 +69,16 @@ impl Fields {
 
     /// Says what was wrong with the form, and keeps what was typed.
     pub(super) fn refused(self, problem: &Problem) -> Kept {
-        let title = problem.code().title().trim_end_matches('.');
-        let said = format!("Nothing was changed. {title}: {}. {}", problem.detail(), problem.code().remedy());
+        let (code, detail) = (problem.code(), problem.detail());
+        let said = match code {
+            // Its title and remedy speak of bodies and members.
+            Code::InvalidBody => format!("Nothing was changed. {detail}."),
+            _ => format!(
+                "Nothing was changed. {}: {detail}. {}",
+                code.title().trim_end_matches('.'),
+                code.remedy()
+            ),
+        };
         Kept::after(said, self.0)
     }
 }

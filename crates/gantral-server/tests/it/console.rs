@@ -151,18 +151,29 @@ async fn fetching_every_link_decides_nothing() {
     let mut fiona = Browser::of(&place, "fiona").await;
     let (mut queue, mut fetched) =
         (vec!["/console/".to_owned(), format!("/console/gates/{}", waits.gate)], 0);
-    let mut known = std::collections::BTreeSet::new();
+    let events = crate::governance::events(&place).await;
+    let (mut known, mut links) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     while let Some(path) = queue.pop() {
         if !known.insert(path.clone()) || path == "/console/news" {
             continue;
         }
         let seen = fiona.get(&path).await;
         fetched += 1;
+        for link in seen.text.split("href=\"").skip(1).filter_map(|part| part.split('"').next()) {
+            links.insert(link.split('#').next().unwrap().replace("&amp;", "&"));
+        }
+        if links.contains(&path) {
+            assert_eq!(seen.status, 200, "a dead link: {path}");
+        }
         for part in seen.text.split(&['"', '\''][..]).filter(|part| part.starts_with("/console")) {
             queue.push(part.split('#').next().unwrap().replace("&amp;", "&"));
         }
     }
     assert!(fetched > 8, "{known:?}");
+    for page in ["policies", "proposals", "freezes", "observed", "history", "log", "delegations"] {
+        assert!(links.contains(&format!("/console/{page}")), "{page}: {links:?}");
+    }
+    assert_eq!(crate::governance::events(&place).await, events, "no rule was changed either");
     for form in ["decisions", "changes"] {
         let path = format!("/console/gates/{}/{form}?decision=APPROVE&gate_version=1", waits.gate);
         assert_eq!(fiona.get(&path).await.status, 405);

@@ -19,10 +19,10 @@ export async function start(modules, url, pictures) {
       '--disable-component-update', '--disable-sync'],
   });
 
-  /// Opens a window of somebody, who shares no cookie with anybody.
-  async function somebody() {
+  /// Opens a window of somebody, who shares no cookie with anybody; `options` are those of a browser context.
+  async function somebody(options = {}) {
     // The checker is a script that no page of ours lets in; everything that the policy of the pages refuses is told.
-    const context = await browser.newContext({ bypassCSP: true, viewport: DESKTOP });
+    const context = await browser.newContext({ bypassCSP: true, viewport: DESKTOP, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(30_000);
     page.on('pageerror', (error) => say({ broken: error.message }));

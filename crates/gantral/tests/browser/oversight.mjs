@@ -1,6 +1,6 @@
 // People who look after the rules, at the console, without a mouse.
 //
-// usage: node oversight.mjs MODULES URL rules|proposals [PICTURES]
+// usage: node oversight.mjs MODULES URL rules|proposals|acting [PICTURES]
 // Prints one JSON line for each thing that is seen; the test compares. With PICTURES, a folder, it leaves screenshots there.
 
 import { atProvider, say, start, tabTo } from './browser.mjs';
@@ -110,8 +110,35 @@ async function proposals() {
   await page.getByRole('heading', { name: 'Recorded' }).waitFor();
 }
 
+/// Decides for somebody else, in a browser that runs no script.
+async function acting() {
+  await as('dave');
+  await follow('.tabs a[href="/console/?all=true"]');
+  await follow('a.card');
+  await tabTo(page, '.emergency > summary');
+  await page.keyboard.press('Enter');
+  await browser.look(page, 'gate-acting');
+  page = await browser.somebody({ javaScriptEnabled: false });
+  await page.goto(`${url}/`);
+  await page.getByRole('button', { name: 'Dave' }).click();
+  await page.getByRole('link', { name: 'refund' }).first().click();
+  await page.getByLabel('You act as').first().selectOption({ index: 0 });
+  await page.getByLabel('Why needed').fill('she is away and it is owed');
+  await page.getByRole('button', { name: 'Approve as asked' }).click();
+  await page.getByText('You approved it as asked.').waitFor();
+  await page.getByRole('link', { name: 'Delegations' }).click();
+  await page.getByText('on holiday').waitFor();
+  await page.getByRole('link', { name: 'Oversight' }).click();
+  await page.getByRole('link', { name: 'Freezes' }).click();
+  await page.getByLabel('What').selectOption('tenant');
+  await page.getByLabel('Why needed').fill('looking into it');
+  await page.getByRole('button', { name: 'Freeze it' }).click();
+  await page.getByText('Freeze of everything of the tenant').waitFor();
+}
+
 try {
   if (story === 'proposals') await proposals();
+  else if (story === 'acting') await acting();
   else {
     await as('dave');
     await freeze();

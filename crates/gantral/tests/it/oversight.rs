@@ -56,3 +56,23 @@ fn two_persons_change_the_policy_by_keyboard_alone() {
         site.run(&url, &site.provider.human_token("pia"), &["proposals", "ls", "--all", "--json"]);
     assert_eq!(proposals.status(0).json()["items"][0]["state"], "confirmed");
 }
+
+#[test]
+fn person_decides_for_another_and_freezes_in_a_browser_without_scripts() {
+    let mut world = World::start();
+    world.apply("exec gantral ask refund --target order/1 --set amount=4800", "30s");
+    let definition = world.text("workflow.toml").replace("version = '1'", "version = '2'");
+    let definition = format!("{definition}break_glass_roles = ['PLATFORM_ADMIN']\n");
+    std::fs::write(world.path("workflow.toml"), definition).unwrap();
+    world.run(&["workflows", "apply", "workflow.toml"]).status(0);
+    world.start_runner();
+    let id = world.create();
+    world.reach(&id, "WAITING_FOR_HUMAN");
+    let add = ["delegations", "add", "--to", "dave", "--roles", "RISK_OFFICER", "--for", "1h"];
+    world.run(&[&add[..], &["--reason", "on holiday"]].concat()).status(0);
+    nothing_wrong(&play("oversight.mjs", world.url(), "acting", || {}));
+    let frozen = world.run(&["freeze", "ls"]).status(0).data;
+    assert!(frozen.contains("looking into it"), "{frozen}");
+    let events = crate::approvals::events_in_both(&world, &id);
+    assert!(events.contains(&"approved".to_owned()), "{events:?}");
+}
