@@ -24,6 +24,10 @@ const SIGNATURES: [&str; 2] = [
      022100fe60beeb8bd5d4ec42da6d94b639b6ea5dc07c4cd3965338e6f1887217f424ce",
 ];
 
+/// What a browser says of the challenge that the target asks about, the SHA-256 of nothing.
+const ASKED: &str = "{\"type\":\"webauthn.get\",\"challenge\":\"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\",\
+    \"origin\":\"https://approvals.example\",\"crossOrigin\":false}";
+
 pub const ASSERTION: Target = Target {
     name: "assertion",
     bytes_max: ASSERTION_BYTES_MAX + 64,
@@ -56,7 +60,10 @@ pub const CLIENT_DATA: Target = Target {
         "\"topOrigin\":\"\"",
         "webauthn.create",
     ],
-    seeds: |vectors| answers(vectors, |assertion| assertion.client_data),
+    seeds: |vectors| {
+        let asked = answers(vectors, |assertion| assertion.client_data);
+        asked.into_iter().chain([ASKED.as_bytes().to_vec()]).collect()
+    },
     check: check_client_data,
 };
 pub const AUTHENTICATOR: Target = Target {
