@@ -47,7 +47,7 @@ impl Shell {
 
     /// Tells whether the page is the one of a path, or below it.
     pub(crate) fn is_within(&self, path: &str) -> bool {
-        self.path.starts_with(path)
+        self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns the pages about rules and proof: path and name.

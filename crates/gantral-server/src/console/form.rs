@@ -60,7 +60,13 @@ impl Fields {
     /// Reads the scope that a form names.
     pub(super) fn scope(&self) -> Answer<wire::Scope> {
         match self.get("kind") {
-            Some("tenant") => Ok(wire::Scope::Tenant),
+            Some("tenant") if self.get("name").unwrap_or_default().trim().is_empty() => {
+                Ok(wire::Scope::Tenant)
+            }
+            // Whoever names something does not mean everything.
+            Some("tenant") => {
+                Err(Failure::member("name", "a name was given, and everything of the tenant has none"))
+            }
             Some("team") => Ok(wire::Scope::Team { name: self.read("name")? }),
             Some("workflow") => Ok(wire::Scope::Workflow { name: self.read("name")? }),
             _ => Err(Failure::member("kind", "`kind` is not tenant, team or workflow")),

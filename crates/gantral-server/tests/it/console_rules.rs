@@ -61,6 +61,7 @@ async fn a_freeze_is_set_by_its_owners_and_lifted_by_administrators_at_the_conso
         ("fiona", "tenant", "", 403),
         ("fiona", "team", "logistics", 403),
         ("fiona", "galaxy", "", 422),
+        ("fiona", "tenant", "refund", 422),
         ("fiona", "workflow", "no such name!", 422),
     ] {
         let fields = [("frozen", "true"), ("kind", kind), ("name", name), ("justification", "no")];
