@@ -127,6 +127,13 @@ pub enum Effect {
         /// The bytes.
         plaintext: Vec<u8>,
     },
+    /// Keeps what a human's own authenticator said of a decision, for ever.
+    PutEvidence {
+        /// The SHA-256 of the file, by which the artifact names it.
+        digest: Digest,
+        /// The file.
+        content: Vec<u8>,
+    },
     /// Puts the instance on a runner queue, replacing its task if it has one.
     PutTask {
         /// The queue.
@@ -171,6 +178,7 @@ impl Effect {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::PutSnapshot { plaintext, .. } => plaintext.len(),
+            Self::PutEvidence { content, .. } => content.len(),
             Self::OpenGate(_)
             | Self::MoveGate { .. }
             | Self::CloseGate { .. }

@@ -51,6 +51,13 @@ pub enum GovernanceEffect {
         /// Who confirms it.
         by: ActorId,
     },
+    /// Keeps what the directory signed of an enrolment. Refused unless somebody asked for it, and it waits.
+    SignEnrolment {
+        /// The digest of the payload, which names it.
+        entry: Digest,
+        /// The envelope.
+        envelope: Vec<u8>,
+    },
     /// Ends every open proposal of a person who is anonymous from now on.
     EndProposalsOf {
         /// The person.

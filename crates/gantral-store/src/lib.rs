@@ -10,6 +10,7 @@ mod candidates;
 mod changes;
 mod commits;
 mod effect;
+mod enrolments;
 mod error;
 pub mod fault;
 mod governance;
@@ -33,6 +34,7 @@ pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCan
 pub use changes::{Change, Changes, Newest, Wake};
 pub use commits::{COMMITS_MAX, Commit, Kept};
 pub use effect::{Effect, GateRow, Guard};
+pub use enrolments::{ENROLMENT_WAITS, ENROLMENTS_MAX, EnrolmentOutcome, NewEnrolment, StoredEnrolment};
 pub use error::{OpenError, StoreError};
 pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
 pub use log::{

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::{joined, millis, name};
 use super::writer::Fail;
-use super::{outbox, snapshots, spending};
+use super::{enrolments, outbox, snapshots, spending};
 use crate::append::Append;
 use crate::effect::{Effect, GateRow};
 
@@ -55,6 +55,9 @@ pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> 
             Effect::Settle { grant, cost } => spending::settle(connection, append, *grant, *cost)?,
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
                 snapshots::put(connection, artifact, commitment, *label, salt, plaintext)?;
+            }
+            Effect::PutEvidence { digest, content } => {
+                enrolments::keep_evidence(connection, append, digest, content)?;
             }
             Effect::PutTask { queue, team, ready_at } => {
                 connection

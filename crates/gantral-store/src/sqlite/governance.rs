@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::append::put_artifact;
 use super::columns::{count, digest, int};
 use super::writer::{After, Fail};
-use super::{SqliteStore, instances, proposals, registry, snapshots};
+use super::{SqliteStore, enrolments, instances, proposals, registry, snapshots};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
 use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
@@ -125,7 +125,9 @@ fn run(
 }
 
 fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
-    use GovernanceEffect::{ConfirmProposal, EndProposalsOf, ErasePerson, EraseSnapshot, PutSnapshot};
+    use GovernanceEffect::{
+        ConfirmProposal, EndProposalsOf, ErasePerson, EraseSnapshot, PutSnapshot, SignEnrolment,
+    };
     match (one, other) {
         (
             EraseSnapshot { instance, commitment, .. },
@@ -133,16 +135,19 @@ fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
         ) => instance == same && commitment == too,
         (ErasePerson { .. }, ErasePerson { .. }) => one == other,
         (ConfirmProposal { id, .. }, ConfirmProposal { id: same, .. }) => id == same,
+        (SignEnrolment { entry, .. }, SignEnrolment { entry: same, .. }) => entry == same,
         (
             PutSnapshot { .. }
             | EraseSnapshot { .. }
             | ErasePerson { .. }
             | ConfirmProposal { .. }
+            | SignEnrolment { .. }
             | EndProposalsOf { .. },
             PutSnapshot { .. }
             | EraseSnapshot { .. }
             | ErasePerson { .. }
             | ConfirmProposal { .. }
+            | SignEnrolment { .. }
             | EndProposalsOf { .. },
         ) => false,
     }
@@ -162,6 +167,7 @@ fn is_possible(
         GovernanceEffect::ErasePerson { issuer, subject } => {
             Ok(registry::person(connection, tenant, issuer, subject)?.is_some())
         }
+        GovernanceEffect::SignEnrolment { entry, .. } => enrolments::waits(connection, tenant, entry),
     }
 }
 
@@ -184,6 +190,7 @@ fn apply(
         }
         GovernanceEffect::ErasePerson { issuer, subject } => {
             after.erased |= registry::forget_person(connection, tenant, issuer, subject)?;
+            after.erased |= enrolments::forget_person(connection, tenant, issuer, subject)?;
             Ok(())
         }
         GovernanceEffect::ConfirmProposal { id, at, by } => {
@@ -195,6 +202,9 @@ fn apply(
             };
             // What opens the commitment stands with the artifact from now on, so that nothing is erased here.
             proposals::end_one(connection, tenant, *id, &end).map(drop)
+        }
+        GovernanceEffect::SignEnrolment { entry, envelope } => {
+            enrolments::sign(connection, tenant, entry, envelope)
         }
         GovernanceEffect::EndProposalsOf { proposer, at } => {
             after.erased |= proposals::end_of(connection, tenant, proposer, *at)?;

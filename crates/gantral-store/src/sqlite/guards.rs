@@ -31,6 +31,7 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
             | Effect::MoveGate { .. }
             | Effect::CloseGate { .. }
             | Effect::PutSnapshot { .. }
+            | Effect::PutEvidence { .. }
             | Effect::Reserve { .. }
             | Effect::Settle { .. }
             | Effect::PutTask { .. }

@@ -8,6 +8,7 @@ mod checkpoints;
 mod columns;
 mod commits;
 mod effects;
+mod enrolments;
 mod file;
 mod gates;
 mod governance;

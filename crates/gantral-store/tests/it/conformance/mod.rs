@@ -3,6 +3,7 @@
 mod appends;
 mod candidates;
 mod commits;
+mod enrolments;
 mod gates;
 pub mod governance;
 mod guards;
