@@ -97,6 +97,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             policy: &policy,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+            passkeys: None,
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::new(issuer)),
             public_url: listening.url(),

@@ -10,6 +10,7 @@ mod catalogue;
 mod config;
 mod error;
 mod instances;
+mod passkeys;
 mod send;
 mod token;
 

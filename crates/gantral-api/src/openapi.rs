@@ -116,6 +116,7 @@ fn path_parameter(route: &Route, name: &str) -> Parameter {
     let (schema, about) = match name {
         "gate_id" => (text::GateId::schema(), "The gate."),
         "delegation" => (text::Digest::schema(), "The delegation: the hash of its artifact."),
+        "entry_digest" => (text::Digest::schema(), "The passkey: the digest of its enrolment."),
         "proposal_id" => (text::ProposalId::schema(), "The proposal."),
         "grant_id" => (text::GrantId::schema(), "The grant."),
         "version" => (text::PolicyVersionId::schema(), "The policy version."),

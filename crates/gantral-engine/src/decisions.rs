@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gantral_core::action::Action;
-use gantral_core::command::{Command, Refusal};
+use gantral_core::command::{Command, Decided, Refusal};
 use gantral_core::decide::decide;
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Ballot, GrantTerms, Granted, Reconciled};
@@ -12,16 +12,19 @@ use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::{Value, text};
 use gantral_core::state::{DecisionKind, EventKind, NextStep, OutcomeStatus};
 use gantral_core::time::UnixMillis;
-use gantral_evidence::human::display_digest;
+use gantral_evidence::human::{Assertion, display_digest};
 use gantral_identity::{Administrator, Approver, Requester};
-use gantral_store::Effect;
+use gantral_store::{Effect, StoredGate};
 
 use crate::actors::token_evidence;
 use crate::answer::{Answer, Done};
 use crate::commit::Plan;
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
-use crate::governance::Lent;
+use crate::fresh::Fresh;
+use crate::governance::{Lent, Still};
+use crate::loaded::Loaded;
+use crate::passkeys::Confirmed;
 use crate::snapshot::keep;
 
 /// The longest justification, in bytes.
@@ -44,6 +47,20 @@ pub struct DecisionRequest {
     pub delegation: Option<Digest>,
     /// Whether the human decides alone, under a role that the gate sealed for emergencies.
     pub break_glass: bool,
+    /// From what the salts of the decision are drawn: the same for the same decision of the same human where an authenticator signs a
+    /// statement first, and 32 bytes that nobody outside can guess. Drawn anew when absent.
+    pub seed: Option<[u8; 32]>,
+    /// What the human's own authenticator says of the decision.
+    pub assertion: Option<Assertion>,
+}
+
+/// A ballot before it is sealed.
+pub(crate) struct Prepared {
+    pub(crate) actor: Actor,
+    pub(crate) ballot: Ballot,
+    grant: GrantId,
+    plan: Plan,
+    still: Option<Still>,
 }
 
 /// What a human found out about an unknown outcome.
@@ -73,13 +90,12 @@ impl Engine {
         request: DecisionRequest,
     ) -> Result<Done, EngineError> {
         let tenant = approver.principal().tenant();
-        let missing = EngineError::NotFound { what: "the gate" };
-        let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
+        let row = self.gate_row(tenant, gate_id).await?;
         for _ in 0..DECISIONS_MAX {
-            match self.decide_once(&mut call, approver, id, gate_id, &request).await {
+            match self.decide_once(&mut call, approver, &row, &request).await {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => {}
-                Err(error) => return self.first_answer(&call, tenant, id, Err(error)).await,
+                Err(error) => return self.first_answer(&call, tenant, row.instance, Err(error)).await,
             }
         }
         Err(EngineError::Conflict)
@@ -90,47 +106,66 @@ impl Engine {
         &self,
         call: &mut Call,
         approver: &Approver,
-        id: InstanceId,
-        gate_id: GateId,
+        row: &StoredGate,
         request: &DecisionRequest,
     ) -> Result<Option<Done>, EngineError> {
-        let tenant = approver.principal().tenant();
-        let mut held = self.hold_at(tenant, id, call.now).await?;
+        let mut held = self.hold_at(approver.principal().tenant(), row.instance, call.now).await?;
         let loaded = held.loaded()?;
+        let prepared = self.prepare(call, approver, loaded, row, request).await?;
+        let decided = lawful(call, loaded, &prepared)?;
+        let granted = decided.events.iter().any(|entry| {
+            let kind = entry.event.kind();
+            matches!(kind, EventKind::Approved | EventKind::Overridden)
+        });
+        let answer = Answer::Voted { grant: granted.then_some(prepared.grant) };
+        // What the ballot rests on is held still until it has committed.
+        let Prepared { plan, still: _still, .. } = prepared;
+        self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Makes the ballot of a request, with whatever must stand and be written when it is sealed. Whether it is lawful is not looked at.
+    pub(crate) async fn prepare(
+        &self,
+        call: &mut Call,
+        approver: &Approver,
+        loaded: &Loaded,
+        row: &StoredGate,
+        request: &DecisionRequest,
+    ) -> Result<Prepared, EngineError> {
+        let tenant = approver.principal().tenant();
         check_justification(&request.justification, loaded.workflow.justification_of(request.break_glass))?;
-        let gate = loaded.instance.gate().filter(|gate| gate.asked.id == gate_id);
-        let gate = gate.ok_or_else(|| closed(&loaded.instance, gate_id))?;
+        let gate = loaded.instance.gate().filter(|gate| gate.asked.id == row.gate.id);
+        let gate = gate.ok_or_else(|| closed(&loaded.instance, row.gate.id))?;
         let mut plan = Plan::default();
         let mut actor = self.actor(call, approver.principal(), None).await?;
         if request.break_glass && request.delegation.is_some() {
             return Err(EngineError::Forbidden { why: "nobody breaks the glass for somebody else" });
         }
-        // Held until the ballot has committed.
-        let lent = match request.delegation {
-            Some(hash) => {
-                let at = call.now.max(loaded.instance.last_at);
-                let lent = self.lent(tenant, hash, &actor, at).await?;
-                plan.guards.push(lent.guard.clone());
-                Some(lent)
-            }
-            None => None,
+        let at = call.now.max(loaded.instance.last_at);
+        let rests = request.delegation.is_some() || request.assertion.is_some();
+        let mut still = if rests { Some(self.still(tenant).await?) } else { None };
+        plan.guards.extend(still.as_ref().map(Still::guard));
+        let lent = match (request.delegation, &mut still) {
+            (Some(hash), Some(still)) => Some(still.lent(hash, &actor, at)?),
+            _ => None,
         };
         let role = role_for(lent.as_ref().map_or(approver.roles(), |lent| &lent.roles), gate, request)?;
         actor.role = Some(role.clone());
+        let mut salts = request.seed.map_or_else(|| Fresh::new(call.fresh.bytes32()), Fresh::new);
         let approved = match &request.action {
             Some(value) if request.decision == DecisionKind::Override => {
                 let action = Action::admit(value, &loaded.workflow)?;
-                self.changed(call, tenant, id, gate, &action, &mut plan.snapshots).await?
+                self.changed(&mut salts, (tenant, row.instance), gate, &action, &mut plan.snapshots).await?
             }
             Some(_) => return Err(Refusal::ActionMismatch.into()),
             None => gate.asked.action,
         };
         let justification = (!request.justification.is_empty()).then(|| {
             let bytes = request.justification.as_bytes().to_vec();
-            keep(&mut plan.snapshots, CommitmentLabel::Justification, &mut call.fresh, bytes)
+            keep(&mut plan.snapshots, CommitmentLabel::Justification, &mut salts, bytes)
         });
-        let ballot = Ballot {
-            gate: gate_id,
+        let mut ballot = Ballot {
+            gate: row.gate.id,
             gate_version: request.gate_version,
             request_artifact_hash: gate.opened_by,
             decision: request.decision,
@@ -146,26 +181,29 @@ impl Engine {
             evidence: token_evidence(approver.principal()),
             evidence_digest: None,
         };
-        let lifetime = loaded.workflow.grant_lifetime;
-        let expires_at = call.now.plus(lifetime).min(loaded.instance.created.expires_at);
-        let grant = GrantTerms { id: call.fresh.grant(), expires_at };
-        let command = Command::Decide(Box::new(Granted { ballot, grant }));
-        let decided = decide(&loaded.instance, &actor, command, call.now)?;
-        let granted = decided.events.iter().any(|entry| {
-            let kind = entry.event.kind();
-            matches!(kind, EventKind::Approved | EventKind::Overridden)
-        });
-        let answer = Answer::Voted { grant: granted.then_some(grant.id) };
-        self.settle(&mut held, call, decided, plan, answer).await?.answered()
+        if let (Some(assertion), Some(still)) = (&request.assertion, &mut still) {
+            let person = still.enrolled(&assertion.entry, row.gate.opened_at, at)?;
+            let confirmed = Confirmed { identity: &loaded.instance.identity, gate, actor: &actor, person };
+            plan.snapshots.push(self.confirm(&confirmed, &mut ballot, assertion).await?);
+        }
+        Ok(Prepared { actor, ballot, grant: call.fresh.grant(), plan, still })
+    }
+
+    /// Returns the row of a gate.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub(crate) async fn gate_row(&self, tenant: &TenantId, gate: GateId) -> Result<StoredGate, EngineError> {
+        let missing = EngineError::NotFound { what: "the gate" };
+        self.0.store.gate(tenant, gate).await?.ok_or(missing)
     }
 
     /// Returns the commitment of a changed action: that of the standing proposal when it is the same action, so that
     /// votes for one action join, else a fresh one.
     async fn changed(
         &self,
-        call: &mut Call,
-        tenant: &TenantId,
-        id: InstanceId,
+        salts: &mut Fresh,
+        (tenant, id): (&TenantId, InstanceId),
         gate: &Gate,
         action: &Action,
         snapshots: &mut Vec<Effect>,
@@ -180,7 +218,7 @@ impl Engine {
                 return Ok(vote.action);
             }
         }
-        Ok(keep(snapshots, CommitmentLabel::Action, &mut call.fresh, action.to_canonical()))
+        Ok(keep(snapshots, CommitmentLabel::Action, salts, action.to_canonical()))
     }
 
     /// Extends a gate's deadline, by somebody who may decide there.
@@ -196,8 +234,7 @@ impl Engine {
         deadline: UnixMillis,
     ) -> Result<Done, EngineError> {
         let tenant = approver.principal().tenant();
-        let missing = EngineError::NotFound { what: "the gate" };
-        let id = self.0.store.gate(tenant, gate_id).await?.ok_or(missing)?.instance;
+        let id = self.gate_row(tenant, gate_id).await?.instance;
         let none = EngineError::Forbidden { why: "you hold no role" };
         let any = approver.roles().iter().next().cloned().ok_or(none)?;
         let anonymous = self.actor(&mut call, approver.principal(), None).await?;
@@ -272,6 +309,15 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Asks the state machine whether a ballot is lawful, and what follows from it.
+pub(crate) fn lawful(call: &Call, loaded: &Loaded, prepared: &Prepared) -> Result<Decided, EngineError> {
+    let lifetime = loaded.workflow.grant_lifetime;
+    let expires_at = call.now.plus(lifetime).min(loaded.instance.created.expires_at);
+    let grant = GrantTerms { id: prepared.grant, expires_at };
+    let command = Command::Decide(Box::new(Granted { ballot: prepared.ballot.clone(), grant }));
+    Ok(decide(&loaded.instance, &prepared.actor, command, call.now)?)
 }
 
 /// The refusal for a gate that is not open: who decided, or that there is none.

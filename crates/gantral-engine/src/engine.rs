@@ -23,6 +23,7 @@ use crate::fresh::Fresh;
 use crate::governance::{DELEGATION_LONGEST_DEFAULT, FourEyes, Governance};
 use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
 use crate::notice::Recipients;
+use crate::passkeys::Passkeys;
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
 use crate::repeat::Repeating;
@@ -56,6 +57,8 @@ pub struct EngineConfig {
     pub four_eyes: FourEyes,
     /// How far away the end of a delegation may lie when it is given.
     pub delegation_longest: DurationMs,
+    /// Whose authenticators count at gates; none where absent.
+    pub passkeys: Option<Passkeys>,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -80,6 +83,7 @@ impl Default for EngineConfig {
             recipients: Recipients::default(),
             four_eyes: FourEyes::default(),
             delegation_longest: DELEGATION_LONGEST_DEFAULT,
+            passkeys: None,
         }
     }
 }

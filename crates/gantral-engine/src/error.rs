@@ -88,6 +88,12 @@ pub enum EngineError {
         /// Why.
         why: &'static str,
     },
+    /// What an authenticator said, or the directory of one, does not count. Whoever presents it must change it.
+    #[error("{why}")]
+    PasskeyRefused {
+        /// Why.
+        why: String,
+    },
     /// The policy bundle is unknown.
     #[error("the policy version is not known here")]
     PolicyUnknown,

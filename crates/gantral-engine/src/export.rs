@@ -7,7 +7,7 @@ use gantral_core::digest::{CommitmentLabel, commit};
 use gantral_core::event::{Event, Parent};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_evidence::bundle::BundleWriter;
-use gantral_evidence::commitments::policy;
+use gantral_evidence::commitments::{ballot, policy};
 use gantral_evidence::container::{ContainerError, OwnedFiles, Scope};
 use gantral_evidence::disclosure::Disclosure;
 use gantral_evidence::log::tree::TreeHead;
@@ -51,7 +51,7 @@ fn broken(error: ContainerError) -> EngineError {
 
 impl Engine {
     /// Returns an instance as the files of a bundle: its chain, what is not erased of its disclosures, the definition
-    /// of its workflow, its policy bundles, the issuer's keys and their delegations, the governance chain, and the chains of
+    /// of its workflow, its policy bundles, what authenticators said and the directory of them, the issuer's keys and their delegations, the governance chain, and the chains of
     /// those on whose behalf it ran.
     ///
     /// # Errors
@@ -62,10 +62,12 @@ impl Engine {
         let mut bundle = BundleWriter::new(id).map_err(broken)?;
         let mut inputs = Vec::new();
         let mut anchors = BTreeMap::new();
+        let mut enrolments = BTreeSet::new();
         for artifact in &artifacts {
             let statement = open(artifact)?;
             anchors.extend(statement.anchor.map(|anchor| (anchor.size, anchor)));
             let event = statement.entry.event;
+            enrolments.extend(ballot(&event).and_then(|ballot| ballot.directory_entry));
             inputs.extend(policy(&event).map(|policy| (policy.input, policy.version)));
             bundle.artifact(artifact.envelope.clone()).map_err(broken)?;
         }
@@ -84,6 +86,15 @@ impl Engine {
         for (_, version) in &inputs {
             if let Some(archive) = self.0.store.policy_bundle(tenant, *version).await? {
                 bundle.policy(version, archive).map_err(broken)?;
+            }
+        }
+        for (_, assertion) in self.0.store.human_evidence(tenant, id).await? {
+            bundle.assertion(assertion).map_err(broken)?;
+        }
+        for entry in enrolments {
+            let stored = self.0.store.enrolment(tenant, entry).await?;
+            if let Some(envelope) = stored.and_then(|stored| stored.envelope) {
+                bundle.enrolment(&entry, envelope).map_err(broken)?;
             }
         }
         self.add_delegations(artifacts.iter().map(|artifact| artifact.envelope.as_slice()), &mut bundle)?;

@@ -25,20 +25,24 @@ use crate::error::EngineError;
 use crate::loaded::is_signed;
 
 mod delegations;
+mod enrolments;
 mod erasure;
 mod four_eyes;
 mod freezes;
 mod keys;
 mod proposals;
 mod rules;
+mod still;
 mod topic;
 
 pub(crate) use delegations::Lent;
 pub use delegations::{DELEGATION_LONGEST_DEFAULT, DelegationView, NewDelegation};
+pub use enrolments::{EnrolmentRequest, EnrolmentStanding, EnrolmentView};
 pub use four_eyes::{EXPIRES_DEFAULT, FourEyes, FourEyesRules, OPEN_DEFAULT, Unfreeze};
 pub use freezes::Freeze;
 pub use proposals::{ProposalStanding, ProposalView, Ruled};
 pub use rules::{Activation, ModeInForce, PolicyInForce};
+pub(crate) use still::Still;
 use topic::Governed;
 
 /// What is in force in a tenant, and the head of the chain that says so. A hint: what rests on it commits under
@@ -408,6 +412,7 @@ fn refused(effect: &GovernanceEffect) -> EngineError {
     match effect {
         GovernanceEffect::EraseSnapshot { .. } => EngineError::NotFound { what: "the snapshot" },
         GovernanceEffect::ErasePerson { .. } => EngineError::NotFound { what: "the person" },
+        GovernanceEffect::SignEnrolment { .. } => EngineError::NotFound { what: "what was to be enrolled" },
         GovernanceEffect::PutSnapshot { .. }
         | GovernanceEffect::ConfirmProposal { .. }
         | GovernanceEffect::EndProposalsOf { .. } => EngineError::Conflict,
@@ -425,6 +430,7 @@ fn kept_words(effect: &GovernanceEffect, statement: &GovernanceStatement) -> Opt
         | GovernanceEffect::EraseSnapshot { .. }
         | GovernanceEffect::ErasePerson { .. }
         | GovernanceEffect::ConfirmProposal { .. }
+        | GovernanceEffect::SignEnrolment { .. }
         | GovernanceEffect::EndProposalsOf { .. } => None,
     }
 }

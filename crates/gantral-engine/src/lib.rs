@@ -25,6 +25,7 @@ mod journal;
 mod loaded;
 mod mode_lease;
 mod notice;
+mod passkeys;
 pub mod policy_input;
 pub mod policy_point;
 mod recorded;
@@ -51,14 +52,16 @@ pub use error::EngineError;
 pub use export::Export;
 pub use fresh::Fresh;
 pub use governance::{
-    Activation, DELEGATION_LONGEST_DEFAULT, DelegationView, EXPIRES_DEFAULT, FourEyes, FourEyesRules, Freeze,
-    GovernanceReceipt, Governor, ModeInForce, NewDelegation, OPEN_DEFAULT, PolicyInForce, ProposalStanding,
-    ProposalView, ProposerReceipt, Ruled, Unfreeze,
+    Activation, DELEGATION_LONGEST_DEFAULT, DelegationView, EXPIRES_DEFAULT, EnrolmentRequest,
+    EnrolmentStanding, EnrolmentView, FourEyes, FourEyesRules, Freeze, GovernanceReceipt, Governor,
+    ModeInForce, NewDelegation, OPEN_DEFAULT, PolicyInForce, ProposalStanding, ProposalView, ProposerReceipt,
+    Ruled, Unfreeze,
 };
 pub use handover::Handed;
 pub use journal::Remembered;
 pub use mode_lease::SignedModeLease;
 pub use notice::{NoticeKind, Recipient, Recipients};
+pub use passkeys::{NewPasskey, Passkeys, ToSign};
 pub use recorded::{Recorded, RecordedAsk, RecordedGate, RecordedPage};
 pub use registry::Applied;
 pub use shadow::{ObservedAsk, ObservedPage};

@@ -105,6 +105,12 @@ impl AttemptTokens {
         self
     }
 
+    /// Derives 32 bytes that nobody outside the servers of this deployment can guess, the same on each of them for the same purpose and
+    /// context; `None` if the cryptographic library fails.
+    pub fn derive(&self, purpose: &str, context: &[&[u8]]) -> Option<[u8; 32]> {
+        self.key.derive(purpose, context)
+    }
+
     /// Makes a token for one attempt, valid from `now`. Calling it again makes the renewal.
     pub fn mint(
         &self,

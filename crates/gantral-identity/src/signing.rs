@@ -8,7 +8,7 @@ use std::path::Path;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use gantral_core::digest::Digest;
+use gantral_core::digest::{Digest, Hasher};
 use gantral_core::json::{Object, Value};
 use gantral_core::time::{DurationMs, UnixMillis};
 
@@ -169,6 +169,18 @@ impl TokenKey {
         let expires = now.plus(ttl).get() / 1_000;
         let token = self.sign(typ, claims.with("iat", issued).with("exp", expires))?;
         Some(IssuedToken { token, expires_at: UnixMillis::new(expires.saturating_mul(1_000)).ok()? })
+    }
+
+    /// Derives 32 bytes that nobody without the key can guess, always the same for the same purpose and context; `None` if the cryptographic
+    /// library fails. The signature behind them is deterministic (RFC 8032 §5.1.6), is shown to nobody, and is of no token: none begins so.
+    pub(crate) fn derive(&self, purpose: &str, context: &[&[u8]]) -> Option<[u8; 32]> {
+        let mut named = Hasher::new(purpose);
+        for part in context {
+            named = named.bytes(&part.len().to_be_bytes()).bytes(part);
+        }
+        let message = ["gantral/derive/v1\0".as_bytes(), named.finish().as_bytes()].concat();
+        let signature = self.pair.try_sign(&message).ok()?;
+        Some(*Hasher::new("gantral/derived/v1").bytes(signature.as_ref()).finish().as_bytes())
     }
 
     fn sign(&self, typ: &str, claims: Object) -> Option<String> {

@@ -21,6 +21,7 @@ mod metrics;
 pub mod notifications;
 mod observe;
 mod parameters;
+pub mod passkeys;
 mod policy;
 mod problems;
 mod router;

@@ -138,6 +138,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::SamePerson { .. } => problem(Code::SamePerson),
             EngineError::DelegationNotInForce { .. } => problem(Code::DelegationNotInForce),
+            EngineError::PasskeyRefused { .. } => problem(Code::PasskeyRefused),
             EngineError::ProposalDiffers => problem(Code::ProposalDiffers),
             EngineError::ProposalMoved { .. } => problem(Code::ProposalMoved),
             EngineError::ProposalEnded { how, at, by, sealed } => {

@@ -8,7 +8,8 @@ use crate::app::App;
 use crate::console;
 use crate::handlers::{
     attempts, authority, bundles, candidates, delegations, diffs, evidence, freezes, gates, governance,
-    instances, issuers, logs, notifications, operations, outages, policies, proposals, shadow, workflows,
+    instances, issuers, logs, notifications, operations, outages, passkeys, policies, proposals, shadow,
+    workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -62,6 +63,12 @@ fn v1() -> Router<App> {
         .route("/v1/shadow-report", get(shadow::report))
         .route("/v1/delegations", get(delegations::list).post(delegations::give))
         .route("/v1/delegations/{delegation}/revoke", post(delegations::revoke))
+        .route("/v1/passkeys", get(passkeys::list).post(passkeys::request))
+        .route("/v1/passkeys/draft", post(passkeys::draft))
+        .route("/v1/passkeys/{entry_digest}", get(passkeys::show))
+        .route("/v1/passkeys/{entry_digest}/enrol", post(passkeys::enrol))
+        .route("/v1/passkeys/{entry_digest}/revoke", post(passkeys::revoke))
+        .route("/v1/gates/{gate_id}/statement", post(passkeys::state))
         .route("/v1/freezes", get(freezes::list))
         .route("/v1/freeze", post(freezes::set))
         .route("/v1/issuers", get(issuers::list))

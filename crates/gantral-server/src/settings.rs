@@ -31,6 +31,7 @@ use crate::four_eyes::{FourEyesError, FourEyesSettings};
 use crate::keys::{issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::notifications::{NotificationSettings, Notifications, NotificationsError};
+use crate::passkeys::{PasskeySettings, PasskeysError};
 use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
@@ -71,6 +72,9 @@ pub struct Settings {
     /// For how long humans may decide for each other.
     #[serde(default)]
     pub delegations: DelegationSettings,
+    /// Whose authenticators count at gates; nobody's where absent.
+    #[serde(default)]
+    pub passkeys: Option<PasskeySettings>,
 }
 
 /// The transparency logs.
@@ -184,6 +188,9 @@ pub enum SetupError {
     /// For how long humans may decide for each other is not said well.
     #[error(transparent)]
     Delegations(#[from] DelegationsError),
+    /// The section about passkeys.
+    #[error(transparent)]
+    Passkeys(#[from] PasskeysError),
     /// The policy workers cannot be started.
     #[error(transparent)]
     Policy(#[from] StartError),
@@ -243,6 +250,8 @@ pub struct Setup<'a> {
     pub four_eyes: &'a FourEyesSettings,
     /// For how long humans may decide for each other.
     pub delegations: &'a DelegationSettings,
+    /// Whose authenticators count at gates; nobody's where absent.
+    pub passkeys: Option<&'a PasskeySettings>,
     /// The development issuer, if it is among them.
     pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
@@ -269,6 +278,7 @@ impl Setup<'_> {
         let Notifications { recipients, couriers } = self.notifications.open(self.tenants)?;
         let four_eyes = self.four_eyes.open(self.tenants)?;
         let delegation_longest = self.delegations.open()?;
+        let passkeys = self.passkeys.map(|passkeys| passkeys.open(&self.public_url)).transpose()?;
         private_folder(self.data)?;
         let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -282,6 +292,7 @@ impl Setup<'_> {
             recipients,
             four_eyes,
             delegation_longest,
+            passkeys,
             ..usual
         };
         let standing = Standing::default();

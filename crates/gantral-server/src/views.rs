@@ -209,6 +209,7 @@ pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
         requester: requesters(fold),
         opened_at: facts.row.gate.opened_at.into(),
         justification_min: facts.instance.workflow.justification_of(false),
+        required_evidence: rule.required_evidence.into(),
         break_glass_roles: rule.break_glass_roles.iter().cloned().map(Into::into).collect(),
         break_glass_justification_min: facts.instance.workflow.justification_of(true),
         state,

@@ -10,6 +10,7 @@
     reason = "only tests use this: what goes wrong while a world is built fails the test that builds it"
 )]
 
+mod authenticator;
 mod clock;
 mod evidence;
 mod ledger;
@@ -20,6 +21,7 @@ mod signer;
 pub mod workflows;
 mod world;
 
+pub use authenticator::Authenticator;
 pub use clock::Clock;
 pub use ledger::copy_ledger;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};

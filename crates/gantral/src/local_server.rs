@@ -52,6 +52,7 @@ impl LocalServer {
             notifications: &NotificationSettings::default(),
             four_eyes: &FourEyesSettings::default(),
             delegations: &DelegationSettings::default(),
+            passkeys: None,
             development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,

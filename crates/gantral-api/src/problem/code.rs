@@ -281,6 +281,9 @@ codes! {
     DelegationNotInForce = "delegation_not_in_force", 403, Caller, AfterChange,
         "The delegation does not carry this decision.",
         "Look at `gantral delegations ls --mine`; decide under a role of your own, or have roles delegated anew.";
+    PasskeyRefused = "passkey_refused", 403, Caller, AfterChange,
+        "The passkey, or what was said with it, does not count.",
+        "Look at `gantral passkeys ls --mine`; sign the statement of this very decision with one that is enrolled.";
     ProposalDiffers = "proposal_differs", 409, Caller, AfterChange,
         "The confirmation names another digest than the proposal has.",
         "Show the proposal, read it, and confirm it with its own digest.";

@@ -99,6 +99,8 @@ pub struct GateView {
     pub opened_at: text::Time,
     /// How many characters a justification has at least.
     pub justification_min: u32,
+    /// The least evidence of a decision: with `webauthn` an approver's own authenticator signs it.
+    pub required_evidence: text::HumanEvidence,
     /// Who may decide alone in an emergency.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub break_glass_roles: Vec<text::Role>,
@@ -209,6 +211,11 @@ pub struct Decide {
     /// Decides alone, in an emergency, under one of the gate's `break_glass_roles`; marked for ever.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
+    /// What the human's own authenticator said of the statement of this very decision (`POST /v1/gates/{gate_id}/statement`): an assertion,
+    /// as the specification of human decisions has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub assertion: Option<Document>,
 }
 
 /// Answer of `POST /v1/gates/{gate_id}/decisions`.

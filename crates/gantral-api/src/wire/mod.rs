@@ -24,6 +24,7 @@ mod key;
 mod login;
 mod notification;
 mod outage;
+mod passkey;
 mod policy;
 mod proposal;
 mod runner;
@@ -71,6 +72,10 @@ pub use notification::{DeadLetter, DeadLetterPage, RetriedDeadLetters, RetryDead
 pub use outage::{
     CountUnobserved, Counted, ModeLeaseView, UNOBSERVED_ITEMS_MAX, UnobservedCount, UnobservedCounts,
     UnobservedLine, UnobservedQuery,
+};
+pub use passkey::{
+    EnrolPasskey, NewPasskey, Passkey, PasskeyDraft, PasskeyOwner, PasskeyPage, PasskeyRequest, PasskeyState,
+    PasskeysQuery, RequestPasskey, RevokePasskey, ToSign,
 };
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
 pub use proposal::{ConfirmProposal, Proposal, ProposalPage, ProposalState, ProposalsQuery, ProposedBy};

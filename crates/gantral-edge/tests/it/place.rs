@@ -161,6 +161,7 @@ impl Place {
             justification,
             delegation: None,
             break_glass: false,
+            assertion: None,
         };
         alice.decide(gate.gate_id, &body).await.unwrap();
     }
@@ -218,6 +219,7 @@ async fn start(
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         delegations: &gantral_server::delegations::DelegationSettings::default(),
+        passkeys: None,
         development: Some(Arc::clone(issuer)),
         public_url: url.clone(),
         worker: policy::worker_command(),

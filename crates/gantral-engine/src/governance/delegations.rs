@@ -11,10 +11,8 @@ use gantral_core::ids::{PersonId, Role, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_evidence::governance::{Delegation, Detail};
 use gantral_identity::{Approver, HumanSubject, Principal};
-use gantral_store::Guard;
-use tokio::sync::OwnedMutexGuard;
 
-use super::{GovernanceReceipt, Governed, Governor, InForceAt};
+use super::{GovernanceReceipt, Governed, Governor, InForceAt, Still};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 
@@ -47,14 +45,10 @@ pub struct DelegationView {
     pub sealed: GovernanceReceipt,
 }
 
-/// A delegation that a ballot rests on. While it is held nothing is sealed on the governance chain, so that the instants of a revocation
-/// and of the last ballot before it stand in the order of the commits.
+/// What a delegation lends to whoever votes by it.
 pub(crate) struct Lent {
     pub(crate) from: PersonId,
     pub(crate) roles: BTreeSet<Role>,
-    /// What must still stand when the ballot commits.
-    pub(crate) guard: Guard,
-    _held: OwnedMutexGuard<Option<Governed>>,
 }
 
 impl Engine {
@@ -196,28 +190,18 @@ impl Engine {
         let person = PersonId(commit(CommitmentLabel::Person, &salt, &human.person_bytes()));
         Ok(known.lent_to(person, now))
     }
+}
 
-    /// Returns what a delegation lends to a person who votes at `at`, and holds the governance chain still until it is dropped.
+impl Still {
+    /// Returns what a delegation lends to a person who votes at `at`.
     ///
     /// # Errors
-    /// `DelegationNotInForce`; `Damaged`; the store's.
-    pub(crate) async fn lent(
-        &self,
-        tenant: &TenantId,
-        hash: Digest,
-        to: &Actor,
-        at: UnixMillis,
-    ) -> Result<Lent, EngineError> {
-        let mut slot = self.0.governance.slot(tenant).lock_owned().await;
-        let mut governed = self.follow_governance(tenant, slot.take()).await?;
-        let found = usable(&governed, &hash, to, at).cloned();
-        if found.is_ok() {
-            governed.rested_on(at);
-        }
-        let guard = Guard::GovernanceHead(governed.head.map(|head| head.hash));
-        *slot = Some(governed);
-        let found = found?;
-        Ok(Lent { from: found.from, roles: found.roles.into_iter().collect(), guard, _held: slot })
+    /// `DelegationNotInForce`.
+    pub(crate) fn lent(&mut self, hash: Digest, to: &Actor, at: UnixMillis) -> Result<Lent, EngineError> {
+        let found = usable(&self.governed, &hash, to, at)?;
+        let lent = Lent { from: found.from, roles: found.roles.iter().cloned().collect() };
+        self.governed.rested_on(at);
+        Ok(lent)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, Name};
+use gantral_core::ids::{ActorId, Name, PersonId};
 use gantral_core::time::UnixMillis;
 use gantral_evidence::governance::{Delegation, Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
 use gantral_store::Head;
@@ -16,7 +16,9 @@ pub(super) struct Governed {
     touched: BTreeMap<Topic, Touch>,
     /// Where the delegations stand that were not revoked.
     delegated: BTreeMap<u64, Digest>,
-    /// The newest instant of a ballot that rested on a delegation: what revokes one is not sealed before it.
+    /// When the enrolments were sealed that were not revoked.
+    enrolled: BTreeMap<Digest, UnixMillis>,
+    /// The newest instant of a ballot that rested on a delegation or an enrolment: what revokes one is not sealed before it.
     rested_at: UnixMillis,
 }
 
@@ -43,6 +45,7 @@ impl Default for Governed {
             in_force: InForce::default(),
             touched: BTreeMap::new(),
             delegated: BTreeMap::new(),
+            enrolled: BTreeMap::new(),
             rested_at: UnixMillis::EPOCH,
         }
     }
@@ -85,6 +88,11 @@ impl Governed {
         if let Detail::DelegationRevoked { delegation } = &statement.detail {
             self.delegated.retain(|_, known| known != delegation);
         }
+        match &statement.detail {
+            Detail::Enrolled { entry, .. } => _ = self.enrolled.insert(*entry, statement.at),
+            Detail::EnrolmentRevoked { entry } => _ = self.enrolled.remove(entry),
+            _ => {}
+        }
         self.head = Some(Head { sequence: statement.sequence, hash });
         self.last_at = statement.at;
         Ok(())
@@ -111,7 +119,12 @@ impl Governed {
         standing.filter(move |(.., delegation)| now < delegation.not_after)
     }
 
-    /// Remembers that a ballot of this instant rests on a delegation.
+    /// Returns whose an enrolment is, and since when, unless it was revoked.
+    pub(super) fn enrolment(&self, entry: &Digest) -> Option<(PersonId, UnixMillis)> {
+        Some((self.in_force.enrolment(entry)?, *self.enrolled.get(entry)?))
+    }
+
+    /// Remembers that a ballot of this instant rests on a delegation or an enrolment.
     pub(super) fn rested_on(&mut self, at: UnixMillis) {
         self.rested_at = self.rested_at.max(at);
     }

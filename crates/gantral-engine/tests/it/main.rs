@@ -16,6 +16,7 @@ mod freezes;
 mod governance;
 mod life;
 mod notices;
+mod passkeys;
 mod policies;
 mod proposals;
 mod quorum;

@@ -310,5 +310,7 @@ pub fn decision(step: Step) -> DecisionRequest {
         justification: "as agreed".to_owned(),
         delegation: None,
         break_glass: false,
+        seed: None,
+        assertion: None,
     }
 }

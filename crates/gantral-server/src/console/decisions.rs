@@ -139,6 +139,7 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
             .map_err(|_| wrong("justification"))?,
         delegation,
         break_glass: fields.get("break_glass") == Some("true"),
+        assertion: None,
     })
 }
 

@@ -9,10 +9,11 @@ use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_core::ids::{GateId, Role};
 use gantral_core::state::DecisionKind;
-use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts};
+use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts, ToSign};
 use gantral_identity::{Approver, Principal, PrincipalKind};
 use gantral_store::{Cursor, GateFilter, StoredGate};
 
+use super::passkeys::assertion;
 use super::{Path, Query, action, page};
 use crate::app::App;
 use crate::command::Write;
@@ -163,19 +164,7 @@ pub(crate) async fn resolve(
 ) -> Answer<wire::Decided> {
     let approver = principal.approver()?;
     let row = row_for(app, &approver, id).await?;
-    let decision = body.decision.into_inner();
-    if (decision == DecisionKind::Override) != body.action.is_some() {
-        return Err(Failure::new(Code::ActionMismatch, "`action` is given with OVERRIDE, and only with it"));
-    }
-    let request = DecisionRequest {
-        decision,
-        gate_version: body.gate_version,
-        role: body.role.map(text::Text::into_inner),
-        action: body.action.as_ref().map(action).transpose()?,
-        justification: body.justification.as_str().to_owned(),
-        delegation: body.delegation.map(text::Text::into_inner),
-        break_glass: body.break_glass,
-    };
+    let request = decision(app, principal, id, body)?;
     let done = app.engine().decide_gate(call, &approver, id, request).await;
     let done = done.map_err(|error| with_roles(error, &row))?;
     let grant_id = match done.answer {
@@ -184,6 +173,51 @@ pub(crate) async fn resolve(
     };
     let artifacts = receipts(&done.receipts)?;
     Ok(wire::Decided { state: done.state.into(), grant_id, artifacts })
+}
+
+/// Says what the human's own authenticator is to sign for a decision.
+pub(crate) async fn statement(
+    app: &App,
+    principal: &Principal,
+    call: Call,
+    id: GateId,
+    body: wire::Decide,
+) -> Answer<ToSign> {
+    let approver = principal.approver()?;
+    let row = row_for(app, &approver, id).await?;
+    let request = decision(app, principal, id, body)?;
+    let stated = app.engine().decision_to_sign(call, &approver, id, &request).await;
+    stated.map_err(|error| with_roles(error, &row))
+}
+
+/// Reads a decision. Its salts follow from what it says, so that the statement that an authenticator signed can be made again.
+fn decision(app: &App, principal: &Principal, id: GateId, mut body: wire::Decide) -> Answer<DecisionRequest> {
+    let decision = body.decision.into_inner();
+    if (decision == DecisionKind::Override) != body.action.is_some() {
+        return Err(Failure::new(Code::ActionMismatch, "`action` is given with OVERRIDE, and only with it"));
+    }
+    let assertion = body.assertion.take().map(|document| assertion(&document)).transpose()?;
+    let written = serde_json::to_vec(&body)
+        .map_err(|_| Failure::new(Code::Internal, "the decision cannot be written"))?;
+    let context = [
+        principal.tenant().as_str().as_bytes(),
+        principal.issuer().as_bytes(),
+        principal.subject().as_bytes(),
+        id.as_bytes(),
+        &written,
+    ];
+    let seed = app.0.attempts.derive("gantral/decision-salts/v1", &context);
+    Ok(DecisionRequest {
+        decision,
+        gate_version: body.gate_version,
+        role: body.role.map(text::Text::into_inner),
+        action: body.action.as_ref().map(action).transpose()?,
+        justification: body.justification.as_str().to_owned(),
+        delegation: body.delegation.map(text::Text::into_inner),
+        break_glass: body.break_glass,
+        seed: Some(seed.ok_or_else(|| Failure::new(Code::Internal, "no salts can be drawn"))?),
+        assertion,
+    })
 }
 
 /// POST /v1/gates/{gate_id}/extend

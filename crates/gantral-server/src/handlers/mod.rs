@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod notifications;
 pub(crate) mod operations;
 pub(crate) mod outages;
+pub(crate) mod passkeys;
 pub(crate) mod policies;
 pub(crate) mod proposals;
 pub(crate) mod shadow;

@@ -58,6 +58,7 @@ impl Site {
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
+            passkeys: None,
             development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),

@@ -90,6 +90,7 @@ impl Site {
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
+            passkeys: None,
             development: Some(Arc::clone(&self.issuer)),
             public_url: self.url.clone(),
             worker: worker_command(),

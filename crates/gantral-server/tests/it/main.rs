@@ -27,6 +27,7 @@ mod logging;
 mod logs;
 mod notifications;
 mod outages;
+mod passkeys;
 mod place;
 mod proposals;
 mod repeats;

@@ -17,12 +17,13 @@ use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::checkpoints::NoCheckpoints;
 use gantral_engine::policy_point::Evaluators;
-use gantral_engine::{Engine, EngineConfig, FourEyes, FourEyesRules, Ports};
+use gantral_engine::{Engine, EngineConfig, FourEyes, FourEyesRules, Passkeys, Ports};
+use gantral_evidence::human::{Origin, RelyingParty, RelyingPartyId};
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::{
     AttemptTokens, DevDirectory, DevIssuer, DevPerson, IdentityConfig, TenantRule, TokenKey, Verifier,
 };
-use gantral_keys::LocalSigner;
+use gantral_keys::{LocalSigner, Signer as _};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::evaluators::{EmbeddedSettings, EvaluatorSettings, Opas, PolicySettings};
@@ -42,6 +43,8 @@ use tokio::task::JoinHandle;
 
 /// The URL under which the server says that it is reached; it outlives every port.
 pub const PUBLIC_URL: &str = "https://gantral.invalid";
+/// The host of that URL, for which authenticators sign.
+pub const HOST: &str = "gantral.invalid";
 /// An agent of another team of the same tenant.
 pub const STRANGER: &str = "stranger-agent";
 /// An agent of another tenant.
@@ -361,6 +364,14 @@ fn app(
     let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
     let policy = Arc::new(RegoPolicyPoint::start(&worker_command(), pool, bundles).unwrap());
+    let passkeys = Passkeys {
+        relying_party: RelyingParty::new(
+            RelyingPartyId::parse(HOST).unwrap(),
+            vec![Origin::parse(PUBLIC_URL).unwrap()],
+        )
+        .unwrap(),
+        directory: vec![directory_signer(folder).public_key().clone()],
+    };
     let engine = Engine::new(
         Ports {
             store,
@@ -368,7 +379,12 @@ fn app(
             policy: Evaluators::new(policy.clone(), POLICY_LIMIT),
             checkpoints: Arc::new(NoCheckpoints),
         },
-        EngineConfig { recipients, four_eyes: four_eyes.clone(), ..EngineConfig::default() },
+        EngineConfig {
+            recipients,
+            four_eyes: four_eyes.clone(),
+            passkeys: Some(passkeys),
+            ..EngineConfig::default()
+        },
     )
     .unwrap();
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
@@ -395,6 +411,15 @@ fn app(
         couriers,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
+}
+
+/// Returns the key of the directory, which is beside the server's in a test alone.
+pub fn directory_signer(folder: &TempDir) -> LocalSigner {
+    let file = folder.path().join("directory.pk8");
+    if !file.exists() {
+        std::fs::write(&file, LocalSigner::generate().unwrap()).unwrap();
+    }
+    LocalSigner::from_pkcs8(KeyRole::Directory, &std::fs::read(&file).unwrap()).unwrap()
 }
 
 /// Gives candidates more time than usual, on a machine that is busy with other tests.

@@ -12,7 +12,7 @@ fn path(route: &Route) -> String {
     let digest = "0".repeat(64);
     let value = |name: &str| match name {
         "n" => "1".to_owned(),
-        "version" | "delegation" => digest.clone(),
+        "version" | "delegation" | "entry_digest" => digest.clone(),
         "id" if route.path.contains("workflows") => "nothing".to_owned(),
         _ => "00000000-0000-4000-8000-000000000000".to_owned(),
     };

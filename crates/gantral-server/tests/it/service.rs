@@ -120,6 +120,7 @@ async fn setup(
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         delegations: &gantral_server::delegations::DelegationSettings::default(),
+        passkeys: None,
         development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,

@@ -197,6 +197,7 @@ fn decide(
         justification: args.reason.clone(),
         delegation: args.delegation,
         break_glass: args.break_glass,
+        assertion: None,
     };
     let decided = converse(async { Ok(client.decide(args.gate, &body).await?) })?;
     out.show(&decided, |decided| said(decided, decision))?;

@@ -222,6 +222,7 @@ async fn decide(alice: &Client, told: &Transcript, waiting: &InstanceView) -> Re
         justification: REASON.parse().map_err(Failure::new)?,
         delegation: None,
         break_glass: false,
+        assertion: None,
     };
     let decided = alice.decide(gate.gate_id, &body).await?;
     told.fact("sealed", show::receipts(&decided.artifacts))

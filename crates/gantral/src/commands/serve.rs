@@ -48,6 +48,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         notifications: &settings.notifications,
         four_eyes: &settings.four_eyes,
         delegations: &settings.delegations,
+        passkeys: settings.passkeys.as_ref(),
         development: None,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

@@ -6,13 +6,16 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
-    DelegationsQuery, Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PresentJournal,
-    ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, Scope, ShadowReportQuery, ShowInstance,
-    UnobservedQuery, text,
+    DelegationsQuery, Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PasskeysQuery,
+    PresentJournal, ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, RevokePasskey, Scope,
+    ShadowReportQuery, ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
 use super::{UUID, client, id};
+
+const NEW_PASSKEY: &str =
+    r#"{"credential_id":"aa","algorithm":"es256","public_key":"04","aaguid":"00","backup_eligible":false}"#;
 
 fn parsed<T: std::str::FromStr>(text: &str) -> T {
     text.parse().unwrap_or_else(|_| panic!("`{text}` cannot be parsed"))
@@ -84,6 +87,12 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
             .await
             .err(),
         client.revoke_delegation(parsed(&digest), &RevokeDelegation::default()).await.err(),
+        client.passkeys(&PasskeysQuery { mine: Some(true), ..Default::default() }).await.err(),
+        client.passkey(parsed(&digest)).await.err(),
+        client.draft_passkey(&body(NEW_PASSKEY)).await.err(),
+        client.request_passkey(&body(r#"{"enrolment":{},"assertion":{}}"#)).await.err(),
+        client.enrol_passkey(parsed(&digest), &body(r#"{"envelope":{}}"#)).await.err(),
+        client.revoke_passkey(parsed(&digest), &RevokePasskey::default()).await.err(),
         client
             .set_freeze(&body(r#"{"scope":{"kind":"tenant"},"frozen":true,"justification":"stop"}"#))
             .await
@@ -147,6 +156,7 @@ async fn call_authority(client: &Client) -> Vec<Option<ClientError>> {
         client.gates(&GateList { mine: Some(true), ..GateList::default() }).await.err(),
         client.gate(gate).await.err(),
         client.decide(gate, &decide).await.err(),
+        client.decision_to_sign(gate, &decide).await.err(),
         client.extend(gate, &extend).await.err(),
     ]
 }
