@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::digest::{Digest, Hasher};
 use crate::event::WorkflowRef;
 use crate::ids::{Name, Role, TeamId, WorkflowId};
-use crate::json::{Object, Value};
+use crate::json::{Object, Pointer, Value};
 use crate::policy::{Closed, FailurePolicy, Materiality, Verdict};
 use crate::rule::{APPROVALS_MAX, Floors, REJECTIONS_MAX, RULE_PARTS_MAX};
 use crate::secret::is_reference;
@@ -21,6 +21,8 @@ mod read;
 
 /// The most actions a workflow declares, and the most parameters of one action.
 pub const DECLARATIONS_MAX: usize = 128;
+/// The most members of an action's parameters that messages may show.
+pub const NOTIFY_MEMBERS_MAX: usize = 8;
 /// The most words of a command, and the most secret references.
 pub const COMMAND_WORDS_MAX: usize = 64;
 /// The most witnesses that a grant can wait for.
@@ -157,6 +159,8 @@ pub struct Run {
 pub struct ActionDeclaration {
     /// Its parameters by name.
     pub parameters: BTreeMap<String, Parameter>,
+    /// Which members of the parameters messages to people may show. Source: `spec/workflow.md` W19.
+    pub notify_members: Vec<Pointer>,
 }
 
 /// One declared parameter.

@@ -1,4 +1,4 @@
-//! Who is told of gates, and when approvers are reminded.
+//! Who is told of gates and proposals, and when approvers are reminded.
 //!
 //! What is told is written with the change that it is about, and says no more than where to look: it leaves the deployment. How it is
 //! delivered is not the engine's matter.
@@ -6,9 +6,11 @@
 use gantral_core::ids::{Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::Workflow;
-use gantral_store::Addressee;
+use gantral_evidence::governance::{Detail, Scope};
+use gantral_store::{Addressee, TellProposal};
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 
 /// After how much of a gate's stage approvers are reminded, in percent, rising.
 const REMINDERS: [u8; 2] = [50, 90];
@@ -34,11 +36,13 @@ pub enum NoticeKind {
     Withdrawn,
     /// An administrator ended it.
     Cancelled,
+    /// A change of the rules waits for a second person.
+    Proposed,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Opened,
         Self::Reminder,
         Self::Escalated,
@@ -48,6 +52,7 @@ impl NoticeKind {
         Self::Expired,
         Self::Withdrawn,
         Self::Cancelled,
+        Self::Proposed,
     ];
 
     /// Returns its name.
@@ -62,6 +67,7 @@ impl NoticeKind {
             Self::Expired => "gate.expired",
             Self::Withdrawn => "gate.withdrawn",
             Self::Cancelled => "gate.cancelled",
+            Self::Proposed => "proposal.opened",
         }
     }
 
@@ -76,14 +82,15 @@ impl NoticeKind {
     }
 }
 
-/// Somebody who is told of gates of one tenant.
+/// Somebody who is told of gates and proposals of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     /// Its name, unique among all.
     pub name: Name,
     /// The tenant.
     pub tenant: TenantId,
-    /// Only gates that ask one of these roles; all when empty.
+    /// Only gates that ask one of these roles; all when empty. With roles, it is told of proposals only if `kinds` names them: those ask
+    /// administrators.
     pub roles: Vec<Role>,
     /// Only gates of these teams; of all when empty.
     pub teams: Vec<TeamId>,
@@ -102,11 +109,29 @@ impl Recipient {
     }
 }
 
-/// Everybody who is told of gates.
+/// Everybody who is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recipients(pub Vec<Recipient>);
 
 impl Recipients {
+    /// Returns who is told of a proposal for a scope, and for a workflow the team that owns it: those who are told of some gate within.
+    pub(crate) fn of_proposal(&self, tenant: &TenantId, scope: &Scope, team: Option<&TeamId>) -> Vec<Name> {
+        let concerns = |of: &Recipient| match scope {
+            Scope::Tenant => true,
+            Scope::Team(team) => (of.teams.is_empty() || of.teams.contains(team)) && of.workflows.is_empty(),
+            Scope::Workflow(workflow) => {
+                (of.workflows.is_empty() || of.workflows.contains(workflow))
+                    && (of.teams.is_empty() || team.is_some_and(|team| of.teams.contains(team)))
+            }
+        };
+        let wants = |of: &Recipient| match of.kinds.as_slice() {
+            [] => of.roles.is_empty(),
+            kinds => kinds.contains(&NoticeKind::Proposed),
+        };
+        let told = self.0.iter().filter(|of| of.tenant == *tenant && wants(of) && concerns(of));
+        told.map(|of| of.name.clone()).collect()
+    }
+
     /// Returns who is told of something, if the roles that are asked then are theirs.
     pub(crate) fn of(
         &self,
@@ -122,6 +147,40 @@ impl Recipients {
 }
 
 impl Engine {
+    /// Returns the message about a proposal, if anybody is told.
+    pub(crate) async fn tell_proposal(
+        &self,
+        tenant: &TenantId,
+        detail: &Detail,
+    ) -> Result<Option<TellProposal>, EngineError> {
+        let (Detail::PolicyActivated { scope, .. }
+        | Detail::ModeChanged { scope, .. }
+        | Detail::Lifted { scope, .. }) = detail
+        else {
+            return Ok(None);
+        };
+        let owner = match scope {
+            Scope::Workflow(workflow) => match self.workflow(tenant, workflow, None).await {
+                Ok(found) => Some(found.team.clone()),
+                Err(EngineError::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            },
+            Scope::Tenant | Scope::Team(_) => None,
+        };
+        let to = self.0.config.recipients.of_proposal(tenant, scope, owner.as_ref());
+        let (word, named) = match scope {
+            Scope::Tenant => ("tenant", None),
+            Scope::Team(team) => ("team", Some(team.as_str())),
+            Scope::Workflow(workflow) => ("workflow", Some(workflow.as_str())),
+        };
+        let (kind, proposes) = (NoticeKind::Proposed.name(), Name::parse(detail.kind().as_str()).ok());
+        let (Some(kind), Some(proposes), Some(scope)) = (kind, proposes, Name::parse(word).ok()) else {
+            return Ok(None);
+        };
+        let scope_name = named.and_then(|name| Name::parse(name).ok());
+        Ok((!to.is_empty()).then_some(TellProposal { kind, proposes, scope, scope_name, to }))
+    }
+
     /// Tells whether anybody is told when a gate of a workflow opens that asks its default approvers.
     pub fn is_told_of_gates(&self, tenant: &TenantId, workflow: &Workflow) -> bool {
         let told = self.0.config.recipients.of(tenant, &workflow.team, &workflow.id, NoticeKind::Opened);

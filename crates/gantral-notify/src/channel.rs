@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_store::OutboxRow;
 
 use crate::mail::Mailbox;
+use crate::told::Told;
 use crate::webhook::Webhook;
 
 /// For how long a message is tried when the configuration does not say.
@@ -21,6 +21,27 @@ pub struct ChannelConfig {
     pub tenant: TenantId,
     /// For how long a message is tried before it is given up.
     pub retry_for: DurationMs,
+    /// How often it is told.
+    pub pace: Pace,
+}
+
+/// How often a channel is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Of each message by itself, at once.
+    Each,
+    /// Of so many messages within each span of this length at most: the last of them is a digest of all that wait by then.
+    AtMost {
+        /// How many, at least one.
+        messages: u64,
+        /// Within how long.
+        within: DurationMs,
+    },
+    /// Of all together, once the first of them has waited so long; what has been decided meanwhile is left out.
+    Digest {
+        /// How long.
+        every: DurationMs,
+    },
 }
 
 /// By which way a channel is told.
@@ -85,6 +106,11 @@ impl Channel {
         &self.config.tenant
     }
 
+    /// Returns how often it is told.
+    pub(crate) fn pace(&self) -> Pace {
+        self.config.pace
+    }
+
     /// Returns since when a message may have waited: one that has waited since then or longer is given up when it fails.
     pub(crate) fn given_up_since(&self, now: UnixMillis) -> UnixMillis {
         UnixMillis::new(now.get().saturating_sub(self.config.retry_for.get())).unwrap_or(UnixMillis::EPOCH)
@@ -92,17 +118,17 @@ impl Channel {
 
     /// Returns how many messages may be under way at once, each of another gate.
     pub(crate) fn at_once(&self) -> usize {
-        match &self.way {
-            Way::Webhook(webhook) => webhook.at_once(),
-            Way::Mail(_) => 1,
+        match (&self.way, self.config.pace) {
+            (Way::Webhook(webhook), Pace::Each) => webhook.at_once(),
+            (Way::Webhook(_) | Way::Mail(_), _) => 1,
         }
     }
 
     /// Tries to deliver a message once. `source` is the URL under which people reach the server.
-    pub(crate) async fn tell(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Tried {
+    pub(crate) async fn tell(&self, told: &Told, source: &str, now: UnixMillis) -> Tried {
         match &self.way {
-            Way::Webhook(webhook) => webhook.tell(row, source, now).await,
-            Way::Mail(mailbox) => mailbox.tell(row, source, now).await,
+            Way::Webhook(webhook) => webhook.tell(told, source, now).await,
+            Way::Mail(mailbox) => mailbox.tell(told, source, now).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Carrying messages to channels: in order for each gate, at least once, each channel by itself.
+//! Carrying messages to channels: in order for each gate, at least once, each channel by itself and as often as it may be told.
 //!
 //! What is not delivered stands in the store, so that nothing is lost when the process ends at any point; a message whose delivery was
 //! not noted yet is delivered again, under the same identifier. Only how long a receiver that is away is left alone is in memory.
@@ -8,16 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use gantral_core::ids::Name;
+use futures_util::future::{BoxFuture, join_all};
+use gantral_core::ids::{GateId, Name, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_store::{Attempted, OutboxRow, OutboxTurn, Store, StoreError};
+use gantral_store::{About, Attempted, Counted, Gathered, OutboxRow, OutboxTurn, Store, StoreError};
 
 use crate::backoff::{PAUSE_MAX, pause};
-use crate::channel::{Channel, Tried};
+use crate::channel::{Channel, Pace, Tried};
+use crate::digest::{Composed, compose};
+use crate::told::{Member, Told, message_id};
 
 /// How often the outbox of a channel is looked at while there is nothing to do.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How many messages are given up at once that a channel wants no more.
+const BURIED_AT_ONCE: usize = 100;
+/// How many messages are looked at for one digest.
+const GATHERED_MAX: usize = 1_000;
 /// How long the outbox is left alone when the store cannot be read or written.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// Why what waits for a channel that wants nothing more is given up.
@@ -28,6 +34,23 @@ const UNTRIED: &str = "the channel took nothing for as long as messages are trie
 
 /// What tells the time.
 pub type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+/// What reads the members of an action's parameters that its workflow lets messages about a gate show.
+pub type Shown =
+    Arc<dyn Fn(TenantId, GateId) -> BoxFuture<'static, Result<Vec<Member>, Unread>> + Send + Sync>;
+
+/// Why members cannot be read now. May be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("what a message may show cannot be read: {0}")]
+pub struct Unread(pub String);
+
+/// Why nothing is carried now.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unread(#[from] Unread),
+}
 
 /// What is known of one channel since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +116,7 @@ impl Couriers {
     }
 
     /// Carries until `stop` is over. What is under way then is carried again after the next start. While `may_write` says no, nothing is.
-    pub async fn run(
-        &self,
-        store: &Store,
-        source: &str,
-        now: Now,
-        may_write: impl Fn() -> bool,
-        stop: impl Future<Output = ()>,
-    ) {
-        let road = Road { store, source, now };
+    pub async fn run(&self, road: Road<'_>, may_write: impl Fn() -> bool, stop: impl Future<Output = ()>) {
         let carried = join_all(self.0.iter().map(|courier| courier.carry(&road, &may_write)));
         tokio::select! {
             _ = carried => {}
@@ -110,11 +125,22 @@ impl Couriers {
     }
 }
 
-/// What all couriers go by.
-struct Road<'a> {
-    store: &'a Store,
-    source: &'a str,
-    now: Now,
+/// What all messages come from.
+pub struct Road<'a> {
+    /// Where they wait.
+    pub store: &'a Store,
+    /// The URL under which people reach the server.
+    pub source: &'a str,
+    /// The time.
+    pub now: Now,
+    /// What they may show.
+    pub shown: Shown,
+}
+
+/// What is said at once, and the messages that are done with it.
+struct Job {
+    told: Told,
+    rows: Vec<OutboxRow>,
 }
 
 impl Courier {
@@ -144,7 +170,7 @@ impl Courier {
                     pause(failures).max(wait)
                 }
                 Err(error) => {
-                    tracing::error!(%channel, %error, "the outbox cannot be read or written");
+                    tracing::error!(%channel, %error, "messages wait: the outbox cannot be read or written");
                     STORE_PAUSE
                 }
             };
@@ -152,53 +178,39 @@ impl Courier {
         }
     }
 
-    /// Tries what may be tried now: of each gate the first message, and only one message of all while the channel is away.
-    async fn round(&self, road: &Road<'_>, away: bool) -> Result<Round, StoreError> {
+    /// Tries what may be tried now.
+    async fn round(&self, road: &Road<'_>, away: bool) -> Result<Round, RoundError> {
         let (now, name) = ((road.now)(), self.channel.name());
-        let gone = self.gone.load(Ordering::Relaxed);
-        let latest = now.plus(longest());
-        let turn = OutboxTurn { recipient: name.clone(), now, latest };
-        let rows = road.store.outbox(turn, if away && !gone { 1 } else { self.channel.at_once() }).await?;
-        if rows.is_empty() {
+        if self.gone.load(Ordering::Relaxed) {
+            return self.bury(road, now).await;
+        }
+        let jobs = self.jobs(road, now, away).await?;
+        if jobs.is_empty() {
             return Ok(Round::Idle);
         }
-        if gone {
-            road.store.settle_outbox(name, rows.iter().map(|row| buried(row, false, GONE)).collect()).await?;
-            return Ok(Round::Carried(Duration::ZERO));
-        }
-        let tried = join_all(rows.iter().map(|row| self.channel.tell(row, road.source, now))).await;
+        let tried = join_all(jobs.iter().map(|job| self.channel.tell(&job.told, road.source, now))).await;
         let (now, mut taken, mut why, mut longest_wait) = ((road.now)(), 0, None, Duration::ZERO);
-        let mut attempted = Vec::with_capacity(rows.len());
-        for (row, tried) in rows.iter().zip(tried) {
-            attempted.push(match tried {
-                Tried::Taken => {
-                    taken += 1;
-                    Attempted::Delivered { number: row.number }
+        let mut attempted = Vec::new();
+        for (job, tried) in jobs.iter().zip(tried) {
+            match &tried {
+                Tried::Taken => taken += job.rows.len(),
+                Tried::Gone if !self.gone.swap(true, Ordering::Relaxed) => {
+                    tracing::warn!(channel = %name, "{GONE}; what waits for it is given up");
                 }
-                Tried::Gone => {
-                    if !self.gone.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(channel = %name, "{GONE}; what waits for it is given up");
-                    }
-                    buried(row, true, GONE)
-                }
+                Tried::Gone => {}
                 Tried::Away { why: failure, wait } => {
                     longest_wait = longest_wait.max(wait.unwrap_or_default());
                     why = Some(failure.clone());
-                    // It keeps its place: what is tried first when the receiver is back is what waits longest.
-                    self.missed(row, now, now, failure)
                 }
-                Tried::Failed(failure) => {
-                    why = Some(failure.clone());
-                    let after = u64::try_from(pause(row.attempts.saturating_add(1)).as_millis());
-                    let due_at = now.plus(DurationMs::new(after.unwrap_or(u64::MAX)));
-                    self.missed(row, now, due_at, failure)
-                }
-            });
+                Tried::Failed(failure) => why = Some(failure.clone()),
+            }
+            attempted.extend(job.rows.iter().map(|row| self.attempted(row, now, &tried)));
         }
-        self.delivered.fetch_add(taken, Ordering::Relaxed);
-        let tried = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        self.failed.fetch_add(tried.saturating_sub(taken), Ordering::Relaxed);
-        road.store.settle_outbox(name, attempted).await?;
+        let failed = attempted.len().saturating_sub(taken);
+        self.delivered.fetch_add(u64::try_from(taken).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.failed.fetch_add(u64::try_from(failed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let counted = self.counted(now).filter(|_| taken > 0);
+        road.store.settle_outbox(name, attempted, counted).await?;
         let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried(longest_wait)) };
         // While it takes nothing only one message is tried at a time: the others grow old too.
         let given_up = road.store.give_up(name, self.channel.given_up_since(now), UNTRIED).await?;
@@ -208,15 +220,120 @@ impl Courier {
         Ok(Round::Away(why, longest_wait))
     }
 
+    /// Gives up what waits for a channel that wants nothing more.
+    async fn bury(&self, road: &Road<'_>, now: UnixMillis) -> Result<Round, RoundError> {
+        let name = self.channel.name();
+        let turn = OutboxTurn { recipient: name.clone(), now, latest: now.plus(longest()) };
+        let rows = road.store.outbox(turn, BURIED_AT_ONCE).await?;
+        if rows.is_empty() {
+            return Ok(Round::Idle);
+        }
+        let buried = rows.iter().map(|row| buried(row, false, GONE)).collect();
+        road.store.settle_outbox(name, buried, None).await?;
+        Ok(Round::Carried(Duration::ZERO))
+    }
+
+    /// Returns what is to be said now.
+    async fn jobs(&self, road: &Road<'_>, now: UnixMillis, away: bool) -> Result<Vec<Job>, RoundError> {
+        let (store, name) = (road.store, self.channel.name());
+        let gathered = async |limit| store.gathered(name, now, limit).await;
+        match self.channel.pace() {
+            Pace::Each => self.singles(road, now, if away { 1 } else { self.channel.at_once() }).await,
+            Pace::AtMost { messages, within } => {
+                let told = store.told(name, before(now, within), now).await?;
+                match messages.saturating_sub(told) {
+                    0 => Ok(Vec::new()),
+                    1 => self.gather(road, gathered(GATHERED_MAX).await?, false).await,
+                    _ => self.singles(road, now, 1).await,
+                }
+            }
+            Pace::Digest { every } => {
+                let since = before(now, every);
+                // One that was queued after now waits for a clock that has gone back.
+                let is_due = |first: &Gathered| first.row.queued_at <= since || first.row.queued_at > now;
+                if !gathered(1).await?.first().is_some_and(is_due) {
+                    return Ok(Vec::new());
+                }
+                self.gather(road, gathered(GATHERED_MAX).await?, true).await
+            }
+        }
+    }
+
+    /// Returns messages by themselves: of each gate the first one that is due.
+    async fn singles(&self, road: &Road<'_>, now: UnixMillis, limit: usize) -> Result<Vec<Job>, RoundError> {
+        let turn = OutboxTurn { recipient: self.channel.name().clone(), now, latest: now.plus(longest()) };
+        let mut jobs = Vec::new();
+        for row in road.store.outbox(turn, limit).await? {
+            jobs.push(single(road, row.clone(), vec![row]).await?);
+        }
+        Ok(jobs)
+    }
+
+    /// Returns what was gathered as one digest, and forgets what nobody has to hear of any more.
+    async fn gather(
+        &self,
+        road: &Road<'_>,
+        gathered: Vec<Gathered>,
+        leave_out: bool,
+    ) -> Result<Vec<Job>, RoundError> {
+        let Composed { mut said, told, left_out } = compose(gathered, leave_out);
+        if !left_out.is_empty() {
+            let forgotten = left_out.iter().map(|item| Attempted::Delivered { number: item.row.number });
+            road.store.settle_outbox(self.channel.name(), forgotten.collect(), None).await?;
+        }
+        let rows: Vec<OutboxRow> = told.into_iter().map(|item| item.row).collect();
+        match said.len() {
+            0 => Ok(Vec::new()),
+            1 => Ok(vec![single(road, said.remove(0).row, rows).await?]),
+            _ => Ok(vec![Job { told: Told::Many(said), rows }]),
+        }
+    }
+
+    /// Returns how a message counts against how often the channel is told.
+    fn counted(&self, now: UnixMillis) -> Option<Counted> {
+        match self.channel.pace() {
+            Pace::AtMost { within, .. } => Some(Counted { at: now, since: before(now, within) }),
+            Pace::Each | Pace::Digest { .. } => None,
+        }
+    }
+
+    fn attempted(&self, row: &OutboxRow, now: UnixMillis, tried: &Tried) -> Attempted {
+        match tried {
+            Tried::Taken => Attempted::Delivered { number: row.number },
+            Tried::Gone => buried(row, true, GONE),
+            // It keeps its place: what is tried first when the receiver is back is what waits longest.
+            Tried::Away { why, .. } => self.missed(row, now, now, why.clone()),
+            Tried::Failed(failure) => {
+                let after = u64::try_from(pause(row.attempts.saturating_add(1)).as_millis());
+                let due_at = now.plus(DurationMs::new(after.unwrap_or(u64::MAX)));
+                self.missed(row, now, due_at, failure.clone())
+            }
+        }
+    }
+
     /// A message that failed is tried again at this instant, unless it is too old.
     fn missed(&self, row: &OutboxRow, now: UnixMillis, due_at: UnixMillis, failure: String) -> Attempted {
         if row.queued_at <= self.channel.given_up_since(now) {
-            tracing::warn!(channel = %self.channel.name(), gate = %row.gate.id, kind = %row.kind, %failure,
+            tracing::warn!(channel = %self.channel.name(), message = message_id(row), kind = %row.kind, %failure,
                 "a message is given up");
             return buried(row, true, &failure);
         }
         Attempted::Failed { number: row.number, due_at, failure }
     }
+}
+
+/// Returns one message, with what it may show.
+async fn single(road: &Road<'_>, row: OutboxRow, rows: Vec<OutboxRow>) -> Result<Job, Unread> {
+    let members = match &row.about {
+        About::Gate(gate) => (road.shown)(row.tenant.clone(), gate.id).await?,
+        About::Proposal(_) => Vec::new(),
+    };
+    Ok(Job { told: Told::One(Box::new(row), members), rows })
+}
+
+/// Returns the instant so long before another.
+fn before(now: UnixMillis, span: DurationMs) -> UnixMillis {
+    UnixMillis::new(now.get().saturating_sub(span.get())).unwrap_or(UnixMillis::EPOCH)
 }
 
 fn buried(row: &OutboxRow, tried: bool, why: &str) -> Attempted {

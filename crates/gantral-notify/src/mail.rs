@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_core::time::UnixMillis;
-use gantral_store::OutboxRow;
 use lettre::Address;
 use lettre::message::Mailbox as Named;
 use lettre::transport::smtp::Error;
@@ -25,6 +24,7 @@ use tokio::time::timeout;
 use crate::channel::Tried;
 use crate::mail::letter::letter;
 use crate::secret::{SecretError, resolve_line};
+use crate::told::Told;
 use crate::words::words;
 
 mod letter;
@@ -258,9 +258,9 @@ impl MailServer {
 
 impl Mailbox {
     /// Tries to deliver a message once. `source` is the URL under which people reach the server.
-    pub(crate) async fn tell(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Tried {
+    pub(crate) async fn tell(&self, told: &Told, source: &str, now: UnixMillis) -> Tried {
         let server = &self.server.0;
-        let Ok(letter) = letter(row, &words(row, source), &server.from, &self.address, now) else {
+        let Ok(letter) = letter(told, &words(told, source), &server.from, &self.address, now) else {
             return Tried::Failed("it cannot be written".to_owned());
         };
         // The semaphore is never closed.

@@ -1,23 +1,18 @@
 //! The form of a message: CloudEvents 1.0 in JSON (`spec/notifications.md` §2).
 //!
-//! A message leaves the deployment, so it says no more than where to look. That nothing else can come in is a matter of types: a row of
-//! the outbox holds names, numbers and instants only.
+//! A message leaves the deployment, so it says no more than where to look, and what a workflow lets it show.
 
-use gantral_core::digest::Hasher;
-use gantral_core::ids::Role;
-use gantral_store::OutboxRow;
+use gantral_core::ids::{Name, Role};
+use gantral_core::time::UnixMillis;
+use gantral_store::{About, OutboxRow, ToldGate, ToldProposal};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::words::{look, url};
+use crate::told::{DIGEST_SCHEMA, Member, SCHEMA, Told, message_id};
+use crate::words::{console, look, url};
 
 /// The media type of a message.
 pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
-/// How the identifier of a message begins.
-const ID_PREFIX: &str = "msg_";
-/// How many hexadecimal digits follow.
-const ID_DIGITS: usize = 32;
-/// What the version of the data is called; another one if a member changes its meaning or goes.
-const SCHEMA: &str = "gantral/notification/v1";
 
 #[derive(Serialize)]
 struct CloudEvent<'a> {
@@ -26,13 +21,22 @@ struct CloudEvent<'a> {
     source: &'a str,
     r#type: String,
     time: String,
-    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     datacontenttype: &'static str,
     data: Data<'a>,
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
+#[serde(untagged)]
+enum Data<'a> {
+    Gate(GateData<'a>),
+    Proposal(ProposalData<'a>),
+    Digest(DigestData<'a>),
+}
+
+#[derive(Serialize)]
+struct GateData<'a> {
     schema: &'static str,
     tenant: &'a str,
     team: &'a str,
@@ -48,55 +52,134 @@ struct Data<'a> {
     percent: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<&'a str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    shown: Map<String, Value>,
     url: String,
     look: String,
 }
 
-/// Returns the identifier of a message: the same for every try, and for everybody who is told.
-pub fn message_id(row: &OutboxRow) -> String {
-    let digest = Hasher::new(SCHEMA)
-        .text(row.tenant.as_str())
-        .bytes(row.gate.id.as_bytes())
-        .bytes(&row.gate.version.to_be_bytes())
-        .text(row.kind.as_str())
-        .bytes(&[row.percent.unwrap_or_default()])
-        .finish();
-    let digits: String = digest.to_hex().chars().take(ID_DIGITS).collect();
-    format!("{ID_PREFIX}{digits}")
+#[derive(Serialize)]
+struct ProposalData<'a> {
+    schema: &'static str,
+    tenant: &'a str,
+    proposal_id: String,
+    proposes: &'a str,
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope_name: Option<&'a str>,
+    opened_at: String,
+    deadline: String,
+    url: String,
+    look: String,
 }
 
-/// Returns the body of a message. `source` is the URL under which people reach the server.
+#[derive(Serialize)]
+struct DigestData<'a> {
+    schema: &'static str,
+    tenant: &'a str,
+    messages: Vec<DigestItem<'a>>,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct DigestItem<'a> {
+    id: String,
+    r#type: String,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a str>,
+    data: Data<'a>,
+}
+
+/// Returns the body of what is said. `source` is the URL under which people reach the server, `now` when it is said.
 ///
 /// # Errors
-/// Never for a row that was read.
-pub(crate) fn body(row: &OutboxRow, source: &str) -> Result<Vec<u8>, serde_json::Error> {
-    let gate = row.gate.id.to_string();
+/// Never for rows that were read.
+pub(crate) fn body(told: &Told, source: &str, now: UnixMillis) -> Result<Vec<u8>, serde_json::Error> {
+    let tenant = told.tenant().map_or("", |tenant| tenant.as_str());
+    let (r#type, time, subject, data) = match told {
+        Told::One(row, members) => {
+            let subject = Some(subject(row));
+            (kind(row), row.at, subject, data(row, members, source))
+        }
+        Told::Many(items) => {
+            let messages = items.iter().map(|item| DigestItem {
+                id: message_id(&item.row),
+                r#type: kind(&item.row),
+                time: item.row.at.to_string(),
+                ended: item.ended.as_ref().map(Name::as_str),
+                data: data(&item.row, &[], source),
+            });
+            let (schema, messages) = (DIGEST_SCHEMA, messages.collect());
+            let data = DigestData { schema, tenant, messages, url: console(source) };
+            ("gantral.digest".to_owned(), now, None, Data::Digest(data))
+        }
+    };
     serde_json::to_vec(&CloudEvent {
         specversion: "1.0",
-        id: message_id(row),
+        id: told.id(),
         source,
-        r#type: format!("gantral.{}", row.kind),
-        time: row.at.to_string(),
-        subject: gate.clone(),
+        r#type,
+        time: time.to_string(),
+        subject,
         datacontenttype: "application/json",
-        data: Data {
-            schema: SCHEMA,
-            tenant: row.tenant.as_str(),
-            team: row.gate.team.as_str(),
-            workflow: row.gate.workflow.as_str(),
-            instance_id: row.instance.to_string(),
-            url: url(row, source),
-            look: look(row),
-            gate_id: gate,
-            gate_version: row.gate.version,
-            action: row.gate.action_name.as_str(),
-            roles: row.gate.roles.iter().map(Role::as_str).collect(),
-            opened_at: row.gate.opened_at.to_string(),
-            deadline: row.gate.deadline.to_string(),
-            percent: row.percent,
-            resolution: row.resolution.as_ref().map(gantral_core::ids::Name::as_str),
-        },
+        data,
     })
+}
+
+fn kind(row: &OutboxRow) -> String {
+    format!("gantral.{}", row.kind)
+}
+
+fn subject(row: &OutboxRow) -> String {
+    match &row.about {
+        About::Gate(gate) => gate.id.to_string(),
+        About::Proposal(proposal) => proposal.id.to_string(),
+    }
+}
+
+fn data<'a>(row: &'a OutboxRow, members: &[Member], source: &str) -> Data<'a> {
+    match &row.about {
+        About::Gate(gate) => Data::Gate(of_gate(row, gate, members, source)),
+        About::Proposal(proposal) => Data::Proposal(of_proposal(row, proposal, source)),
+    }
+}
+
+fn of_gate<'a>(row: &'a OutboxRow, gate: &'a ToldGate, members: &[Member], source: &str) -> GateData<'a> {
+    let shown = members.iter().map(|member| (member.pointer.clone(), Value::from(member.value.as_str())));
+    GateData {
+        schema: SCHEMA,
+        tenant: row.tenant.as_str(),
+        team: gate.team.as_str(),
+        workflow: gate.workflow.as_str(),
+        instance_id: gate.instance.to_string(),
+        gate_id: gate.id.to_string(),
+        gate_version: gate.version,
+        action: gate.action_name.as_str(),
+        roles: gate.roles.iter().map(Role::as_str).collect(),
+        opened_at: gate.opened_at.to_string(),
+        deadline: gate.deadline.to_string(),
+        percent: row.percent,
+        resolution: row.resolution.as_ref().map(Name::as_str),
+        shown: shown.collect(),
+        url: url(row, source),
+        look: look(row),
+    }
+}
+
+fn of_proposal<'a>(row: &'a OutboxRow, proposal: &'a ToldProposal, source: &str) -> ProposalData<'a> {
+    ProposalData {
+        schema: SCHEMA,
+        tenant: row.tenant.as_str(),
+        proposal_id: proposal.id.to_string(),
+        proposes: proposal.proposes.as_str(),
+        scope: proposal.scope.as_str(),
+        scope_name: proposal.scope_name.as_ref().map(Name::as_str),
+        opened_at: proposal.opened_at.to_string(),
+        deadline: proposal.deadline.to_string(),
+        url: url(row, source),
+        look: look(row),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::words::{OPEN, Words};
 
 /// The media type of the request.
 pub(crate) const MEDIA_TYPE: &str = "application/json";
+/// What the link of one line of several says.
+const OPEN_ONE: &str = "open";
 /// The longest header that Slack takes, in characters.
 const HEADER_MAX: usize = 150;
 
@@ -21,6 +23,16 @@ pub(crate) fn body(words: &Words) -> Value {
         elements.push(json!({"type": "text", "text": format!("{label}: "), "style": {"bold": true}}));
         elements.push(json!({"type": "text", "text": format!("{text}\n")}));
     }
+    let mut sections = vec![json!({"type": "rich_text_section", "elements": elements})];
+    for (text, url) in &words.items {
+        let (text, link) = (format!("{text} "), json!({"type": "link", "url": url, "text": OPEN_ONE}));
+        let elements = [json!({"type": "text", "text": text}), link, json!({"type": "text", "text": "\n"})];
+        sections.push(json!({"type": "rich_text_section", "elements": elements}));
+    }
+    // A section of nothing is refused.
+    if words.facts.is_empty() {
+        sections.remove(0);
+    }
     json!({
         "text": fallback(&words.title),
         "mrkdwn": false,
@@ -28,7 +40,7 @@ pub(crate) fn body(words: &Words) -> Value {
         "unfurl_media": false,
         "blocks": [
             {"type": "header", "text": plain(&header)},
-            {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]},
+            {"type": "rich_text", "elements": sections},
             {"type": "actions", "elements": [{"type": "button", "text": plain(OPEN), "url": words.url}]},
         ],
     })

@@ -10,6 +10,9 @@ use crate::words::{OPEN, Words};
 /// The media type of the request.
 pub(crate) const MEDIA_TYPE: &str = "application/json";
 
+/// What the link of one line of several says.
+const OPEN_ONE: &str = "open";
+
 /// Returns the body.
 pub(crate) fn body(words: &Words) -> Value {
     let title = json!({"type": "TextRun", "text": words.title, "weight": "Bolder", "size": "Large"});
@@ -18,6 +21,12 @@ pub(crate) fn body(words: &Words) -> Value {
         let label = json!({"type": "TextRun", "text": format!("{label}: "), "weight": "Bolder"});
         let text = json!({"type": "TextRun", "text": text});
         body.push(json!({"type": "RichTextBlock", "spacing": "Small", "inlines": [label, text]}));
+    }
+    for (text, url) in &words.items {
+        let text = json!({"type": "TextRun", "text": format!("{text} ")});
+        let open = json!({"type": "Action.OpenUrl", "url": url});
+        let link = json!({"type": "TextRun", "text": OPEN_ONE, "selectAction": open});
+        body.push(json!({"type": "RichTextBlock", "spacing": "Small", "inlines": [text, link]}));
     }
     json!({
         "type": "message",

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gantral_core::time::UnixMillis;
-use gantral_store::OutboxRow;
 use serde_json::Value;
 
 use crate::channel::Tried;
 use crate::endpoint::{Answer, Endpoint, Request};
-use crate::message::{MEDIA_TYPE, body, message_id};
+use crate::message::{MEDIA_TYPE, body};
 use crate::retry_after::retry_after;
 use crate::secret::{SECRETS_MAX, SecretError, is_reference, resolve, resolve_line};
 use crate::signature::{Secret, sign};
+use crate::told::Told;
 use crate::words::words;
 use crate::{slack, teams};
 pub use gantral_outbound::AddressError;
@@ -139,8 +139,8 @@ impl Webhook {
     }
 
     /// Tries to deliver a message once. `source` is the URL under which people reach the server.
-    pub(crate) async fn tell(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Tried {
-        let Ok(request) = self.request(row, source, now) else {
+    pub(crate) async fn tell(&self, told: &Told, source: &str, now: UnixMillis) -> Tried {
+        let Ok(request) = self.request(told, source, now) else {
             return Tried::Failed("it cannot be written".to_owned());
         };
         match self.endpoint.post(request).await {
@@ -158,13 +158,13 @@ impl Webhook {
         }
     }
 
-    fn request(&self, row: &OutboxRow, source: &str, now: UnixMillis) -> Result<Request, serde_json::Error> {
+    fn request(&self, told: &Told, source: &str, now: UnixMillis) -> Result<Request, serde_json::Error> {
         let chat = |media_type, body: Value| {
             Ok(Request { media_type, headers: Vec::new(), body: serde_json::to_vec(&body)? })
         };
         match self.format {
             Format::CloudEvents => {
-                let (body, id, timestamp) = (body(row, source)?, message_id(row), now.get() / 1_000);
+                let (body, id, timestamp) = (body(told, source, now)?, told.id(), now.get() / 1_000);
                 let signature = sign(&self.secrets, &id, timestamp, &body);
                 let headers = vec![
                     ("webhook-id", id),
@@ -173,8 +173,8 @@ impl Webhook {
                 ];
                 Ok(Request { media_type: MEDIA_TYPE, headers, body })
             }
-            Format::Slack => chat(slack::MEDIA_TYPE, slack::body(&words(row, source))),
-            Format::Teams => chat(teams::MEDIA_TYPE, teams::body(&words(row, source))),
+            Format::Slack => chat(slack::MEDIA_TYPE, slack::body(&words(told, source))),
+            Format::Teams => chat(teams::MEDIA_TYPE, teams::body(&words(told, source))),
         }
     }
 }

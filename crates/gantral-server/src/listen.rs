@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantral_engine::NotifiedMember;
 use gantral_identity::{DevelopmentRefused, development_allowed};
 use gantral_listen::{ListenError as SocketError, Listening, ServeLimits, TlsFiles};
-use gantral_notify::Now;
+use gantral_notify::{Member, Now, Road, Shown, Unread};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -80,7 +81,18 @@ async fn carry(app: App, shutdown: watch::Receiver<bool>) {
     let clock = Arc::clone(&shared.clock);
     let now: Now = Arc::new(move || clock.now());
     let may_write = || shared.standing.behind().is_none();
-    shared.couriers.run(shared.engine.store(), &shared.public_url, now, may_write, stopped(shutdown)).await;
+    let engine = shared.engine.clone();
+    let shown: Shown = Arc::new(move |tenant, gate| {
+        let engine = engine.clone();
+        Box::pin(async move {
+            let found = engine.notified_members(&tenant, gate).await;
+            let member = |of: NotifiedMember| Member { pointer: of.pointer, value: of.value };
+            let found = found.map(|found| found.into_iter().map(member).collect());
+            found.map_err(|error| Unread(error.to_string()))
+        })
+    });
+    let road = Road { store: shared.engine.store(), source: &shared.public_url, now, shown };
+    shared.couriers.run(road, may_write, stopped(shutdown)).await;
 }
 
 /// Keeps the keys of identity providers current until `shutdown` turns true.

@@ -7,8 +7,8 @@ use gantral_core::ids::{IdError, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::DurationMs;
 use gantral_engine::{NoticeKind, Recipient, Recipients};
 use gantral_notify::{
-    Channel, ChannelConfig, Couriers, Format, MailError, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Way, Webhook,
-    WebhookConfig, WebhookError,
+    Channel, ChannelConfig, Couriers, Format, MailError, Pace, RETRY_FOR_DEFAULT, TIMEOUT_DEFAULT, Way,
+    Webhook, WebhookConfig, WebhookError,
 };
 use serde::Deserialize;
 
@@ -23,6 +23,11 @@ const TIMEOUTS: std::ops::RangeInclusive<u64> = 100..=60_000;
 /// The shortest and the longest time for which a message is tried, in milliseconds: 1 s and 30 days.
 const RETRIES: std::ops::RangeInclusive<u64> = 1_000..=30 * 86_400_000;
 
+/// The shortest and the longest time for which messages are gathered, in milliseconds: 1 min and 7 days.
+const SPANS: std::ops::RangeInclusive<u64> = 60_000..=7 * 86_400_000;
+/// How many messages a limit may be.
+const AT_MOST: std::ops::RangeInclusive<u64> = 1..=1_000;
+
 /// The section `[notifications]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +38,16 @@ pub struct NotificationSettings {
     /// Mail.
     #[serde(default)]
     pub mail: Option<MailSettings>,
+}
+
+/// How often a channel may be told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtMost {
+    /// How many messages, 1 to 1000.
+    pub messages: u64,
+    /// Within how long, `1m` to `7d`.
+    pub within: String,
 }
 
 /// One webhook.
@@ -73,6 +88,12 @@ pub struct WebhookSettings {
     /// For how long a message is tried, `1s` to `30d`; `24h` when absent.
     #[serde(default)]
     pub retry_for: Option<String>,
+    /// How often it may be told; the rest is gathered.
+    #[serde(default)]
+    pub at_most: Option<AtMost>,
+    /// Of all together, once the first message has waited so long, `1m` to `7d`; of each by itself when absent.
+    #[serde(default)]
+    pub digest: Option<String>,
 }
 
 /// What is wrong with the section. Its author's fault.
@@ -123,6 +144,28 @@ pub enum NotificationsError {
         /// As it was written.
         text: String,
     },
+    /// Both of two that exclude each other.
+    #[error("channel `{name}`: `digest` and `at_most` exclude each other")]
+    Pace {
+        /// The channel.
+        name: String,
+    },
+    /// No such limit.
+    #[error("channel `{name}`: `at_most.messages` is {messages}, which is not 1 to 1000")]
+    AtMost {
+        /// The channel.
+        name: String,
+        /// As it was written.
+        messages: u64,
+    },
+    /// Messages would be too old before they are told.
+    #[error("channel `{name}`: `{member}` is more than half of `retry_for`")]
+    TooOld {
+        /// The channel.
+        name: String,
+        /// The member.
+        member: &'static str,
+    },
     /// It cannot be told like that.
     #[error("webhook `{name}`: {source}")]
     Webhook {
@@ -157,6 +200,8 @@ struct Common<'a> {
     workflows: &'a [String],
     kinds: &'a [String],
     retry_for: Option<&'a str>,
+    at_most: Option<&'a AtMost>,
+    digest: Option<&'a str>,
 }
 
 impl NotificationSettings {
@@ -193,10 +238,12 @@ impl Told<'_> {
             return Err(NotificationsError::Twice { name: common.name.to_owned() });
         }
         let retry_for = time(common.name, "retry_for", common.retry_for, RETRIES)?;
+        let retry_for = retry_for.unwrap_or(RETRY_FOR_DEFAULT);
         let config = ChannelConfig {
             name: recipient.name.clone(),
             tenant: recipient.tenant.clone(),
-            retry_for: retry_for.unwrap_or(RETRY_FOR_DEFAULT),
+            pace: common.pace(retry_for)?,
+            retry_for,
         };
         self.channels.push(Channel::new(config, way));
         self.recipients.push(recipient);
@@ -226,6 +273,30 @@ impl Common<'_> {
     }
 }
 
+impl Common<'_> {
+    fn pace(&self, retry_for: DurationMs) -> Result<Pace, NotificationsError> {
+        let name = || self.name.to_owned();
+        let (member, text) = match (self.digest, self.at_most) {
+            (None, None) => return Ok(Pace::Each),
+            (Some(_), Some(_)) => return Err(NotificationsError::Pace { name: name() }),
+            (Some(every), None) => ("digest", every),
+            (None, Some(limit)) => ("at_most.within", limit.within.as_str()),
+        };
+        let read = time(self.name, member, Some(text), SPANS)?;
+        let span = read.filter(|span| span.get() <= retry_for.get() / 2);
+        let span = span.ok_or_else(|| NotificationsError::TooOld { name: name(), member })?;
+        match self.at_most {
+            None => Ok(Pace::Digest { every: span }),
+            Some(AtMost { messages, .. }) if AT_MOST.contains(messages) => {
+                Ok(Pace::AtMost { messages: *messages, within: span })
+            }
+            Some(AtMost { messages, .. }) => {
+                Err(NotificationsError::AtMost { name: name(), messages: *messages })
+            }
+        }
+    }
+}
+
 impl WebhookSettings {
     fn common(&self) -> Common<'_> {
         Common {
@@ -236,6 +307,8 @@ impl WebhookSettings {
             workflows: &self.workflows,
             kinds: &self.kinds,
             retry_for: self.retry_for.as_deref(),
+            at_most: self.at_most.as_ref(),
+            digest: self.digest.as_deref(),
         }
     }
 

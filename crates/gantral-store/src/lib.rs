@@ -42,8 +42,8 @@ pub use log::{
     LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap, SwapOutcome,
 };
 pub use outbox::{
-    Addressee, Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded,
-    Tell, ToldGate,
+    About, Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount,
+    OutboxRow, OutboxTurn, Reminded, Tell, TellProposal, ToldGate, ToldProposal,
 };
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,

@@ -1,8 +1,8 @@
-//! What is told about gates: messages that wait for their recipients, those that were given up, and reminders.
+//! What is told about gates and proposals: messages that wait for their recipients, those that were given up, and reminders.
 //!
 //! The store keeps and orders them. Who a recipient is, how a message looks, and when it is tried again is the caller's.
 
-use gantral_core::ids::{GateId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{GateId, InstanceId, Name, ProposalId, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
 use crate::error::StoreError;
@@ -57,11 +57,9 @@ pub struct OutboxRow {
     pub percent: Option<u8>,
     /// When it happened.
     pub at: UnixMillis,
-    /// The instance.
-    pub instance: InstanceId,
-    /// The gate as it stood then, without its context.
-    pub gate: ToldGate,
-    /// How it was closed; `None` while it was open.
+    /// What it is about.
+    pub about: About,
+    /// How that had ended; `None` while it was open.
     pub resolution: Option<Name>,
     /// From when on its age is counted.
     pub queued_at: UnixMillis,
@@ -71,11 +69,81 @@ pub struct OutboxRow {
     pub failure: Option<String>,
 }
 
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A gate, as it stood then.
+    Gate(ToldGate),
+    /// A change of the rules that waits for a second person.
+    Proposal(ToldProposal),
+}
+
+impl About {
+    /// Returns the gate, if it is one.
+    pub const fn gate(&self) -> Option<&ToldGate> {
+        match self {
+            Self::Gate(gate) => Some(gate),
+            Self::Proposal(_) => None,
+        }
+    }
+
+    /// Returns its identifier: messages about the same thing keep their order.
+    pub const fn subject(&self) -> &[u8; 16] {
+        match self {
+            Self::Gate(gate) => gate.id.as_bytes(),
+            Self::Proposal(proposal) => proposal.id.as_bytes(),
+        }
+    }
+}
+
+/// What is told of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldProposal {
+    /// The proposal.
+    pub id: ProposalId,
+    /// What would be sealed, such as `policy_activated`.
+    pub proposes: Name,
+    /// For what: `tenant`, `team` or `workflow`.
+    pub scope: Name,
+    /// Of which name; `None` for a tenant.
+    pub scope_name: Option<Name>,
+    /// When it was made.
+    pub opened_at: UnixMillis,
+    /// Until when it can be confirmed.
+    pub deadline: UnixMillis,
+}
+
+/// A message about a proposal that is made, for some recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TellProposal {
+    /// What happened to it.
+    pub kind: Name,
+    /// As in [`ToldProposal`].
+    pub proposes: Name,
+    /// As in [`ToldProposal`].
+    pub scope: Name,
+    /// As in [`ToldProposal`].
+    pub scope_name: Option<Name>,
+    /// Who is told; each gets a row of their own.
+    pub to: Vec<Name>,
+}
+
+/// A message that waits, and how its gate or proposal stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gathered {
+    /// The message.
+    pub row: OutboxRow,
+    /// How it has ended since, or had then; `None` while it is open.
+    pub ended: Option<Name>,
+}
+
 /// What is told of a gate: [`crate::GateRow`] without the commitment to what approvers are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldGate {
     /// The gate.
     pub id: GateId,
+    /// Its instance.
+    pub instance: InstanceId,
     /// Its version.
     pub version: u32,
     /// The workflow of the instance.
@@ -92,7 +160,7 @@ pub struct ToldGate {
     pub deadline: UnixMillis,
 }
 
-/// Which messages of a recipient may be tried now: of each gate the first that is neither delivered nor given up.
+/// Which messages of a recipient may be tried now: of each gate or proposal the first that is neither delivered nor given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxTurn {
     /// The recipient.
@@ -106,7 +174,7 @@ pub struct OutboxTurn {
 /// What came of trying to deliver one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempted {
-    /// It arrived, and is forgotten.
+    /// It arrived, or need not any more, and is forgotten.
     Delivered {
         /// The message.
         number: u64,
@@ -138,6 +206,15 @@ pub struct DeadLetters {
     pub recipient: Option<Name>,
     /// One message.
     pub number: Option<u64>,
+}
+
+/// A message that counts against how often a recipient is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// When it was told.
+    pub at: UnixMillis,
+    /// From when on it still counts: what is older is forgotten.
+    pub since: UnixMillis,
 }
 
 /// How many messages one recipient has.
@@ -186,7 +263,7 @@ pub struct Reminded {
 }
 
 impl Store {
-    /// Returns the messages of a recipient that may be tried now, in the order of their commits: of each gate the first one only.
+    /// Returns the messages of a recipient that may be tried now, in the order of their commits: of each gate or proposal the first one only.
     ///
     /// # Errors
     /// See [`StoreError`]; a read may be asked again.
@@ -196,13 +273,50 @@ impl Store {
         }
     }
 
-    /// Keeps what came of trying to deliver messages of a recipient. Of those given up the newest [`DEAD_MAX`] stay.
+    /// Returns the messages of a recipient that wait, in the order of their commits, whether they are due or not, and how what they are
+    /// about stands at `now`.
     ///
     /// # Errors
-    /// See [`StoreError`]; asked again it counts attempts twice, and does nothing else more.
-    pub async fn settle_outbox(&self, recipient: &Name, attempted: Vec<Attempted>) -> Result<(), StoreError> {
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn gathered(
+        &self,
+        recipient: &Name,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Gathered>, StoreError> {
         match self {
-            Self::Sqlite(store) => store.settle_outbox(recipient.clone(), attempted).await,
+            Self::Sqlite(store) => store.gathered(recipient.clone(), now, limit).await,
+        }
+    }
+
+    /// Returns how many messages were counted for a recipient after `since` and up to `now`.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn told(
+        &self,
+        recipient: &Name,
+        since: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.told(recipient.clone(), since, now).await,
+        }
+    }
+
+    /// Keeps what came of trying to deliver messages of a recipient, and counts one against how often it is told. Of those given up the
+    /// newest [`DEAD_MAX`] stay.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; asked again it counts attempts and the message twice, and does nothing else more.
+    pub async fn settle_outbox(
+        &self,
+        recipient: &Name,
+        attempted: Vec<Attempted>,
+        counted: Option<Counted>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.settle_outbox(recipient.clone(), attempted, counted).await,
         }
     }
 

@@ -8,6 +8,7 @@ use gantral_core::ids::{ActorId, ProposalId, TenantId};
 use gantral_core::time::UnixMillis;
 
 use crate::error::StoreError;
+use crate::outbox::TellProposal;
 use crate::store::Store;
 
 /// Why somebody proposes something: what opens the commitment that the proposal carries. Gone when the proposal has ended.
@@ -47,6 +48,8 @@ pub struct NewProposal {
     pub at: UnixMillis,
     /// From when on it is not open any more.
     pub expires_at: UnixMillis,
+    /// Who is told of it, in the same transaction.
+    pub tell: Option<TellProposal>,
 }
 
 /// How a proposal ended.

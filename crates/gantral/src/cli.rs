@@ -113,7 +113,7 @@ pub enum Command {
     Unfreeze(commands::freeze::UnfreezeArgs),
     /// Shows who changed the rules; erases
     Governance(Online<commands::governance::GovernanceCommand>),
-    /// Shows messages that no webhook took, and lets them be tried again
+    /// Shows messages that no channel took, and lets them be tried again
     Notifications(Online<commands::notifications::NotificationsCommand>),
     /// Shows the identity providers whose keys are fetched, and fetches them now
     Issuers(Online<commands::issuers::IssuersCommand>),

@@ -224,7 +224,7 @@ impl Client {
         self.post(&["v1", "issuers", "refresh"], &Empty {}).await
     }
 
-    /// Lists messages that no webhook took, as an administrator.
+    /// Lists messages that no channel took, as an administrator.
     pub async fn dead_letters(&self, query: &PageQuery) -> Result<DeadLetterPage, ClientError> {
         self.list(&["v1", "dead-letters"], query).await
     }

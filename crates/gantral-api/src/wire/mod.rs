@@ -68,7 +68,7 @@ pub use instance::{
 pub use issuer::{IssuerView, Issuers, RefreshedIssuer, RefreshedIssuers};
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use login::{LoginToken, LoginView, Logins};
-pub use notification::{DeadLetter, DeadLetterPage, RetriedDeadLetters, RetryDeadLetters};
+pub use notification::{DeadLetter, DeadLetterGate, DeadLetterPage, RetriedDeadLetters, RetryDeadLetters};
 pub use outage::{
     CountUnobserved, Counted, ModeLeaseView, UNOBSERVED_ITEMS_MAX, UnobservedCount, UnobservedCounts,
     UnobservedLine, UnobservedQuery,

@@ -1,4 +1,4 @@
-//! Being told: messages that no webhook took.
+//! Being told: messages that no channel took.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,10 +10,10 @@ use super::text;
 pub struct DeadLetter {
     /// Its number, by which it is tried again.
     pub number: u64,
-    /// Its identifier, as the webhook would have seen it.
+    /// Its identifier, as the channel would have seen it.
     pub message_id: String,
-    /// The webhook.
-    pub webhook: text::Name,
+    /// The channel: a webhook, a chat or a mailbox.
+    pub channel: text::Name,
     /// What happened: `gate.opened`, `gate.reminder`, ….
     pub kind: String,
     /// Of a reminder: how much of the gate's stage had passed, in percent.
@@ -21,6 +21,21 @@ pub struct DeadLetter {
     pub percent: Option<u8>,
     /// When it happened.
     pub at: text::Time,
+    /// The gate that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<DeadLetterGate>,
+    /// The proposal that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal_id: Option<text::ProposalId>,
+    /// How often it was tried.
+    pub attempts: u64,
+    /// Why it was given up, in words for people.
+    pub failure: String,
+}
+
+/// The gate that a message was about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterGate {
     /// The instance.
     pub instance_id: text::InstanceId,
     /// The gate.
@@ -31,10 +46,6 @@ pub struct DeadLetter {
     pub workflow: text::WorkflowId,
     /// The team that owns the workflow.
     pub team: text::TeamId,
-    /// How often it was tried.
-    pub attempts: u64,
-    /// Why it was given up, in words for people.
-    pub failure: String,
 }
 
 /// Answer of `GET /v1/dead-letters`.
@@ -51,9 +62,9 @@ pub struct DeadLetterPage {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryDeadLetters {
-    /// Those of this webhook.
+    /// Those of this channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<text::Name>,
+    pub channel: Option<text::Name>,
     /// The one with this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,

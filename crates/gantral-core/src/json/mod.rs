@@ -10,6 +10,7 @@
 mod number;
 mod object;
 mod parse;
+mod pointer;
 pub mod text;
 mod value;
 mod write;
@@ -17,6 +18,7 @@ mod write;
 pub use number::{EXPONENT_MAX, NUMBER_BYTES_MAX, Number, NumberError};
 pub use object::Object;
 pub use parse::{ParseClass, ParseError, ParseErrorKind, is_canonical, parse, parse_canonical};
+pub use pointer::{POINTER_BYTES_MAX, POINTER_STEPS_MAX, Pointer};
 pub use value::Value;
 pub use write::{ArrayWriter, ObjectWriter, Writer};
 

@@ -228,7 +228,7 @@ fn actions(reader: &Reader<'_>) -> Result<BTreeMap<Name, ActionDeclaration>> {
     for (key, value) in object.iter() {
         let path = join("actions", key);
         let action = name(key).ok_or_else(|| wrong(&path, "is not a name"))?;
-        let reader = Reader::new(value, &path, &["parameters"])?;
+        let reader = Reader::new(value, &path, &["parameters", "notify_members"])?;
         let mut declaration = ActionDeclaration::default();
         if let Some(parameters) = reader.object.get("parameters") {
             let path = reader.at("parameters");
@@ -240,9 +240,18 @@ fn actions(reader: &Reader<'_>) -> Result<BTreeMap<Name, ActionDeclaration>> {
                 declaration.parameters.insert(key.to_string(), parameter(value, &join(&path, key))?);
             }
         }
+        declaration.notify_members = notify_members(&reader, &declaration.parameters)?;
         declared.insert(action, declaration);
     }
     Ok(declared)
+}
+
+/// Reads which members messages may show: each below a parameter that is declared, so that a misspelt one is noticed.
+fn notify_members(reader: &Reader<'_>, parameters: &BTreeMap<String, Parameter>) -> Result<Vec<Pointer>> {
+    let wrong = || wrong(&reader.at("notify_members"), "is not a list of pointers below declared parameters");
+    let texts = reader.texts("notify_members", NOTIFY_MEMBERS_MAX)?.into_iter();
+    let read = |text| Pointer::parse(text).filter(|pointer| parameters.contains_key(pointer.first()));
+    texts.map(|text| read(text).ok_or_else(wrong)).collect()
 }
 
 fn parameter(value: &Value, path: &str) -> Result<Parameter> {

@@ -38,6 +38,24 @@ fn spelling_does_not_change_the_digest_and_content_does() {
 }
 
 #[test]
+fn messages_may_show_what_an_action_names_below_its_parameters() {
+    let with = |members: &str| {
+        let text = format!("\"refund\": {{\"notify_members\": {members}, \"parameters\"");
+        read(&REFUND.replace("\"refund\": {\"parameters\"", &text))
+    };
+    let workflow = with("[\"/amount\", \"/note/0\"]").unwrap();
+    let (_, action) = workflow.actions.iter().next().unwrap();
+    let pointers: Vec<&str> = action.notify_members.iter().map(Pointer::as_str).collect();
+    assert_eq!(pointers, ["/amount", "/note/0"]);
+    let (_, action) = read(REFUND).unwrap().actions.into_iter().next().unwrap();
+    assert!(action.notify_members.is_empty());
+    let many = format!("[{}]", ["\"/amount\""; NOTIFY_MEMBERS_MAX + 1].join(","));
+    for bad in ["[\"amount\"]", "[\"\"]", "[\"/amuont\"]", "\"/amount\"", "[7]", "[\"/amount~\"]", &many] {
+        assert_eq!(with(bad).unwrap_err().path, "actions.refund.notify_members", "{bad}");
+    }
+}
+
+#[test]
 fn a_wrong_member_is_named() {
     for (from, to, path) in [
         ("\"HIGH\"", "\"high\"", "materiality"),

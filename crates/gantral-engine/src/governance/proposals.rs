@@ -154,6 +154,7 @@ impl Engine {
             reason,
             at: call.now,
             expires_at: proposal.expires_at,
+            tell: self.tell_proposal(tenant, &proposal.detail).await?,
         };
         let view = match self.0.store.put_proposal(new, rules.open_max).await? {
             ProposalOutcome::Made => self.proposal(tenant, proposal.id, call.now).await?,

@@ -65,3 +65,41 @@ fn a_recipient_is_told_what_all_its_filters_let_pass() {
         assert_eq!(told(&only, "acme", kind), kind == NoticeKind::Opened);
     }
 }
+
+#[test]
+fn a_proposal_is_told_to_those_within_its_scope_and_to_roles_only_where_they_ask_for_it() {
+    let (team, workflow) = (TeamId::parse("payments").unwrap(), WorkflowId::parse("refund").unwrap());
+    let (other_team, other_workflow) =
+        (TeamId::parse("claims").unwrap(), WorkflowId::parse("claim").unwrap());
+    let all = Recipient {
+        name: Name::parse("all").unwrap(),
+        tenant: TenantId::parse("acme").unwrap(),
+        roles: Vec::new(),
+        teams: Vec::new(),
+        workflows: Vec::new(),
+        kinds: Vec::new(),
+    };
+    let scopes = [
+        Scope::Tenant,
+        Scope::Team(team.clone()),
+        Scope::Team(other_team),
+        Scope::Workflow(workflow.clone()),
+        Scope::Workflow(other_workflow),
+    ];
+    let check = |recipient: Recipient, expected: [bool; 5]| {
+        let told = scopes.each_ref().map(|scope| {
+            let owner = matches!(scope, Scope::Workflow(of) if *of == workflow).then_some(&team);
+            !Recipients(vec![recipient.clone()]).of_proposal(&all.tenant, scope, owner).is_empty()
+        });
+        assert_eq!(told, expected, "{recipient:?}");
+    };
+    let (every, none) = ([true; 5], [false; 5]);
+    check(all.clone(), every);
+    check(Recipient { tenant: TenantId::parse("other").unwrap(), ..all.clone() }, none);
+    check(Recipient { teams: vec![team.clone()], ..all.clone() }, [true, true, false, true, false]);
+    check(Recipient { workflows: vec![workflow.clone()], ..all.clone() }, [true, false, false, true, false]);
+    check(Recipient { kinds: vec![NoticeKind::Opened], ..all.clone() }, none);
+    let roles = vec![Role::parse("FINANCE_LEAD").unwrap()];
+    check(Recipient { roles: roles.clone(), ..all.clone() }, none);
+    check(Recipient { roles, kinds: vec![NoticeKind::Opened, NoticeKind::Proposed], ..all.clone() }, every);
+}

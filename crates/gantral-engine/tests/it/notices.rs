@@ -55,13 +55,13 @@ pub async fn told(world: &World) -> Vec<OutboxRow> {
             return all;
         }
         let delivered = |row: &OutboxRow| gantral_store::Attempted::Delivered { number: row.number };
-        store.settle_outbox(&recipient, rows.iter().map(delivered).collect()).await.unwrap();
+        store.settle_outbox(&recipient, rows.iter().map(delivered).collect(), None).await.unwrap();
         all.extend(rows);
     }
 }
 
 pub fn words(rows: &[OutboxRow]) -> Vec<(&str, Option<u8>, u32)> {
-    rows.iter().map(|row| (row.kind.as_str(), row.percent, row.gate.version)).collect()
+    rows.iter().map(|row| (row.kind.as_str(), row.percent, row.about.gate().unwrap().version)).collect()
 }
 
 /// Goes to where this share of the open gate's stage has passed, and ticks.
@@ -88,7 +88,10 @@ async fn what_happens_to_a_gate_is_told_with_it_and_approvers_are_reminded_of_ea
     assert_eq!(words(&rows), [("gate.escalated", None, 2)]);
     let facts = script.facts().await;
     let gate = facts.instance.gate().unwrap();
-    assert_eq!((rows[0].gate.deadline, rows[0].gate.id), (gate.deadline, gate.asked.id));
+    assert_eq!(
+        (rows[0].about.gate().unwrap().deadline, rows[0].about.gate().unwrap().id),
+        (gate.deadline, gate.asked.id)
+    );
     assert_eq!(gate.since, rows[0].at);
     pass(&script, 50).await;
     assert_eq!(words(&told(&script.world).await), [("gate.reminder", Some(50), 2)]);
@@ -203,7 +206,7 @@ async fn a_thousand_gates_are_reminded_of_once_each_over_a_restart_and_a_clock_s
     world.clock.advance_to(late);
     let mut counted: BTreeMap<(GateId, Option<u8>), usize> = BTreeMap::new();
     for row in told(&world).await {
-        *counted.entry((row.gate.id, row.percent)).or_default() += 1;
+        *counted.entry((row.about.gate().unwrap().id, row.percent)).or_default() += 1;
     }
     assert_eq!(counted.len(), 2 * AT_ONCE);
     assert!(counted.values().all(|count| *count == 1));

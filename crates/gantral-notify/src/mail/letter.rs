@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use gantral_core::json::text::inert;
 use gantral_core::time::UnixMillis;
-use gantral_store::OutboxRow;
+use gantral_store::About;
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox as Named, Message};
 
-use crate::message::message_id;
+use crate::told::Told;
 use crate::words::{OPEN, Words};
 
 /// The longest subject, in characters.
@@ -23,7 +23,7 @@ const FOOTER: &str =
 /// # Errors
 /// Never for addresses that were read.
 pub(super) fn letter(
-    row: &OutboxRow,
+    told: &Told,
     words: &Words,
     from: &Named,
     to: &Address,
@@ -32,26 +32,39 @@ pub(super) fn letter(
     let domain = from.email.domain();
     let subject: String = inert(&words.title).chars().take(SUBJECT_MAX).collect();
     let header = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
-    let message = Message::builder()
+    let mut builder = Message::builder()
         .from(from.clone())
         .to(Named::new(None, to.clone()))
         .subject(format!("[gantral] {subject}"))
         .date(SystemTime::UNIX_EPOCH + Duration::from_millis(now.get()))
-        // The same in every try, and so are the mails about one gate one thread.
-        .message_id(Some(format!("<{}@{domain}>", message_id(row))))
-        .references(format!("<gate-{}@{domain}>", row.gate.id))
+        // The same in every try.
+        .message_id(Some(format!("<{}@{domain}>", told.id())))
         // Nobody's absence is answered to a program (RFC 3834 §5).
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
-        .header(ContentType::TEXT_PLAIN)
-        .body(text(words))?;
-    Ok(message.formatted())
+        .header(ContentType::TEXT_PLAIN);
+    if let Some(thread) = thread(told) {
+        builder = builder.references(format!("<{thread}@{domain}>"));
+    }
+    Ok(builder.body(text(words))?.formatted())
+}
+
+/// Mails about one gate are one thread.
+fn thread(told: &Told) -> Option<String> {
+    let Told::One(row, _) = told else { return None };
+    Some(match &row.about {
+        About::Gate(gate) => format!("gate-{}", gate.id),
+        About::Proposal(proposal) => format!("proposal-{}", proposal.id),
+    })
 }
 
 fn text(words: &Words) -> String {
     let mut text = format!("{}\n\n", inert(&words.title));
     for (label, said) in &words.facts {
         text.push_str(&format!("{}: {}\n", inert(label), inert(said)));
+    }
+    for (said, url) in &words.items {
+        text.push_str(&format!("- {}\n  {url}\n", inert(said)));
     }
     text.push_str(&format!("\n{OPEN}:\n{}\n\n{FOOTER}\n", words.url));
     text

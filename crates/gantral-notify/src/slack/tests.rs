@@ -14,6 +14,7 @@ fn words(text: &str) -> Words {
     Words {
         title: format!("Approval wanted: {text}"),
         facts: vec![("Workflow".to_owned(), text.to_owned())],
+        items: Vec::new(),
         url: "https://gantral.example.com/console/gates/1".to_owned(),
     }
 }
@@ -77,4 +78,17 @@ fn a_header_is_no_longer_than_slack_takes() {
     let long = body(&words(&"ü".repeat(400)));
     let header = long["blocks"][0]["text"]["text"].as_str().unwrap();
     assert!(header.chars().count() == HEADER_MAX && header.ends_with('…'), "{header}");
+}
+
+#[test]
+fn a_digest_is_a_line_and_a_link_for_each() {
+    let items = vec![(HOSTILE.to_owned(), "https://gantral.example.com/console/gates/1".to_owned())];
+    let body = body(&Words { items, facts: Vec::new(), ..words("refund") });
+    let sections = body["blocks"][1]["elements"].as_array().unwrap();
+    assert_eq!(sections.len(), 1);
+    let link = json!({"type": "link", "url": "https://gantral.example.com/console/gates/1", "text": "open"});
+    assert_eq!(sections[0]["elements"][1], link);
+    let mut found = Vec::new();
+    holders(&body["blocks"], "U1", &mut found);
+    assert_eq!(found, ["text"]);
 }

@@ -10,6 +10,7 @@ fn words(text: &str) -> Words {
     Words {
         title: format!("Approval wanted: {text}"),
         facts: vec![("Workflow".to_owned(), text.to_owned())],
+        items: Vec::new(),
         url: "https://gantral.example.com/console/gates/1".to_owned(),
     }
 }
@@ -55,4 +56,17 @@ fn no_text_is_where_markdown_is_read_and_nobody_is_mentioned() {
         }
     }
     assert_eq!(content["actions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_digest_is_a_line_and_a_link_for_each() {
+    let items = vec![(
+        "[x](https://evil.example)".to_owned(),
+        "https://gantral.example.com/console/gates/1".to_owned(),
+    )];
+    let body = body(&Words { items, facts: Vec::new(), ..words("refund") });
+    let line = &body["attachments"][0]["content"]["body"][1]["inlines"];
+    let open = json!({"type": "Action.OpenUrl", "url": "https://gantral.example.com/console/gates/1"});
+    assert_eq!(line[0], json!({"type": "TextRun", "text": "[x](https://evil.example) "}));
+    assert_eq!(line[1], json!({"type": "TextRun", "text": "open", "selectAction": open}));
 }

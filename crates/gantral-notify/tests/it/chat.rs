@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::outbox::{Office, webhook};
+use crate::outbox::{Office, channel, webhook};
 use crate::receiver::until;
 
 /// The part of the address that is a secret.
@@ -62,7 +62,7 @@ impl Chat {
 
     fn office(&self, format: Format) -> Office {
         let url = format!("http://{}/services/{TOKEN}", self.address);
-        Office::of(Couriers::new(vec![webhook("chat", &url, format, Duration::from_secs(10))]))
+        Office::of(Couriers::new(vec![channel("chat", webhook(&url, format, Duration::from_secs(10)))]))
     }
 
     fn came(&self) -> Vec<Came> {

@@ -140,7 +140,10 @@ async fn a_message_that_is_always_refused_holds_up_its_own_gate_only_and_is_give
     drained(&office, "pager").await;
     let acme = gantral_core::ids::TenantId::parse("acme").unwrap();
     let dead = office.store.dead_letters(&acme, 0, 10).await.unwrap();
-    assert_eq!((dead.len(), dead[0].gate.id, dead[0].failure.as_deref()), (1, bad.id, Some("answered 500")));
+    assert_eq!(
+        (dead.len(), dead[0].about.gate().unwrap().id, dead[0].failure.as_deref()),
+        (1, bad.id, Some("answered 500"))
+    );
     assert!(dead[0].attempts >= 2, "{dead:?}");
     receiver.answer(|_| 200);
     office.store.retry_dead(&acme, DeadLetters::default(), office.now()).await.unwrap();

@@ -11,4 +11,5 @@ mod chat;
 mod delivery;
 mod mail;
 mod outbox;
+mod pace;
 mod receiver;

@@ -1,13 +1,16 @@
 //! An outbox with messages in it, and couriers that carry them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, GateId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_notify::{Channel, ChannelConfig, Couriers, Format, Now, Way, Webhook, WebhookConfig};
+use gantral_notify::{
+    Channel, ChannelConfig, Couriers, Format, Member, Now, Pace, Road, Shown, Unread, Way, Webhook,
+    WebhookConfig,
+};
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, Head, InstanceIndex, ModeCode, NewArtifact, OutboxCount,
     SealedArtifact, StateCode, Store, Tell,
@@ -27,6 +30,8 @@ const SECRET_TEXT: &str = "whsec_CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
 pub struct Office {
     pub store: Store,
     pub clock: Arc<AtomicU64>,
+    /// What every message may show; `None` while that cannot be read.
+    pub members: Arc<Mutex<Option<Vec<Member>>>>,
     couriers: Couriers,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     _folder: TempDir,
@@ -55,7 +60,14 @@ impl Office {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&folder.path().join("ledger.db")).unwrap();
         let clock = Arc::new(AtomicU64::new(1_767_225_600_000));
-        Self { store, clock, couriers, running: None, _folder: folder }
+        Self {
+            store,
+            clock,
+            members: Arc::new(Mutex::new(Some(Vec::new()))),
+            couriers,
+            running: None,
+            _folder: folder,
+        }
     }
 
     pub fn now(&self) -> UnixMillis {
@@ -71,8 +83,14 @@ impl Office {
         let (stop, stopped) = oneshot::channel();
         let (couriers, store, clock) = (self.couriers.clone(), self.store.clone(), Arc::clone(&self.clock));
         let now: Now = Arc::new(move || UnixMillis::new(clock.load(Ordering::SeqCst)).unwrap());
+        let members = Arc::clone(&self.members);
+        let shown: Shown = Arc::new(move |_, _| {
+            let members = members.lock().unwrap().clone();
+            Box::pin(async move { members.ok_or_else(|| Unread("away".to_owned())) })
+        });
         let task = tokio::spawn(async move {
-            couriers.run(&store, SOURCE, now, || true, async { _ = stopped.await }).await;
+            let road = Road { store: &store, source: SOURCE, now, shown };
+            couriers.run(road, || true, async { _ = stopped.await }).await;
         });
         self.running = Some((stop, task));
     }
@@ -84,13 +102,25 @@ impl Office {
         task.await.unwrap();
     }
 
-    /// Carries with new couriers, which remember nothing, to webhooks of the same names.
-    pub async fn restart(&mut self, webhooks: &[(&str, &str)]) {
+    /// Carries with these couriers from now on, which remember nothing.
+    pub async fn restart_with(&mut self, couriers: Couriers) {
         if self.running.is_some() {
             self.stop().await;
         }
-        self.couriers = couriers(webhooks, Duration::from_secs(10));
+        self.couriers = couriers;
         self.start();
+    }
+
+    /// Closes a gate, and tells these channels.
+    pub async fn close(&self, gate: &mut Gate, resolution: &str, kind: &str, to: &[&str]) {
+        let (id, resolution) = (gate.id, Name::parse(resolution).unwrap());
+        let close = Effect::CloseGate { id, resolution, decided_by: None, at: self.now() };
+        self.append(gate, vec![close], kind, to).await;
+    }
+
+    /// Carries with new couriers, which remember nothing, to webhooks of the same names.
+    pub async fn restart(&mut self, webhooks: &[(&str, &str)]) {
+        self.restart_with(couriers(webhooks, Duration::from_secs(10))).await;
     }
 
     pub async fn counts(&self, recipient: &str) -> Option<OutboxCount> {
@@ -148,12 +178,12 @@ impl Office {
 }
 
 fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
-    let one = |(name, url): &(&str, &str)| webhook(name, url, Format::CloudEvents, timeout);
+    let one = |(name, url): &(&str, &str)| channel(name, webhook(url, Format::CloudEvents, timeout));
     Couriers::new(webhooks.iter().map(one).collect())
 }
 
 /// Returns a webhook. The address of a chat is a reference.
-pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Channel {
+pub fn webhook(url: &str, format: Format, timeout: Duration) -> Webhook {
     let is_chat = format != Format::CloudEvents;
     let secrets = ["env:NEXT", "env:HOOK"].map(str::to_owned);
     let config = WebhookConfig {
@@ -169,15 +199,21 @@ pub fn webhook(name: &str, url: &str, format: Format, timeout: Duration) -> Chan
         "NEXT" => Some(next.clone().into()),
         _ => Some(url.into()),
     };
-    channel(name, Webhook::new(config, of).unwrap())
+    Webhook::new(config, of).unwrap()
 }
 
-/// Returns a channel that tries for an hour.
+/// Returns a channel that is told of each message and tries for an hour.
 pub fn channel(name: &str, way: impl Into<Way>) -> Channel {
+    paced(name, Pace::Each, way)
+}
+
+/// The same, told this often.
+pub fn paced(name: &str, pace: Pace, way: impl Into<Way>) -> Channel {
     let config = ChannelConfig {
         name: Name::parse(name).unwrap(),
         tenant: TenantId::parse("acme").unwrap(),
         retry_for: DurationMs::from_secs(3_600),
+        pace,
     };
     Channel::new(config, way)
 }

@@ -1,11 +1,11 @@
-//! Messages that no webhook took, for administrators.
+//! Messages that no channel took, for administrators.
 
 use axum::Json;
 use axum::extract::State;
 use gantral_api::wire;
 use gantral_engine::EngineError;
 use gantral_notify::message_id;
-use gantral_store::{DeadLetters, OutboxRow};
+use gantral_store::{About, DeadLetters, OutboxRow, ToldGate};
 
 use super::{Query, limit_of};
 use crate::app::App;
@@ -35,27 +35,39 @@ pub(crate) async fn retry(
     write: Write<wire::RetryDeadLetters>,
 ) -> Answer<Json<wire::RetriedDeadLetters>> {
     write.principal.administrator()?;
-    let wire::RetryDeadLetters { webhook, number } = write.body;
-    let which = DeadLetters { recipient: webhook.map(wire::Text::into_inner), number };
+    let wire::RetryDeadLetters { channel, number } = write.body;
+    let which = DeadLetters { recipient: channel.map(wire::Text::into_inner), number };
     let (store, tenant) = (app.engine().store(), write.principal.tenant());
     let retried = store.retry_dead(tenant, which, write.call.now).await.map_err(EngineError::from)?;
     Ok(Json(wire::RetriedDeadLetters { retried: u64::try_from(retried).unwrap_or(u64::MAX) }))
 }
 
 fn letter(row: OutboxRow) -> wire::DeadLetter {
+    let message_id = message_id(&row);
+    let (gate, proposal_id) = match row.about {
+        About::Gate(gate) => (Some(about(gate)), None),
+        About::Proposal(proposal) => (None, Some(proposal.id.into())),
+    };
     wire::DeadLetter {
-        message_id: message_id(&row),
+        message_id,
         number: row.number,
-        webhook: row.recipient.into(),
+        channel: row.recipient.into(),
         kind: row.kind.as_str().to_owned(),
         percent: row.percent,
         at: row.at.into(),
-        instance_id: row.instance.into(),
-        gate_id: row.gate.id.into(),
-        gate_version: row.gate.version,
-        workflow: row.gate.workflow.into(),
-        team: row.gate.team.into(),
+        gate,
+        proposal_id,
         attempts: row.attempts,
         failure: row.failure.unwrap_or_default(),
+    }
+}
+
+fn about(gate: ToldGate) -> wire::DeadLetterGate {
+    wire::DeadLetterGate {
+        instance_id: gate.instance.into(),
+        gate_id: gate.id.into(),
+        gate_version: gate.version,
+        workflow: gate.workflow.into(),
+        team: gate.team.into(),
     }
 }

@@ -93,7 +93,7 @@ pub(crate) async fn set_mode(
 struct Unconfirmed {
     /// The groups of approvers that gates would ask, and of which the configuration names no role.
     approvers: Vec<wire::Approvers>,
-    /// The workflows of whose gates no webhook is told when they open; the first of them.
+    /// The workflows of whose gates nobody is told when they open; the first of them.
     untold: Vec<wire::text::WorkflowId>,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gantral_notify::{MAIL_TIMEOUT_DEFAULT, MailConfig, MailServer, MailTls};
 use serde::Deserialize;
 
-use super::{Common, NotificationsError, Told, time, unknown};
+use super::{AtMost, Common, NotificationsError, Told, time, unknown};
 
 /// The most mailboxes: each is looked after by itself, costs a row for each message, and is a label of metrics.
 const MAILBOXES_MAX: usize = 256;
@@ -70,6 +70,12 @@ pub struct MailboxSettings {
     /// For how long a message is tried, `1s` to `30d`; `24h` when absent.
     #[serde(default)]
     pub retry_for: Option<String>,
+    /// How often it may be told; the rest is gathered.
+    #[serde(default)]
+    pub at_most: Option<AtMost>,
+    /// Of all together, once the first message has waited so long, `1m` to `7d`; of each by itself when absent.
+    #[serde(default)]
+    pub digest: Option<String>,
 }
 
 impl MailSettings {
@@ -117,6 +123,8 @@ impl MailboxSettings {
             workflows: &self.workflows,
             kinds: &self.kinds,
             retry_for: self.retry_for.as_deref(),
+            at_most: self.at_most.as_ref(),
+            digest: self.digest.as_deref(),
         }
     }
 }

@@ -96,3 +96,24 @@ fn mail_goes_to_mailboxes_that_hear_of_what_asks_their_roles() {
     check("timeout = '5s'", "timeout = '5h'", "`timeout` is `5h`");
     check("mail.example.com", "mail.example.com/", "`host` is `mail.example.com/`");
 }
+
+#[test]
+fn a_channel_is_told_as_often_as_it_wants() {
+    let base = "[[webhooks]]\nname = 'pager'\nurl = 'https://hooks.example.org/'\nSECRET\n";
+    let opened = |more: &str| opened(&format!("{base}{more}"), &["acme"]);
+    for good in
+        ["digest = '15m'", "at_most = { messages = 10, within = '1h' }", "digest = '2d'\nretry_for = '4d'"]
+    {
+        assert!(opened(good).is_ok(), "{good}");
+    }
+    for (bad, expected) in [
+        ("digest = '15m'\nat_most = { messages = 1, within = '1h' }", "exclude each other"),
+        ("at_most = { messages = 0, within = '1h' }", "`at_most.messages` is 0"),
+        ("at_most = { messages = 1, within = '1s' }", "`at_most.within` is `1s`"),
+        ("digest = '13h'", "`digest` is more than half of `retry_for`"),
+        ("digest = 'daily'", "`digest` is `daily`"),
+    ] {
+        let error = opened(bad).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

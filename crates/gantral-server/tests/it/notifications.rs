@@ -170,9 +170,12 @@ async fn dead_letters_are_shown_to_administrators_of_their_tenant_and_tried_agai
     let waits = place.waiting().await;
     until("a dead letter", async || !dead(&place, "dave").await.items.is_empty()).await;
     let letter = dead(&place, "dave").await.items.remove(0);
-    assert_eq!((letter.gate_id, letter.kind.as_str(), letter.attempts), (waits.gate, "gate.opened", 1));
     assert_eq!(
-        (letter.webhook.as_str(), letter.message_id),
+        (letter.gate.as_ref().unwrap().gate_id, letter.kind.as_str(), letter.attempts),
+        (waits.gate, "gate.opened", 1)
+    );
+    assert_eq!(
+        (letter.channel.as_str(), letter.message_id),
         ("pager", receiver.events()[0]["id"].as_str().unwrap().to_owned())
     );
     let metrics = String::from_utf8(place.anonymous().metrics().await.unwrap()).unwrap();
@@ -189,7 +192,7 @@ async fn dead_letters_are_shown_to_administrators_of_their_tenant_and_tried_agai
     assert_eq!(place.human("mallory").retry_dead_letters(&all).await.unwrap().retried, 0);
     receiver.answer(200);
     place.restart().await;
-    let one = RetryDeadLetters { webhook: None, number: Some(letter.number) };
+    let one = RetryDeadLetters { channel: None, number: Some(letter.number) };
     assert_eq!(place.human("dave").retry_dead_letters(&one).await.unwrap().retried, 1);
     until("the message", async || receiver.events().len() == 2).await;
     assert_eq!(receiver.events()[0], receiver.events()[1]);

@@ -1,6 +1,6 @@
 //! Messages about gates, and reminders.
 
-use gantral_core::ids::{GateId, Name, Role, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{GateId, Name, ProposalId, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -13,14 +13,20 @@ use super::writer::Fail;
 use crate::append::Append;
 use crate::error::StoreError;
 use crate::outbox::{
-    Addressee, Attempted, DEAD_MAX, DeadLetters, DueReminder, OutboxCount, OutboxRow, OutboxTurn, Reminded,
-    Tell, ToldGate,
+    About, Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount,
+    OutboxRow, OutboxTurn, Reminded, Tell, ToldGate, ToldProposal,
 };
 use crate::page::PAGE_MAX;
+use crate::proposals::NewProposal;
 
-const COLUMNS: &str = "o.number, o.recipient, o.tenant, o.kind, o.percent, o.at, o.instance, o.gate, o.version,
-    o.workflow, o.team, o.roles, o.action_name, o.opened_at, o.deadline, o.resolution, o.queued_at, o.attempts,
-    o.failure";
+const COLUMNS: &str = "o.number, o.recipient, o.tenant, o.kind, o.percent, o.at, o.subject, o.opened_at, o.deadline,
+    o.resolution, o.instance, o.version, o.workflow, o.team, o.roles, o.action_name, o.proposes, o.scope, o.scope_name, o.queued_at,
+    o.attempts, o.failure";
+
+/// Where a query stands that asks for more than [`COLUMNS`].
+const ENDED: usize = 22;
+/// The most messages that are gathered at once.
+const GATHERED_MAX: usize = 1_000;
 
 impl SqliteStore {
     pub(crate) async fn outbox(&self, turn: OutboxTurn, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
@@ -28,8 +34,8 @@ impl SqliteStore {
             let mut select = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM outbox o INDEXED BY outbox_next
                  WHERE o.recipient = ?1 AND o.dead = 0 AND (o.due_at <= ?2 OR o.due_at > ?3)
-                   AND NOT EXISTS(SELECT 1 FROM outbox e INDEXED BY outbox_gate
-                                  WHERE e.recipient = o.recipient AND e.gate = o.gate AND e.dead = 0
+                   AND NOT EXISTS(SELECT 1 FROM outbox e INDEXED BY outbox_subject
+                                  WHERE e.recipient = o.recipient AND e.subject = o.subject AND e.dead = 0
                                     AND e.number < o.number)
                  ORDER BY o.number LIMIT ?4"
             ))?;
@@ -47,14 +53,58 @@ impl SqliteStore {
         .await
     }
 
+    pub(crate) async fn gathered(
+        &self,
+        recipient: Name,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Gathered>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, CASE WHEN o.proposes IS NULL THEN g.resolution
+                   ELSE coalesce(p.ending, CASE WHEN p.expires_at <= ?2 THEN 'expired' END) END
+                 FROM outbox o INDEXED BY outbox_next
+                   LEFT JOIN gate g ON g.tenant = o.tenant AND g.id = o.subject
+                   LEFT JOIN proposal p ON p.tenant = o.tenant AND p.id = o.subject
+                 WHERE o.recipient = ?1 AND o.dead = 0 ORDER BY o.number LIMIT ?3"
+            ))?;
+            let key = params![recipient.as_str(), millis(now), rows(limit.min(GATHERED_MAX))];
+            let gathered = |row: &Row<'_>| {
+                Ok(Gathered { row: outbox_row(row)?, ended: maybe_text(row, ENDED, Name::parse)? })
+            };
+            Ok(select.query_map(key, gathered)?.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn told(
+        &self,
+        recipient: Name,
+        since: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(count), 0) FROM told WHERE recipient = ?1 AND at > ?2 AND at <= ?3",
+                )?
+                .query_row(params![recipient.as_str(), millis(since), millis(now)], |row| count(row, 0))?)
+        })
+        .await
+    }
+
     pub(crate) async fn settle_outbox(
         &self,
         recipient: Name,
         attempted: Vec<Attempted>,
+        counted: Option<Counted>,
     ) -> Result<(), StoreError> {
         self.write(move |connection, _| {
             for attempt in &attempted {
                 settle(connection, attempt)?;
+            }
+            if let Some(counted) = counted {
+                note(connection, &recipient, counted)?;
             }
             if attempted.iter().any(|attempt| matches!(attempt, Attempted::Dead { .. })) {
                 make_room(connection, &recipient)?;
@@ -137,6 +187,15 @@ impl SqliteStore {
                 forgotten += connection
                     .prepare_cached("DELETE FROM outbox WHERE tenant = ?1 AND recipient = ?2")?
                     .execute(params![tenant, recipient])?;
+            }
+            // How often somebody was told who is told no more.
+            let mut select = connection.prepare_cached("SELECT DISTINCT recipient FROM told")?;
+            let counted =
+                select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+            for recipient in
+                counted.iter().filter(|name| !keep.iter().any(|(_, kept)| kept.as_str() == *name))
+            {
+                connection.prepare_cached("DELETE FROM told WHERE recipient = ?1")?.execute([recipient])?;
             }
             Ok(forgotten)
         })
@@ -248,7 +307,7 @@ pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> R
         asked_roles(connection, tenant, tell.gate)?
     };
     let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox(recipient, tenant, kind, percent, at, gate, instance, version, workflow, team, roles,
+        "INSERT INTO outbox(recipient, tenant, kind, percent, at, subject, instance, version, workflow, team, roles,
            action_name, opened_at, deadline, resolution, queued_at, attempts, due_at, dead)
          SELECT ?3, tenant, ?4, ?5, ?6, id, instance, version, workflow, team, roles, action_name, opened_at,
            deadline, resolution, ?6, 0, ?6, 0
@@ -266,6 +325,44 @@ pub(super) fn tell(connection: &Connection, tenant: &TenantId, tell: &Tell) -> R
         ])?;
         only_one(written, "a message is about a gate that is not there")?;
     }
+    Ok(())
+}
+
+/// Queues a message about a proposal that is being made, for each recipient.
+pub(super) fn tell_proposal(connection: &Connection, made: &NewProposal) -> rusqlite::Result<()> {
+    let Some(tell) = &made.tell else { return Ok(()) };
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outbox(recipient, tenant, kind, at, subject, opened_at, deadline, proposes, scope, scope_name, queued_at,
+           attempts, due_at, dead)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?4, ?6, ?7, ?8, ?9, ?4, 0, ?4, 0)",
+    )?;
+    for recipient in &tell.to {
+        insert.execute(params![
+            recipient.as_str(),
+            made.tenant.as_str(),
+            tell.kind.as_str(),
+            millis(made.at),
+            made.id.as_bytes(),
+            millis(made.expires_at),
+            tell.proposes.as_str(),
+            tell.scope.as_str(),
+            tell.scope_name.as_ref().map(Name::as_str),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Counts a message against how often a recipient is told.
+fn note(connection: &Connection, recipient: &Name, counted: Counted) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM told WHERE recipient = ?1 AND at <= ?2")?
+        .execute(params![recipient.as_str(), millis(counted.since)])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO told(recipient, at, count) VALUES(?1, ?2, 1)
+             ON CONFLICT(recipient, at) DO UPDATE SET count = count + 1",
+        )?
+        .execute(params![recipient.as_str(), millis(counted.at)])?;
     Ok(())
 }
 
@@ -321,20 +418,35 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         kind: name(row, 3)?,
         percent: row.get(4)?,
         at: instant(row, 5)?,
-        instance: instance(row, 6)?,
-        gate: ToldGate {
-            id: uuid(row, 7, GateId::from_bytes)?,
-            version: row.get(8)?,
-            workflow: text(row, 9, WorkflowId::parse)?,
-            team: text(row, 10, TeamId::parse)?,
-            roles: split(row, 11)?,
-            action_name: name(row, 12)?,
-            opened_at: instant(row, 13)?,
-            deadline: instant(row, 14)?,
-        },
-        resolution: maybe_text(row, 15, Name::parse)?,
-        queued_at: instant(row, 16)?,
-        attempts: count(row, 17)?,
-        failure: if is_null(row, 18)? { None } else { row.get(18)? },
+        about: about(row)?,
+        resolution: maybe_text(row, 9, Name::parse)?,
+        queued_at: instant(row, 19)?,
+        attempts: count(row, 20)?,
+        failure: if is_null(row, 21)? { None } else { row.get(21)? },
     })
+}
+
+fn about(row: &Row<'_>) -> rusqlite::Result<About> {
+    let (opened_at, deadline) = (instant(row, 7)?, instant(row, 8)?);
+    if !is_null(row, 16)? {
+        return Ok(About::Proposal(ToldProposal {
+            id: uuid(row, 6, ProposalId::from_bytes)?,
+            proposes: name(row, 16)?,
+            scope: name(row, 17)?,
+            scope_name: maybe_text(row, 18, Name::parse)?,
+            opened_at,
+            deadline,
+        }));
+    }
+    Ok(About::Gate(ToldGate {
+        id: uuid(row, 6, GateId::from_bytes)?,
+        instance: instance(row, 10)?,
+        version: row.get(11)?,
+        workflow: text(row, 12, WorkflowId::parse)?,
+        team: text(row, 13, TeamId::parse)?,
+        roles: split(row, 14)?,
+        action_name: name(row, 15)?,
+        opened_at,
+        deadline,
+    }))
 }

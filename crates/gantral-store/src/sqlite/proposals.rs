@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::columns::{count, instant, int, is_null, maybe_digest, maybe_text, millis, rows, salt};
+use super::outbox;
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
 use crate::proposals::{
@@ -57,6 +58,7 @@ impl SqliteStore {
                     millis(proposal.at),
                     millis(proposal.expires_at),
                 ])?;
+            outbox::tell_proposal(connection, &proposal)?;
             Ok(ProposalOutcome::Made)
         })
         .await

@@ -107,7 +107,7 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
 
         plan.fail_next(fault);
         let delivered = vec![Attempted::Delivered { number: 1 }];
-        let kept = told(fault, store.settle_outbox(&name("pager"), delivered).await);
+        let kept = told(fault, store.settle_outbox(&name("pager"), delivered, None).await);
         let turn = OutboxTurn { recipient: name("pager"), now: at(9_000), latest: at(9_000) };
         assert_eq!(store.outbox(turn, 10).await.unwrap().is_empty(), kept);
     }

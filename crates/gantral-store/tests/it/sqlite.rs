@@ -7,12 +7,13 @@ use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, ProposalId};
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::{
-    ChainId, CommittedSeal, NewProposal, OpenError, PolicySignature, Store, StoreError, Wake, WorkflowRow,
+    ChainId, CommittedSeal, Effect, NewProposal, OpenError, OutboxTurn, PolicySignature, Store, StoreError,
+    Wake, WorkflowRow,
 };
 use rusqlite::Connection;
 
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, at, governed, name, reason, team, tenant, workflow};
+use crate::world::{Chain, at, gate, gate_row, governed, name, reason, team, tell, tenant, workflow};
 
 fn raw(path: &Path) -> Connection {
     Connection::open(path).unwrap()
@@ -61,6 +62,7 @@ async fn history_refuses_to_be_changed_or_deleted() {
         reason: None,
         at: at(1),
         expires_at: at(2),
+        tell: None,
     };
     store.put_proposal(proposal, 1).await.unwrap();
 
@@ -118,7 +120,7 @@ fn a_file_of_a_newer_release_is_refused() {
     drop(Store::open_sqlite(&path).unwrap());
     raw(&path).execute("INSERT INTO schema_version(version) VALUES(7000)", []).unwrap();
     let refused = Store::open_sqlite(&path).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 13, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7000, known: 14, .. }), "{refused}");
 }
 
 /// Makes a file as the first release did, with the artifacts of one chain.
@@ -184,6 +186,55 @@ async fn a_file_from_before_the_log_goes_on_and_is_taken_into_it() {
     Logs::default().take(&store, 2).await;
     let positions = store.log_positions(&chain.tenant, ChainId::Instance(chain.id), 0, 10).await.unwrap();
     assert_eq!(positions, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn messages_that_wait_in_an_older_file_are_told_under_the_numbers_that_they_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gantral.db");
+    let schemas = [
+        include_str!("../../src/sqlite/schema/0001.sql"),
+        include_str!("../../src/sqlite/schema/0002.sql"),
+        include_str!("../../src/sqlite/schema/0003.sql"),
+        include_str!("../../src/sqlite/schema/0004.sql"),
+        include_str!("../../src/sqlite/schema/0005.sql"),
+        include_str!("../../src/sqlite/schema/0006.sql"),
+        include_str!("../../src/sqlite/schema/0007.sql"),
+        include_str!("../../src/sqlite/schema/0008.sql"),
+        include_str!("../../src/sqlite/schema/0009.sql"),
+        include_str!("../../src/sqlite/schema/0010.sql"),
+        include_str!("../../src/sqlite/schema/0011.sql"),
+        include_str!("../../src/sqlite/schema/0012.sql"),
+        include_str!("../../src/sqlite/schema/0013.sql"),
+    ];
+    let old = raw(&path);
+    for schema in schemas {
+        old.execute_batch(schema).unwrap();
+    }
+    old.execute_batch(
+        "PRAGMA application_id=0x474e544c; CREATE TABLE schema_version(version INTEGER PRIMARY KEY) STRICT;
+         INSERT INTO schema_version(version) VALUES(13);
+         INSERT INTO outbox(number, recipient, tenant, kind, percent, at, gate, instance, version, workflow, team, roles, action_name,
+           opened_at, deadline, queued_at, attempts, due_at, dead, failure)
+         VALUES(7, 'pager', 'acme', 'gate.reminder', 50, 1000, x'000102030405460780090a0b0c0d0e0f', x'000102030405460780090a0b0c0d0e0f', 3, 'refund', 'payments', 'lead head', 'refund',
+           900, 5000, 1000, 2, 1000, 0, 'answered 500'), (9, 'pager', 'acme', 'gate.opened', NULL, 1000, x'000102030405460780090a0b0c0d0e0f', x'000102030405460780090a0b0c0d0e0f', 1,
+           'refund', 'payments', 'lead', 'refund', 900, 5000, 1000, 2, 1000, 1, 'answered 500');
+         DELETE FROM outbox WHERE number = 9;",
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open_sqlite(&path).unwrap();
+    let turn = OutboxTurn { recipient: name("pager"), now: at(1_000), latest: at(2_000) };
+    let row = store.outbox(turn, 10).await.unwrap().remove(0);
+    let told = row.about.gate().unwrap();
+    assert_eq!((row.number, row.percent, row.attempts, told.version), (7, Some(50), 2, 3));
+    assert_eq!((told.roles.len(), told.team.as_str(), told.deadline), (2, "payments", at(5_000)));
+    let mut chain = Chain::new(&tenant("acme"));
+    let id = gate();
+    let opened = Effect::OpenGate(gate_row(id, &["lead"], 5_000));
+    chain.commit(&store, vec![opened, tell(id, "gate.opened", &["audit"])]).await;
+    let turn = OutboxTurn { recipient: name("audit"), now: at(1_000), latest: at(2_000) };
+    assert_eq!(store.outbox(turn, 10).await.unwrap()[0].number, 10, "no number stands for two messages");
 }
 
 #[tokio::test]

@@ -131,10 +131,7 @@ fn unconfirmed(error: ClientError, out: Out) -> Failure {
         untold.and_then(|listed| serde_json::from_value(listed).ok()).unwrap_or_default();
     for workflow in &untold {
         let workflow = inert(&workflow.to_string());
-        out.talk(format_args!(
-            "{} {workflow}: no webhook is told when a gate opens",
-            styled(LOOK, "workflow")
-        ));
+        out.talk(format_args!("{} {workflow}: nobody is told when a gate opens", styled(LOOK, "workflow")));
     }
     Failure::from(error)
         .hint("see to it that these people exist and hear of gates, then repeat it with `--yes`")

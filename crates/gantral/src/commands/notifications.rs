@@ -1,4 +1,4 @@
-//! `gantral notifications`: messages that no webhook took.
+//! `gantral notifications`: messages that no channel took.
 
 use clap::{Args, Subcommand};
 use gantral_api::wire::{DeadLetter, PageQuery, RetryDeadLetters, text};
@@ -27,7 +27,7 @@ pub enum NotificationsCommand {
 pub enum DeadCommand {
     /// Lists messages that were given up, from the oldest
     Ls(LsArgs),
-    /// Lets messages that were given up wait for their webhook again
+    /// Lets messages that were given up wait for their channel again
     Retry(RetryArgs),
 }
 
@@ -49,9 +49,9 @@ pub struct RetryArgs {
     /// The message with this number
     #[arg(group = "which")]
     number: Option<u64>,
-    /// All messages of this webhook
+    /// All messages of this channel: a webhook, a chat or a mailbox
     #[arg(long, group = "which", value_name = "NAME")]
-    webhook: Option<text::Name>,
+    channel: Option<text::Name>,
     /// All messages of the tenant
     #[arg(long, group = "which")]
     all: bool,
@@ -70,7 +70,7 @@ pub fn run(command: &NotificationsCommand, server: &Server, out: Out) -> Result<
             }
         }
         NotificationsCommand::Dead(DeadCommand::Retry(args)) => {
-            let body = RetryDeadLetters { webhook: args.webhook.clone(), number: args.number };
+            let body = RetryDeadLetters { channel: args.channel.clone(), number: args.number };
             let retried = converse(async { Ok(client.retry_dead_letters(&body).await?) })?;
             out.show(&retried, |retried| format!("{} {}", styled(GOOD, "waiting again:"), retried.retried))?;
         }
@@ -82,18 +82,28 @@ fn listed(letters: &[DeadLetter]) -> String {
     if letters.is_empty() {
         return "no message was given up".to_owned();
     }
-    let mut rows = vec![["#", "WEBHOOK", "WHEN", "KIND", "GATE", "TRIES", "WHY"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["#", "CHANNEL", "WHEN", "KIND", "ABOUT", "TRIES", "WHY"].map(str::to_owned).to_vec()];
     for letter in letters {
         let percent = letter.percent.map(|percent| format!(" {percent} %")).unwrap_or_default();
         rows.push(vec![
             letter.number.to_string(),
-            inert(letter.webhook.as_str()),
+            inert(letter.channel.as_str()),
             letter.at.to_string(),
             inert(&format!("{}{percent}", letter.kind)),
-            letter.gate_id.to_string(),
+            about(letter),
             letter.attempts.to_string(),
             inert(&letter.failure),
         ]);
     }
     table(&rows)
+}
+
+/// Returns what a message is about, as other commands take it.
+fn about(letter: &DeadLetter) -> String {
+    match (&letter.gate, &letter.proposal_id) {
+        (Some(gate), _) => gate.gate_id.to_string(),
+        (None, Some(proposal)) => proposal.to_string(),
+        (None, None) => String::new(),
+    }
 }

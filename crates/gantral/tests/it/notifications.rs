@@ -211,7 +211,7 @@ fn nothing_is_enforced_where_nobody_would_hear_of_a_gate_unless_one_insists() {
         // Only the provider knows who has which role, so that it is refused here whoever is told.
         let refused = site.run(&url, "console", &enable).status(1);
         assert!(refused.talk.contains("[approvers_unconfirmed]"), "{refused:?}");
-        let says = refused.talk.contains("workflow split-refund: no webhook is told when a gate opens");
+        let says = refused.talk.contains("workflow split-refund: nobody is told when a gate opens");
         assert_eq!(says, !told, "{refused:?}");
         site.run(&url, "console", &[&enable[..], &["--yes"]].concat()).status(0);
         assert_eq!(server.stop(), Some(0));

@@ -100,7 +100,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.issuers().await.err(),
         client.refresh_issuers().await.err(),
         client.dead_letters(&PageQuery { cursor: Some("7".to_owned()), limit: Some(9) }).await.err(),
-        client.retry_dead_letters(&body(r#"{"webhook":"pager","number":7}"#)).await.err(),
+        client.retry_dead_letters(&body(r#"{"channel":"pager","number":7}"#)).await.err(),
         client
             .window(&body(r#"{"from":"2026-01-01T00:00:00.000Z","to":"2026-01-02T00:00:00.000Z"}"#))
             .await

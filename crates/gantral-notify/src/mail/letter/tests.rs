@@ -1,19 +1,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use super::*;
-use crate::message::tests::row;
+use crate::message::tests::{gate, told};
 
 fn written(words: &Words) -> String {
     let from: Named = "Gantral <approvals@example.com>".parse().unwrap();
     let to: Address = "lead@example.com".parse().unwrap();
     let now = UnixMillis::parse("2026-01-01T00:00:05.000Z").unwrap();
-    String::from_utf8(letter(&row(), words, &from, &to, now).unwrap()).unwrap()
+    String::from_utf8(letter(&told(Vec::new()), words, &from, &to, now).unwrap()).unwrap()
 }
 
 fn words(title: &str, label: &str, said: &str) -> Words {
     Words {
         title: title.to_owned(),
         facts: vec![(label.to_owned(), said.to_owned())],
+        items: Vec::new(),
         url: "https://gantral.example.com/console/gates/1".to_owned(),
     }
 }
@@ -27,7 +28,7 @@ fn headers(mail: &str) -> Vec<String> {
 #[test]
 fn a_mail_is_plain_text_with_a_name_of_its_own_that_no_try_changes() {
     let mail = written(&words("Approval wanted: refund", "Workflow", "refund"));
-    let (id, gate) = (message_id(&row()), row().gate.id);
+    let (id, gate) = (told(Vec::new()).id(), gate().id);
     let expected = format!(
         "From: Gantral <approvals@example.com>\r\nTo: lead@example.com\r\nSubject: [gantral] Approval wanted: refund\r\n\
          Date: Thu, 01 Jan 2026 00:00:05 +0000\r\nMessage-ID: <{id}@example.com>\r\nReferences: <gate-{gate}@example.com>\r\n\

@@ -1,9 +1,10 @@
 //! Messages about gates, and reminders.
 
-use gantral_core::ids::GateId;
+use gantral_core::digest::Digest;
+use gantral_core::ids::{ActorId, GateId, ProposalId};
 use gantral_store::{
-    Addressee, Attempted, DEAD_MAX, DeadLetters, Effect, OutboxRow, OutboxTurn, Reminded, Store, StoreError,
-    Tell,
+    About, Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, Effect, Gathered, NewProposal, OutboxRow,
+    OutboxTurn, ProposalOutcome, Reminded, Store, StoreError, Tell, TellProposal,
 };
 
 use crate::conformance::conformance;
@@ -19,6 +20,9 @@ conformance!(
     old_dead_letters_make_room,
     messages_of_forgotten_recipients_are_dropped,
     a_recipient_with_roles_is_told_of_gates_that_ask_them,
+    what_is_gathered_says_how_it_stands_now,
+    a_proposal_is_told_in_the_transaction_that_makes_it,
+    what_was_told_counts_for_as_long_as_it_matters,
     a_reminder_is_written_once,
     a_gate_that_moved_or_closed_is_reminded_of_no_more,
 );
@@ -38,12 +42,12 @@ async fn waiting(store: &Store, recipient: &str, now: u64) -> Vec<OutboxRow> {
 }
 
 fn said(rows: &[OutboxRow]) -> Vec<(GateId, &str)> {
-    rows.iter().map(|row| (row.gate.id, row.kind.as_str())).collect()
+    rows.iter().map(|row| (row.about.gate().unwrap().id, row.kind.as_str())).collect()
 }
 
 async fn bury(store: &Store, row: &OutboxRow) {
     let dead = Attempted::Dead { number: row.number, tried: true, failure: "no connection".to_owned() };
-    store.settle_outbox(&row.recipient, vec![dead]).await.unwrap();
+    store.settle_outbox(&row.recipient, vec![dead], None).await.unwrap();
 }
 
 async fn a_message_says_how_the_gate_stood_when_it_was_written(store: &Store) {
@@ -54,12 +58,29 @@ async fn a_message_says_how_the_gate_stood_when_it_was_written(store: &Store) {
     chain.commit(store, vec![close, tell(id, "gate.decided", &["pager"])]).await;
     let mut seen = Vec::new();
     while let Some(row) = waiting(store, "pager", 9_000).await.pop() {
-        assert_eq!((row.instance, row.tenant.clone(), row.attempts), (chain.id, tenant("acme"), 0));
-        assert_eq!((row.gate.team.as_str(), row.gate.workflow.as_str()), ("payments", "refund"));
-        assert_eq!((row.gate.action_name.as_str(), row.gate.opened_at), ("refund.create", at(1_000)));
+        assert_eq!(
+            (row.about.gate().unwrap().instance, row.tenant.clone(), row.attempts),
+            (chain.id, tenant("acme"), 0)
+        );
+        assert_eq!(
+            (row.about.gate().unwrap().team.as_str(), row.about.gate().unwrap().workflow.as_str()),
+            ("payments", "refund")
+        );
+        assert_eq!(
+            (row.about.gate().unwrap().action_name.as_str(), row.about.gate().unwrap().opened_at),
+            ("refund.create", at(1_000))
+        );
         let resolution = row.resolution.map(|word| word.as_str().to_owned());
-        seen.push((row.gate.version, row.gate.roles, row.gate.deadline.get(), resolution));
-        store.settle_outbox(&name("pager"), vec![Attempted::Delivered { number: row.number }]).await.unwrap();
+        seen.push((
+            row.about.gate().unwrap().version,
+            row.about.gate().unwrap().roles.clone(),
+            row.about.gate().unwrap().deadline.get(),
+            resolution,
+        ));
+        store
+            .settle_outbox(&name("pager"), vec![Attempted::Delivered { number: row.number }], None)
+            .await
+            .unwrap();
     }
     let head = vec![role("head")];
     let expected = [
@@ -84,7 +105,7 @@ async fn messages_of_one_gate_wait_for_each_other_and_for_no_other_gate(store: &
         due_at: at(due_at),
         failure: "answered 500".to_owned(),
     };
-    store.settle_outbox(&name("pager"), vec![failed(1_500)]).await.unwrap();
+    store.settle_outbox(&name("pager"), vec![failed(1_500)], None).await.unwrap();
     assert_eq!(said(&waiting(store, "pager", 1_499).await), [(two, "gate.opened")]);
     bury(store, &rows[0]).await;
     assert_eq!(
@@ -99,7 +120,7 @@ async fn a_recipient_that_is_away_holds_up_nobody_else(store: &Store) {
     let row = waiting(store, "pager", 1_000).await.remove(0);
     let (number, failure) = (row.number, "no connection".to_owned());
     store
-        .settle_outbox(&name("pager"), vec![Attempted::Failed { number, due_at: at(2_000), failure }])
+        .settle_outbox(&name("pager"), vec![Attempted::Failed { number, due_at: at(2_000), failure }], None)
         .await
         .unwrap();
     assert_eq!(said(&waiting(store, "audit", 1_000).await), [(id, "gate.opened")]);
@@ -116,7 +137,7 @@ async fn a_message_that_failed_is_due_again_also_when_the_clock_went_back(store:
     let row = waiting(store, "pager", 50_000).await.remove(0);
     let (number, failure) = (row.number, "answered 500".to_owned());
     let failed = Attempted::Failed { number, due_at: at(50_500), failure };
-    store.settle_outbox(&name("pager"), vec![failed]).await.unwrap();
+    store.settle_outbox(&name("pager"), vec![failed], None).await.unwrap();
     assert_eq!(waiting(store, "pager", 50_499).await, []);
     let again = waiting(store, "pager", 50_500).await.remove(0);
     assert_eq!((again.attempts, again.failure.as_deref()), (1, Some("answered 500")));
@@ -162,8 +183,11 @@ async fn a_recipient_with_roles_is_told_of_gates_that_ask_them(store: &Store) {
     chain.commit(store, vec![close, to(&["head"]), to(&["approver"])]).await;
     let mut seen = Vec::new();
     while let Some(row) = waiting(store, "heads", 9_000).await.pop() {
-        seen.push((row.gate.version, row.resolution.is_some()));
-        store.settle_outbox(&name("heads"), vec![Attempted::Delivered { number: row.number }]).await.unwrap();
+        seen.push((row.about.gate().unwrap().version, row.resolution.is_some()));
+        store
+            .settle_outbox(&name("heads"), vec![Attempted::Delivered { number: row.number }], None)
+            .await
+            .unwrap();
     }
     assert_eq!(seen, [(2, false), (2, true)]);
     let counts = store.outbox_counts().await.unwrap();
@@ -171,6 +195,92 @@ async fn a_recipient_with_roles_is_told_of_gates_that_ask_them(store: &Store) {
         counts.iter().map(|count| (count.recipient.as_str(), count.waiting)).collect::<Vec<_>>(),
         [("pager", 4)]
     );
+}
+
+async fn what_is_gathered_says_how_it_stands_now(store: &Store) {
+    let (mut first, one) = opened(store, &["pager", "audit"]).await;
+    let (_, two) = opened(store, &["pager"]).await;
+    first.commit(store, vec![tell(one, "gate.extended", &["pager"])]).await;
+    let row = waiting(store, "pager", 1_000).await.remove(0);
+    let failed = Attempted::Failed { number: row.number, due_at: at(90_000), failure: "no".to_owned() };
+    store.settle_outbox(&name("pager"), vec![failed], None).await.unwrap();
+    let gathered = async |limit| {
+        let found = store.gathered(&name("pager"), at(1_500), limit).await.unwrap();
+        let words = |one: &Gathered| {
+            (one.row.kind.as_str().to_owned(), one.ended.as_ref().map(|word| word.as_str().to_owned()))
+        };
+        found.iter().map(words).collect::<Vec<_>>()
+    };
+    let open = [("gate.opened", None), ("gate.opened", None), ("gate.extended", None)];
+    let owned = |(kind, ended): (&str, Option<&str>)| (kind.to_owned(), ended.map(str::to_owned));
+    assert_eq!(gathered(10).await, open.map(owned), "all of them, in the order of the commits, due or not");
+    assert_eq!(gathered(2).await, open[..2].iter().map(|one| owned(*one)).collect::<Vec<_>>());
+    let close = Effect::CloseGate { id: one, resolution: name("approved"), decided_by: None, at: at(1_400) };
+    first.commit(store, vec![close]).await;
+    let now = [("gate.opened", Some("approved")), ("gate.opened", None), ("gate.extended", Some("approved"))];
+    assert_eq!(gathered(10).await, now.map(owned));
+    assert_ne!(one, two);
+}
+
+async fn a_proposal_is_told_in_the_transaction_that_makes_it(store: &Store) {
+    let proposal = |number: u8, tell| NewProposal {
+        tenant: tenant("acme"),
+        id: ProposalId::from_random([number; 16]),
+        same: Digest::of(&[number]),
+        proposer: ActorId::parse("dave").unwrap(),
+        body: vec![number],
+        reason: None,
+        at: at(1_000),
+        expires_at: at(5_000),
+        tell,
+    };
+    let tell = TellProposal {
+        kind: name("proposal.opened"),
+        proposes: name("policy_activated"),
+        scope: name("team"),
+        scope_name: Some(name("payments")),
+        to: vec![name("admins"), name("audit")],
+    };
+    store.put_proposal(proposal(1, Some(tell.clone())), 2).await.unwrap();
+    store.put_proposal(proposal(1, Some(tell.clone())), 2).await.unwrap();
+    store.put_proposal(proposal(2, None), 2).await.unwrap();
+    let full = store.put_proposal(proposal(3, Some(tell)), 2).await.unwrap();
+    assert_eq!(full, ProposalOutcome::Full);
+    for recipient in ["admins", "audit"] {
+        let rows = waiting(store, recipient, 1_000).await;
+        assert_eq!(rows.len(), 1, "only what was made is told, and once");
+        let About::Proposal(told) = &rows[0].about else { panic!("{rows:?}") };
+        assert_eq!((told.id, told.deadline), (ProposalId::from_random([1; 16]), at(5_000)));
+        assert_eq!((told.proposes.as_str(), told.scope.as_str()), ("policy_activated", "team"));
+        assert_eq!(told.scope_name, Some(name("payments")));
+    }
+    let ended = async |now| {
+        let found = store.gathered(&name("audit"), at(now), 10).await.unwrap();
+        found[0].ended.as_ref().map(|word| word.as_str().to_owned())
+    };
+    assert_eq!((ended(4_999).await, ended(5_000).await.as_deref()), (None, Some("expired")));
+    let by = ActorId::parse("dave").unwrap();
+    store.withdraw_proposal(&tenant("acme"), ProposalId::from_random([1; 16]), at(2_000), by).await.unwrap();
+    assert_eq!(ended(2_000).await.as_deref(), Some("withdrawn"));
+}
+
+async fn what_was_told_counts_for_as_long_as_it_matters(store: &Store) {
+    let (pager, other) = (name("pager"), name("other"));
+    let count = async |at_ms: u64, since: u64| {
+        let counted = Counted { at: at(at_ms), since: at(since) };
+        store.settle_outbox(&pager, Vec::new(), Some(counted)).await.unwrap();
+    };
+    for at_ms in [1_000, 2_000, 2_000, 3_000] {
+        count(at_ms, 0).await;
+    }
+    let told = async |since, now| store.told(&pager, at(since), at(now)).await.unwrap();
+    assert_eq!((told(0, 9_000).await, told(1_000, 9_000).await, told(2_000, 9_000).await), (4, 3, 1));
+    assert_eq!(told(0, 2_000).await, 3, "what a clock that went back has ahead of it does not count");
+    assert_eq!(store.told(&other, at(0), at(9_000)).await.unwrap(), 0);
+    count(9_000, 2_000).await;
+    assert_eq!(told(0, 9_000).await, 2);
+    store.forget_recipients(vec![(tenant("acme"), other)]).await.unwrap();
+    assert_eq!(told(0, 9_000).await, 0);
 }
 
 async fn what_has_waited_too_long_is_given_up(store: &Store) {
@@ -202,7 +312,7 @@ async fn old_dead_letters_make_room(store: &Store) {
     }
     let bury = |number| Attempted::Dead { number, tried: false, failure: "gone".to_owned() };
     let all = (1..=DEAD_MAX as u64 + 200).map(bury).collect();
-    store.settle_outbox(&name("pager"), all).await.unwrap();
+    store.settle_outbox(&name("pager"), all, None).await.unwrap();
     let counts = store.outbox_counts().await.unwrap();
     assert_eq!((counts[0].waiting, counts[0].dead), (0, DEAD_MAX as u64));
     let oldest = store.dead_letters(&chain.tenant, 0, 1).await.unwrap();

@@ -46,6 +46,7 @@ fn proposal(number: u8) -> NewProposal {
         reason: Some(reason),
         at: at(10),
         expires_at: at(20),
+        tell: None,
     }
 }
 
