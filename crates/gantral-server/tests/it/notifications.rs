@@ -10,10 +10,12 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use gantral_api::problem::Code;
-use gantral_api::wire::{Ask, DeadLetterPage, PageQuery, RetryDeadLetters};
+use gantral_api::wire::{Ask, DeadLetterPage, PageQuery, RetryDeadLetters, SetMode};
 use gantral_core::time::DurationMs;
+use gantral_engine::FourEyesRules;
 use gantral_server::notifications::NotificationSettings;
-use gantral_testkit::AGENT;
+use gantral_testkit::policy::example;
+use gantral_testkit::{AGENT, workflows};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -140,6 +142,58 @@ async fn a_webhook_is_told_where_to_look_and_nothing_of_what_was_asked_for() {
         assert!(!body.contains(CANARY) && !format!("{headers:?}").contains(CANARY), "{body}");
         assert!(!body.contains("48000") && !body.contains("fiona"), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_workflow_may_name_members_of_the_parameters_that_a_message_shows_and_nothing_else_is() {
+    let receiver = Receiver::start().await;
+    let place = telling(&receiver).await;
+    let named = r#""refund": {"notify_members": ["/amount_minor", "/note"], "parameters""#;
+    let definition = workflows::REFUND.replace(r#""refund": {"parameters""#, named);
+    place.apply(&definition, &example("refunds")).await;
+    let id = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(id).await;
+    let note = format!("{}\u{202e}\n<!here> end", "x".repeat(300));
+    let asked: Ask = to(json!({
+        "action": {"name": "refund", "target": CANARY,
+            "parameters": {"amount_minor": 48_000, "currency": "USD", "note": note}},
+        "attributes": {"why": CANARY}, "step": CANARY,
+    }));
+    attempt.ask(id, &asked).await.unwrap();
+    until("a message", async || receiver.events().len() == 1).await;
+    let event = receiver.events().remove(0);
+    let shown = &event["data"]["shown"];
+    assert_eq!(shown["/amount_minor"], "48000");
+    let note = shown["/note"].as_str().unwrap();
+    assert!(note.chars().count() == 201 && note.ends_with('…'), "{note}");
+    assert_eq!(shown.as_object().unwrap().len(), 2);
+    let text = event.to_string();
+    assert!(!text.contains(CANARY) && !text.contains("USD") && !text.contains("end"), "{text}");
+}
+
+#[tokio::test]
+async fn whoever_may_confirm_a_proposal_is_told_of_it_and_not_what_it_says() {
+    let receiver = Receiver::start().await;
+    let mut place = telling(&receiver).await;
+    place.apply_refunds().await;
+    place.set_rules(FourEyesRules { mode: true, ..FourEyesRules::default() }).await;
+    let scope = json!({"kind": "workflow", "name": "refund"});
+    let change: SetMode = to(json!({"scope": scope, "mode": "SHADOW", "justification": CANARY}));
+    for _ in 0..2 {
+        let proposed = place.human("bob").set_mode(&change).await.unwrap().proposal.unwrap();
+        until("a message", async || !receiver.events().is_empty()).await;
+        let event = receiver.messages().remove(0);
+        assert_eq!(event["type"], "gantral.proposal.opened");
+        let (data, id) = (&event["data"], json!(proposed.proposal_id));
+        assert_eq!((&data["proposal_id"], &event["subject"]), (&id, &id));
+        assert_eq!((&data["proposes"], &data["scope"]), (&json!("mode_changed"), &json!("workflow")));
+        assert_eq!((&data["scope_name"], &data["tenant"]), (&json!("refund"), &json!("dev")));
+        let url = format!("{PUBLIC_URL}/console/proposals/{}", proposed.proposal_id);
+        assert_eq!(data["url"], json!(url));
+        let text = event.to_string();
+        assert!(!text.contains(CANARY) && !text.contains("bob"), "{text}");
+    }
+    assert_eq!(receiver.messages().len(), 1, "proposing the same again tells nobody again");
 }
 
 #[tokio::test]

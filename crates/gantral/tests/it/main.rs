@@ -35,5 +35,6 @@ mod scripts;
 mod serve;
 mod shadow;
 mod support;
+mod told;
 mod windows;
 mod witness;
