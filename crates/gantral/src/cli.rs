@@ -97,6 +97,11 @@ pub enum Command {
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while
     Delegations(Online<commands::delegations::DelegationsCommand>),
+    /// Shows the authenticators of approvers, brings what the directory signed, and ends them
+    Passkeys(Online<commands::passkeys::PasskeysCommand>),
+    /// Says whose an authenticator is, for the security team: talks to no server
+    #[command(subcommand)]
+    Directory(commands::directory::DirectoryCommand),
     /// Tests policies and asks them without a server, publishes them, and puts them in force
     Policy(Online<commands::policy::PolicyCommand>),
     /// Shows what one person proposed to change, and puts it in force as another

@@ -76,6 +76,8 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Enforce(group) => commands::enforce::run(&group.command, &group.server, out),
         Command::Shadow(group) => commands::shadow::run(&group.command, &group.server, out),
         Command::Delegations(group) => commands::delegations::run(&group.command, &group.server, out),
+        Command::Passkeys(group) => commands::passkeys::run(&group.command, &group.server, out),
+        Command::Directory(command) => commands::directory::run(command, out),
         Command::Freeze(args) => commands::freeze::freeze(args, out),
         Command::Unfreeze(args) => commands::freeze::unfreeze(args, out),
         Command::Governance(group) => commands::governance::run(&group.command, &group.server, out),

@@ -123,11 +123,11 @@ impl Guarded {
 
     async fn ballot(&self) -> Ballot {
         let sealed = statements(self.world(), self.script.id()).await.into_iter();
-        let found = sealed.filter_map(|statement| match statement.entry.event {
+        let mut found = sealed.filter_map(|statement| match statement.entry.event {
             Event::Approved(granted) | Event::Overridden(granted) => Some(granted.ballot),
             _ => None,
         });
-        found.last().unwrap()
+        found.next_back().unwrap()
     }
 
     async fn report(&self, require: Require) -> Report {
@@ -183,7 +183,7 @@ async fn a_token_alone_decides_nothing_where_a_passkey_is_asked_for() {
     let gate = guarded.script.learned.gate.unwrap();
     let (call, person) = (guarded.world().call(), guarded.person("fiona"));
     let refused = guarded.world().engine().decide_gate(call, &person, gate, decision(Step::Approve)).await;
-    assert!(matches!(refused, Err(EngineError::Refused(Refusal::EvidenceTooWeak { .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(EngineError::Refused(Refusal::EvidenceTooWeak))), "{refused:?}");
 }
 
 #[tokio::test]

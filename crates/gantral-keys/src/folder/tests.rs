@@ -24,7 +24,14 @@ fn id_of(folder: &KeyFolder, role: KeyRole) -> KeyId {
 
 fn trust(folder: &KeyFolder, tenant: Option<&str>) -> Result<Trust, ExportError> {
     let tenant = tenant.map(|name| (TenantId::parse(name).unwrap(), origin(&format!("{name}/log"))));
-    let terms = TrustTerms { tenant, require: Require::signed(), delay_ms: 1, skew_ms: 1 };
+    let terms = TrustTerms {
+        tenant,
+        require: Require::signed(),
+        directory: Vec::new(),
+        relying_party: None,
+        delay_ms: 1,
+        skew_ms: 1,
+    };
     export_trust(folder.entries(), &terms)
 }
 

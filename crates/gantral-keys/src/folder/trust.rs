@@ -4,7 +4,8 @@
 //! and pinned it.
 
 use gantral_core::ids::{LogOrigin, TenantId};
-use gantral_evidence::keys::KeyId;
+use gantral_evidence::human::RelyingParty;
+use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::log::note::{NoteKey, NoteKeyError, NoteKeyKind};
 use gantral_evidence::trust::{KeyRole, Require, Trust, TrustError, TrustedKey, TrustedLog};
 
@@ -17,6 +18,10 @@ pub struct TrustTerms {
     pub tenant: Option<(TenantId, LogOrigin)>,
     /// What is required of a bundle.
     pub require: Require,
+    /// The keys of the directory that enrols authenticators.
+    pub directory: Vec<PublicKey>,
+    /// For whom authenticators sign.
+    pub relying_party: Option<RelyingParty>,
     /// The promise of the log, in milliseconds: how long after its `issued_at` an artifact may stay out of it.
     pub delay_ms: u64,
     /// How far the clocks of issuer and witnesses may lie apart, in milliseconds.
@@ -54,8 +59,12 @@ pub enum ExportError {
 /// `ExportError`.
 pub fn export_trust(entries: &[KeyEntry], terms: &TrustTerms) -> Result<Trust, ExportError> {
     let issuers = entries.iter().filter(|entry| entry.role == KeyRole::Issuer);
-    let keys = issuers.map(|entry| issuer(entry, terms)).collect::<Result<Vec<_>, _>>()?;
-    let trust = Trust::new(keys, Some(terms.require))?;
+    let mut keys = issuers.map(|entry| issuer(entry, terms)).collect::<Result<Vec<_>, _>>()?;
+    keys.extend(terms.directory.iter().map(|key| directory(key, terms)));
+    let mut trust = Trust::new(keys, Some(terms.require))?;
+    if let Some(relying_party) = &terms.relying_party {
+        trust = trust.with_relying_party(relying_party.clone());
+    }
     let Some((_, origin)) = &terms.tenant else { return Ok(trust) };
     let mut policy = String::new();
     for entry in entries.iter().filter(|entry| entry.role == KeyRole::Log) {
@@ -68,6 +77,15 @@ pub fn export_trust(entries: &[KeyEntry], terms: &TrustTerms) -> Result<Trust, E
     }
     policy.push_str("quorum none\n");
     Ok(trust.with_log(TrustedLog::new(&policy, terms.delay_ms, terms.skew_ms)?)?)
+}
+
+fn directory(key: &PublicKey, terms: &TrustTerms) -> TrustedKey {
+    TrustedKey {
+        role: KeyRole::Directory,
+        tenants: terms.tenant.as_ref().map(|(tenant, _)| vec![tenant.clone()]),
+        origins: terms.tenant.as_ref().map(|(_, origin)| vec![origin.clone()]),
+        ..TrustedKey::issuer(key.clone())
+    }
 }
 
 fn issuer(entry: &KeyEntry, terms: &TrustTerms) -> Result<TrustedKey, ExportError> {

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_core::state::HumanEvidence;
 use gantral_evidence::container::Scope;
-use gantral_evidence::keys::KeyId;
+use gantral_evidence::human::{Origin, RelyingParty, RelyingPartyId};
+use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::trust::{KeyRole, Require};
 use gantral_keys::{
     Held, KeyEntry, KeyFolder, KeysError, LogIndex, LogReach, NewKey, OPENBAO_TIMEOUT_DEFAULT, OpenBaoConfig,
@@ -111,9 +112,18 @@ struct ExportArgs {
     #[arg(long, value_name = "TENANT", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
     /// What a bundle must show beyond good signatures: `scope=complete`, `enforced`, `logged`, `witnessed=N`, `complete`, `snapshots`,
-    /// `human_evidence=KIND`
+    /// `human_evidence=KIND`, `human_device_bound`
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',', value_parser = demand)]
     require: Vec<Demand>,
+    /// For whom authenticators of humans sign: the name of a host
+    #[arg(long, value_name = "ID", requires = "origins", value_parser = RelyingPartyId::parse)]
+    relying_party: Option<RelyingPartyId>,
+    /// A page on which they may be asked, such as `https://gantral.example.com`
+    #[arg(long = "origin", id = "origins", value_name = "ORIGIN", requires = "relying_party", value_parser = Origin::parse)]
+    origins: Vec<Origin>,
+    /// A public key of the directory that enrols authenticators, in hexadecimal
+    #[arg(long = "directory-key", value_name = "KEY", value_parser = PublicKey::parse)]
+    directory: Vec<PublicKey>,
 }
 
 /// One requirement of a relying party.
@@ -126,6 +136,7 @@ enum Demand {
     Complete,
     Snapshots,
     HumanEvidence(HumanEvidence),
+    HumanDeviceBound,
 }
 
 /// Runs a subcommand.
@@ -203,7 +214,15 @@ fn export(data: &Path, args: &ExportArgs, out: Out) -> Result<(), Failure> {
         Ok((tenant.clone(), origin))
     };
     let tenant = args.tenant.as_ref().map(of_tenant).transpose()?;
-    let terms = TrustTerms { tenant, require, delay_ms: LOG_DELAY_MS, skew_ms: LOG_SKEW_MS };
+    let relying_party = args.relying_party.clone().map(|id| RelyingParty::new(id, args.origins.clone()));
+    let terms = TrustTerms {
+        tenant,
+        require,
+        directory: args.directory.clone(),
+        relying_party: relying_party.transpose().map_err(|error| Failure::new(error.to_string()))?,
+        delay_ms: LOG_DELAY_MS,
+        skew_ms: LOG_SKEW_MS,
+    };
     let trust = export_trust(&look(data)?, &terms).map_err(|error| {
         Failure::new(error.to_string()).hint("name the tenant: gantral keys export-trust --tenant TENANT")
     })?;
@@ -347,6 +366,7 @@ impl Demand {
             Self::Witnessed(by) => require.witnessed = by,
             Self::Complete => require.complete = true,
             Self::Snapshots => require.snapshots = true,
+            Self::HumanDeviceBound => require.human_device_bound = true,
             Self::HumanEvidence(least) => require.human_evidence = Some(least),
         }
     }
@@ -357,6 +377,7 @@ fn demand(text: &str) -> Result<Demand, String> {
         None if text == "enforced" => Ok(Demand::Enforced),
         None if text == "logged" => Ok(Demand::Logged),
         None if text == "complete" => Ok(Demand::Complete),
+        None if text == "human_device_bound" => Ok(Demand::HumanDeviceBound),
         None if text == "snapshots" => Ok(Demand::Snapshots),
         Some(("scope", "complete")) => Ok(Demand::ScopeComplete),
         Some(("witnessed", number)) => {

@@ -138,13 +138,13 @@ fn exported_file_demands_what_was_asked_for_and_names_the_log_of_its_tenant() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| run(folder.path(), &[&["keys", "--data", "data"], arguments].concat());
     run(&["init"]).status(0);
-    let demanded = "scope=complete,enforced,logged,witnessed=2,complete,snapshots,human_evidence=webauthn";
+    let demanded = "scope=complete,enforced,logged,witnessed=2,complete,snapshots,human_evidence=webauthn,human_device_bound";
     let exported = run(&["export-trust", "--tenant", "acme", "--require", demanded]).status(0);
     let trust = exported.json();
     assert_eq!(
         trust["require"],
         serde_json::json!({
-            "complete": true, "enforced": true, "human_evidence": "webauthn", "logged": true,
+            "complete": true, "enforced": true, "human_device_bound": true, "human_evidence": "webauthn", "logged": true,
             "scope": "complete", "snapshots": true, "witnessed": 2
         })
     );
@@ -154,6 +154,14 @@ fn exported_file_demands_what_was_asked_for_and_names_the_log_of_its_tenant() {
     assert!(policy.starts_with("log acme/log+"), "{policy}");
     assert!(exported.talk.contains(trust["keys"][0]["key_id"].as_str().unwrap()), "{exported:?}");
     run(&["export-trust", "--require", "nothing"]).status(2);
+    let directory = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let party = ["--relying-party", "gantral.example", "--origin", "https://gantral.example"];
+    run(&[&["export-trust"], &party[..2]].concat()).status(2);
+    let with = [&["export-trust", "--tenant", "acme", "--directory-key", directory], &party[..]].concat();
+    let with = run(&with).status(0).json();
+    let role = |role: &str| with["keys"].as_array().unwrap().iter().find(|key| key["role"] == role).cloned();
+    assert_eq!(role("directory").unwrap()["public_key"], directory);
+    assert_eq!(with["relying_party"]["origins"], serde_json::json!(["https://gantral.example"]));
 
     let id = trust["keys"][0]["key_id"].as_str().unwrap();
     run(&["revoke", id, "--from-index", "7", "--log", "acme/log"]).status(0);

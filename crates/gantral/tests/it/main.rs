@@ -14,6 +14,7 @@ mod console;
 mod delegations;
 mod demo;
 mod dev;
+mod directory;
 mod examples;
 mod faults;
 mod freezes;
