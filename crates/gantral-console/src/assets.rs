@@ -1,6 +1,6 @@
-//! What pages load: a style and a script, from the server itself.
+//! What pages load: a style and scripts, from the server itself.
 
-/// What a page may do: load our style and our script, send forms to us, and be framed by nobody. Nothing inline, nothing from elsewhere.
+/// What a page may do: load our style and our scripts, send forms to us, and be framed by nobody. Nothing inline, nothing from elsewhere.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
      img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -26,6 +26,11 @@ pub const ASSETS: &[Asset] = &[
         path: "/console/console.js",
         content_type: "text/javascript; charset=utf-8",
         body: include_str!("../assets/console.js"),
+    },
+    Asset {
+        path: "/console/passkeys.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("../assets/passkeys.js"),
     },
     Asset {
         path: "/console/icon.svg",

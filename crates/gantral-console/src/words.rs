@@ -86,6 +86,10 @@ pub(crate) fn said(event: &str, detail: &Document) -> Said {
         "key_added" => format!("Key {key} may sign as {}", text("role")),
         "key_retired" => format!("Key {key} signs nothing any more"),
         "key_compromised" => format!("Key {key} counts for nothing from here on: compromised"),
+        "enrolled" => {
+            format!("Passkey {} enrolled for {}", short(text("entry_digest")), actor(text("person_id")))
+        }
+        "enrolment_revoked" => format!("End of passkey {}", short(text("entry_digest"))),
         "erased" => format!("Erased: {}", text("label")),
         other => other.replace('_', " "),
     };

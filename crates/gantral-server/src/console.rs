@@ -13,6 +13,7 @@ mod log;
 mod login;
 mod observed;
 mod pages;
+mod passkeys;
 mod policies;
 mod proposals;
 mod providers;
@@ -40,6 +41,8 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/console/gates/{gate_id}/extend", post(decisions::extend))
         .route("/console/delegations", get(delegations::show).post(delegations::lend))
         .route("/console/delegations/{delegation}/revoke", post(delegations::take_back))
+        .route("/console/passkeys", get(passkeys::show))
+        .route("/console/passkeys/{entry_digest}/revoke", post(passkeys::revoke))
         .route("/console/policies", get(policies::list))
         .route("/console/policies/{version}", get(policies::show))
         .route("/console/policies/{version}/archive", get(policies::archive))
@@ -65,7 +68,12 @@ pub(crate) fn router(app: App) -> Router<App> {
         .method_not_allowed_fallback(operations::other_method)
         .layer(from_fn_with_state(app, frame::shown));
     let assets = ASSETS.iter().fold(Router::new(), |router, file| router.route(file.path, asset(file)));
+    // What our own script asks for: refused as the API refuses, and not as a page.
+    let scripted = Router::new()
+        .route("/console/passkeys", post(passkeys::request))
+        .route("/console/passkeys/draft", post(passkeys::draft));
     pages
+        .merge(scripted)
         .merge(assets)
         .route("/", get(async || Redirect::to("/console/")))
         .route("/console", get(async || Redirect::to("/console/")))

@@ -12,6 +12,7 @@ mod break_glass;
 mod browser;
 mod candidates;
 mod console;
+mod console_passkeys;
 mod console_proof;
 mod console_rules;
 mod decisions;

@@ -49,7 +49,7 @@ pub async fn signed(place: &Place, asked: &RequestPasskey) -> Document {
 }
 
 /// Enrols an authenticator of somebody; returns its name.
-async fn enrolled(place: &Place, who: &str, key: &Authenticator) -> Digest {
+pub async fn enrolled(place: &Place, who: &str, key: &Authenticator) -> Digest {
     let asked = request(&place.human(who), key).await;
     let passkey = place.human(who).request_passkey(&asked).await.unwrap();
     assert_eq!(passkey.state, PasskeyState::Requested);
@@ -61,7 +61,7 @@ async fn enrolled(place: &Place, who: &str, key: &Authenticator) -> Digest {
 }
 
 /// Goes to where a refund waits that takes passkeys only.
-async fn waiting(place: &Place) -> Waits {
+pub async fn waiting(place: &Place) -> Waits {
     let demanded = "\"required_evidence\": \"webauthn\"";
     let definition = workflows::REFUND.replace("\"required_evidence\": \"development\"", demanded);
     place.apply(&definition, &example("refunds")).await;
@@ -74,7 +74,7 @@ async fn waiting(place: &Place) -> Waits {
     Waits { id, gate: waiting.gate_id, attempt, token: attached.token, waiting }
 }
 
-fn mine() -> PasskeysQuery {
+pub fn mine() -> PasskeysQuery {
     PasskeysQuery { mine: Some(true), ..PasskeysQuery::default() }
 }
 
