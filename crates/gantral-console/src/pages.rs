@@ -14,6 +14,7 @@ mod plain;
 mod policies;
 mod proposals;
 mod rules;
+mod signing;
 
 pub use acts::Acts;
 pub use delegations::DelegationsPage;
@@ -28,3 +29,4 @@ pub use plain::{HelpPage, LoginPage, Person, ProblemPage};
 pub use policies::{PoliciesPage, PolicyFile, PolicyPage};
 pub use proposals::{ProposalPage, ProposalsPage};
 pub use rules::{GovernedPage, HistoryPage};
+pub use signing::Signing;

@@ -70,6 +70,7 @@ pub(crate) fn router(app: App) -> Router<App> {
     let assets = ASSETS.iter().fold(Router::new(), |router, file| router.route(file.path, asset(file)));
     // What our own script asks for: refused as the API refuses, and not as a page.
     let scripted = Router::new()
+        .route("/console/gates/{gate_id}/statement", post(decisions::state))
         .route("/console/passkeys", post(passkeys::request))
         .route("/console/passkeys/draft", post(passkeys::draft));
     pages

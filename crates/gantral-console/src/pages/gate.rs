@@ -6,6 +6,7 @@ use gantral_core::time::DurationMs;
 
 use super::actors::on_behalf_of;
 use super::acts::Acts;
+use super::signing::Signing;
 use crate::action::{Difference, Field, FieldKind, FormError, canonical, differences, fields};
 use crate::inert::Inert;
 use crate::page::{Page, Shell};
@@ -23,6 +24,7 @@ pub struct GatePage {
     stages: Vec<ShownStage>,
     roles: String,
     acts: Acts,
+    signing: Signing,
     chosen: String,
     extensions: Vec<Extension>,
     /// The roles of this human under which they may decide alone, in an emergency.
@@ -74,12 +76,13 @@ struct ShownStage {
 impl Page for GatePage {}
 
 impl GatePage {
-    /// Makes the page. `acts` is as whom this human may decide, `roles` are their own; `follows` says whether they may look at the
+    /// Makes the page. `acts` is as whom this human may decide, `signing` whether a passkey signs it, `roles` are their own; `follows` says whether they may look at the
     /// execution too; `earlier` are closed gates of the same action, the newest first.
     pub fn new(
         shell: Shell,
         gate: GateView,
         acts: Acts,
+        signing: Signing,
         roles: &[text::Role],
         follows: bool,
         earlier: Vec<GateSummary>,
@@ -97,6 +100,7 @@ impl GatePage {
             breaking: false,
             follows,
             acts,
+            signing,
             chosen: String::new(),
             earlier,
             context: pretty(gate.context.as_str()),
@@ -224,6 +228,7 @@ pub struct ChangesPage {
     differences: Vec<Difference>,
     exact: String,
     acts: Acts,
+    signing: Signing,
     chosen: String,
     breaking: bool,
     justification: String,
@@ -236,7 +241,13 @@ impl ChangesPage {
     ///
     /// # Errors
     /// `FormError` when one of the actions cannot be shown as fields.
-    pub fn new(shell: Shell, gate: GateView, approved: Action, acts: Acts) -> Result<Self, FormError> {
+    pub fn new(
+        shell: Shell,
+        gate: GateView,
+        approved: Action,
+        acts: Acts,
+        signing: Signing,
+    ) -> Result<Self, FormError> {
         Ok(Self {
             edited: fields(&approved)?,
             differences: differences(&gate.action, &approved)?,
@@ -245,6 +256,7 @@ impl ChangesPage {
             gate,
             approved,
             acts,
+            signing,
             chosen: String::new(),
             breaking: false,
             justification: String::new(),
@@ -264,6 +276,8 @@ pub struct DecidedPage {
     pub instance: text::InstanceId,
     /// Whether this human may look at it.
     pub follows: bool,
+    /// Whether a passkey of theirs signed it.
+    pub signed: bool,
     /// The answer.
     pub decided: Decided,
 }

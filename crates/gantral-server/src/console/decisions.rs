@@ -1,21 +1,24 @@
 //! What a human says at a gate, by a form: read into what the API takes, and decided where the API decides.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_console::changed as changed_action;
-use gantral_console::pages::{Acts, ChangesPage, DecidedPage};
+use gantral_console::pages::{Acts, ChangesPage, DecidedPage, Signing};
 use gantral_core::ids::GateId;
 use gantral_core::state::{DecisionKind, State as Authority};
 
 use super::form::{Fields, Form};
 use super::frame::page;
-use super::pages::{acts, of_gate};
+use super::pages::{acts, of_gate, signing};
+use super::passkeys::document;
 use super::session::Visitor;
 use crate::app::App;
-use crate::handlers::{Path, gates};
+use crate::command::call;
+use crate::handlers::{Path, gates, passkeys};
 use crate::identity::sees_team;
 use crate::problems::{Answer, Failure};
 
@@ -27,16 +30,31 @@ pub(super) async fn changes(
 ) -> Answer<Response> {
     let id = id.into_inner();
     let gate = gates::one(&app, &visitor.principal, id).await?;
-    let acts = acts(&app, &visitor, &gate).await?;
+    let (acts, signing) = (acts(&app, &visitor, &gate).await?, signing(&app, &visitor, &gate).await?);
     let approved = match changed_action(&gate.action, |name| fields.text(name)) {
         Ok(approved) => approved,
         Err(error) => return again(&app, &visitor, id, &fields, &error.to_string()).await,
     };
     let shell = visitor.shell(&app, &format!("/console/gates/{id}"))?;
-    match ChangesPage::new(shell, gate, approved, acts) {
+    match ChangesPage::new(shell, gate, approved, acts, signing) {
         Ok(changes) => Ok(page(&changes)?.into_response()),
         Err(error) => again(&app, &visitor, id, &fields, &error.to_string()).await,
     }
+}
+
+/// POST /console/gates/{gate_id}/statement, by the script: what a passkey signs, of the fields with which the decision is sent
+pub(super) async fn state(
+    State(app): State<App>,
+    Path(id): Path<text::GateId>,
+    form: Form,
+) -> Answer<Json<wire::ToSign>> {
+    app.may_write()?;
+    let (id, Form { visitor, fields }) = (id.into_inner(), form);
+    let gate = gates::one(&app, &visitor.principal, id).await?;
+    let body = body(&gate, &fields)?;
+    let mut to_sign = passkeys::stated(&app, &visitor.principal, call(&app, None)?, id, body).await?;
+    to_sign.passkeys.retain(|one| Signing::counts(&gate, one));
+    Ok(Json(to_sign))
 }
 
 /// POST /console/gates/{gate_id}/decisions
@@ -87,12 +105,13 @@ async fn decided(app: &App, id: GateId, form: &Form) -> Answer<DecidedPage> {
     let gate = gates::one(app, &visitor.principal, id).await?;
     let body = body(&gate, fields)?;
     let call = form.call(app, format!("POST /v1/gates/{id}/decisions"), &body)?;
+    let signed = body.assertion.is_some();
     let decision = body.decision.into_inner();
     let decided = gates::resolve(app, &visitor.principal, call, id, body).await?;
     let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
     let said = said(decision, decided.state.into_inner());
     let follows = sees_team(&visitor.principal, &gate.team);
-    Ok(DecidedPage { shell, said, instance: gate.instance_id, follows, decided })
+    Ok(DecidedPage { shell, said, instance: gate.instance_id, follows, signed, decided })
 }
 
 /// Returns what became of a decision, in words for whoever made it.
@@ -126,6 +145,9 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
         }
         DecisionKind::Approve | DecisionKind::Reject => None,
     };
+    // A page that could have been signed has the field, and it is empty until it was.
+    let assertion = fields.get("assertion").filter(|text| !text.is_empty());
+    let assertion = assertion.map(|_| document(fields, "assertion")).transpose()?;
     Ok(wire::Decide {
         decision,
         gate_version: version.ok_or_else(|| wrong("gate_version"))?,
@@ -139,7 +161,7 @@ fn body(gate: &wire::GateView, fields: &Fields) -> Answer<wire::Decide> {
             .map_err(|_| wrong("justification"))?,
         delegation,
         break_glass: fields.get("break_glass") == Some("true"),
-        assertion: None,
+        assertion,
     })
 }
 
@@ -160,6 +182,8 @@ fn mended_here(code: Code) -> bool {
             | Code::AlreadyVoted
             | Code::SelfApproval
             | Code::DelegationNotInForce
+            | Code::PasskeyRefused
+            | Code::EvidenceTooWeak
             | Code::JustificationRequired
             | Code::ActionInvalid
             | Code::ActionMismatch

@@ -9,7 +9,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, WAIT_SECONDS_MAX, text};
 use gantral_console::pages::{
-    Acts, GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Story,
+    Acts, GatePage, HelpPage, InboxPage, InstancePage, InstancesPage, Moment, Signing, Story,
 };
 use gantral_core::ids::{GateId, InstanceId};
 use gantral_core::time::DurationMs;
@@ -20,9 +20,9 @@ use gantral_evidence::verify::{Report, verify};
 use gantral_store::{Change, GateFilter};
 use serde::Deserialize;
 
-use super::delegations;
 use super::frame::page;
 use super::session::Visitor;
+use super::{delegations, passkeys};
 use crate::app::App;
 use crate::handlers::{Path, Query, evidence as evidences, gates, instances as executions};
 use crate::identity::sees_team;
@@ -72,15 +72,23 @@ pub(super) async fn gate(
 pub(super) async fn of_gate(app: &App, visitor: &Visitor, id: GateId) -> Answer<GatePage> {
     let gate = gates::one(app, &visitor.principal, id).await?;
     let (earlier, acts) = (earlier(app, visitor, &gate).await?, acts(app, visitor, &gate).await?);
+    let signing = signing(app, visitor, &gate).await?;
     let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
     let follows = sees_team(&visitor.principal, &gate.team);
-    Ok(GatePage::new(shell, gate, acts, &roles(visitor), follows, earlier))
+    Ok(GatePage::new(shell, gate, acts, signing, &roles(visitor), follows, earlier))
 }
 
 /// Returns as whom this human may decide at a gate: under their own roles, or by delegations to them.
 pub(super) async fn acts(app: &App, visitor: &Visitor, gate: &wire::GateView) -> Answer<Acts> {
     let lent = delegations::held(app, visitor).await?;
     Ok(Acts::at(gate, &roles(visitor), &lent, app.0.clock.now()))
+}
+
+/// Returns whether a passkey signs what this human decides at a gate.
+pub(super) async fn signing(app: &App, visitor: &Visitor, gate: &wire::GateView) -> Answer<Signing> {
+    let is_taken = app.engine().passkeys().is_some();
+    let mine = if is_taken { passkeys::of(app, visitor).await? } else { Vec::new() };
+    Ok(Signing::at(gate, &mine))
 }
 
 pub(super) fn roles(visitor: &Visitor) -> Vec<text::Role> {

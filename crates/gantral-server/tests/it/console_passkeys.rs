@@ -1,13 +1,14 @@
 //! Passkeys at the console: what its script asks for, and the forms beside it.
 
+use gantral_api::problem::Code;
 use gantral_api::wire::{EnrolPasskey, PasskeyState, RequestPasskey};
 use gantral_core::digest::Digest;
 use gantral_testkit::Authenticator;
 use serde_json::Value;
 
 use crate::browser::{Browser, Seen};
-use crate::passkeys::{authenticator, mine, signed};
-use crate::place::{HOST, Place};
+use crate::passkeys::{authenticator, enrolled, mine, signed, waiting};
+use crate::place::{HOST, Place, refund, refused};
 
 const PAGE: &str = "/console/passkeys";
 
@@ -103,10 +104,8 @@ async fn the_script_is_refused_as_the_api_refuses_and_only_with_a_session() {
     let seen = nobody.send(&format!("{PAGE}/draft"), &[("csrf", "0")]).await;
     assert_eq!((seen.status, seen.location.as_str()), (303, "/console/login?return=/console/"));
     let mut fiona = Browser::of(&place, "fiona").await;
-    let seen = fiona.send(&format!("{PAGE}/draft"), &[("csrf", "0")]).await;
-    assert_eq!(seen.status, 403);
-    let problem: Value = serde_json::from_str(&seen.text).unwrap();
-    assert_eq!(problem["code"], "forbidden");
+    let forged = fiona.form(&format!("{PAGE}/draft"), &[("csrf", "0")], "same-origin");
+    assert_eq!(refused(forged).await.code(), Code::Forbidden);
     // What one person had drafted is not asked for by another.
     let draft: Value = serde_json::from_str(&drafted(&mut fiona, &key).await.text).unwrap();
     let entry = Digest::parse(draft["entry_digest"].as_str().unwrap()).unwrap();
@@ -116,7 +115,90 @@ async fn the_script_is_refused_as_the_api_refuses_and_only_with_a_session() {
     let (csrf, number, enrolment) = (page.hidden("csrf"), page.hidden("key"), draft["enrolment"].to_string());
     let fields =
         [("csrf", csrf.as_str()), ("key", &number), ("enrolment", &enrolment), ("assertion", &assertion)];
-    let seen = frank.send(PAGE, &fields).await;
-    let problem: Value = serde_json::from_str(&seen.text).unwrap();
-    assert_eq!((seen.status, problem["code"].as_str()), (403, Some("passkey_refused")));
+    assert_eq!(refused(frank.form(PAGE, &fields, "same-origin")).await.code(), Code::PasskeyRefused);
+}
+
+#[tokio::test]
+async fn a_decision_at_the_console_is_signed_by_the_passkey_of_whoever_decides() {
+    let place = Place::start().await;
+    let key = authenticator();
+    let entry = enrolled(&place, "fiona", &key).await;
+    let waits = waiting(&place).await;
+    let (mut fiona, mut frank) = (Browser::of(&place, "fiona").await, Browser::of(&place, "frank").await);
+    let gate = format!("/console/gates/{}", waits.gate);
+    frank.get(&gate).await.shows("and you have none.");
+    let page = fiona.get(&gate).await;
+    page.shows("Your passkey must sign what you decide here");
+    let (csrf, number) = (page.hidden("csrf"), page.hidden("key"));
+    let fields = |assertion| {
+        [
+            ("csrf", csrf.as_str()),
+            ("key", number.as_str()),
+            ("gate_version", "1"),
+            ("decision", "OVERRIDE"),
+            ("target", "order/7"),
+            ("parameter:amount_minor", "480"),
+            ("parameter:currency", "EUR"),
+            ("justification", "one month\r\nis owed"),
+            ("assertion", assertion),
+        ]
+    };
+    let decisions = format!("{gate}/decisions");
+    let bare = fiona.send(&decisions, &fields("")).await;
+    assert_eq!(bare.status, 422);
+    bare.shows("Nothing was decided");
+    let asked = fiona.send(&format!("{gate}/statement"), &fields("")).await;
+    let asked: Value = serde_json::from_str(&asked.text).unwrap();
+    assert_eq!(
+        (&asked["relying_party_id"], &asked["passkeys"][0]["entry_digest"]),
+        (&HOST.into(), &entry.to_hex().into())
+    );
+    let digest = Digest::parse(asked["decision_digest"].as_str().unwrap()).unwrap();
+    let sign = |key: &Authenticator| String::from_utf8(key.sign(entry, &digest).encode()).unwrap();
+    let (of_another, assertion) = (sign(&authenticator()), sign(&key));
+    let forged = fiona.send(&decisions, &fields(&of_another)).await;
+    assert_eq!(forged.status, 422);
+    forged.shows("Nothing was decided");
+    let changed: Vec<(&str, &str)> = fields("")
+        .into_iter()
+        .filter(|(name, _)| *name != "assertion")
+        .map(|(name, value)| if value == "480" { (name, "481") } else { (name, value) })
+        .collect();
+    let other = fiona.send(&decisions, &[&changed[..], &[("assertion", assertion.as_str())]].concat()).await;
+    assert_eq!(other.status, 422, "it signed another amount");
+    let done = fiona.send(&decisions, &fields(&assertion)).await;
+    done.shows("You approved it with your changes.");
+    done.shows("Your passkey signed it");
+}
+
+#[tokio::test]
+async fn a_passkey_signs_at_gates_that_do_not_ask_for_one_if_it_was_there_first() {
+    let place = Place::start().await;
+    let waits = place.waiting().await;
+    let gate = format!("/console/gates/{}", waits.gate);
+    let mut fiona = Browser::of(&place, "fiona").await;
+    fiona.get(&gate).await.hides("data-sign");
+    place.clock.advance(gantral_core::time::DurationMs::from_secs(1));
+    enrolled(&place, "fiona", &authenticator()).await;
+    fiona.get(&gate).await.hides("data-sign");
+    let later = place.create("refund").await.instance_id;
+    let (attempt, _) = place.begin(later).await;
+    attempt.ask(later, &refund(48_000)).await.unwrap();
+    let open = place.human("fiona").gates(&Default::default()).await.unwrap().items;
+    let later = open.iter().find(|open| open.gate_id != waits.gate).unwrap().gate_id;
+    let page = fiona.get(&format!("/console/gates/{later}")).await;
+    page.shows("Sign it with your passkey");
+    // It may be left out here: the server vouches then, as before.
+    let (csrf, number) = (page.hidden("csrf"), page.hidden("key"));
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("key", &number),
+        ("gate_version", "1"),
+        ("decision", "APPROVE"),
+        ("justification", "looked at the order"),
+        ("assertion", ""),
+    ];
+    let done = fiona.send(&format!("/console/gates/{later}/decisions"), &fields).await;
+    done.shows("You approved it as asked.");
+    done.hides("Your passkey signed it");
 }
