@@ -32,7 +32,7 @@ export async function start(modules, url, pictures) {
       if (ours && !request.url().startsWith(url)) say({ elsewhere: request.url() });
     });
     // The provider's pages name fonts of another host, which are nobody's business here.
-    await page.route((address) => address.hostname !== '127.0.0.1', (route) => route.abort());
+    await page.route((address) => !['127.0.0.1', new URL(url).hostname].includes(address.hostname), (route) => route.abort());
     return page;
   }
 

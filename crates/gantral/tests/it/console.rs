@@ -22,6 +22,18 @@ fn work(url: &str, hands: &str, at_inbox: impl FnOnce()) -> Vec<Value> {
 
 /// Plays a script of `tests/browser`; see `work`.
 pub fn play(script: &str, url: &str, hands: &str, at_inbox: impl FnOnce()) -> Vec<Value> {
+    let mut at_inbox = Some(at_inbox);
+    play_at(script, url, hands, |at| {
+        if at == "inbox"
+            && let Some(at_inbox) = at_inbox.take()
+        {
+            at_inbox();
+        }
+    })
+}
+
+/// Plays a script of `tests/browser`; `at` is called with each place that they say they have come to.
+pub fn play_at(script: &str, url: &str, hands: &str, mut at: impl FnMut(&str)) -> Vec<Value> {
     let modules = parts().join("node/node_modules/");
     assert!(modules.is_dir(), "`cargo xtask parts` installs what this test needs");
     let mut command = Command::new("node");
@@ -33,13 +45,13 @@ pub fn play(script: &str, url: &str, hands: &str, at_inbox: impl FnOnce()) -> Ve
         command.arg(pictures);
     }
     let mut child = command.stdout(Stdio::piped()).spawn().expect("this test needs node");
-    let (mut seen, mut at_inbox): (Vec<Value>, _) = (Vec::new(), Some(at_inbox));
+    let mut seen: Vec<Value> = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let what: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if what["at"] == "inbox"
-            && let Some(at_inbox) = at_inbox.take()
+        if what["failed"].is_null()
+            && let Some(place) = what["at"].as_str().filter(|_| what["impact"].is_null())
         {
-            at_inbox();
+            at(place);
         }
         seen.push(what);
     }

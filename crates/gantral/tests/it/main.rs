@@ -28,6 +28,7 @@ mod monitor;
 mod notifications;
 mod offline;
 mod oversight;
+mod passkeys;
 mod policies;
 mod proposals;
 mod provider;

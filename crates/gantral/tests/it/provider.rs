@@ -142,16 +142,23 @@ pub fn curl(arguments: &[&str]) -> String {
 pub struct Followed {
     pub provider: Provider,
     listen: SocketAddr,
+    public_url: String,
     folder: TempDir,
 }
 
 impl Followed {
     pub fn new() -> Self {
+        Self::reached_at("127.0.0.1")
+    }
+
+    /// Makes a server that browsers reach under another name of this machine.
+    pub fn reached_at(host: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A provider sends people back to addresses that were registered only: the server's must be known before it starts.
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let provider = Provider::start(folder.path(), &format!("http://{listen}/console/callback"));
-        let site = Self { provider, listen, folder };
+        let public_url = format!("http://{host}:{}", listen.port());
+        let provider = Provider::start(folder.path(), &format!("{public_url}/console/callback"));
+        let site = Self { provider, listen, public_url, folder };
         private(&site.path("console.secret"), "console-secret\n");
         std::fs::write(site.path("gantral.toml"), site.configuration()).unwrap();
         site
@@ -161,10 +168,15 @@ impl Followed {
         self.folder.path().join(name)
     }
 
+    /// Returns the URL under which browsers reach it.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
     fn configuration(&self) -> String {
         let (data, issuer) = (self.path("data"), &self.provider.issuer);
         format!(
-            "listen = '{}'\ndata = '{}'\ntenants = ['acme']
+            "listen = '{}'\npublic_url = '{}'\ndata = '{}'\ntenants = ['acme']
              [[identity.issuers]]\nissuer = '{issuer}'\naudiences = ['gantral']\nalgorithms = ['ES256']
              tenant = 'acme'\nadmin_roles = ['PLATFORM_ADMIN']\nkeys.published = {{}}
              [identity.issuers.login]\nclient = 'gantral-cli'
@@ -180,6 +192,7 @@ impl Followed {
              owner = {{ issuer = '{issuer}', subject = 'otto' }}
              [identity.issuers.clients.payments-runner]\nkind = 'runner'\nqueues = ['payments']\nteams = ['payments']\n",
             self.listen,
+            self.public_url,
             data.display(),
             self.path("console.secret").display(),
         )
