@@ -11,7 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{
     ComponentsBuilder, Content as Media, ContentBuilder, Header, InfoBuilder, LicenseBuilder, OpenApi,
     OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
-    ResponsesBuilder, Schema,
+    ResponsesBuilder, Schema, Server,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -41,7 +41,14 @@ pub fn document() -> OpenApi {
     let licence = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
     let info =
         InfoBuilder::new().title("Gantral").version("1.0").description(Some(ABOUT)).license(Some(licence));
-    OpenApiBuilder::new().info(info.build()).paths(paths.build()).components(Some(components())).build()
+    // Relative to where the document was fetched.
+    let servers = [Server::new("/")];
+    OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some(servers))
+        .paths(paths.build())
+        .components(Some(components()))
+        .build()
 }
 
 /// Returns the document as it is served and kept: pretty JSON with a line feed at its end.
@@ -106,9 +113,12 @@ fn operation(route: &Route) -> Operation {
         .parameters(Some(parameters.chain(key)))
         .request_body(request_body(route.body))
         .responses(responses(route));
-    if !route.is_open() {
-        operation = operation.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
-    }
+    // Said also where it is none: whoever reads the document asks for no token there.
+    operation = if route.is_open() {
+        operation.securities(Some([]))
+    } else {
+        operation.security(SecurityRequirement::new(BEARER, Vec::<String>::new()))
+    };
     operation.build()
 }
 
@@ -217,9 +227,18 @@ fn response(answer: &Answer) -> Response {
     match answer.content {
         Content::None => response,
         Content::Json(shape) => response.content("application/json", refers(shape)),
-        Content::Bytes(media_type) => response.content(media_type, binary()),
+        Content::Bytes(media_type) => response.content(media_type, written_as(media_type)),
     }
     .build()
+}
+
+/// What is served as it is kept: of JSON that it is an object, of anything else that it is bytes.
+fn written_as(media_type: &str) -> Media {
+    if media_type == "application/json" {
+        let object = ObjectBuilder::new().schema_type(Type::Object);
+        return ContentBuilder::new().schema(Some(RefOr::T(Schema::from(object)))).build();
+    }
+    binary()
 }
 
 fn refusal(status: u16, codes: &[Code]) -> Response {
