@@ -41,6 +41,12 @@ impl UnixMillis {
         Self(if sum > MAX_MILLIS { MAX_MILLIS } else { sum })
     }
 
+    /// Returns the instant `duration` earlier, at least the beginning.
+    #[must_use]
+    pub const fn minus(self, duration: DurationMs) -> Self {
+        Self(self.0.saturating_sub(duration.0))
+    }
+
     /// Returns how long after `earlier` this is; zero when it is not after.
     pub const fn since(self, earlier: Self) -> DurationMs {
         DurationMs(self.0.saturating_sub(earlier.0))

@@ -331,12 +331,9 @@ impl Engine {
         if let Some(known) = self.0.registry.in_force(tenant) {
             return Ok(known);
         }
-        let slot = self.0.governance.slot(tenant);
-        let mut slot = slot.lock().await;
-        let governed = self.follow_governance(tenant, slot.take()).await?;
-        let head = governed.head.map(|head| head.hash);
-        let known = Arc::new(InForceAt { head, in_force: governed.in_force.clone() });
-        *slot = Some(governed);
+        let still = self.still(tenant).await?;
+        let head = still.governed.head.map(|head| head.hash);
+        let known = Arc::new(InForceAt { head, in_force: still.governed.in_force.clone() });
         self.0.registry.keep_in_force(tenant, Arc::clone(&known));
         Ok(known)
     }

@@ -8,6 +8,7 @@ use gantral_core::event::{Actor, Ballot, Identity};
 use gantral_core::ids::{GateId, PersonId};
 use gantral_core::instance::Gate;
 use gantral_core::state::HumanEvidence;
+use gantral_core::time::UnixMillis;
 use gantral_evidence::human::{
     ApproverKey, Assertion, CredentialId, DecisionStatement, DecisionTerms, Enrolment, RelyingParty,
     SignedEnrolment,
@@ -61,6 +62,8 @@ pub struct ToSign {
     pub digest: Digest,
     /// The statement, as everybody makes it from the chain.
     pub statement: Vec<u8>,
+    /// When the gate opened: a passkey counts that was enrolled before.
+    pub opened_at: UnixMillis,
 }
 
 fn no_passkeys() -> EngineError {
@@ -98,7 +101,8 @@ impl Engine {
         lawful(&call, loaded, &prepared)?;
         let gate = loaded.instance.gate().ok_or(EngineError::NotFound { what: "the gate" })?;
         let statement = statement(&loaded.instance.identity, gate, &prepared.actor, &prepared.ballot)?;
-        Ok(ToSign { digest: statement.digest(), statement: statement.encode() })
+        let opened_at = row.gate.opened_at;
+        Ok(ToSign { digest: statement.digest(), statement: statement.encode(), opened_at })
     }
 
     /// Checks what an authenticator said of a ballot, and makes it part of the ballot; returns the evidence that is kept.

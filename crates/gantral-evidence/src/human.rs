@@ -15,7 +15,7 @@ mod relying_party;
 
 pub use assertion::{ASSERTION_BYTES_MAX, ASSERTION_FORMAT, Assertion, AssertionError, AssertionFault};
 pub use authenticator::{AUTHENTICATOR_DATA_BYTES_MAX, AuthenticatorData, AuthenticatorDataError};
-pub use client_data::{CLIENT_DATA_BYTES_MAX, Ceremony, ClientData, ClientDataError, ClientDataFault};
+pub use client_data::{CLIENT_DATA_BYTES_MAX, ClientData, ClientDataError, ClientDataFault};
 pub use decision::{DECISION_FORMAT, DecisionStatement, DecisionTerms, display_digest};
 pub use enrolment::{
     CREDENTIAL_ID_BYTES_MAX, CredentialId, DIRECTORY_DIRECTORY, ENROLMENT_FORMAT, ENROLMENT_PAYLOAD_TYPE,

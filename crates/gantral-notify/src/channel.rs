@@ -113,7 +113,7 @@ impl Channel {
 
     /// Returns since when a message may have waited: one that has waited since then or longer is given up when it fails.
     pub(crate) fn given_up_since(&self, now: UnixMillis) -> UnixMillis {
-        UnixMillis::new(now.get().saturating_sub(self.config.retry_for.get())).unwrap_or(UnixMillis::EPOCH)
+        now.minus(self.config.retry_for)
     }
 
     /// Returns how many messages may be under way at once, each of another gate.

@@ -240,7 +240,7 @@ impl Courier {
         match self.channel.pace() {
             Pace::Each => self.singles(road, now, if away { 1 } else { self.channel.at_once() }).await,
             Pace::AtMost { messages, within } => {
-                let told = store.told(name, before(now, within), now).await?;
+                let told = store.told(name, now.minus(within), now).await?;
                 match messages.saturating_sub(told) {
                     0 => Ok(Vec::new()),
                     1 => self.gather(road, gathered(GATHERED_MAX).await?, false).await,
@@ -248,7 +248,7 @@ impl Courier {
                 }
             }
             Pace::Digest { every } => {
-                let since = before(now, every);
+                let since = now.minus(every);
                 // One that was queued after now waits for a clock that has gone back.
                 let is_due = |first: &Gathered| first.row.queued_at <= since || first.row.queued_at > now;
                 if !gathered(1).await?.first().is_some_and(is_due) {
@@ -292,7 +292,7 @@ impl Courier {
     /// Returns how a message counts against how often the channel is told.
     fn counted(&self, now: UnixMillis) -> Option<Counted> {
         match self.channel.pace() {
-            Pace::AtMost { within, .. } => Some(Counted { at: now, since: before(now, within) }),
+            Pace::AtMost { within, .. } => Some(Counted { at: now, since: now.minus(within) }),
             Pace::Each | Pace::Digest { .. } => None,
         }
     }
@@ -329,11 +329,6 @@ async fn single(road: &Road<'_>, row: OutboxRow, rows: Vec<OutboxRow>) -> Result
         About::Proposal(_) => Vec::new(),
     };
     Ok(Job { told: Told::One(Box::new(row), members), rows })
-}
-
-/// Returns the instant so long before another.
-fn before(now: UnixMillis, span: DurationMs) -> UnixMillis {
-    UnixMillis::new(now.get().saturating_sub(span.get())).unwrap_or(UnixMillis::EPOCH)
 }
 
 fn buried(row: &OutboxRow, tried: bool, why: &str) -> Attempted {

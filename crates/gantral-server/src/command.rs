@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_api::wire::{BODY_BYTES_MAX, IDEMPOTENCY_KEY, IdempotencyKey, read_body};
 use gantral_core::digest::{Digest, Hasher};
+use gantral_core::event::Actor;
 use gantral_core::ids::{ActorId, AttemptNo};
 use gantral_engine::{Call, Fresh, RequestKey};
 use gantral_identity::Principal;
@@ -80,6 +81,16 @@ pub(crate) fn keyed(
 /// Returns a call at this instant, with fresh randomness.
 pub(crate) fn call(app: &App, key: Option<RequestKey>) -> Answer<Call> {
     Ok(Call { now: app.0.clock.now(), fresh: Fresh::new(seed()?), key })
+}
+
+/// Returns who acts by a call, as it is sealed.
+pub(crate) async fn acting(app: &App, call: &mut Call, principal: &Principal) -> Answer<Actor> {
+    Ok(app.engine().actor(call, principal, None).await?)
+}
+
+/// Returns who a principal is, as it is sealed, where nothing is done but looked at.
+pub(crate) async fn asking(app: &App, principal: &Principal) -> Answer<Actor> {
+    acting(app, &mut call(app, None)?, principal).await
 }
 
 async fn bounded(body: Body, bytes_max: usize) -> Answer<axum::body::Bytes> {

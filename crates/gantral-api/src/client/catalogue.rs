@@ -7,8 +7,8 @@ use super::{Client, ClientError};
 use crate::routes::Method;
 use crate::wire::{
     Activate, AppliedWorkflow, ApplyWorkflow, AskDiff, AskWindow, ConfirmProposal, CountUnobserved, Counted,
-    DeadLetterPage, Delegate, DelegationPage, DelegationsQuery, Empty, Erase, Freezes, GovernancePage,
-    Governed, Health, Issuers, Keys, Logins, Me, ModeLeaseView, ModesInForce, NameCandidate, PageQuery,
+    DeadLetterPage, Delegate, DelegationPage, Empty, Erase, Freezes, GovernancePage, Governed, Health,
+    Issuers, Keys, Logins, Me, MineQuery, ModeLeaseView, ModesInForce, NameCandidate, PageQuery,
     PoliciesInForce, PolicyCandidates, PolicyDiff, PolicyPage, PolicyView, Proposal, ProposalPage,
     ProposalsQuery, PublishedPolicy, RefreshedIssuers, RetriedDeadLetters, RetryDeadLetters,
     RevokeDelegation, Scope, SetFreeze, SetMode, ShadowReport, ShadowReportQuery, UnobservedCounts,
@@ -181,7 +181,7 @@ impl Client {
     }
 
     /// Lists who may decide for whom.
-    pub async fn delegations(&self, query: &DelegationsQuery) -> Result<DelegationPage, ClientError> {
+    pub async fn delegations(&self, query: &MineQuery) -> Result<DelegationPage, ClientError> {
         self.list(&["v1", "delegations"], query).await
     }
 

@@ -2,13 +2,13 @@
 
 use super::{Client, ClientError};
 use crate::wire::{
-    Decide, EnrolPasskey, Governed, NewPasskey, Passkey, PasskeyDraft, PasskeyPage, PasskeyRequest,
-    PasskeysQuery, RequestPasskey, RevokePasskey, ToSign, text,
+    Decide, EnrolPasskey, Governed, MineQuery, NewPasskey, Passkey, PasskeyDraft, PasskeyPage,
+    PasskeyRequest, RequestPasskey, RevokePasskey, ToSign, text,
 };
 
 impl Client {
     /// Lists passkeys, newest first.
-    pub async fn passkeys(&self, query: &PasskeysQuery) -> Result<PasskeyPage, ClientError> {
+    pub async fn passkeys(&self, query: &MineQuery) -> Result<PasskeyPage, ClientError> {
         self.list(&["v1", "passkeys"], query).await
     }
 

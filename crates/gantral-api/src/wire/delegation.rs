@@ -44,21 +44,6 @@ pub struct RevokeDelegation {
     pub justification: Option<text::Prose>,
 }
 
-/// Query of `GET /v1/delegations`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DelegationsQuery {
-    /// Only those that the caller gave or was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mine: Option<bool>,
-    /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// The most items of the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-}
-
 /// One delegation that was neither revoked nor is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DelegationView {

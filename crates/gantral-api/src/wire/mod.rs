@@ -49,7 +49,7 @@ pub use definition::{
     ActionDefinition, FailureDefinition, FloorsDefinition, OnClosed, OnOutage, OnTimeout,
     ParameterDefinition, RunDefinition, WorkflowDefinition,
 };
-pub use delegation::{Delegate, DelegationPage, DelegationView, DelegationsQuery, Human, RevokeDelegation};
+pub use delegation::{Delegate, DelegationPage, DelegationView, Human, RevokeDelegation};
 pub use diff::{AskDiff, DiffFailure, DiffPages, DiffSample, DiffSide, PolicyDiff, Transition};
 pub use document::{Document, NotJson};
 pub use gate::{
@@ -75,7 +75,7 @@ pub use outage::{
 };
 pub use passkey::{
     EnrolPasskey, NewPasskey, Passkey, PasskeyDraft, PasskeyOwner, PasskeyPage, PasskeyRequest, PasskeyState,
-    PasskeysQuery, RequestPasskey, RevokePasskey, ToSign,
+    RequestPasskey, RevokePasskey, ToSign,
 };
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
 pub use proposal::{ConfirmProposal, Proposal, ProposalPage, ProposalState, ProposalsQuery, ProposedBy};
@@ -85,7 +85,8 @@ pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, Sh
 pub use text::Text;
 pub use window::{AskWindow, WindowView};
 pub use workflow::{
-    AppliedWorkflow, ApplyWorkflow, PageQuery, WorkflowPage, WorkflowRef, WorkflowSummary, WorkflowView,
+    AppliedWorkflow, ApplyWorkflow, MineQuery, PageQuery, WorkflowPage, WorkflowRef, WorkflowSummary,
+    WorkflowView,
 };
 
 /// The largest JSON request body, in bytes: one document.

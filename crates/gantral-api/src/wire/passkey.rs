@@ -1,5 +1,6 @@
 //! Passkeys: the authenticators of approvers, and what they sign.
 
+use gantral_core::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -41,19 +42,12 @@ pub struct Passkey {
     pub relying_party_id: String,
 }
 
-/// Query of `GET /v1/passkeys`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PasskeysQuery {
-    /// Only those of the caller; those of everybody are for administrators.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mine: Option<bool>,
-    /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// The most items of the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
+impl Passkey {
+    /// Tells whether it counts at a gate that opened at `opened_at`: it stands, and was enrolled before.
+    pub fn counts_at(&self, opened_at: UnixMillis) -> bool {
+        let since = self.enrolled_at.filter(|_| self.state == PasskeyState::Enrolled);
+        since.is_some_and(|since| since.into_inner() < opened_at)
+    }
 }
 
 /// Answer of `GET /v1/passkeys`.

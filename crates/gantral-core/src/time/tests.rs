@@ -23,6 +23,14 @@ fn known_instants_have_their_known_text() {
 }
 
 #[test]
+fn earlier_stops_at_the_beginning_and_later_at_the_end() {
+    let (instant, second) = (UnixMillis::new(1_500).unwrap(), DurationMs::from_secs(1));
+    assert_eq!(instant.minus(second), UnixMillis::new(500).unwrap());
+    assert_eq!(instant.minus(second).minus(second), UnixMillis::EPOCH);
+    assert_eq!(instant.plus(DurationMs::new(u64::MAX)), UnixMillis::new(MAX_MILLIS).unwrap());
+}
+
+#[test]
 fn any_other_spelling_is_refused() {
     for text in [
         "1970-01-01T00:00:00Z",

@@ -150,16 +150,12 @@ impl Engine {
             of.is_none_or(|of| [standing.from, standing.to].iter().any(|person| person.actor() == of.id))
         };
         let found: Vec<(u64, Delegation)> = {
-            let slot = self.0.governance.slot(tenant);
-            let mut slot = slot.lock().await;
-            let governed = self.follow_governance(tenant, slot.take()).await?;
-            let standing = governed.delegations(now).filter(|(sequence, _, standing)| {
+            let still = self.still(tenant).await?;
+            let standing = still.governed.delegations(now).filter(|(sequence, _, standing)| {
                 after.is_none_or(|after| *sequence > after) && concerns(standing)
             });
             let found = standing.take(limit).map(|(sequence, _, standing)| (sequence, standing.clone()));
-            let found = found.collect();
-            *slot = Some(governed);
-            found
+            found.collect()
         };
         let mut views = Vec::with_capacity(found.len());
         for (sequence, delegation) in found {

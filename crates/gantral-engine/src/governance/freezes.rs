@@ -55,12 +55,8 @@ impl Engine {
     /// `Damaged`; the store's.
     pub async fn freezes(&self, tenant: &TenantId) -> Result<Vec<Freeze>, EngineError> {
         let places: Vec<(Scope, u64)> = {
-            let slot = self.0.governance.slot(tenant);
-            let mut slot = slot.lock().await;
-            let governed = self.follow_governance(tenant, slot.take()).await?;
-            let places = governed.freezes().map(|(scope, sequence)| (scope.clone(), sequence)).collect();
-            *slot = Some(governed);
-            places
+            let still = self.still(tenant).await?;
+            still.governed.freezes().map(|(scope, sequence)| (scope.clone(), sequence)).collect()
         };
         let mut freezes = Vec::with_capacity(places.len());
         for (scope, sequence) in places {

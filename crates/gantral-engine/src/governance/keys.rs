@@ -28,13 +28,10 @@ impl Engine {
             .await?
             .is_some()
         {}
-        let slot = self.0.governance.slot(tenant);
-        let slot = slot.lock().await;
-        let retired = |key: &PublicKey| {
-            let governed = slot.as_ref()?;
-            governed.in_force.key(&key.id()).filter(|declared| declared.retired)
-        };
-        match keys.iter().find(|(key, _)| retired(key).is_some()) {
+        let still = self.still(tenant).await?;
+        let retired =
+            |key: &PublicKey| still.governed.in_force.key(&key.id()).is_some_and(|declared| declared.retired);
+        match keys.iter().find(|(key, _)| retired(key)) {
             None => Ok(()),
             Some((key, _)) => Err(EngineError::RetiredKey { key: key.id(), tenant: tenant.clone() }),
         }

@@ -119,16 +119,10 @@ impl Engine {
         decide: impl Fn(&Governed) -> Result<Option<Detail>, EngineError> + Send + Sync,
     ) -> Result<Ruled, EngineError> {
         is_human(by.actor)?;
-        let slot = self.0.governance.slot(tenant);
-        let mut slot = slot.lock().await;
-        let governed = self.follow_governance(tenant, slot.take()).await?;
-        let decided = decide(&governed).map(|detail| {
-            let follows = detail.as_ref().and_then(|detail| governed.newest_about(detail));
-            detail.map(|detail| (detail, follows))
-        });
-        *slot = Some(governed);
-        drop(slot);
-        let Some((detail, follows)) = decided? else { return Ok(Ruled::Same) };
+        let still = self.still(tenant).await?;
+        let Some(detail) = decide(&still.governed)? else { return Ok(Ruled::Same) };
+        let follows = still.governed.newest_about(&detail);
+        drop(still);
 
         let rules = self.0.config.four_eyes.of(tenant);
         let reason = by.why.map(|why| {

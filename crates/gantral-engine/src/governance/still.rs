@@ -1,4 +1,4 @@
-//! The governance chain of a tenant, held still while a ballot that rests on it commits.
+//! The governance chain of a tenant, held still while somebody reads what is in force, or a ballot that rests on it commits.
 
 use gantral_core::ids::TenantId;
 use gantral_store::Guard;
@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 
 /// What is in force, while nothing is sealed on the governance chain: so the instants of a revocation and of the last ballot before it stand
-/// in the order of the commits. Dropped when the ballot has committed, or will not.
+/// in the order of the commits. Dropped when the ballot has committed, or will not; and by whoever only reads, before anything else is awaited.
 pub(crate) struct Still {
     pub(super) governed: Governed,
     slot: OwnedMutexGuard<Option<Governed>>,

@@ -9,7 +9,7 @@ use gantral_core::digest::Digest;
 use gantral_core::json::{self, ParseError, Profile, Value, Writer};
 
 use super::authenticator::{AUTHENTICATOR_DATA_BYTES_MAX, AuthenticatorData, AuthenticatorDataError};
-use super::client_data::{CLIENT_DATA_BYTES_MAX, Ceremony, ClientData, ClientDataError, ClientDataFault};
+use super::client_data::{CLIENT_DATA_BYTES_MAX, ClientData, ClientDataError, ClientDataFault};
 use super::enrolment::{CredentialId, Enrolment};
 use super::relying_party::RelyingParty;
 use super::{from_base64url, to_base64url};
@@ -145,7 +145,7 @@ impl Assertion {
         if enrolment.relying_party != relying_party.id {
             return Err(AssertionFault::RelyingParty);
         }
-        ClientData::parse(&self.client_data)?.check(Ceremony::Get, decision, relying_party)?;
+        ClientData::parse(&self.client_data)?.check(decision, relying_party)?;
         let authenticator = AuthenticatorData::parse(&self.authenticator_data)?;
         if authenticator.relying_party != relying_party.id.hash() {
             return Err(AssertionFault::SignedFor);

@@ -15,24 +15,8 @@ use super::to_base64url;
 /// The largest client data, in bytes.
 pub const CLIENT_DATA_BYTES_MAX: usize = 4_096;
 
-/// What a browser asked an authenticator to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ceremony {
-    /// Make a key.
-    Create,
-    /// Sign with one.
-    Get,
-}
-
-impl Ceremony {
-    /// Returns the value of the member `type`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "webauthn.create",
-            Self::Get => "webauthn.get",
-        }
-    }
-}
+/// The member `type` where an authenticator was asked to sign, and not to make a key: nothing rests on the making of one.
+const SIGNED: &str = "webauthn.get";
 
 /// The members of client data that anything rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +41,9 @@ pub enum ClientDataError {
 /// Why client data is not about what it should be. Whoever presents it is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientDataFault {
-    /// Another ceremony.
-    #[error("the client data is of another type than `{}`", .0.as_str())]
-    Type(Ceremony),
+    /// Asked for something else than a signature.
+    #[error("the client data is of another type than `{SIGNED}`")]
+    Type,
     /// Another challenge.
     #[error("the authenticator was asked about something else")]
     Challenge,
@@ -94,18 +78,13 @@ impl ClientData {
         })
     }
 
-    /// Checks that a page of the relying party asked for this, and about this challenge.
+    /// Checks that a page of the relying party asked for a signature, and about this challenge.
     ///
     /// # Errors
     /// The first thing that does not hold.
-    pub fn check(
-        &self,
-        ceremony: Ceremony,
-        challenge: &Digest,
-        relying_party: &RelyingParty,
-    ) -> Result<(), ClientDataFault> {
-        if self.kind != ceremony.as_str() {
-            return Err(ClientDataFault::Type(ceremony));
+    pub fn check(&self, challenge: &Digest, relying_party: &RelyingParty) -> Result<(), ClientDataFault> {
+        if self.kind != SIGNED {
+            return Err(ClientDataFault::Type);
         }
         if self.challenge != to_base64url(challenge.as_bytes()) {
             return Err(ClientDataFault::Challenge);

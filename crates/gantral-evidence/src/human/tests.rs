@@ -183,7 +183,7 @@ fn what_was_asked_elsewhere_or_about_something_else_is_no_agreement() {
     let good = client_data(&Digest::of(b"decision"));
     let faults = [
         (client_data(&Digest::of(b"another")), ClientDataFault::Challenge),
-        (good.replace("webauthn.get", "webauthn.create"), ClientDataFault::Type(Ceremony::Get)),
+        (good.replace("webauthn.get", "webauthn.create"), ClientDataFault::Type),
         (
             good.replace("https://approvals.example", "https://approvals.example.evil"),
             ClientDataFault::Origin,

@@ -4,7 +4,7 @@ use gantral_core::digest::Digest;
 use gantral_core::json::{self, Profile, Value};
 use gantral_evidence::human::{
     ASSERTION_BYTES_MAX, AUTHENTICATOR_DATA_BYTES_MAX, Algorithm, ApproverKey, Assertion, AuthenticatorData,
-    CLIENT_DATA_BYTES_MAX, Ceremony, ClientData, ENROLMENT_PAYLOAD_TYPE, Enrolment, Origin, RelyingParty,
+    CLIENT_DATA_BYTES_MAX, ClientData, ENROLMENT_PAYLOAD_TYPE, Enrolment, Origin, RelyingParty,
     RelyingPartyId, SignedEnrolment, from_base64url, to_base64url,
 };
 use gantral_evidence::keys::PublicKey;
@@ -137,7 +137,7 @@ fn check_client_data(bytes: &[u8]) -> Answer {
         Err(error) => return Ok(refused(&error)),
     };
     let challenge = Digest::of(b"");
-    match client_data.check(Ceremony::Get, &challenge, &relying_party()?) {
+    match client_data.check(&challenge, &relying_party()?) {
         Err(fault) => Ok(refused(&fault)),
         Ok(()) => {
             let value = json::parse(bytes, &Profile::DOCUMENT).unwrap_or(Value::Null);

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
 use gantral_console::changed as changed_action;
-use gantral_console::pages::{Acts, ChangesPage, DecidedPage, Signing};
+use gantral_console::pages::{Acts, ChangesPage, DecidedPage};
 use gantral_core::ids::GateId;
 use gantral_core::state::{DecisionKind, State as Authority};
 
@@ -52,9 +52,7 @@ pub(super) async fn state(
     let (id, Form { visitor, fields }) = (id.into_inner(), form);
     let gate = gates::one(&app, &visitor.principal, id).await?;
     let body = body(&gate, &fields)?;
-    let mut to_sign = passkeys::stated(&app, &visitor.principal, call(&app, None)?, id, body).await?;
-    to_sign.passkeys.retain(|one| Signing::counts(&gate, one));
-    Ok(Json(to_sign))
+    passkeys::stated(&app, &visitor.principal, call(&app, None)?, id, body).await.map(Json)
 }
 
 /// POST /console/gates/{gate_id}/decisions

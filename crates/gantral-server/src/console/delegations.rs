@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
-use gantral_api::wire::{self, DelegationView, DelegationsQuery, PAGE_ITEMS_MAX, text};
+use gantral_api::wire::{self, DelegationView, MineQuery, PAGE_ITEMS_MAX, text};
 use gantral_console::Kept;
 use gantral_console::pages::{DelegationsPage, GovernedPage};
 use gantral_core::time::DurationMs;
@@ -34,7 +34,7 @@ async fn with(app: &App, visitor: &Visitor, kept: Kept) -> Answer<DelegationsPag
 
 /// Returns the delegations that this human gave or was given; as many as fit on one page of the API.
 async fn of(app: &App, visitor: &Visitor) -> Answer<Vec<DelegationView>> {
-    let query = DelegationsQuery { mine: Some(true), cursor: None, limit: Some(PAGE_ITEMS_MAX) };
+    let query = MineQuery { mine: Some(true), cursor: None, limit: Some(PAGE_ITEMS_MAX) };
     Ok(delegations::found(app, &visitor.principal, &query).await?.items)
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use gantral_api::wire::{self, Document, PAGE_ITEMS_MAX, PasskeysQuery, text};
+use gantral_api::wire::{self, Document, MineQuery, PAGE_ITEMS_MAX, text};
 use gantral_console::pages::{GovernedPage, PasskeysPage};
 
 use super::form::{Fields, Form};
@@ -27,7 +27,7 @@ pub(super) async fn show(State(app): State<App>, visitor: Visitor) -> Answer<Htm
 
 /// Returns the passkeys of this human; as many as fit on one page of the API, which are more than anybody may have.
 pub(super) async fn of(app: &App, visitor: &Visitor) -> Answer<Vec<wire::Passkey>> {
-    let query = PasskeysQuery { mine: Some(true), cursor: None, limit: Some(PAGE_ITEMS_MAX) };
+    let query = MineQuery { mine: Some(true), cursor: None, limit: Some(PAGE_ITEMS_MAX) };
     Ok(passkeys::found(app, &visitor.principal, &query).await?.items)
 }
 

@@ -23,7 +23,7 @@ use gantral_store::SessionRow;
 
 use crate::app::App;
 use crate::clock::seed;
-use crate::command::call;
+use crate::command::asking;
 use crate::identity::{development_is_near, peer_of};
 use crate::problems::{Answer, Failure};
 
@@ -119,7 +119,7 @@ impl Visitor {
 
     /// Returns as whom artifacts know this visitor.
     pub(super) async fn actor(&self, app: &App) -> Answer<text::ActorId> {
-        Ok(app.engine().actor(&mut call(app, None)?, &self.principal, None).await?.id.into())
+        Ok(asking(app, &self.principal).await?.id.into())
     }
 
     /// Returns the frame of a page.

@@ -8,9 +8,9 @@ use gantral_engine::{Call, DelegationView, Governor, NewDelegation};
 use gantral_identity::{HumanSubject, Principal};
 
 use super::governance::governed;
-use super::{Path, Query, limit_of};
+use super::{Numbered, Path, Query};
 use crate::app::App;
-use crate::command::{Write, call};
+use crate::command::{Write, acting, asking};
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
 
@@ -18,7 +18,7 @@ use crate::problems::{Answer, Failure};
 pub(crate) async fn list(
     State(app): State<App>,
     Caller(principal): Caller,
-    Query(query): Query<wire::DelegationsQuery>,
+    Query(query): Query<wire::MineQuery>,
 ) -> Answer<Json<wire::DelegationPage>> {
     found(&app, &principal, &query).await.map(Json)
 }
@@ -27,21 +27,17 @@ pub(crate) async fn list(
 pub(crate) async fn found(
     app: &App,
     principal: &Principal,
-    query: &wire::DelegationsQuery,
+    query: &wire::MineQuery,
 ) -> Answer<wire::DelegationPage> {
     principal.approver()?;
-    let limit = limit_of(query.limit)?;
-    let after = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
-    let engine = app.engine();
-    let mut call = call(app, None)?;
+    let page = Numbered::read(query.cursor.as_deref(), query.limit)?;
     let of = match query.mine.unwrap_or(false) {
-        true => Some(engine.actor(&mut call, principal, None).await?),
+        true => Some(asking(app, principal).await?),
         false => None,
     };
-    let found = engine.delegations(principal.tenant(), call.now, of.as_ref(), after, limit).await?;
-    let next =
-        if found.len() == limit { found.last().map(|last| last.sealed.sequence.to_string()) } else { None };
+    let (tenant, now) = (principal.tenant(), app.0.clock.now());
+    let found = app.engine().delegations(tenant, now, of.as_ref(), page.cursor, page.limit).await?;
+    let next = page.next(&found, |last| last.sealed.sequence);
     Ok(wire::DelegationPage { items: found.iter().map(view).collect(), next })
 }
 
@@ -94,7 +90,7 @@ pub(crate) async fn take_back(
     body: wire::RevokeDelegation,
 ) -> Answer<wire::Governed> {
     let approver = principal.approver()?;
-    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let actor = acting(app, &mut call, approver.principal()).await?;
     let why = body.justification.as_ref().map(|why| why.as_str());
     let by = Governor { actor: &actor, why };
     let (tenant, administers) = (principal.tenant(), principal.administrator().is_ok());

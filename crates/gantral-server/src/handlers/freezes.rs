@@ -11,7 +11,7 @@ use gantral_identity::Principal;
 use super::policies::{owned, scope_view};
 use super::proposals::ruled;
 use crate::app::App;
-use crate::command::Write;
+use crate::command::{Write, acting};
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
 
@@ -58,7 +58,7 @@ pub(crate) async fn change(
     if justification.as_str().trim().is_empty() {
         return Err(EngineError::JustificationRequired { least: 1 }.into());
     }
-    let actor = app.engine().actor(&mut call, principal, None).await?;
+    let actor = acting(app, &mut call, principal).await?;
     let by = Governor { actor: &actor, why: Some(justification.as_str()) };
     Ok(app.engine().set_frozen(&mut call, principal.tenant(), by, &scope, frozen).await?)
 }

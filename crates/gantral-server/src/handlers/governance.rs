@@ -6,9 +6,9 @@ use gantral_api::wire;
 use gantral_engine::{EngineError, GovernanceReceipt, Remembered};
 use gantral_identity::{HumanSubject, PrincipalKind};
 
-use super::{Query, limit_of};
+use super::{Numbered, Query};
 use crate::app::App;
-use crate::command::Write;
+use crate::command::{Write, acting};
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
 use crate::views::stored;
@@ -19,13 +19,11 @@ pub(crate) async fn list(
     Caller(principal): Caller,
     Query(query): Query<wire::PageQuery>,
 ) -> Answer<Json<wire::GovernancePage>> {
-    let limit = limit_of(query.limit)?;
-    let from = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let from = from.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?.unwrap_or(0);
-    let page = app.engine().governance(principal.tenant(), from, limit).await?;
-    let next =
-        if page.len() == limit { page.last().map(|last| (last.sequence + 1).to_string()) } else { None };
-    Ok(Json(wire::GovernancePage { items: page.iter().map(event).collect::<Answer<_>>()?, next }))
+    let page = Numbered::read(query.cursor.as_deref(), query.limit)?;
+    let from = page.cursor.unwrap_or(0);
+    let found = app.engine().governance(principal.tenant(), from, page.limit).await?;
+    let next = page.next(&found, |last| last.sequence.saturating_add(1));
+    Ok(Json(wire::GovernancePage { items: found.iter().map(event).collect::<Answer<_>>()?, next }))
 }
 
 /// POST /v1/erasures
@@ -34,7 +32,7 @@ pub(crate) async fn erase(
     mut write: Write<wire::Erase>,
 ) -> Answer<Json<wire::Governed>> {
     let administrator = write.principal.administrator()?;
-    let actor = app.engine().actor(&mut write.call, administrator.principal(), None).await?;
+    let actor = acting(&app, &mut write.call, administrator.principal()).await?;
     let (engine, tenant) = (app.engine(), write.principal.tenant());
     let sealed = match write.body {
         wire::Erase::Snapshot { instance_id, commitment } => {

@@ -12,7 +12,7 @@ use gantral_store::InstanceFilter;
 
 use super::{Path, Query, action, page, value, workflows};
 use crate::app::App;
-use crate::command::{Write, call};
+use crate::command::{Write, asking};
 use crate::identity::{Caller, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts, summary};
@@ -105,8 +105,7 @@ pub(crate) async fn visible(app: &App, principal: &Principal, id: InstanceId) ->
     if sees_team(principal, &facts.workflow.team) {
         return Ok(facts);
     }
-    let mut call = call(app, None)?;
-    let actor = app.engine().actor(&mut call, principal, None).await?;
+    let actor = asking(app, principal).await?;
     if facts.instance.created_by == actor.id { Ok(facts) } else { Err(Failure::not_found("the instance")) }
 }
 

@@ -53,6 +53,29 @@ pub(crate) fn limit_of(limit: Option<u32>) -> Answer<usize> {
     usize::try_from(limit).map_err(|_| Failure::parameter("limit", "`limit` is too large"))
 }
 
+/// One page of a list whose items have numbers, which are its cursors.
+pub(crate) struct Numbered {
+    /// Behind which number the page begins, or before which one, as the list goes.
+    pub cursor: Option<u64>,
+    /// The most items.
+    pub limit: usize,
+}
+
+impl Numbered {
+    /// Reads cursor and limit.
+    pub(crate) fn read(cursor: Option<&str>, limit: Option<u32>) -> Answer<Self> {
+        let limit = limit_of(limit)?;
+        let cursor = cursor.map(str::parse::<u64>).transpose();
+        let cursor = cursor.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
+        Ok(Self { cursor, limit })
+    }
+
+    /// Returns the cursor of the page behind this one: where it is full, from its last item.
+    pub(crate) fn next<T>(&self, found: &[T], number: impl Fn(&T) -> u64) -> Option<String> {
+        found.last().filter(|_| found.len() == self.limit).map(|last| number(last).to_string())
+    }
+}
+
 /// A document of a body, parsed strictly: exact numbers, no duplicate members.
 pub(crate) fn value(document: &gantral_api::wire::Document, path: &str) -> Answer<gantral_core::json::Value> {
     document.to_value().map_err(|error| Failure::member(path, error.to_string()))

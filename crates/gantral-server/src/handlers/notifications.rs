@@ -7,11 +7,11 @@ use gantral_engine::EngineError;
 use gantral_notify::message_id;
 use gantral_store::{About, DeadLetters, OutboxRow, ToldGate};
 
-use super::{Query, limit_of};
+use super::{Numbered, Query};
 use crate::app::App;
 use crate::command::Write;
 use crate::identity::Caller;
-use crate::problems::{Answer, Failure};
+use crate::problems::Answer;
 
 /// GET /v1/dead-letters
 pub(crate) async fn dead(
@@ -20,12 +20,11 @@ pub(crate) async fn dead(
     Query(query): Query<wire::PageQuery>,
 ) -> Answer<Json<wire::DeadLetterPage>> {
     principal.administrator()?;
-    let limit = limit_of(query.limit)?;
-    let after = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let after = after.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?.unwrap_or(0);
-    let rows = app.engine().store().dead_letters(principal.tenant(), after, limit).await;
+    let page = Numbered::read(query.cursor.as_deref(), query.limit)?;
+    let after = page.cursor.unwrap_or(0);
+    let rows = app.engine().store().dead_letters(principal.tenant(), after, page.limit).await;
     let rows = rows.map_err(EngineError::from)?;
-    let next = if rows.len() == limit { rows.last().map(|last| last.number.to_string()) } else { None };
+    let next = page.next(&rows, |last| last.number);
     Ok(Json(wire::DeadLetterPage { items: rows.into_iter().map(letter).collect(), next }))
 }
 

@@ -11,7 +11,7 @@ use gantral_evidence::keys::PublicKey;
 use gantral_policy::opa::BreakerState;
 
 use crate::app::App;
-use crate::command::call;
+use crate::command::{acting, call};
 use crate::identity::Caller;
 use crate::logs::{Logs, hint};
 use crate::metrics::Told;
@@ -108,7 +108,7 @@ pub(crate) async fn keys(State(app): State<App>, Caller(principal): Caller) -> A
 /// GET /v1/me
 pub(crate) async fn me(State(app): State<App>, Caller(principal): Caller) -> Answer<Json<wire::Me>> {
     let mut call = call(&app, None)?;
-    let actor = app.engine().actor(&mut call, &principal, None).await?;
+    let actor = acting(&app, &mut call, &principal).await?;
     let owner = match principal.owner() {
         Some(owner) => {
             let salt = call.fresh.salt();

@@ -11,9 +11,9 @@ use gantral_evidence::human::{Algorithm, ApproverKey, Assertion, CredentialId, E
 use gantral_identity::Principal;
 
 use super::governance::governed;
-use super::{Path, Query, gates, limit_of, value};
+use super::{Numbered, Path, Query, gates, value};
 use crate::app::App;
-use crate::command::{Write, call};
+use crate::command::{Write, acting, asking};
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
 use crate::views::stored;
@@ -22,7 +22,7 @@ use crate::views::stored;
 pub(crate) async fn list(
     State(app): State<App>,
     Caller(principal): Caller,
-    Query(query): Query<wire::PasskeysQuery>,
+    Query(query): Query<wire::MineQuery>,
 ) -> Answer<Json<wire::PasskeyPage>> {
     found(&app, &principal, &query).await.map(Json)
 }
@@ -31,20 +31,18 @@ pub(crate) async fn list(
 pub(crate) async fn found(
     app: &App,
     principal: &Principal,
-    query: &wire::PasskeysQuery,
+    query: &wire::MineQuery,
 ) -> Answer<wire::PasskeyPage> {
     principal.approver()?;
-    let limit = limit_of(query.limit)?;
-    let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let before = before.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
+    let page = Numbered::read(query.cursor.as_deref(), query.limit)?;
     let of = if query.mine.unwrap_or(false) {
-        Some(app.engine().actor(&mut call(app, None)?, principal, None).await?)
+        Some(asking(app, principal).await?)
     } else {
         principal.administrator()?;
         None
     };
-    let found = app.engine().enrolments(principal.tenant(), of.as_ref(), before, limit).await?;
-    let next = if found.len() == limit { found.last().map(|last| last.number.to_string()) } else { None };
+    let found = app.engine().enrolments(principal.tenant(), of.as_ref(), page.cursor, page.limit).await?;
+    let next = page.next(&found, |last| last.number);
     Ok(wire::PasskeyPage { items: found.iter().map(view).collect(), next })
 }
 
@@ -57,7 +55,7 @@ pub(crate) async fn show(
     principal.approver()?;
     let request = app.engine().enrolment_request(principal.tenant(), entry.into_inner()).await?;
     if principal.administrator().is_err() {
-        let me = app.engine().actor(&mut call(&app, None)?, &principal, None).await?;
+        let me = asking(&app, &principal).await?;
         if request.view.enrolment.person.actor() != me.id {
             return Err(Failure::not_found("the passkey"));
         }
@@ -146,7 +144,7 @@ pub(crate) async fn enrol(
     if !is_named {
         return Err(Failure::member("envelope", "is of another enrolment than the path names"));
     }
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
+    let actor = acting(&app, &mut write.call, approver.principal()).await?;
     let by = Governor::from(&actor);
     let sealed = app.engine().enrol(&mut write.call, write.principal.tenant(), by, &envelope).await?;
     governed(&[sealed]).map(Json)
@@ -170,7 +168,7 @@ pub(crate) async fn ended(
     body: &wire::RevokePasskey,
 ) -> Answer<wire::Governed> {
     principal.approver()?;
-    let actor = app.engine().actor(&mut call, principal, None).await?;
+    let actor = acting(app, &mut call, principal).await?;
     let by = Governor { actor: &actor, why: body.justification.as_ref().map(|why| why.as_str()) };
     let administers = principal.administrator().is_ok();
     let sealed = app.engine().revoke_enrolment(&mut call, principal.tenant(), by, administers, entry).await?;
@@ -196,9 +194,9 @@ pub(crate) async fn stated(
 ) -> Answer<wire::ToSign> {
     let passkeys = app.engine().passkeys().map(|passkeys| passkeys.relying_party.id.to_string());
     let to_sign = gates::statement(app, principal, call, id, body).await?;
-    let query = wire::PasskeysQuery { mine: Some(true), ..wire::PasskeysQuery::default() };
+    let query = wire::MineQuery { mine: Some(true), ..wire::MineQuery::default() };
     let mut mine = found(app, principal, &query).await?.items;
-    mine.retain(|passkey| passkey.state == wire::PasskeyState::Enrolled);
+    mine.retain(|passkey| passkey.counts_at(to_sign.opened_at));
     Ok(wire::ToSign {
         decision_digest: to_sign.digest.into(),
         statement: stored(&to_sign.statement, "statement")?,

@@ -19,7 +19,7 @@ use gantral_store::{PolicyBundleRow, PolicySignature};
 use super::proposals::ruled;
 use super::{Path, Query, page, workflows};
 use crate::app::App;
-use crate::command::{RawWrite, Write};
+use crate::command::{RawWrite, Write, acting};
 use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 use crate::signing::SigningRefusal;
@@ -252,7 +252,7 @@ pub(crate) async fn put_in_force(
     governs(principal)?;
     let wire::Activate { scope, policy_version_id, present, justification } = body;
     let scope = owned(app, principal, scope).await?;
-    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let actor = acting(app, &mut call, approver.principal()).await?;
     let why = justification.as_ref().map(|why| why.as_str());
     let version = policy_version_id.map(text::PolicyVersionId::into_inner);
     let activation = version.map_or(Activation::Before, Activation::Version);

@@ -13,9 +13,9 @@ use gantral_store::ProposalEnding;
 
 use super::governance::governed;
 use super::policies::{owned, scope_view};
-use super::{Path, Query, limit_of};
+use super::{Numbered, Path, Query};
 use crate::app::App;
-use crate::command::Write;
+use crate::command::{Write, acting};
 use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 use crate::views::stored;
@@ -35,12 +35,10 @@ pub(crate) async fn found(
     principal: &Principal,
     query: &wire::ProposalsQuery,
 ) -> Answer<wire::ProposalPage> {
-    let limit = limit_of(query.limit)?;
-    let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let before = before.map_err(|_| Failure::parameter("cursor", "not a cursor of this list"))?;
+    let page = Numbered::read(query.cursor.as_deref(), query.limit)?;
     let (tenant, now, open) = (principal.tenant(), app.0.clock.now(), query.open.unwrap_or(false));
-    let found = app.engine().proposals(tenant, now, open, before, limit).await?;
-    let next = if found.len() == limit { found.last().map(|last| last.number.to_string()) } else { None };
+    let found = app.engine().proposals(tenant, now, open, page.cursor, page.limit).await?;
+    let next = page.next(&found, |last| last.number);
     Ok(wire::ProposalPage { items: found.iter().map(view).collect::<Answer<_>>()?, next })
 }
 
@@ -75,7 +73,7 @@ pub(crate) async fn agree(
     principal.approver()?;
     let proposal = app.engine().proposal(&tenant, id, call.now).await?.proposal;
     let approver = may_do(app, principal, &proposal.detail).await?;
-    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let actor = acting(app, &mut call, approver.principal()).await?;
     let why = body.justification.as_ref().map(|why| why.as_str());
     let (by, digest) = (Governor { actor: &actor, why }, body.digest.into_inner());
     match app.engine().confirm_proposal(&mut call, &tenant, by, id, digest).await {
@@ -117,7 +115,7 @@ pub(crate) async fn take_back(
     id: ProposalId,
 ) -> Answer<wire::Proposal> {
     let approver = principal.approver()?;
-    let actor = app.engine().actor(&mut call, approver.principal(), None).await?;
+    let actor = acting(app, &mut call, approver.principal()).await?;
     let withdrawn = app.engine().withdraw_proposal(principal.tenant(), &actor, id, call.now).await?;
     view(&withdrawn)
 }

@@ -23,7 +23,7 @@ use super::policies::{owned, scope_view};
 use super::proposals::ruled;
 use super::{Query, page};
 use crate::app::App;
-use crate::command::Write;
+use crate::command::{Write, acting};
 use crate::identity::{Caller, governs};
 use crate::problems::{Answer, Failure};
 
@@ -83,7 +83,7 @@ pub(crate) async fn set_mode(
             return Err(problem.with("untold", serde_json::json!(found.untold)).into());
         }
     }
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
+    let actor = acting(&app, &mut write.call, approver.principal()).await?;
     let why = write.body.justification.as_ref().map(|why| why.as_str());
     let by = Governor { actor: &actor, why };
     ruled(app.engine().set_mode(&mut write.call, &tenant, by, &wanted).await?)

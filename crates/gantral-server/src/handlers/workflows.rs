@@ -15,7 +15,7 @@ use gantral_identity::Principal;
 use super::proposals::view;
 use super::{Path, Query, limit_of, value};
 use crate::app::App;
-use crate::command::Write;
+use crate::command::{Write, acting};
 use crate::identity::{Caller, governs, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{document, workflow_ref};
@@ -42,7 +42,7 @@ pub(crate) async fn apply(
             "only the owning team and administrators may apply a workflow",
         ));
     }
-    let actor = app.engine().actor(&mut write.call, approver.principal(), None).await?;
+    let actor = acting(&app, &mut write.call, approver.principal()).await?;
     let policy = write.body.policy_version_id.map(text::PolicyVersionId::into_inner);
     let tenant = write.principal.tenant().clone();
     let tenant = &tenant;

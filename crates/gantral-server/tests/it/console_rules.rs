@@ -1,6 +1,6 @@
 //! The rules at the console: policies, proposals, freezes, delegations and their history, by pages and forms.
 
-use gantral_api::wire::{Activate, DelegationsQuery, GateList, ProposalsQuery, text};
+use gantral_api::wire::{Activate, GateList, MineQuery, ProposalsQuery, text};
 use gantral_core::state::State;
 use gantral_core::time::DurationMs;
 use gantral_engine::{FourEyesRules, Unfreeze};
@@ -103,8 +103,7 @@ async fn a_role_is_lent_used_and_taken_back_at_the_console() {
     held.shows("on &lt;i&gt;holiday&lt;/i&gt;");
     held.hides("Take it back");
     let shown = eve.get(&gate).await;
-    let delegation =
-        place.human("eve").delegations(&DelegationsQuery::default()).await.unwrap().items[0].delegation;
+    let delegation = place.human("eve").delegations(&MineQuery::default()).await.unwrap().items[0].delegation;
     let role = format!("FINANCE_LEAD {delegation}");
     shown.shows(&format!("<option value=\"{role}\""));
     shown.hides("Extend the deadline");

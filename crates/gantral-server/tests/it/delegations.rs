@@ -1,7 +1,7 @@
 //! Delegations over HTTP: given, seen, used, revoked.
 
 use gantral_api::problem::Code;
-use gantral_api::wire::{Decide, Delegate, DelegationsQuery, GateList, RevokeDelegation, text};
+use gantral_api::wire::{Decide, Delegate, GateList, MineQuery, RevokeDelegation, text};
 use gantral_testkit::AGENT;
 use serde_json::json;
 
@@ -45,16 +45,16 @@ async fn delegations_are_listed_for_humans_of_the_tenant_and_revoked_by_giver_an
     let (fiona, frank) = (place.human("fiona"), place.human("frank"));
     let first = fiona.delegate(&lending(&place, "eve", "FINANCE_LEAD")).await.unwrap().sealed[0].hash;
     let second = frank.delegate(&lending(&place, "grace", "FINANCE_LEAD")).await.unwrap().sealed[0].hash;
-    let page = DelegationsQuery { limit: Some(1), ..DelegationsQuery::default() };
+    let page = MineQuery { limit: Some(1), ..MineQuery::default() };
     let page = frank.delegations(&page).await.unwrap();
     assert_eq!((page.items[0].delegation, page.items.len()), (first, 1));
     assert_eq!(page.items[0].justification.as_deref(), Some("on holiday"));
     assert_eq!(page.items[0].from, fiona.me().await.unwrap().id);
-    let rest = DelegationsQuery { cursor: page.next, ..DelegationsQuery::default() };
+    let rest = MineQuery { cursor: page.next, ..MineQuery::default() };
     assert_eq!(frank.delegations(&rest).await.unwrap().items[0].delegation, second);
-    let mine = DelegationsQuery { mine: Some(true), ..DelegationsQuery::default() };
+    let mine = MineQuery { mine: Some(true), ..MineQuery::default() };
     assert_eq!(place.human("grace").delegations(&mine).await.unwrap().items[0].delegation, second);
-    assert_eq!(place.human("mallory").delegations(&DelegationsQuery::default()).await.unwrap().items, []);
+    assert_eq!(place.human("mallory").delegations(&MineQuery::default()).await.unwrap().items, []);
     assert_eq!(code(place.machine(AGENT).delegations(&mine).await), Code::Forbidden);
 
     let why = RevokeDelegation::default();

@@ -3,7 +3,7 @@
 use gantral_api::client::Client;
 use gantral_api::problem::Code;
 use gantral_api::wire::{
-    Decide, Document, EnrolPasskey, NewPasskey, PasskeyState, PasskeysQuery, RequestPasskey, RevokePasskey,
+    Decide, Document, EnrolPasskey, MineQuery, NewPasskey, PasskeyState, RequestPasskey, RevokePasskey,
 };
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
 use gantral_core::time::DurationMs;
@@ -74,8 +74,8 @@ pub async fn waiting(place: &Place) -> Waits {
     Waits { id, gate: waiting.gate_id, attempt, token: attached.token, waiting }
 }
 
-pub fn mine() -> PasskeysQuery {
-    PasskeysQuery { mine: Some(true), ..PasskeysQuery::default() }
+pub fn mine() -> MineQuery {
+    MineQuery { mine: Some(true), ..MineQuery::default() }
 }
 
 #[tokio::test]
@@ -92,6 +92,11 @@ async fn an_approver_enrols_an_authenticator_and_decides_with_it() {
     let to_sign = fiona.decision_to_sign(waits.gate, &body).await.unwrap();
     assert_eq!((to_sign.relying_party_id.as_str(), to_sign.passkeys.len()), (HOST, 1));
     assert_eq!(*to_sign.passkeys[0].entry_digest, entry);
+    // What is enrolled while the gate waits counts at later ones.
+    let late = enrolled(&place, "fiona", &authenticator()).await;
+    let named = fiona.decision_to_sign(waits.gate, &body).await.unwrap().passkeys;
+    assert_eq!(named.iter().map(|passkey| *passkey.entry_digest).collect::<Vec<_>>(), [entry]);
+    assert_eq!(fiona.passkeys(&mine()).await.unwrap().items[0].entry_digest, late.into());
     assert!(to_sign.statement.as_str().contains("\"format\":\"gantral/decision/v1\""));
     // The same decision has the same statement, also by another server with the same keys.
     place.restart().await;
@@ -123,10 +128,10 @@ async fn what_the_directory_is_shown_says_who_asks_and_to_nobody_else() {
     assert_eq!(shown.passkey.person.to_string(), person.to_hex());
     assert_eq!(shown.enrolment.as_str(), asked.enrolment.as_str());
     assert_eq!(code(place.human("frank").passkey(entry).await), Code::NotFound);
-    assert_eq!(code(place.human("frank").passkeys(&PasskeysQuery::default()).await), Code::Forbidden);
+    assert_eq!(code(place.human("frank").passkeys(&MineQuery::default()).await), Code::Forbidden);
     assert_eq!(place.human("frank").passkeys(&mine()).await.unwrap().items, []);
-    assert_eq!(place.human("mallory").passkeys(&PasskeysQuery::default()).await.unwrap().items, []);
-    assert_eq!(place.human("dave").passkeys(&PasskeysQuery::default()).await.unwrap().items, [shown.passkey]);
+    assert_eq!(place.human("mallory").passkeys(&MineQuery::default()).await.unwrap().items, []);
+    assert_eq!(place.human("dave").passkeys(&MineQuery::default()).await.unwrap().items, [shown.passkey]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ impl SqliteStore {
     pub(crate) async fn ask_for_enrolment(&self, new: NewEnrolment) -> Result<EnrolmentOutcome, StoreError> {
         self.write(move |connection, _| {
             let (tenant, person) = (new.tenant.as_str(), new.person.as_str());
-            let over = millis(new.at).saturating_sub(int(ENROLMENT_WAITS.get()));
+            let over = millis(new.at.minus(ENROLMENT_WAITS));
             connection
                 .prepare_cached("DELETE FROM enrolment WHERE envelope IS NULL AND asked_at < ?1")?
                 .execute([over])?;

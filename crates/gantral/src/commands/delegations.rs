@@ -1,7 +1,7 @@
 //! `gantral delegations`: who may decide for whom, and for how long.
 
 use clap::{ArgGroup, Args, Subcommand};
-use gantral_api::wire::{Delegate, DelegationView, DelegationsQuery, Human, RevokeDelegation, text};
+use gantral_api::wire::{Delegate, DelegationView, Human, MineQuery, RevokeDelegation, text};
 use gantral_core::json::text::inert;
 
 use super::governance::say;
@@ -104,7 +104,7 @@ pub fn run(command: &DelegationsCommand, server: &Server, out: Out) -> Result<Ex
         }
         DelegationsCommand::Ls(args) => {
             let mine = args.mine.then_some(true);
-            let query = DelegationsQuery { mine, cursor: args.cursor.clone(), limit: args.limit };
+            let query = MineQuery { mine, cursor: args.cursor.clone(), limit: args.limit };
             let page = converse(async { Ok(client.delegations(&query).await?) })?;
             out.show(&page, |page| listed(&page.items))?;
             if let Some(next) = &page.next {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use gantral_api::wire::{EnrolPasskey, Passkey, PasskeyState, PasskeysQuery, RevokePasskey, text};
+use gantral_api::wire::{EnrolPasskey, MineQuery, Passkey, PasskeyState, RevokePasskey, text};
 use gantral_evidence::human::SignedEnrolment;
 
 use super::governance::say;
@@ -78,7 +78,7 @@ pub fn run(command: &PasskeysCommand, server: &Server, out: Out) -> Result<Exit,
     match command {
         PasskeysCommand::Ls(args) => {
             let mine = args.mine.then_some(true);
-            let query = PasskeysQuery { mine, cursor: args.cursor.clone(), limit: args.limit };
+            let query = MineQuery { mine, cursor: args.cursor.clone(), limit: args.limit };
             let page = converse(async { Ok(client.passkeys(&query).await?) })?;
             out.show(&page, |page| listed(&page.items))?;
             if let Some(next) = &page.next {

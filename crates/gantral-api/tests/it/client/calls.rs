@@ -6,9 +6,9 @@ use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
     Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
-    DelegationsQuery, Document, EndAttempt, Extend, GateList, InstanceList, PageQuery, PasskeysQuery,
-    PresentJournal, ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, RevokePasskey, Scope,
-    ShadowReportQuery, ShowInstance, UnobservedQuery, text,
+    Document, EndAttempt, Extend, GateList, InstanceList, MineQuery, PageQuery, PresentJournal,
+    ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, RevokePasskey, Scope, ShadowReportQuery,
+    ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -79,7 +79,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
         client.unobserved(&UnobservedQuery::default()).await.err(),
         client.shadow_report(&ShadowReportQuery { limit: Some(9), ..Default::default() }).await.err(),
         client.freezes().await.err(),
-        client.delegations(&DelegationsQuery { mine: Some(true), ..Default::default() }).await.err(),
+        client.delegations(&MineQuery { mine: Some(true), ..Default::default() }).await.err(),
         client
             .delegate(&body(
                 r#"{"to":{"subject":"bob"},"roles":["CFO"],"not_after":"2026-01-01T00:00:00.000Z"}"#,
@@ -87,7 +87,7 @@ async fn call_catalogue(client: &Client) -> Vec<Option<ClientError>> {
             .await
             .err(),
         client.revoke_delegation(parsed(&digest), &RevokeDelegation::default()).await.err(),
-        client.passkeys(&PasskeysQuery { mine: Some(true), ..Default::default() }).await.err(),
+        client.passkeys(&MineQuery { mine: Some(true), ..Default::default() }).await.err(),
         client.passkey(parsed(&digest)).await.err(),
         client.draft_passkey(&body(NEW_PASSKEY)).await.err(),
         client.request_passkey(&body(r#"{"enrolment":{},"assertion":{}}"#)).await.err(),
