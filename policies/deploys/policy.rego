@@ -31,6 +31,12 @@ approver_roles := ["RELEASE_MANAGER", "SRE_LEAD"] if {
 	emergency
 } else := ["RELEASE_MANAGER"]
 
+# Whoever lets an incident past everything else signs that with a passkey of their own.
+required_evidence := "webauthn" if {
+	environment == "production"
+	emergency
+}
+
 timeout := "30m" if {
 	emergency
 } else := "24h"

@@ -32,6 +32,12 @@ test_an_incident_may_ask_during_a_freeze if {
 	policy.timeout == "30m" with input as ask("production", "INCIDENT") with time.now_ns as christmas
 }
 
+test_an_incident_in_production_takes_a_passkey_and_nothing_else_does if {
+	policy.required_evidence == "webauthn" with input as ask("production", "INCIDENT") with time.now_ns as christmas
+	not policy.required_evidence with input as ask("production", "PR") with time.now_ns as quiet_day
+	not policy.required_evidence with input as ask("prod-eu", "INCIDENT") with time.now_ns as quiet_day
+}
+
 test_an_environment_that_nobody_knows_needs_a_human if {
 	policy.decision == "REQUIRE_HUMAN" with input as ask("prod-eu", "PR") with time.now_ns as quiet_day
 }

@@ -2832,18 +2832,33 @@ class Verifier:
     def check_people(self):
         """`human.md` §5: what each decision counts as."""
         passkeys, gate, self.humans = Passkeys(self), None, []
+        votes, strongest = [], {}
         floor = self.governance.least_evidence()
         for record in self.folded:
             place, detail = f"artifact {record.sequence}", record.detail
             if record.event == "human_required":
                 gate = Record(opening=record, asked=detail.gate, not_after=detail.deadline, rule=detail.rule)
+                votes = []
                 if floor and not satisfies(detail.rule.required_evidence, floor):  # H25
                     self.find("E_HUMAN_EVIDENCE", place, "the gate takes weaker evidence than the workflow's definition")
+                asked = self.evidence_asked_for(detail.policy)
+                if asked and not satisfies(detail.rule.required_evidence, asked):  # H26
+                    self.find("E_HUMAN_EVIDENCE", place, "the gate takes weaker evidence than policy asked for")
             elif record.event in ("escalated", "extended"):
                 gate.not_after = detail.deadline
+                votes = [] if record.event == "escalated" else votes
+            elif record.event == "consumed" and detail.policy.verdict == "REQUIRE_HUMAN" and detail.grant_id in strongest:
+                asked = self.evidence_asked_for(detail.policy)
+                if asked and not satisfies(strongest[detail.grant_id], asked):  # H26
+                    self.find("E_HUMAN_EVIDENCE", place, "nobody granted it with evidence as strong as policy asked for")
             ballot = getattr(detail, "decision", None)
             if ballot is None:
                 continue
+            if ballot.decision != "REJECT":
+                votes.append((ballot.approved_action_commitment, ballot.evidence_type))
+            if record.event in ("approved", "overridden"):
+                same = [kind for action, kind in votes if action == ballot.approved_action_commitment]
+                strongest[detail.grant.id] = max(same or [ballot.evidence_type], key=EVIDENCE.index)
             evidence, enrolment = self.check_evidence(place, ballot), self.check_enrolment(place, ballot)
             kind, bound = ballot.evidence_type, False
             if kind == "webauthn":
@@ -2853,6 +2868,15 @@ class Verifier:
                 if ballot.evidence_digest is not None and gate.rule.required_evidence in ("oidc", "webauthn"):
                     self.find("E_UNSUPPORTED", place, "evidence that this verifier cannot check")  # H8
             self.humans.append((kind, bound))
+
+    def evidence_asked_for(self, policy):
+        """H26: the evidence that policy asked for, if what it answered is disclosed and says so."""
+        try:
+            document = parse_document(self.opened[policy.decision_commitment])
+        except (KeyError, JsonRefused):
+            return None
+        asked = document.get("required_evidence") if isinstance(document, dict) else None
+        return asked if isinstance(asked, str) and asked in EVIDENCE and asked != "development" else None
 
     def check_evidence(self, place, ballot):
         """V21: the evidence that a decision refers to, or None."""

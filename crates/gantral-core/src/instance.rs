@@ -540,5 +540,6 @@ impl Gate {
 fn counted(ballot: &Ballot, actor: &ActorId) -> Option<CountedVote> {
     let by = PersonId::from_actor(actor)?;
     let person = ballot.acts_for.unwrap_or(by);
-    Some(CountedVote { person, by, role: ballot.role.clone(), action: ballot.approved })
+    let (role, evidence) = (ballot.role.clone(), ballot.evidence);
+    Some(CountedVote { person, by, role, action: ballot.approved, evidence })
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::digest::Digest;
 use crate::ids::{Name, Role};
 use crate::rule::Stage;
+use crate::state::HumanEvidence;
 use crate::time::DurationMs;
 
 /// The advice of a policy.
@@ -116,6 +117,9 @@ pub struct Evaluation {
     pub approvers: Approvers,
     /// How many distinct humans must reject before that refuses, 1 to 16; with 1 any rejection is final.
     pub rejections: u32,
+    /// The least evidence of a decision, never that of a development issuer; `None` leaves it to the workflow, and a weaker one than the workflow's
+    /// changes nothing.
+    pub required_evidence: Option<HumanEvidence>,
     /// How long humans have; `None` leaves it to the workflow.
     pub timeout: Option<DurationMs>,
     /// Who is asked when nobody answered in time, step by step; empty means no escalation.
@@ -124,6 +128,12 @@ pub struct Evaluation {
     pub reasons: Vec<String>,
     /// The canonical bytes of the output document, as committed to.
     pub decision: Vec<u8>,
+}
+
+/// Finds the evidence of decisions that a policy may ask for, by its word: any but that of a development issuer, which is never more than a
+/// workflow asks for.
+pub fn evidence_asked_for(word: &str) -> Option<HumanEvidence> {
+    HumanEvidence::parse(word).filter(|evidence| *evidence != HumanEvidence::Development)
 }
 
 /// Why there is no evaluation.

@@ -5,6 +5,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::check::is_sufficient;
 use crate::digest::Digest;
 use crate::ids::{PersonId, Role};
 use crate::policy::{Approvers, Escalation, Evaluation, Verdict};
@@ -64,6 +65,8 @@ pub struct CountedVote {
     pub role: Role,
     /// The commitment of the action that the vote grants; of a rejection that of the action that was asked for.
     pub action: Digest,
+    /// The evidence that it was cast with.
+    pub evidence: HumanEvidence,
 }
 
 /// Where a gate stands.
@@ -266,19 +269,25 @@ impl GatePlan {
     /// enough for this plan.
     ///
     /// S36: what the first approvers may grant is enough, and so is what those may grant who were asked after them; never
-    /// where as many persons had rejected as this plan takes to refuse.
+    /// where as many persons had rejected as this plan takes to refuse. Votes with weaker evidence than this plan takes do not count.
     pub fn is_met_by(&self, votes: &[CountedVote], rejections: usize, escalated: usize) -> bool {
         if self.rule.is_refused_by(rejections) {
             return false;
         }
         let mut rule = self.rule.clone();
-        if rule.tally(votes.iter()) == Tally::Satisfied {
+        let votes = votes.iter().filter(|vote| self.takes(vote));
+        if rule.tally(votes.clone()) == Tally::Satisfied {
             return true;
         }
         self.escalation.iter().take(escalated).any(|step| {
             rule.escalate(&step.roles);
-            rule.tally(votes.iter()) == Tally::Satisfied
+            rule.tally(votes.clone()) == Tally::Satisfied
         })
+    }
+
+    /// Tells whether a vote was cast with as strong evidence as this plan takes.
+    pub fn takes(&self, vote: &CountedVote) -> bool {
+        is_sufficient(vote.evidence, self.rule.required_evidence)
     }
 }
 
@@ -296,7 +305,9 @@ impl Floors {
         let escalation = evaluation.map(|e| self.steps(&e.escalation, timeout)).unwrap_or_default();
         let rejections = evaluation.map_or(1, |e| e.rejections).min(self.rejections_max).max(1);
         let break_glass_roles = self.break_glass_roles.clone();
-        let usual = Rule::one_group(Vec::new(), 1, self.required_evidence);
+        let wanted = evaluation.and_then(|e| e.required_evidence);
+        let evidence = wanted.map_or(self.required_evidence, |wanted| wanted.max(self.required_evidence));
+        let usual = Rule::one_group(Vec::new(), 1, evidence);
         let rule = Rule { stages, rejections, break_glass_roles, ..usual };
         Some(GatePlan { rule, timeout, escalation })
     }

@@ -9,6 +9,7 @@ mod chain;
 mod code;
 mod definition;
 mod delegated;
+mod demanded;
 mod disclosed;
 mod enrolled;
 mod finding;
@@ -182,7 +183,7 @@ fn judge(files: &Files<'_>, trust: Option<&Trust>, beside: Beside<'_>, replays: 
     input::check(&chain, &opened, &mut findings);
     let definition = Definition::of(files, &chain);
     let floor = definition.required_evidence;
-    let against = people::Against { files, trust, keys: &keys, governed: &governed, floor };
+    let against = people::Against { files, trust, keys: &keys, governed: &governed, floor, opened: &opened };
     let humans = people::check(&chain, against, &mut findings);
     let require = trust.and_then(|trust| trust.require.as_ref());
     let required = guards::Required {

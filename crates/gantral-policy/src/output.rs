@@ -6,6 +6,7 @@
 //! | `approver_roles` | array or set of role names | the workflow's approvers |
 //! | `required_approvals` | integer, 1 to 16 | 1 |
 //! | `required_rejections` | integer, 1 to 16: how many distinct people must reject before that refuses | 1 |
+//! | `required_evidence` | `operator`, `oidc` or `webauthn`: the least evidence of a decision | the workflow's, which it can only raise |
 //! | `timeout` | text: `250ms`, `30s`, `30m`, `24h`, `7d` | the workflow's |
 //! | `escalation_roles` | array or set of role names | no escalation |
 //! | `stages` | array of {`all_of`: [{`any_of`: roles, `count`}]}, instead of `approver_roles` and `required_approvals` | one stage of one group |
@@ -13,24 +14,26 @@
 //! | `reasons` | array or set of texts | none |
 //!
 //! Other members of the document are the policy's helper rules and are not read. The contract is the seed's four members, with
-//! `required_approvals`, `required_rejections`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
+//! `required_approvals`, `required_rejections`, `required_evidence`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
 
 use std::ops::RangeInclusive;
 
 use gantral_core::ids::Role;
 use gantral_core::json::{self, Object, Profile, Value};
-use gantral_core::policy::{Approvers, Escalation, EvalFailure, Evaluation, Verdict};
+use gantral_core::policy::{Approvers, Escalation, EvalFailure, Evaluation, Verdict, evidence_asked_for};
 use gantral_core::rule::{APPROVALS_MAX, Group, REJECTIONS_MAX, RULE_PARTS_MAX, Stage};
+use gantral_core::state::HumanEvidence;
 use gantral_core::time::DurationMs;
 
 /// The members that are read, sorted.
-pub const MEMBERS: [&str; 9] = [
+pub const MEMBERS: [&str; 10] = [
     "approver_roles",
     "decision",
     "escalation",
     "escalation_roles",
     "reasons",
     "required_approvals",
+    "required_evidence",
     "required_rejections",
     "stages",
     "timeout",
@@ -78,6 +81,9 @@ pub enum OutputError {
     /// Not a number of rejections from 1 to 16: with less nobody would refuse, and with more hardly anybody could.
     #[error("`required_rejections` is not an integer from 1 to 16")]
     Rejections,
+    /// Not a kind of evidence that a policy may ask for.
+    #[error("`required_evidence` is none of operator, oidc, webauthn")]
+    Evidence,
     /// Not stages of groups.
     #[error(
         "`stages` is not a list of 1 to 16 stages {{`all_of`: [{{`any_of`: roles, `count`: 1 to 16}}]}} of 1 to 15 groups"
@@ -113,6 +119,7 @@ impl OutputError {
             | Self::Nobody
             | Self::Approvals
             | Self::Rejections
+            | Self::Evidence
             | Self::Stages
             | Self::Escalation
             | Self::Twice { .. }
@@ -136,6 +143,7 @@ pub fn read(bytes: &[u8]) -> Result<Evaluation, OutputError> {
         verdict,
         approvers: approvers(&contract, verdict)?,
         rejections: rejections(&contract)?,
+        required_evidence: evidence(&contract)?,
         timeout: timeout(&contract)?,
         escalation: escalation(&contract)?,
         reasons: reasons(&contract)?,
@@ -182,6 +190,14 @@ fn rejections(contract: &Object) -> Result<u32, OutputError> {
     match contract.get("required_rejections") {
         None => Ok(1),
         Some(value) => count(value, REJECTIONS_MAX).ok_or(OutputError::Rejections),
+    }
+}
+
+/// Reads the least evidence of a decision. A word that is not known must not be taken for none.
+fn evidence(contract: &Object) -> Result<Option<HumanEvidence>, OutputError> {
+    match contract.get("required_evidence") {
+        None => Ok(None),
+        Some(value) => value.as_str().and_then(evidence_asked_for).map(Some).ok_or(OutputError::Evidence),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Story {
     pub evidence: HumanEvidence,
     /// What policy is told of the workflow.
     pub materiality: Materiality,
+    /// The evidence of decisions that policy asks for, where it asks for any.
+    pub asks_for: Option<HumanEvidence>,
     drawn: u64,
     /// The hash of each statement when it was last told.
     hashes: BTreeMap<ArtifactId, Digest>,
@@ -91,6 +93,7 @@ impl Story {
             executor: ExecutorKind::Runner,
             evidence: HumanEvidence::Operator,
             materiality,
+            asks_for: None,
             drawn: 0,
             hashes: BTreeMap::new(),
         };
@@ -215,7 +218,14 @@ impl Story {
         let context = self.keep(CommitmentLabel::Context, Value::Object(input).to_canonical());
         let kept = self.disclosures.last().unwrap();
         let input = commit(CommitmentLabel::Input, &kept.salt, &kept.plaintext);
-        let decision = self.keep(CommitmentLabel::Decision, format!("\"{}\"", verdict.as_str()).into());
+        let document = match self.asks_for {
+            None => Value::from(verdict.as_str()),
+            Some(evidence) => Object::new()
+                .with("decision", verdict.as_str())
+                .with("required_evidence", evidence.as_str())
+                .into(),
+        };
+        let decision = self.keep(CommitmentLabel::Decision, document.to_canonical());
         let policy = PolicyRecord {
             version: policy_version(),
             evaluator: EvaluatorId {
@@ -331,8 +341,13 @@ impl Story {
 
     /// Uses the only grant, and returns it.
     pub fn consume(&mut self, action: &Action) -> GrantId {
+        self.consume_under(action, Verdict::Allow, None)
+    }
+
+    /// Uses the only grant, on which policy says `verdict`, and returns it.
+    pub fn consume_under(&mut self, action: &Action, verdict: Verdict, plan: Option<GatePlan>) -> GrantId {
         let (grant, terms) = self.instance.grants.iter().next().map(|(id, g)| (*id, g.clone())).unwrap();
-        let (under_current, context) = self.advise(action, Verdict::Allow, None);
+        let (under_current, context) = self.advise(action, verdict, plan);
         let consume = Consume {
             attempt: self.instance.attempt,
             grant,

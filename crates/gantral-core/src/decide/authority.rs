@@ -150,9 +150,10 @@ impl Draft<'_> {
         match (advice.policy.verdict, &grant.origin) {
             (Verdict::Allow, _) => true,
             (Verdict::RequireHuman, Origin::Humans(origin)) => {
-                let met =
-                    |plan: &GatePlan| plan.is_met_by(&origin.votes, origin.rejections, origin.escalated);
-                origin.break_glass || advice.plan.as_ref().is_some_and(met)
+                let Some(plan) = &advice.plan else { return origin.break_glass };
+                // Whoever breaks the glass is the last who voted, and replaces the votes but not the evidence (S63).
+                let broken = origin.break_glass && origin.votes.last().is_some_and(|vote| plan.takes(vote));
+                broken || plan.is_met_by(&origin.votes, origin.rejections, origin.escalated)
             }
             (Verdict::RequireHuman, Origin::Policy { .. }) | (Verdict::Deny, _) => false,
         }

@@ -8,7 +8,13 @@ fn role(name: &str) -> Role {
 
 fn vote(person: u8, name: &str) -> CountedVote {
     let person = PersonId(Digest::of(&[person]));
-    CountedVote { person, by: person, role: role(name), action: Digest::of(b"action") }
+    CountedVote {
+        person,
+        by: person,
+        role: role(name),
+        action: Digest::of(b"action"),
+        evidence: HumanEvidence::Operator,
+    }
 }
 
 fn floors() -> Floors {
@@ -32,6 +38,7 @@ fn advice(roles: &[&str], required: u32, timeout: u64) -> Evaluation {
         verdict: Verdict::RequireHuman,
         approvers: Approvers::Some { roles: roles.iter().map(|name| role(name)).collect(), required },
         rejections: 1,
+        required_evidence: None,
         timeout: Some(DurationMs::from_secs(timeout)),
         escalation: vec![Escalation { roles: vec![role("PLATFORM_ADMIN")], timeout: None }],
         reasons: vec!["large".to_string()],
@@ -234,6 +241,33 @@ fn votes_beside_as_many_rejections_as_refuse_meet_no_plan() {
     plan.rule.rejections = 2;
     assert!(plan.is_met_by(&[vote(1, "LEAD")], 1, 0));
     assert!(!plan.is_met_by(&[vote(1, "LEAD")], 2, 0));
+}
+
+#[test]
+fn policy_asks_for_stronger_evidence_than_the_workflow_and_never_gets_weaker() {
+    let sealed = |floor, wanted| {
+        let floors = Floors { required_evidence: floor, ..floors() };
+        let evaluation = Evaluation { required_evidence: wanted, ..advice(&["LEAD"], 1, 60) };
+        floors.plan(Some(&evaluation)).unwrap().rule.required_evidence
+    };
+    for &floor in HumanEvidence::ALL {
+        assert_eq!(sealed(floor, None), floor);
+        for &wanted in HumanEvidence::ALL {
+            assert_eq!(sealed(floor, Some(wanted)), floor.max(wanted));
+        }
+    }
+    assert_eq!(floors().plan(None).unwrap().rule.required_evidence, HumanEvidence::Operator);
+}
+
+#[test]
+fn votes_with_weaker_evidence_than_a_plan_takes_do_not_meet_it() {
+    let mut plan = floors().plan(Some(&advice(&["LEAD"], 2, 60))).unwrap();
+    let by = |person, evidence| CountedVote { evidence, ..vote(person, "LEAD") };
+    let (weak, strong) = (HumanEvidence::Operator, HumanEvidence::Webauthn);
+    assert!(plan.is_met_by(&[by(1, weak), by(2, strong)], 0, 0));
+    plan.rule.required_evidence = strong;
+    assert!(!plan.is_met_by(&[by(1, weak), by(2, strong)], 0, 0));
+    assert!(plan.is_met_by(&[by(1, weak), by(2, strong), by(3, strong)], 0, 0));
 }
 
 /// Seats every subset the slow way: tries all ways to put votes on seats.

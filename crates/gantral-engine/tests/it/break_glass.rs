@@ -151,6 +151,20 @@ async fn it_passes_no_required_evidence() {
 }
 
 #[tokio::test]
+async fn it_passes_no_evidence_that_policy_asks_for_when_the_grant_is_used() {
+    let mut script = at_gate_of(&emergency()).await;
+    breaks(&script, "cora").await.unwrap();
+    let stricter = "decision := \"REQUIRE_HUMAN\"\nrequired_evidence := \"operator\"";
+    put_in_force(&script, stricter).await;
+    script.step(Step::Begin).await.unwrap();
+    script.learned.amount = LARGE;
+    let said = script.step(Step::Consume).await.unwrap();
+    assert!(matches!(said.answer, Answer::Waiting { .. }), "{said:?}");
+    assert!(!script.events().await.contains(&EventKind::Consumed));
+    script.is_valid().await;
+}
+
+#[tokio::test]
 async fn it_passes_no_freeze() {
     let mut script = at_gate_of(&emergency()).await;
     script.world.set_frozen(true).await;
@@ -163,20 +177,23 @@ async fn it_passes_no_freeze() {
     assert_eq!(script.step(Step::Consume).await, Err(EngineError::Frozen));
 }
 
+/// Puts other rules in force than those under which the gate was asked.
+async fn put_in_force(script: &Script, rules: &str) {
+    let world = &script.world;
+    let version = world.publish(&policy::rules(rules)).await;
+    let (tenant, by) = (world.tenant(), world.governor());
+    let scope = gantral_evidence::governance::Scope::Workflow(read(REFUND).id);
+    let activation = gantral_engine::Activation::Version(version);
+    let mut call = world.call();
+    let done = world.engine().activate_policy(&mut call, &tenant, (&by).into(), &scope, activation, None);
+    done.await.unwrap();
+}
+
 #[tokio::test]
 async fn it_passes_no_denial() {
     let mut script = at_gate_of(&emergency()).await;
     breaks(&script, "cora").await.unwrap();
-    let version = script.world.publish(&policy::rules("decision := \"DENY\"")).await;
-    let (tenant, by) = (script.world.tenant(), script.world.governor());
-    let scope = gantral_evidence::governance::Scope::Workflow(read(REFUND).id);
-    let activation = gantral_engine::Activation::Version(version);
-    let world = &script.world;
-    world
-        .engine()
-        .activate_policy(&mut world.call(), &tenant, (&by).into(), &scope, activation, None)
-        .await
-        .unwrap();
+    put_in_force(&script, "decision := \"DENY\"").await;
     script.step(Step::Begin).await.unwrap();
     script.learned.amount = LARGE;
     let said = script.step(Step::Consume).await.unwrap();

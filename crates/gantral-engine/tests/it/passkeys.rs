@@ -3,12 +3,13 @@
 use gantral_core::command::Refusal;
 use gantral_core::digest::Digest;
 use gantral_core::event::{Ballot, Event};
-use gantral_core::state::HumanEvidence;
+use gantral_core::state::{EventKind, HumanEvidence};
 use gantral_core::time::DurationMs;
 use gantral_engine::{
-    DecisionRequest, Done, EngineConfig, EngineError, EnrolmentStanding, GovernanceReceipt, Governor,
-    NewPasskey, Passkeys,
+    Activation, Answer, DecisionRequest, Done, EngineConfig, EngineError, EnrolmentStanding,
+    GovernanceReceipt, Governor, NewPasskey, Passkeys,
 };
+use gantral_evidence::governance::Scope;
 use gantral_evidence::human::{
     Algorithm, ApproverKey, CredentialId, Enrolment, Origin, RelyingParty, RelyingPartyId,
 };
@@ -16,6 +17,7 @@ use gantral_evidence::trust::{KeyRole, Require, Trust, TrustedKey};
 use gantral_evidence::verify::{Report, Verdict, verify};
 use gantral_identity::Approver;
 use gantral_keys::{LocalSigner, Signer as _, SigningContext};
+use gantral_policy::bundle::Bundle;
 use gantral_testkit::workflows::{REFUND, read};
 use gantral_testkit::{Authenticator, World, WorldOptions, policy};
 
@@ -37,15 +39,20 @@ struct Guarded {
 
 impl Guarded {
     async fn new() -> Self {
+        let demanded =
+            REFUND.replace("\"required_evidence\": \"development\"", "\"required_evidence\": \"webauthn\"");
+        Self::of(&demanded, &policy::example("refunds")).await
+    }
+
+    /// A world with refunds of this definition and under this policy.
+    async fn of(definition: &str, bundle: &Bundle) -> Self {
         let pkcs8 = LocalSigner::generate().unwrap();
         let directory = LocalSigner::from_pkcs8(KeyRole::Directory, &pkcs8).unwrap();
         let passkeys =
             Passkeys { relying_party: relying_party(), directory: vec![directory.public_key().clone()] };
         let config = EngineConfig { passkeys: Some(passkeys), ..EngineConfig::default() };
         let world = World::with(WorldOptions { config, ..WorldOptions::default() });
-        let demanded =
-            REFUND.replace("\"required_evidence\": \"development\"", "\"required_evidence\": \"webauthn\"");
-        world.apply(read(&demanded), &policy::example("refunds")).await;
+        world.apply(read(definition), bundle).await;
         Self { script: Script { world, learned: Learned::default(), workflow: "refund", done: 0 }, directory }
     }
 
@@ -121,6 +128,26 @@ impl Guarded {
         engine.decide_gate(self.world().call(), &person, gate, request).await
     }
 
+    /// Decides with a token and nothing else.
+    async fn says(&self, who: &str) -> Result<Done, EngineError> {
+        let (call, gate) = (self.world().call(), self.script.learned.gate.unwrap());
+        self.world().engine().decide_gate(call, &self.person(who), gate, decision(Step::Approve)).await
+    }
+
+    /// Returns the least evidence that the open gate takes.
+    async fn least(&self) -> HumanEvidence {
+        self.script.facts().await.instance.gate().unwrap().rule.required_evidence
+    }
+
+    async fn put_in_force(&self, bundle: &Bundle) {
+        let (world, version) = (self.world(), self.world().publish(bundle).await);
+        let (tenant, by) = (world.tenant(), world.governor());
+        let (scope, activation) = (Scope::Workflow(read(REFUND).id), Activation::Version(version));
+        let mut call = world.call();
+        let done = world.engine().activate_policy(&mut call, &tenant, (&by).into(), &scope, activation, None);
+        done.await.unwrap();
+    }
+
     async fn ballot(&self) -> Ballot {
         let sealed = statements(self.world(), self.script.id()).await.into_iter();
         let mut found = sealed.filter_map(|statement| match statement.entry.event {
@@ -180,10 +207,70 @@ async fn an_authenticator_signs_the_decision_and_both_stand_in_the_bundle() {
 async fn a_token_alone_decides_nothing_where_a_passkey_is_asked_for() {
     let mut guarded = Guarded::new().await;
     guarded.wait().await;
-    let gate = guarded.script.learned.gate.unwrap();
-    let (call, person) = (guarded.world().call(), guarded.person("fiona"));
-    let refused = guarded.world().engine().decide_gate(call, &person, gate, decision(Step::Approve)).await;
+    let refused = guarded.says("fiona").await;
     assert!(matches!(refused, Err(EngineError::Refused(Refusal::EvidenceTooWeak))), "{refused:?}");
+}
+
+/// Rules that put everything to finance, with such evidence.
+fn asking_for(evidence: &str) -> Bundle {
+    policy::rules(&format!(
+        "decision := \"REQUIRE_HUMAN\"\napprover_roles := [\"FINANCE_LEAD\"]\nrequired_evidence := \"{evidence}\""
+    ))
+}
+
+#[tokio::test]
+async fn policy_asks_for_a_passkey_where_the_workflow_does_not() {
+    let mut guarded = Guarded::of(REFUND, &asking_for("webauthn")).await;
+    let key = Authenticator::new(HOST, ORIGIN, false);
+    let entry = guarded.enrolled("fiona", &key).await;
+    guarded.wait().await;
+    assert_eq!(guarded.least().await, HumanEvidence::Webauthn);
+    let refused = guarded.says("fiona").await;
+    assert!(matches!(refused, Err(EngineError::Refused(Refusal::EvidenceTooWeak))), "{refused:?}");
+    guarded.decide("fiona", decision(Step::Approve), (&key, entry)).await.unwrap();
+    guarded.script.step(Step::Begin).await.unwrap();
+    guarded.script.step(Step::Consume).await.unwrap();
+    let report = guarded.report(Require::signed()).await;
+    assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
+}
+
+#[tokio::test]
+async fn policy_takes_nothing_back_of_what_the_workflow_asks_for() {
+    let demanded =
+        REFUND.replace("\"required_evidence\": \"development\"", "\"required_evidence\": \"webauthn\"");
+    let mut guarded = Guarded::of(&demanded, &asking_for("operator")).await;
+    guarded.wait().await;
+    assert_eq!(guarded.least().await, HumanEvidence::Webauthn);
+}
+
+#[tokio::test]
+async fn a_policy_that_asks_for_unknown_evidence_has_failed_and_the_workflow_says_what_follows() {
+    let mut guarded = Guarded::of(REFUND, &asking_for("passkey")).await;
+    guarded.wait().await;
+    assert!(guarded.script.events().await.contains(&EventKind::EvaluatorFailed));
+    assert_eq!(guarded.least().await, HumanEvidence::Development);
+    guarded.script.is_valid().await;
+}
+
+#[tokio::test]
+async fn what_was_granted_with_less_than_policy_asks_for_by_now_is_asked_again() {
+    let mut guarded = Guarded::of(REFUND, &policy::example("refunds")).await;
+    let key = Authenticator::new(HOST, ORIGIN, false);
+    let entry = guarded.enrolled("fiona", &key).await;
+    guarded.wait().await;
+    guarded.says("fiona").await.unwrap();
+    guarded.put_in_force(&asking_for("webauthn")).await;
+    guarded.world().clock.advance(DurationMs::from_secs(1));
+    guarded.script.step(Step::Begin).await.unwrap();
+    let asked = guarded.script.step(Step::Consume).await.unwrap();
+    assert!(matches!(asked.answer, Answer::Waiting { .. }), "{asked:?}");
+    assert_eq!(guarded.least().await, HumanEvidence::Webauthn);
+    guarded.decide("fiona", decision(Step::Approve), (&key, entry)).await.unwrap();
+    guarded.script.step(Step::Begin).await.unwrap();
+    guarded.script.step(Step::Consume).await.unwrap();
+    assert_eq!(guarded.script.events().await.last(), Some(&EventKind::Consumed));
+    let report = guarded.report(Require::signed()).await;
+    assert_eq!(report.verdict, Verdict::Valid, "{}", gantral_evidence::report::to_text(&report));
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use gantral_core::state::HumanEvidence;
 use super::chain::Chain;
 use super::code::{Code, Weight};
 use super::delegated::Delegations;
+use super::demanded::{Granting, asked_for};
+use super::disclosed::Opened;
 use super::finding::{Findings, Place};
 use super::governed::Governed;
 use super::keyring::Keyring;
@@ -30,6 +32,8 @@ pub(super) struct Against<'a> {
     pub(super) governed: &'a Governed,
     /// The least evidence of the workflow's definition, where that is known.
     pub(super) floor: Option<HumanEvidence>,
+    /// What policy answered, where that is disclosed.
+    pub(super) opened: &'a Opened,
 }
 
 /// How far the decisions of humans can be relied upon.
@@ -71,10 +75,12 @@ pub(super) fn check(chain: &Chain, against: Against<'_>, findings: &mut Findings
     let passkeys = Passkeys::of(chain, against);
     let mut assurance = HumanAssurance::default();
     let mut gate: Option<OpenGate<'_>> = None;
+    let mut granted = Granting::default();
     for artifact in chain.lawful() {
         let event = &artifact.statement.entry.event;
         match event {
-            Event::HumanRequired(detail) => gate = Some(open(artifact, detail, against.floor, findings)),
+            Event::HumanRequired(detail) => gate = Some(open(artifact, detail, against, findings)),
+            Event::Consumed(detail) => granted.check(artifact, detail, against.opened, findings),
             Event::Escalated(moved) | Event::Extended(moved) => {
                 if let Some(gate) = &mut gate {
                     gate.terms = gate.terms.moved(moved);
@@ -82,6 +88,7 @@ pub(super) fn check(chain: &Chain, against: Against<'_>, findings: &mut Findings
             }
             _ => {}
         }
+        granted.count(event);
         let (Some(ballot), Some(gate)) = (ballot(event), &gate) else { continue };
         let referred = check_files(against.files, ballot, &artifact.place(), findings);
         delegations.check(artifact, ballot, findings);
@@ -95,16 +102,20 @@ pub(super) fn check(chain: &Chain, against: Against<'_>, findings: &mut Findings
     assurance
 }
 
-/// Opens a gate, which asks for no less than the workflow's definition says (H25).
+/// Opens a gate, which asks for no less than the workflow's definition (H25) and policy (H26) say.
 fn open<'a>(
     artifact: &'a Artifact,
     detail: &'a HumanRequired,
-    floor: Option<HumanEvidence>,
+    against: Against<'_>,
     findings: &mut Findings,
 ) -> OpenGate<'a> {
     let demanded = detail.rule.required_evidence;
-    if floor.is_some_and(|floor| !is_sufficient(demanded, floor)) {
+    if against.floor.is_some_and(|floor| !is_sufficient(demanded, floor)) {
         let message = "the gate takes weaker evidence than the definition of the workflow says";
+        findings.add(Code::HumanEvidence, artifact.place(), message);
+    }
+    if asked_for(&detail.policy, against.opened).is_some_and(|asked| !is_sufficient(demanded, asked)) {
+        let message = "the gate takes weaker evidence than policy asked for";
         findings.add(Code::HumanEvidence, artifact.place(), message);
     }
     OpenGate { opening: artifact, asked: &detail.gate, terms: DecisionTerms::of(detail), demanded }

@@ -6,12 +6,14 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use gantral_core::check::is_sufficient;
 use gantral_core::digest::{CommitmentLabel, Digest};
-use gantral_core::event::PolicyRecord;
+use gantral_core::event::{Event, PolicyRecord};
 use gantral_core::policy::{EvalFailure, EvaluatorId, PolicyVersionId, Verdict};
 
 use super::chain::Chain;
 use super::code::Code;
+use super::demanded::in_document;
 use super::disclosed::Opened;
 use super::finding::Findings;
 use crate::commitments::policy;
@@ -97,6 +99,7 @@ pub(super) fn check(replays: &[Replay], chain: &Chain, opened: &Opened, findings
             }
             Some(ReplayOutcome::Answered { verdict, decision }) => {
                 compare(record, *verdict, decision, opened)
+                    .and_then(|()| compare_evidence(&artifact.statement.entry.event, decision))
             }
         };
         match found {
@@ -105,6 +108,17 @@ pub(super) fn check(replays: &[Replay], chain: &Chain, opened: &Opened, findings
         }
     }
     same
+}
+
+/// Compares the evidence that policy asks for with what the gate that it opened takes (V70).
+fn compare_evidence(event: &Event, decision: &[u8]) -> Result<(), (Code, String)> {
+    let Event::HumanRequired(detail) = event else { return Ok(()) };
+    let sealed = detail.rule.required_evidence;
+    if in_document(decision).is_some_and(|asked| !is_sufficient(sealed, asked)) {
+        let message = "evaluated again, the policy asks for stronger evidence than the gate takes";
+        return Err((Code::ReplayMismatch, message.to_string()));
+    }
+    Ok(())
 }
 
 /// Compares an answer with what is recorded (V70).

@@ -57,6 +57,7 @@ pub const OUTPUT: Target = Target {
         "\"timeout\":\"30m\"",
         "\"required_approvals\":16",
         "\"required_rejections\":16",
+        "\"required_evidence\":\"webauthn\"",
         "\"reasons\":[\"\"]",
         "REQUIRE_HUMAN",
         "DENY",

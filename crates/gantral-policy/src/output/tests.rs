@@ -40,6 +40,11 @@ fn members_of_a_wrong_type_are_refused_even_where_they_do_not_matter() {
             Err(OutputError::Rejections),
         );
     }
+    for wrong in
+        ["\"development\"", "\"Webauthn\"", "\"passkey\"", "\"\"", "null", "[]", "[\"webauthn\"]", "4"]
+    {
+        check(&format!(r#"{{"decision":"ALLOW","required_evidence":{wrong}}}"#), Err(OutputError::Evidence));
+    }
     for wrong in ["30", "\"30\"", "\"0s\"", "\"-1m\"", "\"1h30m\"", "\"forever\""] {
         check(&format!(r#"{{"decision":"DENY","timeout":{wrong}}}"#), Err(OutputError::Timeout));
     }
@@ -79,6 +84,16 @@ fn rejections_are_asked_for_beside_approvers_or_stages_and_one_is_enough_otherwi
     assert_eq!(rejections(r#"{"decision":"REQUIRE_HUMAN","required_rejections":16}"#), 16);
     let stages = r#"{"decision":"ALLOW","required_rejections":2,"stages":[{"all_of":[{"any_of":["A"]}]}]}"#;
     assert_eq!(rejections(stages), 2);
+}
+
+#[test]
+fn evidence_is_asked_for_in_three_words_and_left_to_the_workflow_otherwise() {
+    let evidence = |output: &str| read(output.as_bytes()).unwrap().required_evidence;
+    assert_eq!(evidence(r#"{"decision":"REQUIRE_HUMAN"}"#), None);
+    for kind in [HumanEvidence::Operator, HumanEvidence::Oidc, HumanEvidence::Webauthn] {
+        let output = format!(r#"{{"decision":"REQUIRE_HUMAN","required_evidence":"{kind}"}}"#);
+        assert_eq!(evidence(&output), Some(kind));
+    }
 }
 
 fn role(name: &str) -> Role {

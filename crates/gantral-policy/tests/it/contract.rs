@@ -6,6 +6,7 @@ use gantral_core::policy::{
     resolve_failure,
 };
 use gantral_core::rule::{Group, Stage};
+use gantral_core::state::HumanEvidence;
 use gantral_core::time::DurationMs;
 use gantral_policy::bundle::Bundle;
 
@@ -62,6 +63,7 @@ async fn every_member_of_the_output_is_read() {
 approver_roles := {"B", "A"}
 required_approvals := 2
 required_rejections := 3
+required_evidence := "webauthn"
 timeout := "30m"
 escalation_roles := ["ADMIN"]
 reasons contains "second"
@@ -71,6 +73,7 @@ helper := "not read""#;
     assert_eq!(evaluation.verdict, Verdict::RequireHuman);
     assert_eq!(evaluation.approvers, Approvers::Some { roles: named(&["A", "B"]), required: 2 });
     assert_eq!(evaluation.rejections, 3);
+    assert_eq!(evaluation.required_evidence, Some(HumanEvidence::Webauthn));
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
     assert_eq!(evaluation.escalation, [Escalation { roles: named(&["ADMIN"]), timeout: None }]);
     assert_eq!(evaluation.reasons, ["first", "second"]);
@@ -93,6 +96,9 @@ async fn an_answer_outside_the_contract_is_malformed_and_none_at_all_undefined()
         ("decision := \"ALLOW\"\nrequired_approvals := 0", EvalFailure::Malformed),
         ("decision := \"REQUIRE_HUMAN\"\nrequired_rejections := 0", EvalFailure::Malformed),
         ("decision := \"REQUIRE_HUMAN\"\nrequired_rejections := 17", EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence := \"passkey\"", EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence := \"development\"", EvalFailure::Malformed),
+        ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence contains \"webauthn\"", EvalFailure::Malformed),
         ("decision := \"ALLOW\" if false", EvalFailure::Undefined),
         ("allow := true", EvalFailure::Undefined),
         ("decision := \"ALLOW\" if input.missing.member == 1", EvalFailure::Undefined),

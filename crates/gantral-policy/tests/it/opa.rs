@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use gantral_core::digest::Digest;
 use gantral_core::ids::Name;
 use gantral_core::policy::{EvalFailure, PolicyVersionId, Verdict};
+use gantral_core::state::HumanEvidence;
 use gantral_core::time::UnixMillis;
 use gantral_engine::policy_point::PolicyPoint;
 use gantral_policy::bundle::Bundle;
@@ -88,7 +89,7 @@ fn example_inputs(name: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_example_policies_answer_as_in_the_embedded_engine() {
     let embedded = Point::with_workers(1);
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut evidence) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(examples()).unwrap() {
         let folder = entry.unwrap().path();
         if !folder.is_dir() {
@@ -100,6 +101,7 @@ async fn the_example_policies_answer_as_in_the_embedded_engine() {
         for input in example_inputs(folder.file_name().unwrap().to_str().unwrap()) {
             let there = ask(&point, bundle.version(), &input).await;
             assert_eq!(there, embedded.ask(&bundle, &input).await, "{} {input}", folder.display());
+            evidence.extend(there.as_ref().ok().and_then(|evaluation| evaluation.required_evidence));
             verdicts.push(there.map(|evaluation| evaluation.verdict));
         }
     }
@@ -107,6 +109,7 @@ async fn the_example_policies_answer_as_in_the_embedded_engine() {
         assert!(verdicts.contains(&Ok(verdict)), "{verdict:?} was never compared");
     }
     assert!(verdicts.contains(&Err(EvalFailure::Conflict)));
+    assert_eq!(evidence, [HumanEvidence::Webauthn], "a passkey is asked for once");
 }
 
 #[tokio::test]

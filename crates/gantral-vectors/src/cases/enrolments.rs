@@ -18,7 +18,7 @@ use crate::case::{Case, FileMap};
 use crate::cast::*;
 use crate::governance::{Governance, defined};
 use crate::log::{Log, Logged, trusted_log};
-use crate::story::ballot_mut;
+use crate::story::{Story, ballot_mut};
 
 const LOGGED: &str = "623-passkey-in-the-log";
 
@@ -339,6 +339,23 @@ impl LoggedScene {
     }
 }
 
+/// Makes every gate of a story take the server's word, and every decision rest on it.
+pub(super) fn weaken(story: &mut Story) {
+    for statement in &mut story.statements {
+        match &mut statement.entry.event {
+            Event::HumanRequired(detail) => detail.rule.required_evidence = HumanEvidence::Operator,
+            event => {
+                if let Some(ballot) = ballot_mut(event) {
+                    ballot.evidence = HumanEvidence::Operator;
+                    (ballot.evidence_digest, ballot.directory_entry) = (None, None);
+                    ballot.display = Digest::of(b"display");
+                }
+            }
+        }
+    }
+    story.relink();
+}
+
 /// Workflows whose definition asks for passkeys.
 fn floors() -> Vec<Case> {
     let definition = r#"{"floors":{"required_evidence":"webauthn"}}"#;
@@ -352,19 +369,7 @@ fn floors() -> Vec<Case> {
         Scene { story, files, ..scene }
     };
     let mut weak = beside(scene(|_, _| ()));
-    for statement in &mut weak.story.statements {
-        match &mut statement.entry.event {
-            Event::HumanRequired(detail) => detail.rule.required_evidence = HumanEvidence::Operator,
-            event => {
-                if let Some(ballot) = ballot_mut(event) {
-                    ballot.evidence = HumanEvidence::Operator;
-                    (ballot.evidence_digest, ballot.directory_entry) = (None, None);
-                    ballot.display = Digest::of(b"display");
-                }
-            }
-        }
-    }
-    weak.story.relink();
+    weaken(&mut weak.story);
     weak.files.retain(|path, _| path.starts_with("workflow/"));
     vec![
         beside(scene(|_, _| ()))

@@ -16,6 +16,7 @@ mod mirror;
 mod parents;
 mod passkeys;
 mod people;
+mod policies;
 mod release;
 mod required;
 mod rules;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         passkeys::all,
         assertions::all,
         enrolments::all,
+        policies::all,
         log::all,
         mirror::all,
         release::all,
