@@ -15,11 +15,14 @@ use crate::steps::{cargo, succeed};
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
 const MAIL_PINS: &str = include_str!("../parts/mail.txt");
+const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
+const LINT_PINS: &str = include_str!("../parts/lint/package.json");
+const LINT_LOCK: &str = include_str!("../parts/lint/package-lock.json");
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
-const PYTHON_MIN: (u32, u32) = (3, 10);
+const PYTHON_MIN: (u32, u32) = (3, 11);
 /// `core` and `alloc` exist for it, `std` does not.
 const FLOOR_0_TARGET: &str = "wasm32v1-none";
 /// What Debian calls the browser of the tests.
@@ -39,8 +42,8 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `mail/bin/python` their mail server, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser, `tools/bin`
-    /// holds programs.
+    /// tests, `mail/bin/python` their mail server, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
+    /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -60,9 +63,11 @@ impl Parts {
         let _lock = self.lock()?;
         install_browser()?;
         self.install_opa()?;
-        self.install_node()?;
+        self.install_node("node", NODE_PINS, NODE_LOCK)?;
+        self.install_node("lint", LINT_PINS, LINT_LOCK)?;
         self.install_python("python", PYTHON_PINS, &[])?;
-        self.install_python("mail", MAIL_PINS, &["--require-hashes"])
+        self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
+        self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])
     }
 
     /// Installs only what the static checks need.
@@ -134,18 +139,18 @@ impl Parts {
         })
     }
 
-    /// Installs the packages of the identity provider and the browser driver of the tests, as their lock file pins them.
-    fn install_node(&self) -> Result<()> {
-        self.install("node", &format!("{NODE_PINS}{NODE_LOCK}"), |dir| {
-            println!("node packages of the tests");
+    /// Installs packages of Node.js, as their lock file pins them.
+    fn install_node(&self, name: &str, packages: &str, lock: &str) -> Result<()> {
+        self.install(name, &format!("{packages}{lock}"), |dir| {
+            println!("node packages of `{name}`");
             fs::create_dir_all(dir).context("cannot make the folder")?;
-            fs::write(dir.join("package.json"), NODE_PINS).context("cannot write the list of packages")?;
-            fs::write(dir.join("package-lock.json"), NODE_LOCK).context("cannot write their lock file")?;
+            fs::write(dir.join("package.json"), packages).context("cannot write the list of packages")?;
+            fs::write(dir.join("package-lock.json"), lock).context("cannot write their lock file")?;
             // Without scripts: a package must not run code of its own while it installs.
             let mut install = Command::new("npm");
             install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(dir);
             succeed(&mut install)
-                .context("packages of Node.js are needed\nhint: install Node.js 20 or newer, and have `npm` on the path")
+                .context("packages of Node.js are needed\nhint: install Node.js 20.19 or newer, and have `npm` on the path")
         })
     }
 
@@ -296,9 +301,14 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines = PYTHON_PINS.lines().chain(MAIL_PINS.lines()).filter(|line| !line.starts_with('#'));
-        for line in lines {
+        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS].map(str::lines).into_iter().flatten();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            // A pin with several digests goes on over lines of its own.
+            if line.starts_with("    --hash=sha256:") {
+                continue;
+            }
             let pin = line.split_once(" --hash=sha256:").map_or(line, |(pin, _)| pin);
+            let pin = pin.trim_end_matches(" \\");
             let version = pin.split_once("==").map(|(_, version)| version);
             assert!(
                 version.is_some_and(|v| v.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')),

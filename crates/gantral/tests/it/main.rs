@@ -15,6 +15,7 @@ mod delegations;
 mod demo;
 mod dev;
 mod directory;
+mod document;
 mod examples;
 mod faults;
 mod freezes;
