@@ -20,6 +20,8 @@ const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
 const LINT_PINS: &str = include_str!("../parts/lint/package.json");
 const LINT_LOCK: &str = include_str!("../parts/lint/package-lock.json");
+const TYPESCRIPT_PINS: &str = include_str!("../parts/typescript/package.json");
+const TYPESCRIPT_LOCK: &str = include_str!("../parts/typescript/package-lock.json");
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 11);
@@ -43,7 +45,8 @@ impl Parts {
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
     /// tests, `mail/bin/python` their mail server, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
-    /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `tools/bin` holds programs.
+    /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
+    /// TypeScript, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -65,6 +68,7 @@ impl Parts {
         self.install_opa()?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;
+        self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])

@@ -39,5 +39,6 @@ mod serve;
 mod shadow;
 mod support;
 mod told;
+mod typescript;
 mod windows;
 mod witness;

@@ -1,0 +1,14 @@
+/** Ask before you act: the client of Gantral. This entry needs nothing but `fetch` and WebCrypto; that of Node.js adds files. */
+
+export { Attempt, type AttemptOptions, type Context, type Facts, type Journal, type Pinned } from "./attempt.js";
+export type { ConnectionOptions, TokenSource } from "./connection.js";
+export {
+  Denied, Distrusted, EXIT_DENIED, EXIT_FAILED, EXIT_WAITING, exitStatus, GantralError, JournalError, JsonError, Misused, OutcomeUnreported, Refused,
+  TrustError, Unanswered, Waiting, type Distrust,
+} from "./errors.js";
+export { Gantral, type GantralOptions, type WaitOptions } from "./gantral.js";
+export { Decimal, parse as parseJson, stringify as stringifyJson, type Json, type JsonObject } from "./json.js";
+export { Permit, type OutcomeDetails } from "./permit.js";
+export { Trust } from "./trust.js";
+export type { Action, Ask, AuthorityAnswer, ConsumeAnswer, CreateInstance, GrantView, InstanceView, Receipt } from "./types.js";
+export type * as api from "./types.js";

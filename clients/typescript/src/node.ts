@@ -1,0 +1,88 @@
+/** The client of Gantral in Node.js: what the other entry has, and files. */
+
+import { readFile, stat } from "node:fs/promises";
+
+import { Attempt, type Context } from "./attempt.js";
+import { Connection } from "./connection.js";
+import { Misused } from "./errors.js";
+import { Gantral as Portable } from "./gantral.js";
+import { fileJournal } from "./journal.js";
+import { parse } from "./json.js";
+import { Trust } from "./trust.js";
+import type { GrantView } from "./types.js";
+
+export * from "./index.js";
+export { fileJournal } from "./journal.js";
+
+/** The variables of a process that a runner launched. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The largest context, in bytes: a document, with room for the grant around it. */
+const CONTEXT_BYTES_MAX = 4 << 20;
+/** The largest token file, in bytes. */
+const TOKEN_BYTES_MAX = 64 << 10;
+
+/** A server, called as a workload; or, from the environment, the attempt that this process is. */
+export class Gantral extends Portable {
+  /**
+   * Returns the attempt that this process is, from the variables that a runner sets.
+   *
+   * With `GANTRAL_TRUST` and `GANTRAL_TENANT`, which a runner always sets, everything that the server answers is verified.
+   *
+   * @throws {@link Misused} `not_launched` if a variable is missing or not what a runner sets.
+   */
+  static async fromEnvironment(env: Environment = process.env): Promise<Attempt> {
+    const instanceId = needed(env, "GANTRAL_INSTANCE_ID");
+    const token = tokenFile(needed(env, "GANTRAL_TOKEN_FILE"));
+    const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token });
+    const context = env["GANTRAL_CONTEXT"] === undefined ? null : await readContext(env["GANTRAL_CONTEXT"]);
+    const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
+    if (!Number.isSafeInteger(attempt) || attempt < 1) throw new Misused("not_launched", "`GANTRAL_ATTEMPT` is not the number of an attempt");
+    const trust = env["GANTRAL_TRUST"];
+    return new Attempt({
+      connection,
+      instanceId,
+      attempt,
+      context,
+      grant: await readGrant(env["GANTRAL_GRANT"], context, connection, instanceId),
+      pinned: trust === undefined ? null : { trust: await Trust.read(await readFile(trust)), tenant: needed(env, "GANTRAL_TENANT") },
+      journal: env["GANTRAL_JOURNAL"] === undefined ? null : fileJournal(env["GANTRAL_JOURNAL"]),
+    });
+  }
+}
+
+/** Reads a token from a file, anew for each call: whoever launched the process renews it. */
+export function tokenFile(path: string): () => Promise<string> {
+  return async () => {
+    try {
+      if ((await stat(path)).size > TOKEN_BYTES_MAX) throw new Misused("token_unusable", `\`${path}\` is larger than a token`);
+      return await readFile(path, "utf8");
+    } catch (cause) {
+      if (cause instanceof Misused) throw cause;
+      throw new Misused("token_unusable", `\`${path}\` cannot be read`, { cause });
+    }
+  };
+}
+
+function needed(env: Environment, name: string): string {
+  const value = env[name];
+  if (value === undefined || value === "") throw new Misused("not_launched", `\`${name}\` is not set: this is for processes that a runner launched`);
+  return value;
+}
+
+async function readContext(path: string): Promise<Context> {
+  try {
+    return parse(await readFile(path), { bytesMax: CONTEXT_BYTES_MAX, depthMax: 64 + 8, signed: false }) as unknown as Context;
+  } catch (cause) {
+    throw new Misused("not_launched", `the context \`${path}\` cannot be used`, { cause });
+  }
+}
+
+/** A process that replaces a lost one is told of its grant by the variable alone, and asks what it is. */
+async function readGrant(id: string | undefined, context: Context | null, connection: Connection, instanceId: string): Promise<GrantView | null> {
+  if (id === undefined) return null;
+  const told = context?.grant ?? null;
+  const grant = told ?? (await connection.json<{ pending_grant?: GrantView | null }>({ method: "GET", path: ["v1", "instances", instanceId] })).pending_grant;
+  if (grant?.grant_id !== id) throw new Misused("grant_missing", `the grant \`${id}\` of \`GANTRAL_GRANT\` is not there`);
+  return grant;
+}

@@ -1,0 +1,130 @@
+// A real development server in a folder of its own, driven by the real command line.
+
+import { execFile, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const BINARY = process.env.GANTRAL_BIN;
+export const REPOSITORY = process.env.GANTRAL_REPOSITORY;
+/// Longer than anything takes on a machine that is busy with other tests.
+export const PATIENCE_MS = 60_000;
+
+/// The action that the tests ask for; policy lets 50 pass, asks a human about 4,800 and denies 200,000.
+export const refund = (amount_minor, target = 'order/1001') => ({ name: 'refund', target, parameters: { amount_minor } });
+
+export class World {
+  static async start() {
+    const world = new World();
+    world.folder = mkdtempSync(join(tmpdir(), 'gantral-ts-'));
+    world.children = [];
+    const log = openSync(world.path('server.log'), 'a');
+    const server = spawn(BINARY, ['dev', '--json', '--listen', '127.0.0.1:0'], {
+      cwd: world.folder, env: world.environment(), stdio: ['ignore', 'pipe', log],
+    });
+    closeSync(log);
+    world.children.push(server);
+    world.url = await new Promise((resolve, reject) => {
+      let said = '';
+      server.stdout.on('data', (chunk) => {
+        said += chunk;
+        if (said.includes('\n')) resolve(JSON.parse(said).url);
+      });
+      server.on('exit', () => reject(new Error(`the server does not start: ${world.text('server.log')}`)));
+    });
+    return world;
+  }
+
+  path(name) {
+    return join(this.folder, name);
+  }
+
+  text(name) {
+    return readFileSync(this.path(name), 'utf8');
+  }
+
+  /// Nothing of whoever runs the tests but the path to programs, ours first.
+  environment() {
+    return { PATH: `${dirname(BINARY)}:${dirname(process.execPath)}:${process.env.PATH}` };
+  }
+
+  /// Runs the command line to its end and returns what it says; fails unless it ends with 0.
+  async gantral(...words) {
+    return (await run(BINARY, words, { cwd: this.folder, env: this.environment() })).stdout.trim();
+  }
+
+  token(name) {
+    return this.text(`.gantral-dev/tokens/${name}.token`);
+  }
+
+  get trust() {
+    return this.text('.gantral-dev/trust.json');
+  }
+
+  /// The workflow of the tests, run by agents themselves unless `run` says otherwise.
+  async apply(id = 'refund', run = '') {
+    writeFileSync(this.path(`${id}.toml`), `
+      policy = '${join(REPOSITORY, 'policies/refunds')}'
+      id = '${id}'\nversion = '1'\nteam = 'payments'\nmateriality = 'MEDIUM'\ndomain = 'finance'\njustification_min = 3
+      ${run}
+      [actions.refund.parameters]
+      amount_minor = { type = 'integer' }
+      currency = { type = 'string', default = 'EUR' }
+      [floors]
+      default_approvers = ['RISK_OFFICER']\nleast_roles = ['RISK_OFFICER']\nrequired_evidence = 'development'\ntimeout = '1h'\n`);
+    await this.gantral('workflows', 'apply', `${id}.toml`);
+  }
+
+  async instance(id) {
+    return JSON.parse(await this.gantral('instances', 'show', id, '--json'));
+  }
+
+  /// Waits until an instance is in a state, and returns it.
+  async reach(id, state) {
+    const end = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const view = await this.instance(id);
+      if (view.state === state) return view;
+      const over = ['COMPLETED', 'TERMINATED'].includes(view.state) || Date.now() > end;
+      if (over) throw new Error(`${view.state} (${view.cause}), not ${state}\n${this.said(id)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /// What the processes of an instance have said.
+  said(id) {
+    const logs = readdirSync(this.folder, { recursive: true }).filter((name) => name.includes(id) && name.endsWith('.log'));
+    return [...logs, 'runner.log'].map((name) => this.text(name)).join('\n');
+  }
+
+  /// The human changes the amount.
+  override(gate, amount) {
+    return this.gantral('approvals', 'override', gate, '--set', `amount_minor=${amount}`, '--reason', 'only the shipping is refunded');
+  }
+
+  /// What a process of its own says of the evidence of an instance.
+  async verdict(id) {
+    await this.gantral('evidence', 'export', id, '--output', `${id}.gantral`, '--trust-out', `${id}.trust.json`);
+    return JSON.parse(await this.gantral('verify', `${id}.gantral`, '--trust', `${id}.trust.json`, '--json')).verdict;
+  }
+
+  /// Starts a runner of queue `default`.
+  startRunner(words = [], variables = {}) {
+    const log = openSync(this.path('runner.log'), 'a');
+    const env = { ...this.environment(), ...variables };
+    this.children.push(spawn(BINARY, ['runner', '--queue', 'default', '--json', ...words], { cwd: this.folder, env, stdio: ['ignore', log, log] }));
+    closeSync(log);
+  }
+
+  async stop() {
+    for (const child of this.children.reverse()) {
+      const ended = new Promise((resolve) => (child.exitCode === null && child.signalCode === null ? child.on('exit', resolve) : resolve()));
+      child.removeAllListeners('error');
+      child.kill('SIGKILL');
+      await ended;
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

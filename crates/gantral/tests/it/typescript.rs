@@ -1,0 +1,23 @@
+//! The client in TypeScript: built, packed, installed into a clean folder, and used there against this binary.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::repository;
+
+#[test]
+fn typescript_client_asks_verifies_and_acts_once_as_it_is_packed_and_installed() {
+    let parts = std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from);
+    assert!(
+        parts.join("typescript/node_modules").is_dir(),
+        "the part `typescript` is missing: run `cargo xtask parts`"
+    );
+    let ran = Command::new("node")
+        .arg(repository().join("clients/typescript/scripts/test.mjs"))
+        .env("GANTRAL_BIN", env!("CARGO_BIN_EXE_gantral"))
+        .env("GANTRAL_PARTS", parts)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+}
