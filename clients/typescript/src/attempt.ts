@@ -1,5 +1,6 @@
 /** One attempt of one instance: it asks, it consumes what it was granted, it acts once, and it says what came of it. */
 
+import { ASKED, CONSUMED, INSTANCE, MOVED } from "./answers.js";
 import type { Commitment } from "./artifact.js";
 import { Chain } from "./chain.js";
 import { newKey, type Connection } from "./connection.js";
@@ -7,7 +8,7 @@ import { Denied, Distrusted, Misused, Waiting } from "./errors.js";
 import { labelled } from "./hashes.js";
 import { canonical, sameJson, type Json, type JsonObject } from "./json.js";
 import { Permit } from "./permit.js";
-import { readInstant } from "./shape.js";
+import { readInstant, type Shape } from "./shape.js";
 import type { Trust } from "./trust.js";
 import type {
   Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, GrantView, InstanceView, Moved, OutcomeStatus, Receipt, ReportOutcome,
@@ -162,7 +163,7 @@ export class Attempt {
     // One report of one grant is one write, whoever repeats it. Nothing tells two actions apart that were only observed.
     const key = grantId === null ? newKey() : await labelled("gantral/client/v1", canonical([grantId, body]));
     const since = this.chain?.length ?? 0;
-    const moved = await this.post<Moved>(path, body, key);
+    const moved = await this.post<Moved>(path, body, key, MOVED);
     await this.keep(moved.artifacts, since);
     return moved;
   }
@@ -179,12 +180,12 @@ export class Attempt {
 
   /** Returns the instance as it stands. */
   instance(): Promise<InstanceView> {
-    return this.connection.json({ method: "GET", path: ["v1", "instances", this.instanceId] });
+    return this.connection.json({ method: "GET", path: ["v1", "instances", this.instanceId] }, INSTANCE);
   }
 
   private async asked(action: Action, facts: Facts): Promise<{ answer: AuthorityAnswer; fresh: Commitment[] }> {
     const since = this.chain?.length ?? 0;
-    const answer = await this.post<AuthorityAnswer>(["authority"], { ...facts, action } satisfies Ask, newKey());
+    const answer = await this.post<AuthorityAnswer>(["authority"], { ...facts, action } satisfies Ask, newKey(), ASKED);
     const fresh = await this.keep(answer.artifacts, since);
     return { answer, fresh };
   }
@@ -210,7 +211,8 @@ export class Attempt {
     // From before the call, so that time on the way counts against us.
     const sent = performance.now();
     // Never under a key that follows from the call: whoever consumes a second time must be refused, because the first time may have acted.
-    const answer = await this.post<ConsumeAnswer>(["grants", grant.grant_id, "consume"], { action: grant.action } satisfies Consume, newKey());
+    const body: Consume = { action: grant.action };
+    const answer = await this.post<ConsumeAnswer>(["grants", grant.grant_id, "consume"], body, newKey(), CONSUMED);
     const fresh = await this.keep(answer.artifacts, since);
     if (this.pending?.grant_id === grant.grant_id) this.pending = null;
     if (answer.answer !== "ALLOW") return { answer, startBy: sent };
@@ -222,7 +224,7 @@ export class Attempt {
 
   private async end(how: "complete" | "fail"): Promise<Moved> {
     const since = this.chain?.length ?? 0;
-    const moved = await this.post<Moved>([how], {}, newKey());
+    const moved = await this.post<Moved>([how], {}, newKey(), MOVED);
     await this.keep(moved.artifacts, since);
     return moved;
   }
@@ -233,8 +235,8 @@ export class Attempt {
     return (await this.chain?.take(receipts, since)) ?? [];
   }
 
-  private post<T>(path: readonly string[], body: object, key: string): Promise<T> {
-    return this.connection.json({ method: "POST", path: ["v1", "instances", this.instanceId, ...path], body, key });
+  private post<T>(path: readonly string[], body: object, key: string, shape: Shape): Promise<T> {
+    return this.connection.json({ method: "POST", path: ["v1", "instances", this.instanceId, ...path], body, key }, shape);
   }
 
   private evidence(): Promise<Uint8Array> {

@@ -2,7 +2,8 @@
 
 import { toHex } from "./bytes.js";
 import { Misused, Refused, Unanswered } from "./errors.js";
-import { canonical, isObject, parse, type Json, type JsonObject } from "./json.js";
+import { canonical, parse, type Json } from "./json.js";
+import { integer, open, string, type Shape } from "./shape.js";
 import type { Problem } from "./types.js";
 
 /** Where the token of a caller comes from. It is asked for each call, since tokens are renewed. */
@@ -48,6 +49,8 @@ const ANSWER_DEPTH_MAX = 64 + 8;
 /** The refusals that the same call may overcome after a pause. Those of any other status, or code, stay until something else happens. */
 const REPEATABLE = ["ledger_unavailable", "signer_unavailable", "issuer_unavailable", "not_ready"];
 
+const PROBLEM = open({ code: string, detail: string, remedy: string, status: integer(400, 599), title: string, type: string });
+
 /** What one try came to, if it may be repeated. */
 interface Again {
   error: Refused | Unanswered;
@@ -82,17 +85,14 @@ export class Connection {
   }
 
   /**
-   * Makes a call and reads the JSON of its answer.
+   * Makes a call and reads the JSON of its answer, which has at least the given shape.
    *
-   * @throws {@link Refused} if the server said no; {@link Unanswered} without an answer, after all tries.
+   * @throws {@link Refused} if the server said no; {@link Unanswered} without an answer that can be read, after all tries.
    */
-  async json<T>(call: Call): Promise<T> {
-    const bytes = await this.bytes(call);
-    try {
-      return parse(bytes, { bytesMax: ANSWER_BYTES_MAX, depthMax: ANSWER_DEPTH_MAX, signed: false }) as T;
-    } catch (error) {
-      throw new Unanswered("unexpected_answer", "the answer is not one of this API", { cause: error });
-    }
+  async json<T>(call: Call, shape: Shape): Promise<T> {
+    const value = readAnswer(await this.bytes(call));
+    if (!shape(value)) throw new Unanswered("unexpected_answer", "the answer is not one of this version of the API");
+    return value as T;
   }
 
   /** Makes a call and returns the bytes of its answer. Throws as {@link json}. */
@@ -160,6 +160,14 @@ export class Connection {
   }
 }
 
+function readAnswer(bytes: Uint8Array): Json {
+  try {
+    return parse(bytes, { bytesMax: ANSWER_BYTES_MAX, depthMax: ANSWER_DEPTH_MAX, signed: false });
+  } catch (cause) {
+    throw new Unanswered("unexpected_answer", "the answer is not one of this API", { cause });
+  }
+}
+
 function checkUrl(text: string): string {
   let url: URL;
   try {
@@ -213,12 +221,7 @@ function readProblem(response: Response, bytes: Uint8Array): Problem | null {
   } catch {
     return null;
   }
-  return isProblem(value) ? (value as unknown as Problem) : null;
-}
-
-function isProblem(value: Json): value is JsonObject {
-  const texts = ["code", "detail", "remedy", "title", "type"];
-  return isObject(value) && texts.every((member) => typeof value[member] === "string") && typeof value["status"] === "number";
+  return PROBLEM(value) ? (value as unknown as Problem) : null;
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** The client of a server, for agents that run themselves. A process that a runner launched begins with its {@link Attempt}. */
 
+import { ATTACHED, CREATED, INSTANCE } from "./answers.js";
 import { Attempt, type Context, type Journal, type Pinned } from "./attempt.js";
 import { Connection, newKey, type ConnectionOptions } from "./connection.js";
 import { Misused } from "./errors.js";
@@ -49,7 +50,8 @@ export class Gantral {
 
   /** Creates an instance. With an idempotency key of your own, the same call again returns the first answer. */
   async createInstance(body: CreateInstance, idempotencyKey: string = newKey()): Promise<Created> {
-    const created = await this.connection.json<Created>({ method: "POST", path: ["v1", "instances"], body, key: idempotencyKey });
+    const call = { method: "POST", path: ["v1", "instances"], body, key: idempotencyKey } as const;
+    const created = await this.connection.json<Created>(call, CREATED);
     await this.options.journal?.(created.artifacts);
     return created;
   }
@@ -61,7 +63,7 @@ export class Gantral {
   async attach(instanceId: string): Promise<Attempt> {
     const body: Attach = { self: true };
     const path = ["v1", "instances", instanceId, "attempts"];
-    const attached = await this.connection.json<Attached>({ method: "POST", path, body, key: newKey() });
+    const attached = await this.connection.json<Attached>({ method: "POST", path, body, key: newKey() }, ATTACHED);
     await this.options.journal?.(attached.artifacts);
     return new Attempt({
       connection: this.connection.as(attached.token),
@@ -82,7 +84,7 @@ export class Gantral {
 
   /** Returns an instance as it stands. */
   instance(instanceId: string): Promise<InstanceView> {
-    return this.connection.json({ method: "GET", path: ["v1", "instances", instanceId] });
+    return this.connection.json({ method: "GET", path: ["v1", "instances", instanceId] }, INSTANCE);
   }
 
   /**
@@ -96,7 +98,7 @@ export class Gantral {
       const held = Math.max(1, Math.ceil(Math.min(left, POLL_MS_MAX)));
       const query = { after: String(view.head.sequence), wait: `${held}ms` };
       const path = ["v1", "instances", instanceId];
-      view = await this.connection.json<InstanceView>({ method: "GET", path, query, timeoutMs: held + POLL_SLACK_MS });
+      view = await this.connection.json<InstanceView>({ method: "GET", path, query, timeoutMs: held + POLL_SLACK_MS }, INSTANCE);
     }
     return view;
   }

@@ -12,12 +12,17 @@ export class NoCrypto extends GantralError {
   readonly code = "crypto_missing";
 }
 
-/** Returns SHA-256 or SHA-512 of bytes, as WebCrypto computes it. */
-export async function digest(algorithm: "SHA-256" | "SHA-512", bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+/** Returns what the platform computes with. */
+export function subtle(): SubtleCrypto {
   // Absent in a browser outside of a secure context, whatever the types say.
-  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
-  if (subtle === undefined) throw new NoCrypto("there is no WebCrypto here\nhint: a browser has it over https and on localhost only");
-  return new Uint8Array(await subtle.digest(algorithm, bytes));
+  const found = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  if (found === undefined) throw new NoCrypto("there is no WebCrypto here\nhint: a browser has it over https and on localhost only");
+  return found;
+}
+
+/** Returns SHA-256 or SHA-512 of bytes. */
+export async function digest(algorithm: "SHA-256" | "SHA-512", bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await subtle().digest(algorithm, bytes));
 }
 
 /** Returns SHA-256 over a label, a zero byte and the parts, as hexadecimal digits (C1). */

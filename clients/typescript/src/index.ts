@@ -7,6 +7,7 @@ export {
   TrustError, Unanswered, Waiting, type Distrust,
 } from "./errors.js";
 export { Gantral, type GantralOptions, type WaitOptions } from "./gantral.js";
+export { NoCrypto } from "./hashes.js";
 export { Decimal, parse as parseJson, stringify as stringifyJson, type Json, type JsonObject } from "./json.js";
 export { Permit, type OutcomeDetails } from "./permit.js";
 export { Trust } from "./trust.js";

@@ -2,14 +2,15 @@
 
 import { readFile, stat } from "node:fs/promises";
 
+import { CONTEXT, INSTANCE } from "./answers.js";
 import { Attempt, type Context } from "./attempt.js";
 import { Connection } from "./connection.js";
 import { Misused } from "./errors.js";
 import { Gantral as Portable } from "./gantral.js";
 import { fileJournal } from "./journal.js";
-import { parse } from "./json.js";
+import { parse, type Json } from "./json.js";
 import { Trust } from "./trust.js";
-import type { GrantView } from "./types.js";
+import type { GrantView, InstanceView } from "./types.js";
 
 export * from "./index.js";
 export { fileJournal } from "./journal.js";
@@ -19,6 +20,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The largest context, in bytes: a document, with room for the grant around it. */
 const CONTEXT_BYTES_MAX = 4 << 20;
+/** Its documents stand a few levels deep in it. */
+const CONTEXT_DEPTH_MAX = 64 + 8;
 /** The largest token file, in bytes. */
 const TOKEN_BYTES_MAX = 64 << 10;
 
@@ -71,18 +74,23 @@ function needed(env: Environment, name: string): string {
 }
 
 async function readContext(path: string): Promise<Context> {
+  const unusable = (cause?: unknown): Misused => new Misused("not_launched", `the context \`${path}\` cannot be used`, { cause });
+  let value: Json;
   try {
-    return parse(await readFile(path), { bytesMax: CONTEXT_BYTES_MAX, depthMax: 64 + 8, signed: false }) as unknown as Context;
+    value = parse(await readFile(path), { bytesMax: CONTEXT_BYTES_MAX, depthMax: CONTEXT_DEPTH_MAX, signed: false });
   } catch (cause) {
-    throw new Misused("not_launched", `the context \`${path}\` cannot be used`, { cause });
+    throw unusable(cause);
   }
+  if (!CONTEXT(value)) throw unusable();
+  return value as unknown as Context;
 }
 
 /** A process that replaces a lost one is told of its grant by the variable alone, and asks what it is. */
 async function readGrant(id: string | undefined, context: Context | null, connection: Connection, instanceId: string): Promise<GrantView | null> {
   if (id === undefined) return null;
   const told = context?.grant ?? null;
-  const grant = told ?? (await connection.json<{ pending_grant?: GrantView | null }>({ method: "GET", path: ["v1", "instances", instanceId] })).pending_grant;
+  const view = (): Promise<InstanceView> => connection.json({ method: "GET", path: ["v1", "instances", instanceId] }, INSTANCE);
+  const grant = told ?? (await view()).pending_grant;
   if (grant?.grant_id !== id) throw new Misused("grant_missing", `the grant \`${id}\` of \`GANTRAL_GRANT\` is not there`);
   return grant;
 }

@@ -29,13 +29,27 @@ export function object(members: Readonly<Record<string, Shape>>, missing: Readon
   return (value) => {
     if (!isObject(value)) return false;
     const known = (name: string): boolean => Object.hasOwn(members, name) || Object.hasOwn(missing, name);
+    return Object.keys(value).every(known) && open(members, missing)(value);
+  };
+}
+
+/** An object with these members, those that may be missing, and any others. */
+export function open(members: Readonly<Record<string, Shape>>, missing: Readonly<Record<string, Shape>> = {}): Shape {
+  return (value) => {
+    if (!isObject(value)) return false;
+    const has = (name: string): boolean => Object.hasOwn(value, name);
     return (
-      Object.keys(value).every(known) &&
-      Object.entries(members).every(([name, shape]) => Object.hasOwn(value, name) && shape(value[name])) &&
-      Object.entries(missing).every(([name, shape]) => !Object.hasOwn(value, name) || shape(value[name]))
+      Object.entries(members).every(([name, shape]) => has(name) && shape(value[name])) &&
+      Object.entries(missing).every(([name, shape]) => !has(name) || shape(value[name]))
     );
   };
 }
+
+/** One of several shapes. */
+export const anyOf = (...shapes: readonly Shape[]): Shape => (value) => shapes.some((shape) => shape(value));
+
+/** Any text. */
+export const string: Shape = (value) => typeof value === "string";
 
 /** 64 lower-case hexadecimal digits. */
 export const digest = text(/^[0-9a-f]{64}$/);

@@ -88,6 +88,10 @@ test('slow server is not waited for longer than was said', async () => {
 test('answer of somebody else, and one without an end, are no answers', async () => {
   const page = agent(() => Promise.resolve(new Response('<html>', { status: 200 })));
   await assert.rejects(page.createInstance({ workflow: 'refund' }), { code: 'unexpected_answer' });
+  for (const body of ['null', '[]', '{}', '{"instance":{},"artifacts":[]}', '{"instance":null,"instance":null}', '{"answer":"MAYBE"}']) {
+    const other = agent(() => Promise.resolve(new Response(body, { status: 200 })));
+    await assert.rejects(other.createInstance({ workflow: 'refund' }), { code: 'unexpected_answer' }, body);
+  }
   const gateway = agent(() => Promise.resolve(new Response('<html>', { status: 502 })));
   await assert.rejects(gateway.createInstance({ workflow: 'refund' }), { code: 'unexpected_answer' });
   const chunk = new Uint8Array(1 << 20);

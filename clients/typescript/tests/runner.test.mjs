@@ -61,6 +61,8 @@ test('process that nobody launched is told what is missing', async () => {
   const env = { GANTRAL_INSTANCE_ID: 'i', GANTRAL_TOKEN_FILE: 'none', GANTRAL_URL: world.url, GANTRAL_ATTEMPT: 'first' };
   await assert.rejects(Gantral.fromEnvironment(env), { code: 'not_launched', message: /GANTRAL_ATTEMPT/ });
   await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: 'none' }), { code: 'not_launched', message: /context/ });
+  writeFileSync(world.path('context.json'), '{"instance_id":"i","outcomes":null}');
+  await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: world.path('context.json') }), { code: 'not_launched', message: /context/ });
   const failed = await new Promise((done) => execFile(process.execPath, ['examples/node-refund/agent.js'], { cwd: HERE, env: {} }, (error, said) => done([error?.code, said])));
   assert.deepEqual([failed[0], /not_launched/.test(failed[1])], [1, true]);
 });

@@ -16,10 +16,12 @@ export const PATIENCE_MS = 60_000;
 export const refund = (amount_minor, target = 'order/1001') => ({ name: 'refund', target, parameters: { amount_minor } });
 
 export class World {
-  static async start() {
+  /// Starts a server on a free port. `prepare` is given the folder before, and what it returns dies with the server.
+  static async start(prepare) {
     const world = new World();
     world.folder = mkdtempSync(join(tmpdir(), 'gantral-ts-'));
     world.children = [];
+    await prepare?.(world);
     const log = openSync(world.path('server.log'), 'a');
     const server = spawn(BINARY, ['dev', '--json', '--listen', '127.0.0.1:0'], {
       cwd: world.folder, env: world.environment(), stdio: ['ignore', 'pipe', log],
