@@ -13,7 +13,11 @@ const DATA = process.env.EXAMPLE_DATA ?? fileURLToPath(new URL('data', import.me
 const USUAL_INPUT = { order: 'order/1001', amount_minor: 480_000, reason: 'arrived broken' };
 
 /// What a model would say: the same again costs money and time, so it is saved.
-const propose = ({ order, amount_minor, reason }) => ({ name: 'refund', target: order, parameters: { amount_minor, currency: 'EUR', reason } });
+const propose = ({ order, amount_minor, reason }) => ({
+  name: 'refund',
+  target: order,
+  parameters: { amount_minor, currency: 'EUR', reason },
+});
 
 const say = (text) => console.log(`[pid ${process.pid}] ${text}`);
 

@@ -29,7 +29,10 @@ function build(folder) {
   cpSync(join(REPOSITORY, 'LICENSE'), join(folder, 'LICENSE'));
   symlinkSync(TOOLS, join(folder, 'node_modules'));
   run(process.execPath, [join(TOOLS, 'typescript/bin/tsc'), '--project', '.'], { cwd: folder });
-  run('npm', ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', '..'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+  run('npm', ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', '..'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 function install(archive, folder) {
@@ -39,7 +42,8 @@ function install(archive, folder) {
   run('npm', words, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
   cpSync(join(PACKAGE, 'tests'), join(folder, 'tests'), { recursive: true });
   cpSync(join(REPOSITORY, 'examples/node-refund'), join(folder, 'examples/node-refund'), {
-    recursive: true, filter: (path) => !/\/(node_modules|data)$/.test(path),
+    recursive: true,
+    filter: (path) => !/\/(node_modules|data)$/.test(path),
   });
 }
 

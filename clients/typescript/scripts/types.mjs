@@ -10,8 +10,21 @@ const DOCUMENT = new URL('../../../api/openapi.json', import.meta.url);
 const TYPES = new URL('../src/types.ts', import.meta.url);
 const WIDTH = 140;
 /// What this package sends and reads; whatever these refer to comes with them.
-const ROOTS = ['Ask', 'AuthorityAnswer', 'Consume', 'ConsumeAnswer', 'ReportOutcome', 'Moved', 'CreateInstance', 'Created', 'Attach',
-  'Attached', 'InstanceView', 'Problem', 'Empty'];
+const ROOTS = [
+  'Ask',
+  'AuthorityAnswer',
+  'Consume',
+  'ConsumeAnswer',
+  'ReportOutcome',
+  'Moved',
+  'CreateInstance',
+  'Created',
+  'Attach',
+  'Attached',
+  'InstanceView',
+  'Problem',
+  'Empty',
+];
 const HEADER = `/**
  * The types of the API, written by \`scripts/types.mjs\` from \`api/openapi.json\`. Not edited by hand.
  *
@@ -75,7 +88,9 @@ function write() {
     for (const [, next] of JSON.stringify(schemas[name]).matchAll(/"#\/components\/schemas\/(\w+)"/g)) collect(next);
   };
   ROOTS.forEach(collect);
-  const types = [...names].sort().map((name) => `\n${comment(schemas[name].description, '')}export type ${name} = ${type(schemas[name], '')};\n`);
+  const types = [...names]
+    .sort()
+    .map((name) => `\n${comment(schemas[name].description, '')}export type ${name} = ${type(schemas[name], '')};\n`);
   return HEADER + types.join('');
 }
 

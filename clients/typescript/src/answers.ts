@@ -10,15 +10,25 @@ const LIST_MAX = 10_000;
 
 const GRANT = open(
   {
-    grant_id: uuid4, action: open({ name: string, target: string, parameters: isObject }), action_commitment: digest, action_salt: digest,
-    expires_at: instant, overridden: flag,
+    grant_id: uuid4,
+    action: open({ name: string, target: string, parameters: isObject }),
+    action_commitment: digest,
+    action_salt: digest,
+    expires_at: instant,
+    overridden: flag,
   },
   { gate_id: orNull(uuid4) },
 );
 const RECEIPTS = list(open({ sequence: count, event: string, hash: digest, envelope: isObject }), 0, RECEIPTS_MAX);
 const TEXTS = list(string, 0, LIST_MAX);
 const WAITING = open({
-  answer: word("REQUIRE_HUMAN"), gate_id: uuid4, roles: TEXTS, expires_at: instant, url: string, reasons: TEXTS, artifacts: RECEIPTS,
+  answer: word("REQUIRE_HUMAN"),
+  gate_id: uuid4,
+  roles: TEXTS,
+  expires_at: instant,
+  url: string,
+  reasons: TEXTS,
+  artifacts: RECEIPTS,
 });
 const DENIED = open({ answer: word("DENY"), reasons: TEXTS, artifacts: RECEIPTS });
 
@@ -29,10 +39,16 @@ export const CONSUMED = anyOf(open({ answer: word("ALLOW"), act_by: instant, art
 /** Of a write that moved an instance. */
 export const MOVED = open({ state: string, artifacts: RECEIPTS });
 /** An instance as it stands. */
-export const INSTANCE = open({ instance_id: uuid4, state: string, attempt: count, head: open({ sequence: count }) }, { pending_grant: orNull(GRANT) });
+export const INSTANCE = open(
+  { instance_id: uuid4, state: string, attempt: count, head: open({ sequence: count }) },
+  { pending_grant: orNull(GRANT) },
+);
 /** Of the creation of an instance. */
 export const CREATED = open({ instance: INSTANCE, artifacts: RECEIPTS });
 /** What a process is given to work on. */
-export const CONTEXT = open({ instance_id: uuid4, attempt: count, outcomes: list(open({ grant_id: uuid4 }), 0, LIST_MAX) }, { grant: orNull(GRANT) });
+export const CONTEXT = open(
+  { instance_id: uuid4, attempt: count, outcomes: list(open({ grant_id: uuid4 }), 0, LIST_MAX) },
+  { grant: orNull(GRANT) },
+);
 /** Of attaching. */
 export const ATTACHED = open({ attempt: count, token: string, context: CONTEXT, artifacts: RECEIPTS }, { grant: orNull(GRANT) });

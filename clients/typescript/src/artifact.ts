@@ -48,7 +48,15 @@ const EXTENSIONS_MAX = 64;
 const STATE = word("CREATED", "RUNNING", "WAITING_FOR_HUMAN", "APPROVED", "OVERRIDDEN", "RESUMED", "REJECTED", "COMPLETED", "TERMINATED");
 const VERDICT = word("ALLOW", "REQUIRE_HUMAN", "DENY");
 const FAILURE = word(
-  "UNAVAILABLE", "DEADLINE_EXCEEDED", "VERSION_MISMATCH", "VERSION_UNKNOWN", "CONFLICT", "UNDEFINED", "MALFORMED", "EVALUATION", "RESOURCE_LIMIT",
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "VERSION_MISMATCH",
+  "VERSION_UNKNOWN",
+  "CONFLICT",
+  "UNDEFINED",
+  "MALFORMED",
+  "EVALUATION",
+  "RESOURCE_LIMIT",
 );
 const CAUSE = word("exited", "lost", "rejected", "timeout", "withdrawn", "cancelled", "expired", "denied", "failed");
 const EVIDENCE = word("development", "operator", "oidc", "webauthn");
@@ -61,8 +69,13 @@ const ACTOR = object({ id: name, issuer: orNull(ISSUER), kind: KIND, role: orNul
 const EXECUTOR = object({ id: name, kind: word("runner", "interceptor", "self") });
 const GRANT = object({ expires_at: instant, id: uuid4 });
 const POLICY = object({
-  decision_commitment: orNull(digest), engine: name, engine_version: name, failure: orNull(FAILURE), input_commitment: digest,
-  policy_version_id: digest, verdict: VERDICT,
+  decision_commitment: orNull(digest),
+  engine: name,
+  engine_version: name,
+  failure: orNull(FAILURE),
+  input_commitment: digest,
+  policy_version_id: digest,
+  verdict: VERDICT,
 });
 const ROLES = list(name, 0, LIST_MAX);
 const RULE = object(
@@ -77,10 +90,21 @@ const RULE = object(
   { rejections: integer(2, LIST_MAX) },
 );
 const DECISION = object({
-  acts_for: orNull(digest), approved_action_commitment: digest, asked_action_commitment: digest, break_glass: flag,
-  decision: word("APPROVE", "OVERRIDE", "REJECT"), delegation_hash: orNull(digest), directory_entry: orNull(digest), display_digest: digest,
-  evidence_digest: orNull(digest), evidence_type: EVIDENCE, gate_id: uuid4, gate_version: U32, justification_commitment: orNull(digest),
-  request_artifact_hash: digest, role: name,
+  acts_for: orNull(digest),
+  approved_action_commitment: digest,
+  asked_action_commitment: digest,
+  break_glass: flag,
+  decision: word("APPROVE", "OVERRIDE", "REJECT"),
+  delegation_hash: orNull(digest),
+  directory_entry: orNull(digest),
+  display_digest: digest,
+  evidence_digest: orNull(digest),
+  evidence_type: EVIDENCE,
+  gate_id: uuid4,
+  gate_version: U32,
+  justification_commitment: orNull(digest),
+  request_artifact_hash: digest,
+  role: name,
 });
 
 /** The shape of each member of a detail. Whether it may be `null` is in {@link MATRIX}. */

@@ -11,7 +11,17 @@ import { Permit } from "./permit.js";
 import { readInstant, type Shape } from "./shape.js";
 import type { Trust } from "./trust.js";
 import type {
-  Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, GrantView, InstanceView, Moved, OutcomeStatus, Receipt, ReportOutcome,
+  Action,
+  Ask,
+  AuthorityAnswer,
+  Consume,
+  ConsumeAnswer,
+  GrantView,
+  InstanceView,
+  Moved,
+  OutcomeStatus,
+  Receipt,
+  ReportOutcome,
 } from "./types.js";
 
 /** Facts for policy beside the action: `step`, `trigger`, `cost_estimate`, `attributes`. */
@@ -104,7 +114,10 @@ export class Attempt {
     const granted = this.pending;
     if (granted !== null) {
       if (granted.action.name === action.name && granted.action.target === action.target) return this.use(granted);
-      throw new Misused("grant_waits", `humans granted \`${granted.action.name}\` of \`${granted.action.target}\`, which is not used yet: \`resume\` does`);
+      throw new Misused(
+        "grant_waits",
+        `humans granted \`${granted.action.name}\` of \`${granted.action.target}\`, which is not used yet: \`resume\` does`,
+      );
     }
     const { answer, fresh } = await this.asked(action, facts);
     if (answer.answer === "REQUIRE_HUMAN") throw waiting(answer);
@@ -192,7 +205,10 @@ export class Attempt {
 
   /** Under SHADOW there is no grant, and what was sealed is that somebody asked. */
   private observed(action: Action, fresh: readonly Commitment[]): Permit {
-    if (this.chain !== null && !fresh.some(({ event, mode, attempt }) => event === "observed" && mode === "SHADOW" && attempt === this.number)) {
+    if (
+      this.chain !== null &&
+      !fresh.some(({ event, mode, attempt }) => event === "observed" && mode === "SHADOW" && attempt === this.number)
+    ) {
       throw new Distrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
     }
     return new Permit({ action, grantId: null, startBy: null, report: (body) => this.outcome(null, body) });
@@ -261,7 +277,8 @@ function checkKept(asked: Action, granted: Action): void {
 }
 
 function checkConsumed(sealed: Commitment | undefined, grant: GrantView, attempt: number): void {
-  if (sealed === undefined) throw new Distrusted("receipt_missing", "the answer allows, and nothing signed says that the grant was used up");
+  if (sealed === undefined)
+    throw new Distrusted("receipt_missing", "the answer allows, and nothing signed says that the grant was used up");
   if (sealed.attempt !== attempt) throw new Distrusted("another_attempt", "another attempt has used the grant up");
   if (sealed.detail["action_commitment"] !== grant.action_commitment) {
     throw new Distrusted("another_action", "the grant was used up for another action");

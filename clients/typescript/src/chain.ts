@@ -126,7 +126,8 @@ export class Chain {
     await this.checkSignerOf(newest);
     // Linked before anything of it is taken: what no signature vouches for is nobody's word.
     artifacts.forEach(({ statement }, at) => {
-      if (statement.sequence !== at || statement.prev_artifact_hash !== (artifacts[at - 1]?.hash ?? null)) throw broken(`artifact ${at} has another place`);
+      if (statement.sequence !== at || statement.prev_artifact_hash !== (artifacts[at - 1]?.hash ?? null))
+        throw broken(`artifact ${at} has another place`);
     });
     artifacts.forEach((artifact) => this.extend(artifact));
   }
@@ -154,7 +155,12 @@ export class Chain {
     if (grant === null || grant === undefined) return;
     const action = (event === "allowed" ? detail["action_commitment"] : decision?.["approved_action_commitment"]) as string;
     const gateId = (decision?.["gate_id"] as string | undefined) ?? null;
-    this.grants.set(grant["id"] as string, { action, expiresAt: grant["expires_at"] as string, overridden: event === "overridden", gateId });
+    this.grants.set(grant["id"] as string, {
+      action,
+      expiresAt: grant["expires_at"] as string,
+      overridden: event === "overridden",
+      gateId,
+    });
   }
 
   private async open(value: Json): Promise<Opened> {

@@ -106,7 +106,8 @@ export class Connection {
       if (done instanceof Uint8Array) return done;
       if (done instanceof Error) {
         // The token may have been renewed while the call was on its way.
-        const renewed = done instanceof Refused && done.code === "token_rejected" && refusedToken === null && (await this.readToken()) !== token;
+        const renewed =
+          done instanceof Refused && done.code === "token_rejected" && refusedToken === null && (await this.readToken()) !== token;
         if (!renewed) throw done;
         refusedToken = token;
         continue;
@@ -206,7 +207,8 @@ async function read(response: Response, bytesMax: number): Promise<Uint8Array | 
 
 function refused(response: Response, bytes: Uint8Array): Refused | Unanswered | Again {
   const problem = readProblem(response, bytes);
-  const error = problem === null ? new Unanswered("unexpected_answer", `status ${response.status} without a problem document`) : new Refused(problem);
+  const error =
+    problem === null ? new Unanswered("unexpected_answer", `status ${response.status} without a problem document`) : new Refused(problem);
   // A 503 without a problem comes from something on the way, which has passed nothing on.
   if (response.status !== 503 || (problem !== null && !REPEATABLE.includes(problem.code))) return error;
   const seconds = Number(response.headers.get("retry-after") ?? 0);

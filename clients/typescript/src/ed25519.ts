@@ -92,7 +92,7 @@ function add(a: Point, b: Point): Point {
 function double([x, y, z]: Point): Point {
   const [a, b] = [(x * x) % P, (y * y) % P];
   const [h, c] = [a + b, (2n * z * z) % P];
-  const [e, g] = [h - ((x + y) * (x + y)) % P, a - b];
+  const [e, g] = [h - (((x + y) * (x + y)) % P), a - b];
   const f = c + g;
   return [mod(e * f), mod(g * h), mod(f * g), mod(e * h)];
 }

@@ -168,4 +168,3 @@ export class JsonError extends GantralError {
 export function exitStatus(error: unknown): number {
   return error instanceof Waiting || error instanceof Denied ? error.exitStatus : EXIT_FAILED;
 }
-

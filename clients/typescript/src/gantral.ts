@@ -91,7 +91,10 @@ export class Gantral {
    * Waits until an instance is as it should be, or the time is over, and returns it as it stands then. Whoever waits for a human need not:
    * end, and look later.
    */
-  async wait(instanceId: string, { until = (view) => view.state !== "WAITING_FOR_HUMAN", timeoutMs = WAIT_MS }: WaitOptions = {}): Promise<InstanceView> {
+  async wait(
+    instanceId: string,
+    { until = (view) => view.state !== "WAITING_FOR_HUMAN", timeoutMs = WAIT_MS }: WaitOptions = {},
+  ): Promise<InstanceView> {
     const end = performance.now() + timeoutMs;
     let view = await this.instance(instanceId);
     for (let left = timeoutMs; !until(view) && left > 0; left = end - performance.now()) {

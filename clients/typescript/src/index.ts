@@ -3,8 +3,22 @@
 export { Attempt, type AttemptOptions, type Context, type Facts, type Journal, type Pinned } from "./attempt.js";
 export type { ConnectionOptions, TokenSource } from "./connection.js";
 export {
-  Denied, Distrusted, EXIT_DENIED, EXIT_FAILED, EXIT_WAITING, exitStatus, GantralError, JournalError, JsonError, Misused, OutcomeUnreported, Refused,
-  TrustError, Unanswered, Waiting, type Distrust,
+  Denied,
+  Distrusted,
+  EXIT_DENIED,
+  EXIT_FAILED,
+  EXIT_WAITING,
+  exitStatus,
+  GantralError,
+  JournalError,
+  JsonError,
+  Misused,
+  OutcomeUnreported,
+  Refused,
+  TrustError,
+  Unanswered,
+  Waiting,
+  type Distrust,
 } from "./errors.js";
 export { Gantral, type GantralOptions, type WaitOptions } from "./gantral.js";
 export { NoCrypto } from "./hashes.js";

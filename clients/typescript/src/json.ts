@@ -37,14 +37,28 @@ const SPACE = /[ \t\n\r]*/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const UNIT = /\\u([0-9a-fA-F]{4})/y;
 const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t",
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
 };
-const WORDS: readonly (readonly [string, null | boolean])[] = [["true", true], ["false", false], ["null", null]];
+const WORDS: readonly (readonly [string, null | boolean])[] = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+];
 /** J9. The last two code points of each plane are added below. */
 const UNCLEAN = new RegExp(
   "[\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\u180e\\u200b-\\u200d" +
     "\\u2060-\\u2064\\ufeff\\u{e0000}-\\u{e007f}\\ufdd0-\\ufdef" +
-    Array.from({ length: 17 }, (_, plane) => `\\u{${((plane << 16) | 0xfffe).toString(16)}}-\\u{${((plane << 16) | 0xffff).toString(16)}}`).join("") +
+    Array.from(
+      { length: 17 },
+      (_, plane) => `\\u{${((plane << 16) | 0xfffe).toString(16)}}-\\u{${((plane << 16) | 0xffff).toString(16)}}`,
+    ).join("") +
     "]",
   "u",
 );

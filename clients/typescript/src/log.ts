@@ -49,7 +49,12 @@ function hashNode(left: Uint8Array, right: Uint8Array): Promise<Uint8Array> {
 }
 
 /** Walks a path upwards from a place (RFC 9162 §2.1.3.2, §2.1.4.2); says whether it ends where the tree does. */
-async function climb(index: number, size: number, path: readonly Uint8Array[], step: (sibling: Uint8Array, left: boolean) => Promise<void>): Promise<boolean> {
+async function climb(
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  step: (sibling: Uint8Array, left: boolean) => Promise<void>,
+): Promise<boolean> {
   // By `bigint`: bits of a `number` end at 32.
   let [node, last] = [BigInt(index), BigInt(size) - 1n];
   for (const sibling of path) {
@@ -63,7 +68,13 @@ async function climb(index: number, size: number, path: readonly Uint8Array[], s
 }
 
 /** Says whether a leaf stands at a place of the tree with this size and root (L7). */
-export async function isIncluded(leaf: Uint8Array, index: number, size: number, root: Uint8Array, path: readonly Uint8Array[]): Promise<boolean> {
+export async function isIncluded(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  root: Uint8Array,
+  path: readonly Uint8Array[],
+): Promise<boolean> {
   if (index >= size) return false;
   let hash = await hashLeaf(leaf);
   const ends = await climb(index, size, path, async (sibling, left) => {
@@ -149,7 +160,10 @@ export class Checkpoint {
     const gap = note?.lastIndexOf("\n\n") ?? -1;
     if (note === null || gap < 0 || !note.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(note)) return null;
     const text = note.slice(0, gap + 1);
-    const lines = note.slice(gap + 2, -1).split("\n").map(readLine);
+    const lines = note
+      .slice(gap + 2, -1)
+      .split("\n")
+      .map(readLine);
     if (lines.length > SIGNATURES_MAX || !lines.every((line) => line !== null)) return null;
     const [origin = "", size = "", root = ""] = text.split("\n");
     const rootBytes = fromBase64(root);

@@ -40,7 +40,8 @@ export class Gantral extends Portable {
     const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token });
     const context = env["GANTRAL_CONTEXT"] === undefined ? null : await readContext(env["GANTRAL_CONTEXT"]);
     const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
-    if (!Number.isSafeInteger(attempt) || attempt < 1) throw new Misused("not_launched", "`GANTRAL_ATTEMPT` is not the number of an attempt");
+    if (!Number.isSafeInteger(attempt) || attempt < 1)
+      throw new Misused("not_launched", "`GANTRAL_ATTEMPT` is not the number of an attempt");
     const trust = env["GANTRAL_TRUST"];
     return new Attempt({
       connection,
@@ -69,7 +70,8 @@ export function tokenFile(path: string): () => Promise<string> {
 
 function needed(env: Environment, name: string): string {
   const value = env[name];
-  if (value === undefined || value === "") throw new Misused("not_launched", `\`${name}\` is not set: this is for processes that a runner launched`);
+  if (value === undefined || value === "")
+    throw new Misused("not_launched", `\`${name}\` is not set: this is for processes that a runner launched`);
   return value;
 }
 
@@ -86,7 +88,12 @@ async function readContext(path: string): Promise<Context> {
 }
 
 /** A process that replaces a lost one is told of its grant by the variable alone, and asks what it is. */
-async function readGrant(id: string | undefined, context: Context | null, connection: Connection, instanceId: string): Promise<GrantView | null> {
+async function readGrant(
+  id: string | undefined,
+  context: Context | null,
+  connection: Connection,
+  instanceId: string,
+): Promise<GrantView | null> {
   if (id === undefined) return null;
   const told = context?.grant ?? null;
   const view = (): Promise<InstanceView> => connection.json({ method: "GET", path: ["v1", "instances", instanceId] }, INSTANCE);

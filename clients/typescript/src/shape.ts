@@ -6,23 +6,37 @@ import { isObject, type Json } from "./json.js";
 export type Shape = (value: Json | undefined) => boolean;
 
 /** A text of a form. */
-export const text = (form: RegExp): Shape => (value) => typeof value === "string" && form.test(value);
+export const text =
+  (form: RegExp): Shape =>
+  (value) =>
+    typeof value === "string" && form.test(value);
 
 /** One of some words. */
-export const word = (...words: readonly string[]): Shape => (value) => typeof value === "string" && words.includes(value);
+export const word =
+  (...words: readonly string[]): Shape =>
+  (value) =>
+    typeof value === "string" && words.includes(value);
 
 /** A whole number of a range that a `number` holds. */
-export const integer = (min: number, max: number): Shape => (value) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
+export const integer =
+  (min: number, max: number): Shape =>
+  (value) =>
+    Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
 
 /** `true` or `false`. */
 export const flag: Shape = (value) => typeof value === "boolean";
 
 /** Something or `null`, and never absent. */
-export const orNull = (shape: Shape): Shape => (value) => value === null || shape(value);
+export const orNull =
+  (shape: Shape): Shape =>
+  (value) =>
+    value === null || shape(value);
 
 /** A list of so many elements. */
-export const list = (shape: Shape, min: number, max: number): Shape => (value) =>
-  Array.isArray(value) && value.length >= min && value.length <= max && value.every(shape);
+export const list =
+  (shape: Shape, min: number, max: number): Shape =>
+  (value) =>
+    Array.isArray(value) && value.length >= min && value.length <= max && value.every(shape);
 
 /** An object with all of these members and no others, except those that may be missing. */
 export function object(members: Readonly<Record<string, Shape>>, missing: Readonly<Record<string, Shape>> = {}): Shape {
@@ -46,7 +60,10 @@ export function open(members: Readonly<Record<string, Shape>>, missing: Readonly
 }
 
 /** One of several shapes. */
-export const anyOf = (...shapes: readonly Shape[]): Shape => (value) => shapes.some((shape) => shape(value));
+export const anyOf =
+  (...shapes: readonly Shape[]): Shape =>
+  (value) =>
+    shapes.some((shape) => shape(value));
 
 /** Any text. */
 export const string: Shape = (value) => typeof value === "string";

@@ -9,7 +9,7 @@ const FILES_MAX = 100_000;
 /** Returns the files of an archive by path; `null` if it is none. */
 export function readTar(archive: Uint8Array): Map<string, Uint8Array> | null {
   const files = new Map<string, Uint8Array>();
-  for (let at = 0; at + BLOCK <= archive.length; ) {
+  for (let at = 0; at + BLOCK <= archive.length;) {
     const header = archive.subarray(at, at + BLOCK);
     // The archive ends with blocks of zeros.
     if (header[0] === 0) return files;

@@ -16,8 +16,15 @@ const DELEGATION_MS_MAX = 7 * 24 * 3_600_000;
 const NAMES = orNull(list(scope, 0, LIST_MAX));
 const PLACE = orNull(count);
 const KEY = object({
-  algorithm: word("ed25519"), compromised_from: PLACE, key_id: digest, origins: NAMES, public_key: digest,
-  role: word("issuer", "directory", "approver"), tenants: NAMES, valid_from: PLACE, valid_until: PLACE,
+  algorithm: word("ed25519"),
+  compromised_from: PLACE,
+  key_id: digest,
+  origins: NAMES,
+  public_key: digest,
+  role: word("issuer", "directory", "approver"),
+  tenants: NAMES,
+  valid_from: PLACE,
+  valid_until: PLACE,
 });
 /** Logs, authenticators and requirements are for verifiers of bundles; here it is enough that they are there. */
 const isSomething: Shape = (value) => isObject(value);
@@ -26,8 +33,14 @@ const TRUST = object(
   { relying_party: isSomething },
 );
 const DELEGATION = object({
-  delegator: digest, format: word("gantral/delegation/v1"), key_id: digest, not_after: instant, not_before: instant, origins: NAMES,
-  public_key: digest, tenants: NAMES,
+  delegator: digest,
+  format: word("gantral/delegation/v1"),
+  key_id: digest,
+  not_after: instant,
+  not_before: instant,
+  origins: NAMES,
+  public_key: digest,
+  tenants: NAMES,
 });
 
 interface PinnedKey {
@@ -104,7 +117,10 @@ export class Trust {
       const key = pinned?.key ?? delegate?.key;
       const root = pinned ?? delegate?.delegator;
       if (key === undefined || root?.usable !== true || !(await key.verifies(message, signature))) continue;
-      return { ended: root.ended, permits: (tenant, origin, at) => covers(root, tenant, origin) && delegated(delegate, tenant, origin, at) };
+      return {
+        ended: root.ended,
+        permits: (tenant, origin, at) => covers(root, tenant, origin) && delegated(delegate, tenant, origin, at),
+      };
     }
     return null;
   }
@@ -119,7 +135,8 @@ export class Trust {
     const [notBefore, notAfter] = [readInstant(value["not_before"] as string), readInstant(value["not_after"] as string)];
     const lasts = notAfter - notBefore;
     // A key that the file has is judged by the file alone; what was delegated is not delegated further.
-    if (delegator?.usable !== true || key === null || this.keys.has(id) || id === delegatorId || lasts < 1 || lasts > DELEGATION_MS_MAX) return null;
+    if (delegator?.usable !== true || key === null || this.keys.has(id) || id === delegatorId || lasts < 1 || lasts > DELEGATION_MS_MAX)
+      return null;
     const message = preAuthEncoding(DELEGATION_TYPE, payload);
     for (const signature of envelope.signatures) {
       if (signature.keyId === delegatorId && (await delegator.key.verifies(message, signature.signature))) {

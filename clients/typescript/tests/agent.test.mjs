@@ -19,10 +19,13 @@ const begin = (input = {}) => gantral.start({ workflow: 'refund', trigger: 'PAYM
 test('small refund is done at once, reported and completed, and the evidence is valid', async () => {
   const attempt = await begin();
   const done = [];
-  const paid = attempt.governed((cents) => refund(cents), (action) => {
-    done.push(action);
-    return { refund: 'r-1' };
-  });
+  const paid = attempt.governed(
+    (cents) => refund(cents),
+    (action) => {
+      done.push(action);
+      return { refund: 'r-1' };
+    },
+  );
   assert.deepEqual(await paid(50), { refund: 'r-1' });
   assert.deepEqual(done, [{ name: 'refund', target: 'order/1001', parameters: { amount_minor: 50, currency: 'EUR' } }]);
   assert.equal((await attempt.complete()).state, 'COMPLETED');
@@ -48,7 +51,10 @@ test('agent ends at the gate, and a fresh attempt does what the human changed it
   const parameters = await permit.run((action) => action.parameters);
   assert.deepEqual(parameters, { amount_minor: 48_000, currency: 'EUR' });
   assert.equal(second.approved, null);
-  await assert.rejects(permit.run(() => 0), { code: 'permit_used' });
+  await assert.rejects(
+    permit.run(() => 0),
+    { code: 'permit_used' },
+  );
   await second.complete();
   assert.equal((await world.instance(instanceId)).outcomes.length, 1);
   assert.equal(await world.verdict(instanceId), 'VALID');
@@ -76,7 +82,10 @@ test('rejected request gives no attempt to go on with', async () => {
 
 test('denied action is not done, and the execution has ended', async () => {
   const attempt = await begin();
-  const acted = attempt.governed(() => refund(20_000_000), () => assert.fail('acted'));
+  const acted = attempt.governed(
+    () => refund(20_000_000),
+    () => assert.fail('acted'),
+  );
   const error = await acted().catch((thrown) => thrown);
   assert.ok(error instanceof Denied);
   assert.equal(exitStatus(error), 4);
@@ -87,7 +96,10 @@ test('denied action is not done, and the execution has ended', async () => {
 test('action that throws is reported as failed, and what it throws is thrown', async () => {
   const attempt = await begin();
   const broken = new TypeError('with a word that must not leave this process');
-  const paid = attempt.governed(() => refund(50), () => Promise.reject(broken));
+  const paid = attempt.governed(
+    () => refund(50),
+    () => Promise.reject(broken),
+  );
   await assert.rejects(paid(), broken);
   assert.equal((await gantral.instance(attempt.instanceId)).outcomes[0].status, 'FAILED');
   assert.equal((await attempt.fail()).state, 'TERMINATED');
@@ -99,12 +111,18 @@ test('result that looks like a secret, or is no JSON, is left out, and the outco
     assert.equal(await (await attempt.gate(refund(50))).run(() => result), result);
   }
   const { outcomes } = await gantral.instance(attempt.instanceId);
-  assert.deepEqual(outcomes.map(({ status }) => status), ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED']);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED'],
+  );
 });
 
 test('two actions at once are each done once', async () => {
   const attempt = await begin();
-  const paid = attempt.governed((target) => refund(50, target), ({ target }) => target);
+  const paid = attempt.governed(
+    (target) => refund(50, target),
+    ({ target }) => target,
+  );
   const targets = ['order/1', 'order/2', 'order/3', 'order/4'];
   assert.deepEqual(await Promise.all(targets.map(paid)), targets);
   assert.equal((await gantral.instance(attempt.instanceId)).outcomes.length, 4);
@@ -137,7 +155,10 @@ test('numbers that no double holds come back as they went', async () => {
 });
 
 test('same idempotency key is one instance, and another body under it is refused', async () => {
-  const [first, again] = [await gantral.createInstance({ workflow: 'refund' }, 'order-7'), await gantral.createInstance({ workflow: 'refund' }, 'order-7')];
+  const [first, again] = [
+    await gantral.createInstance({ workflow: 'refund' }, 'order-7'),
+    await gantral.createInstance({ workflow: 'refund' }, 'order-7'),
+  ];
   assert.equal(first.instance.instance_id, again.instance.instance_id);
   await assert.rejects(gantral.createInstance({ workflow: 'refund', trigger: 'PR' }, 'order-7'), { code: 'idempotency_key_reused' });
 });

@@ -19,7 +19,14 @@ before(async () => {
   await world.apply();
   browser = await chromium.launch({
     executablePath: process.env.GANTRAL_BROWSER ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
 });
 after(async () => {
@@ -40,17 +47,21 @@ async function page(origin) {
 }
 
 /// What the page answers a small refund with, asked of the server at `url` by the package of its own origin.
-const pay = ({ url, token, trust }) => import('/page/index.js').then(async ({ Gantral }) => {
-  try {
-    const attempt = await new Gantral({ url, token, trust, tenant: 'dev', tries: 1 }).start({ workflow: 'refund' });
-    const refund = attempt.governed(() => ({ name: 'refund', target: 'order/1001', parameters: { amount_minor: 50 } }), (action) => action.parameters);
-    const done = await refund();
-    const { state } = await attempt.complete();
-    return { done, state, instance: attempt.instanceId, verifies: attempt.verifies };
-  } catch (error) {
-    return { code: error.code };
-  }
-});
+const pay = ({ url, token, trust }) =>
+  import('/page/index.js').then(async ({ Gantral }) => {
+    try {
+      const attempt = await new Gantral({ url, token, trust, tenant: 'dev', tries: 1 }).start({ workflow: 'refund' });
+      const refund = attempt.governed(
+        () => ({ name: 'refund', target: 'order/1001', parameters: { amount_minor: 50 } }),
+        (action) => action.parameters,
+      );
+      const done = await refund();
+      const { state } = await attempt.complete();
+      return { done, state, instance: attempt.instanceId, verifies: attempt.verifies };
+    } catch (error) {
+      return { code: error.code };
+    }
+  });
 
 test('page of the same origin asks, verifies, acts and reports', async () => {
   const opened = await page(world.url);
@@ -75,25 +86,32 @@ test('page of another origin is given no answer', async () => {
 test('primitives have the published results in a browser too', async () => {
   const opened = await page(world.url);
   const read = (name) => JSON.parse(readFileSync(join(REPOSITORY, `spec/vectors/primitives/${name}.json`), 'utf8'));
-  const wrong = await opened.evaluate(async ({ ed25519, json }) => {
-    const gantral = await import('/page/verify.js');
-    const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16));
-    const found = [];
-    for (const given of ed25519) {
-      const good = await gantral.PublicKey.fromHex(given.key)?.verifies(bytes(given.message), bytes(given.signature));
-      if ((good ? 'valid' : 'invalid') !== given.result) found.push(given);
-    }
-    for (const given of json) {
-      let answer;
-      try {
-        answer = { canonical: gantral.stringify(gantral.parse(bytes(given.hex), given.profile === 'artifact' ? gantral.ARTIFACT : gantral.DOCUMENT)) };
-      } catch (error) {
-        answer = { refused: error.refusal };
+  const wrong = await opened.evaluate(
+    async ({ ed25519, json }) => {
+      const gantral = await import('/page/verify.js');
+      const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+      const found = [];
+      for (const given of ed25519) {
+        const good = await gantral.PublicKey.fromHex(given.key)?.verifies(bytes(given.message), bytes(given.signature));
+        if ((good ? 'valid' : 'invalid') !== given.result) found.push(given);
       }
-      if (JSON.stringify(answer) !== JSON.stringify(given.result)) found.push(given);
-    }
-    return { found, judged: ed25519.length + json.length };
-  }, { ed25519: read('ed25519'), json: read('json') });
+      for (const given of json) {
+        let answer;
+        try {
+          answer = {
+            canonical: gantral.stringify(
+              gantral.parse(bytes(given.hex), given.profile === 'artifact' ? gantral.ARTIFACT : gantral.DOCUMENT),
+            ),
+          };
+        } catch (error) {
+          answer = { refused: error.refusal };
+        }
+        if (JSON.stringify(answer) !== JSON.stringify(given.result)) found.push(given);
+      }
+      return { found, judged: ed25519.length + json.length };
+    },
+    { ed25519: read('ed25519'), json: read('json') },
+  );
   assert.deepEqual(wrong.found, []);
   assert.ok(wrong.judged > 80);
 });

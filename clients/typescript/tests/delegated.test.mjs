@@ -29,14 +29,28 @@ async function withOpenBao(world) {
   const words = ['server', '-dev', '-dev-root-token-id=root', '-dev-no-store-token', `-dev-listen-address=${url.slice('http://'.length)}`];
   world.children.push(spawn(PROGRAM, words, { env, stdio: 'ignore' }));
   for (const end = Date.now() + PATIENCE_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
-    const enabled = await run(PROGRAM, ['secrets', 'enable', 'transit'], { env }).then(() => true, () => false);
+    const enabled = await run(PROGRAM, ['secrets', 'enable', 'transit'], { env }).then(
+      () => true,
+      () => false,
+    );
     if (enabled) break;
     assert.ok(Date.now() < end, 'OpenBao does not start');
   }
   await run(PROGRAM, ['write', '-f', 'transit/keys/issuer', 'type=ed25519'], { env });
   writeFileSync(world.path('token'), 'root\n', { mode: 0o600 });
   const data = world.path('data');
-  await world.gantral('keys', 'init', '--data', data, '--openbao-url', url, '--openbao-key', 'issuer', '--openbao-token-file', world.path('token'));
+  await world.gantral(
+    'keys',
+    'init',
+    '--data',
+    data,
+    '--openbao-url',
+    url,
+    '--openbao-key',
+    'issuer',
+    '--openbao-token-file',
+    world.path('token'),
+  );
   mkdirSync(world.path('.gantral-dev'));
   symlinkSync(data, world.path('.gantral-dev/data'));
 }

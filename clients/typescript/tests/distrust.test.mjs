@@ -28,7 +28,10 @@ function agent(change, options = {}) {
 /// Asks for a small refund over a connection that changes answers; it must be refused with `code`, and not be done.
 async function refused(code, change, options) {
   const attempt = await agent(change, options).start({ workflow: 'refund' });
-  const acted = attempt.governed(() => refund(50), () => assert.fail('acted'));
+  const acted = attempt.governed(
+    () => refund(50),
+    () => assert.fail('acted'),
+  );
   const error = await acted().catch((thrown) => thrown);
   assert.ok(error instanceof Distrusted, error.stack);
   assert.equal(error.code, code, error.message);
@@ -93,7 +96,9 @@ test('receipt of an earlier consumption is not taken for a later one', async () 
 
 test('receipt of another instance is foreign', async () => {
   let foreign;
-  await agent((path, body) => void (isConsume(path) && (foreign = body.artifacts))).start({ workflow: 'refund' }).then((attempt) => attempt.gate(refund(50)));
+  await agent((path, body) => void (isConsume(path) && (foreign = body.artifacts)))
+    .start({ workflow: 'refund' })
+    .then((attempt) => attempt.gate(refund(50)));
   await refused('another_instance', (path, body) => {
     if (isConsume(path)) body.artifacts = foreign;
   });
@@ -118,7 +123,13 @@ test('keys of another issuer are not believed', async () => {
 
 test('key that was compromised, has ended, or is for others is not believed', async () => {
   const pinned = JSON.parse(world.trust);
-  const limits = [{ compromised_from: 10_000 }, { valid_until: 10_000 }, { tenants: ['acme'] }, { origins: ['acme/log'] }, { role: 'directory' }];
+  const limits = [
+    { compromised_from: 10_000 },
+    { valid_until: 10_000 },
+    { tenants: ['acme'] },
+    { origins: ['acme/log'] },
+    { role: 'directory' },
+  ];
   for (const limit of limits) {
     const trust = await Trust.read(JSON.stringify({ ...pinned, keys: [{ ...pinned.keys[0], ...limit }] }));
     await refused('signature_untrusted', undefined, { trust });
@@ -137,7 +148,12 @@ test('trust file that breaks a rule is no trust file', async () => {
     { ...pinned, keys: [{ ...key, more: null }] },
     { keys: pinned.keys },
   ];
-  for (const file of [...broken.map((value) => JSON.stringify(value)), '', '[]', '{"format":"gantral/trust/v1","format":"gantral/trust/v1"}']) {
+  for (const file of [
+    ...broken.map((value) => JSON.stringify(value)),
+    '',
+    '[]',
+    '{"format":"gantral/trust/v1","format":"gantral/trust/v1"}',
+  ]) {
     await assert.rejects(Trust.read(file), { code: 'trust_unusable' }, file);
   }
 });

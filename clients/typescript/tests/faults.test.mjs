@@ -25,7 +25,14 @@ function agent(send, options = {}) {
     keys.push(request.headers['idempotency-key']);
     return send(() => fetch(url, request), path, before);
   };
-  const gantral = new Gantral({ url: world.url, token: () => world.token('refund-agent'), trust: world.trust, tenant: 'dev', fetch: between, ...options });
+  const gantral = new Gantral({
+    url: world.url,
+    token: () => world.token('refund-agent'),
+    trust: world.trust,
+    tenant: 'dev',
+    fetch: between,
+    ...options,
+  });
   return Object.assign(gantral, { calls, keys });
 }
 
@@ -51,27 +58,35 @@ test('call that never arrived, and one whose answer was lost, are repeated under
 
 test('server that is not there is tried four times, and then nothing is done', async () => {
   let tried = 0;
-  const gantral = agent(() => (tried += 1, lost()));
+  const gantral = agent(() => ((tried += 1), lost()));
   const error = await gantral.createInstance({ workflow: 'refund' }).catch((thrown) => thrown);
   assert.ok(error instanceof Unanswered);
   assert.deepEqual([error.code, tried], ['unreachable', 4]);
 });
 
 test('503 is repeated, after a pause that the server names; other refusals are not', async () => {
-  const problem = (status, code) => new Response(JSON.stringify({ code, detail: 'd', remedy: 'r', status, title: 't', type: 'u' }), {
-    status, headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
-  });
+  const problem = (status, code) =>
+    new Response(JSON.stringify({ code, detail: 'd', remedy: 'r', status, title: 't', type: 'u' }), {
+      status,
+      headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
+    });
   const told = async (status, code, times) => {
     let tried = 0;
     const begun = performance.now();
-    const gantral = agent((real) => (tried += 1) <= times ? problem(status, code) : real());
+    const gantral = agent((real) => ((tried += 1) <= times ? problem(status, code) : real()));
     const answer = await gantral.createInstance({ workflow: 'refund' }).catch((error) => error);
     return { tried, answer, took: performance.now() - begun };
   };
   const again = await told(503, 'ledger_unavailable', 1);
   assert.equal(again.tried, 2);
   assert.ok(again.answer.instance && again.took >= 900, `${again.took}`);
-  for (const [status, code] of [[503, 'read_only'], [503, 'evaluator_failed'], [409, 'conflict'], [429, 'too_many_requests'], [500, 'internal']]) {
+  for (const [status, code] of [
+    [503, 'read_only'],
+    [503, 'evaluator_failed'],
+    [409, 'conflict'],
+    [429, 'too_many_requests'],
+    [500, 'internal'],
+  ]) {
     const { tried, answer } = await told(status, code, 1);
     assert.ok(answer instanceof Refused, code);
     assert.deepEqual([tried, answer.code], [1, code]);
@@ -79,9 +94,14 @@ test('503 is repeated, after a pause that the server names; other refusals are n
 });
 
 test('slow server is not waited for longer than was said', async () => {
-  const gantral = agent((real) => real(), { timeoutMs: 50, tries: 2, fetch: (_url, { signal }) => new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason));
-  }) });
+  const gantral = agent((real) => real(), {
+    timeoutMs: 50,
+    tries: 2,
+    fetch: (_url, { signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+  });
   await assert.rejects(gantral.instance('11111111-1111-4111-8111-111111111111'), { code: 'timeout' });
 });
 
@@ -111,21 +131,30 @@ test('token goes to the named server only: no redirect is followed, and nothing 
   server.close();
   assert.deepEqual(seen, ['/v1/instances']);
   for (const url of ['http://gantral.example.org', 'ftp://localhost', 'https://me:hunter2@localhost', 'nothing']) {
-    assert.throws(() => new Gantral({ url, token: 't' }), (error) => error.code === 'option_unusable' && !error.message.includes('hunter2'));
+    assert.throws(
+      () => new Gantral({ url, token: 't' }),
+      (error) => error.code === 'option_unusable' && !error.message.includes('hunter2'),
+    );
   }
 });
 
 test('token is read anew for each call, and once more when it was renewed meanwhile', async () => {
   const path = world.path('agent.token');
   writeFileSync(path, 'an.old.token\n');
-  const gantral = agent(async (real) => {
-    const response = await real();
-    writeFileSync(path, world.token('refund-agent'));
-    return response;
-  }, { token: tokenFile(path) });
+  const gantral = agent(
+    async (real) => {
+      const response = await real();
+      writeFileSync(path, world.token('refund-agent'));
+      return response;
+    },
+    { token: tokenFile(path) },
+  );
   assert.ok((await gantral.createInstance({ workflow: 'refund' })).instance);
   writeFileSync(path, 'of no use\n\n with lines');
-  await assert.rejects(gantral.createInstance({ workflow: 'refund' }), (error) => error.code === 'token_unusable' && !error.message.includes('no use'));
+  await assert.rejects(
+    gantral.createInstance({ workflow: 'refund' }),
+    (error) => error.code === 'token_unusable' && !error.message.includes('no use'),
+  );
   await assert.rejects(new Gantral({ url: world.url, token: tokenFile(world.path('none')) }).instance('x'), { code: 'token_unusable' });
 });
 
@@ -134,17 +163,33 @@ test('receipts are durable before the action starts, and without them it does no
   // A crash has cut the last line off.
   writeFileSync(journal, '{"envelope":');
   const attempt = await agent((real) => real(), { journal: fileJournal(journal) }).start({ workflow: 'refund' });
-  await (await attempt.gate(refund(50))).run(() => {
-    const lines = readFileSync(journal, 'utf8').split('\n').slice(1, -1).map((line) => parseJson(new TextEncoder().encode(line)));
-    assert.deepEqual(lines.map(({ event }) => event), ['created', 'attempt_assigned', 'started', 'allowed', 'consumed']);
+  await (
+    await attempt.gate(refund(50))
+  ).run(() => {
+    const lines = readFileSync(journal, 'utf8')
+      .split('\n')
+      .slice(1, -1)
+      .map((line) => parseJson(new TextEncoder().encode(line)));
+    assert.deepEqual(
+      lines.map(({ event }) => event),
+      ['created', 'attempt_assigned', 'started', 'allowed', 'consumed'],
+    );
   });
   const made = world.path('made.jsonl');
   await fileJournal(made)([{ sequence: 0 }]);
   assert.equal(statSync(made).mode & 0o777, 0o600);
-  const unkept = await agent((real) => real(), { journal: (receipts) => {
-    if (receipts.some(({ event }) => event === 'consumed')) throw new Error('the disk is full');
-  } }).start({ workflow: 'refund' });
-  await assert.rejects(unkept.governed(() => refund(50), () => assert.fail('acted'))(), /the disk is full/);
+  const unkept = await agent((real) => real(), {
+    journal: (receipts) => {
+      if (receipts.some(({ event }) => event === 'consumed')) throw new Error('the disk is full');
+    },
+  }).start({ workflow: 'refund' });
+  await assert.rejects(
+    unkept.governed(
+      () => refund(50),
+      () => assert.fail('acted'),
+    )(),
+    /the disk is full/,
+  );
   await assert.rejects(fileJournal(world.path('none/journal.jsonl'))([{ sequence: 0 }]), { code: 'journal_failed' });
 });
 
@@ -165,11 +210,16 @@ test('action that was done and could not be reported is told apart from one that
   let away = false;
   const attempt = await agent((real) => (away ? lost() : real()), { tries: 1 }).start({ workflow: 'refund' });
   const permit = await attempt.gate(refund(50));
-  const error = await permit.run(() => {
-    away = true;
-    return { refund: 'r-1' };
-  }).catch((thrown) => thrown);
-  assert.deepEqual([error.code, error.status, error.result, error.cause.code], ['outcome_unreported', 'SUCCEEDED', { refund: 'r-1' }, 'unreachable']);
+  const error = await permit
+    .run(() => {
+      away = true;
+      return { refund: 'r-1' };
+    })
+    .catch((thrown) => thrown);
+  assert.deepEqual(
+    [error.code, error.status, error.result, error.cause.code],
+    ['outcome_unreported', 'SUCCEEDED', { refund: 'r-1' }, 'unreachable'],
+  );
   away = false;
   await permit.succeeded(error.result);
   assert.equal((await world.instance(attempt.instanceId)).outcomes[0].status, 'SUCCEEDED');
@@ -180,7 +230,10 @@ test('process that slept past the time in which it had to start does not start, 
   const permit = await attempt.gate(refund(50));
   const now = performance.now();
   t.mock.method(performance, 'now', () => now + 3_600_000);
-  await assert.rejects(permit.run(() => assert.fail('acted')), { code: 'too_late' });
+  await assert.rejects(
+    permit.run(() => assert.fail('acted')),
+    { code: 'too_late' },
+  );
   t.mock.restoreAll();
   assert.equal((await world.instance(attempt.instanceId)).outcomes[0].status, 'FAILED');
 });

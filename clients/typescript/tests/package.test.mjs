@@ -17,7 +17,10 @@ test('package holds what is needed to use it, and needs nothing', () => {
   const manifest = json(join(INSTALLED, 'package.json'));
   assert.deepEqual([manifest.dependencies, manifest.license, manifest.type], [undefined, 'Apache-2.0', 'module']);
   assert.deepEqual(readdirSync(INSTALLED).sort(), ['LICENSE', 'README.md', 'dist', 'package.json']);
-  assert.deepEqual(readdirSync(join(CLEAN, 'node_modules')).filter((name) => !name.startsWith('.')), ['gantral']);
+  assert.deepEqual(
+    readdirSync(join(CLEAN, 'node_modules')).filter((name) => !name.startsWith('.')),
+    ['gantral'],
+  );
   const version = /^version = "(.*)"$/m.exec(readFileSync(join(REPOSITORY, 'Cargo.toml'), 'utf8'))[1];
   assert.equal(manifest.version, version);
 });
@@ -88,8 +91,21 @@ await (await gantral.start({ workflow: "refund" })).gate({ name: "refund", param
 /// Compiles a program that uses the package; returns what the compiler says.
 function compiled(name, source, options) {
   writeFileSync(join(CLEAN, name), source);
-  const words = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', 'es2022,dom', '--types', '', ...options, name];
-  return spawnSync(process.execPath, [join(TOOLS, 'typescript/bin/tsc'), '--ignoreConfig', ...words], { cwd: CLEAN, encoding: 'utf8' }).stdout;
+  const words = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2022,dom',
+    '--types',
+    '',
+    ...options,
+    name,
+  ];
+  return spawnSync(process.execPath, [join(TOOLS, 'typescript/bin/tsc'), '--ignoreConfig', ...words], { cwd: CLEAN, encoding: 'utf8' })
+    .stdout;
 }
 
 test('strict programs for browsers and for Node.js compile against its types, and mistakes do not', () => {
@@ -97,6 +113,9 @@ test('strict programs for browsers and for Node.js compile against its types, an
   const node = ['--module', 'nodenext', '--typeRoots', join(TOOLS, '@types'), '--types', 'node'];
   assert.equal(compiled('consumer.ts', CONSUMER, browser), '');
   assert.equal(compiled('agent.ts', `${CONSUMER}\nexport const attempt = await Gantral.fromEnvironment();\n`, node), '');
-  assert.match(compiled('nowhere.ts', 'import { Gantral } from "gantral";\nawait Gantral.fromEnvironment();\nexport {};\n', browser), /fromEnvironment/);
+  assert.match(
+    compiled('nowhere.ts', 'import { Gantral } from "gantral";\nawait Gantral.fromEnvironment();\nexport {};\n', browser),
+    /fromEnvironment/,
+  );
   assert.match(compiled('mistakes.ts', MISTAKES, browser), /'target' is missing/);
 });

@@ -26,8 +26,15 @@ test('example asks, ends, and is started afresh with what the human changed; it 
   await world.override(gate.gate_id, 48_000);
   const seen = await world.reach(id, 'COMPLETED');
   assert.deepEqual([seen.attempt, seen.outcomes.map(({ status }) => status)], [2, ['SUCCEEDED']]);
-  const ledger = world.text('data/ledger.jsonl').trim().split('\n').map((line) => JSON.parse(line));
-  assert.deepEqual(ledger.map(({ action }) => action.parameters), [{ amount_minor: 48_000, currency: 'EUR', reason: 'arrived broken' }]);
+  const ledger = world
+    .text('data/ledger.jsonl')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    ledger.map(({ action }) => action.parameters),
+    [{ amount_minor: 48_000, currency: 'EUR', reason: 'arrived broken' }],
+  );
   assert.equal(ledger[0].grant_id, seen.outcomes[0].grant_id);
   assert.equal(await world.verdict(id), 'VALID');
 });
@@ -35,8 +42,11 @@ test('example asks, ends, and is started afresh with what the human changed; it 
 /// What `source` makes of its attempt, launched by the runner; it says so in a file of its own.
 async function launched(name, source) {
   const [script, said] = [join(HERE, `${name}.mjs`), world.path(`${name}.said`)];
-  writeFileSync(script, `import { writeFileSync } from 'node:fs';\nimport { Gantral } from 'gantral';
-    const attempt = await Gantral.fromEnvironment();\nwriteFileSync('${said}', JSON.stringify(await (${source})(attempt)));\n`);
+  writeFileSync(
+    script,
+    `import { writeFileSync } from 'node:fs';\nimport { Gantral } from 'gantral';
+    const attempt = await Gantral.fromEnvironment();\nwriteFileSync('${said}', JSON.stringify(await (${source})(attempt)));\n`,
+  );
   await world.apply(name, `[run]\nqueue = 'default'\nlease = '30s'\ncommand = ['node', '${name}.mjs']`);
   writeFileSync(world.path('input.json'), '{"order":"1001","count":9007199254740993}');
   const id = await world.gantral('instances', 'create', name, '--input', 'input.json');
@@ -45,14 +55,20 @@ async function launched(name, source) {
 }
 
 test('launched process verifies by what the runner has pinned, and keeps its receipts in the journal of the runner', async () => {
-  const said = await launched('looks', `async (attempt) => {
+  const said = await launched(
+    'looks',
+    `async (attempt) => {
     const permit = await attempt.gate({ name: 'refund', target: 'order/1', parameters: { amount_minor: 50 } });
     await permit.run(() => 'done');
     return { verifies: attempt.verifies, number: attempt.number, count: String(attempt.context.input.count), journal: process.env.GANTRAL_JOURNAL };
-  }`);
+  }`,
+  );
   const { journal, ...rest } = said;
   assert.deepEqual(rest, { verifies: true, number: 1, count: '9007199254740993' });
-  const events = readFileSync(journal, 'utf8').trim().split('\n').map((line) => JSON.parse(line).event);
+  const events = readFileSync(journal, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).event);
   assert.deepEqual(events.slice(-3), ['allowed', 'consumed', 'outcome']);
 });
 
@@ -62,7 +78,12 @@ test('process that nobody launched is told what is missing', async () => {
   await assert.rejects(Gantral.fromEnvironment(env), { code: 'not_launched', message: /GANTRAL_ATTEMPT/ });
   await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: 'none' }), { code: 'not_launched', message: /context/ });
   writeFileSync(world.path('context.json'), '{"instance_id":"i","outcomes":null}');
-  await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: world.path('context.json') }), { code: 'not_launched', message: /context/ });
-  const failed = await new Promise((done) => execFile(process.execPath, ['examples/node-refund/agent.js'], { cwd: HERE, env: {} }, (error, said) => done([error?.code, said])));
+  await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: world.path('context.json') }), {
+    code: 'not_launched',
+    message: /context/,
+  });
+  const failed = await new Promise((done) =>
+    execFile(process.execPath, ['examples/node-refund/agent.js'], { cwd: HERE, env: {} }, (error, said) => done([error?.code, said])),
+  );
   assert.deepEqual([failed[0], /not_launched/.test(failed[1])], [1, true]);
 });

@@ -37,19 +37,24 @@ primitives('ed25519', async ({ key, message, signature }) => {
   return good ? 'valid' : 'invalid';
 });
 
-primitives('es256', async ({ key, message, signature }) => ((await gantral.verifiesEs256(key, bytes(message), bytes(signature))) ? 'valid' : 'invalid'));
+primitives('es256', async ({ key, message, signature }) =>
+  (await gantral.verifiesEs256(key, bytes(message), bytes(signature))) ? 'valid' : 'invalid',
+);
 
 primitives('merkle', async ({ flags: [about], path, root, size, ...given }) => {
   const [hashes, whole] = [path.map(bytes), bytes(root)];
-  const good = about === 'inclusion'
-    ? await gantral.isIncluded(bytes(given.leaf), given.index, size, whole, hashes)
-    : await gantral.isBeginning({ size: given.old_size, root: bytes(given.old_root) }, { size, root: whole }, hashes);
+  const good =
+    about === 'inclusion'
+      ? await gantral.isIncluded(bytes(given.leaf), given.index, size, whole, hashes)
+      : await gantral.isBeginning({ size: given.old_size, root: bytes(given.old_root) }, { size, root: whole }, hashes);
   return good ? 'valid' : 'invalid';
 });
 
 primitives('notes', async ({ flags: [about], key, note }) => {
   const checkpoint = gantral.Checkpoint.read(Buffer.from(note));
-  return checkpoint === null ? { signed: 'none' } : checkpoint.signedBy(await gantral.NoteKey.read(key, about === 'witness' ? 'witness' : 'log'));
+  return checkpoint === null
+    ? { signed: 'none' }
+    : checkpoint.signedBy(await gantral.NoteKey.read(key, about === 'witness' ? 'witness' : 'log'));
 });
 
 /// What each kind of hash is of.
@@ -135,5 +140,9 @@ function folders(wanted) {
 }
 
 function files(folder, ending) {
-  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(ending)).map((name) => join(folder, name)) : [];
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith(ending))
+        .map((name) => join(folder, name))
+    : [];
 }

@@ -24,7 +24,9 @@ export class World {
     await prepare?.(world);
     const log = openSync(world.path('server.log'), 'a');
     const server = spawn(BINARY, ['dev', '--json', '--listen', '127.0.0.1:0'], {
-      cwd: world.folder, env: world.environment(), stdio: ['ignore', 'pipe', log],
+      cwd: world.folder,
+      env: world.environment(),
+      stdio: ['ignore', 'pipe', log],
     });
     closeSync(log);
     world.children.push(server);
@@ -67,7 +69,9 @@ export class World {
 
   /// The workflow of the tests, run by agents themselves unless `run` says otherwise.
   async apply(id = 'refund', run = '') {
-    writeFileSync(this.path(`${id}.toml`), `
+    writeFileSync(
+      this.path(`${id}.toml`),
+      `
       policy = '${join(REPOSITORY, 'policies/refunds')}'
       id = '${id}'\nversion = '1'\nteam = 'payments'\nmateriality = 'MEDIUM'\ndomain = 'finance'\njustification_min = 3
       ${run}
@@ -75,7 +79,8 @@ export class World {
       amount_minor = { type = 'integer' }
       currency = { type = 'string', default = 'EUR' }
       [floors]
-      default_approvers = ['RISK_OFFICER']\nleast_roles = ['RISK_OFFICER']\nrequired_evidence = 'development'\ntimeout = '1h'\n`);
+      default_approvers = ['RISK_OFFICER']\nleast_roles = ['RISK_OFFICER']\nrequired_evidence = 'development'\ntimeout = '1h'\n`,
+    );
     await this.gantral('workflows', 'apply', `${id}.toml`);
   }
 
@@ -116,13 +121,17 @@ export class World {
   startRunner(words = [], variables = {}) {
     const log = openSync(this.path('runner.log'), 'a');
     const env = { ...this.environment(), ...variables };
-    this.children.push(spawn(BINARY, ['runner', '--queue', 'default', '--json', ...words], { cwd: this.folder, env, stdio: ['ignore', log, log] }));
+    this.children.push(
+      spawn(BINARY, ['runner', '--queue', 'default', '--json', ...words], { cwd: this.folder, env, stdio: ['ignore', log, log] }),
+    );
     closeSync(log);
   }
 
   async stop() {
     for (const child of this.children.reverse()) {
-      const ended = new Promise((resolve) => (child.exitCode === null && child.signalCode === null ? child.on('exit', resolve) : resolve()));
+      const ended = new Promise((resolve) =>
+        child.exitCode === null && child.signalCode === null ? child.on('exit', resolve) : resolve(),
+      );
       child.removeAllListeners('error');
       child.kill('SIGKILL');
       await ended;
