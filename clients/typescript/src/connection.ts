@@ -66,14 +66,17 @@ export function newKey(): string {
 /** A server, and as whom it is called. */
 export class Connection {
   readonly url: string;
-  private readonly token: TokenSource;
+  // Private to the language as well: whoever prints a connection must not print a token.
+  readonly #token: TokenSource;
+  readonly #options: ConnectionOptions;
   private readonly timeoutMs: number;
   private readonly tries: number;
   private readonly fetch: typeof globalThis.fetch;
 
-  constructor(private readonly options: ConnectionOptions) {
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
     this.url = checkUrl(options.url);
-    this.token = options.token;
+    this.#token = options.token;
     this.timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.tries = Math.max(1, options.tries ?? TRIES);
     this.fetch = options.fetch ?? ((...call) => globalThis.fetch(...call));
@@ -81,7 +84,7 @@ export class Connection {
 
   /** Returns the same server, called with another token. */
   as(token: TokenSource): Connection {
-    return new Connection({ ...this.options, token });
+    return new Connection({ ...this.#options, token });
   }
 
   /**
@@ -120,7 +123,7 @@ export class Connection {
   }
 
   private async readToken(): Promise<string> {
-    const token = (typeof this.token === "string" ? this.token : await this.token()).trim();
+    const token = (typeof this.#token === "string" ? this.#token : await this.#token()).trim();
     // What was made of a token is never shown.
     if (!/^[!-~]+$/.test(token)) throw new Misused("token_unusable", "the token is empty, or not visible ASCII");
     return token;

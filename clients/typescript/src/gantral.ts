@@ -37,12 +37,12 @@ const POLL_SLACK_MS = 10_000;
 /** A server, called as a workload. */
 export class Gantral {
   private readonly connection: Connection;
-  private readonly options: GantralOptions;
+  readonly #options: GantralOptions;
 
   /** @throws {@link Misused} if an option cannot be used. */
   constructor(options: GantralOptions) {
     this.connection = new Connection(options);
-    this.options = options;
+    this.#options = options;
     if (options.trust !== undefined && options.tenant === undefined) {
       throw new Misused("option_unusable", "`trust` says who is believed, and needs `tenant`");
     }
@@ -52,7 +52,7 @@ export class Gantral {
   async createInstance(body: CreateInstance, idempotencyKey: string = newKey()): Promise<Created> {
     const call = { method: "POST", path: ["v1", "instances"], body, key: idempotencyKey } as const;
     const created = await this.connection.json<Created>(call, CREATED);
-    await this.options.journal?.(created.artifacts);
+    await this.#options.journal?.(created.artifacts);
     return created;
   }
 
@@ -64,7 +64,7 @@ export class Gantral {
     const body: Attach = { self: true };
     const path = ["v1", "instances", instanceId, "attempts"];
     const attached = await this.connection.json<Attached>({ method: "POST", path, body, key: newKey() }, ATTACHED);
-    await this.options.journal?.(attached.artifacts);
+    await this.#options.journal?.(attached.artifacts);
     return new Attempt({
       connection: this.connection.as(attached.token),
       instanceId,
@@ -72,7 +72,7 @@ export class Gantral {
       context: attached.context as unknown as Context,
       grant: attached.grant ?? null,
       pinned: await this.pinned(),
-      journal: this.options.journal ?? null,
+      journal: this.#options.journal ?? null,
     });
   }
 
@@ -107,7 +107,7 @@ export class Gantral {
   }
 
   private async pinned(): Promise<Pinned | null> {
-    const { trust, tenant } = this.options;
+    const { trust, tenant } = this.#options;
     if (trust === undefined || tenant === undefined) return null;
     return { trust: trust instanceof Trust ? trust : await Trust.read(trust), tenant };
   }

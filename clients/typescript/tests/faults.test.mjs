@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import { inspect } from 'node:util';
 import { Gantral, fileJournal, parseJson, Refused, stringifyJson, tokenFile, Unanswered } from 'gantral';
 import { refund, World } from './world.mjs';
 
@@ -156,6 +157,20 @@ test('token is read anew for each call, and once more when it was renewed meanwh
     (error) => error.code === 'token_unusable' && !error.message.includes('no use'),
   );
   await assert.rejects(new Gantral({ url: world.url, token: tokenFile(world.path('none')) }).instance('x'), { code: 'token_unusable' });
+});
+
+test('token is in nothing that is printed', async () => {
+  const token = world.token('refund-agent').trim();
+  const gantral = new Gantral({ url: world.url, token, trust: world.trust, tenant: 'dev' });
+  const attempt = await gantral.start({ workflow: 'refund' });
+  const permit = await attempt.gate(refund(50));
+  const failed = await new Gantral({ url: 'http://127.0.0.1:1', token, tries: 1 }).instance('i').catch((error) => error);
+  const refused = await new Gantral({ url: world.url, token: `${token}x` }).instance('i').catch((error) => error);
+  assert.deepEqual([failed.code, refused.code], ['unreachable', 'token_rejected']);
+  const printed = [gantral, attempt, permit, failed, refused].map(
+    (value) => inspect(value, { depth: 20, showHidden: true }) + JSON.stringify(value),
+  );
+  for (const secret of [token, 'Bearer', 'eyJ']) assert.ok(!printed.join().includes(secret), secret);
 });
 
 test('receipts are durable before the action starts, and without them it does not', async () => {

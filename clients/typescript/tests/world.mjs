@@ -89,7 +89,7 @@ export class World {
   /// Asks until policy answers: its first evaluation starts a process, which a busy machine may not do in the time that an evaluation has.
   async warm(workflow) {
     const gantral = new Gantral({ url: this.url, token: () => this.token('refund-agent') });
-    for (const end = Date.now() + PATIENCE_MS; ; ) {
+    for (const end = Date.now() + PATIENCE_MS; ;) {
       const { answer } = await (await gantral.start({ workflow })).ask(refund(50));
       if (answer === 'ALLOW') return;
       if (Date.now() > end) throw new Error(`policy does not answer: ${this.text('server.log')}`);
@@ -101,13 +101,18 @@ export class World {
   }
 
   /// Waits until an instance is in a state, and returns it.
-  async reach(id, state) {
+  reach(id, state) {
+    return this.until(id, (view) => view.state === state, state);
+  }
+
+  /// Waits until an instance is as it should be, and returns it.
+  async until(id, holds, what = 'what was waited for') {
     const end = Date.now() + PATIENCE_MS;
     for (;;) {
       const view = await this.instance(id);
-      if (view.state === state) return view;
+      if (holds(view)) return view;
       const over = ['COMPLETED', 'TERMINATED'].includes(view.state) || Date.now() > end;
-      if (over) throw new Error(`${view.state} (${view.cause}), not ${state}\n${this.said(id)}`);
+      if (over) throw new Error(`${view.state} (${view.cause}), not ${what}\n${this.said(id)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
