@@ -16,6 +16,8 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
 const MAIL_PINS: &str = include_str!("../parts/mail.txt");
 const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
+const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
+const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
 const LINT_PINS: &str = include_str!("../parts/lint/package.json");
@@ -44,7 +46,8 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `mail/bin/python` their mail server, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
+    /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
+    /// `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
@@ -71,7 +74,9 @@ impl Parts {
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
-        self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])
+        self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
+        self.install_python("agents", AGENTS_PINS, &[])?;
+        self.install_wheels()
     }
 
     /// Installs only what the static checks need.
@@ -180,6 +185,24 @@ impl Parts {
                     .arg(&requirements),
             )?;
             succeed(Command::new(&python).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+        })
+    }
+
+    /// Fetches packages of Python as files, from which a test installs into an environment that holds nothing else.
+    fn install_wheels(&self) -> Result<()> {
+        let version = python_version()?;
+        self.install("wheels", &format!("{version}\n{WHEELS_PINS}"), |dir| {
+            println!("python packages as files, for {version}");
+            let requirements = self.dir.join("wheels.txt");
+            fs::write(&requirements, WHEELS_PINS).context("cannot write the list of packages")?;
+            succeed(
+                Command::new(self.dir.join("agents/bin/python"))
+                    .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"])
+                    .args(["--only-binary=:all:", "--no-deps", "--dest"])
+                    .arg(dir)
+                    .arg("--requirement")
+                    .arg(&requirements),
+            )
         })
     }
 
@@ -305,7 +328,8 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS].map(str::lines).into_iter().flatten();
+        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, WHEELS_PINS];
+        let lines = lines.map(str::lines).into_iter().flatten();
         for line in lines.filter(|line| !line.starts_with('#')) {
             // A pin with several digests goes on over lines of its own.
             if line.starts_with("    --hash=sha256:") {

@@ -33,6 +33,7 @@ mod passkeys;
 mod policies;
 mod proposals;
 mod provider;
+mod python_client;
 mod replay;
 mod scripts;
 mod serve;

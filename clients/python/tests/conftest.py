@@ -1,0 +1,196 @@
+"""A development server of the real binary, a runner beside it, and a man in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantral import Gantral, Trust
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SOURCES = REPOSITORY / "clients" / "python" / "src"
+PATIENCE_S = 30.0
+WORKFLOW = """
+policy = "{policy}"
+id = "{id}"
+version = "1"
+team = "payments"
+materiality = "MEDIUM"
+domain = "finance"
+justification_min = 3
+{run}
+[actions.refund.parameters]
+amount_minor = {{ type = "integer" }}
+currency = {{ type = "string", default = "EUR" }}
+reason = {{ type = "string", required = false, policy = false }}
+[floors]
+default_approvers = ["RISK_OFFICER"]
+least_roles = ["RISK_OFFICER"]
+required_evidence = "development"
+timeout = "1h"
+"""
+
+
+def binary() -> str:
+    """Returns the program, which whoever runs the tests names."""
+    found = os.environ.get("GANTRAL_BIN")
+    assert found, "set GANTRAL_BIN to the `gantral` binary that is to be tested"
+    return found
+
+
+class World:
+    """A development server in a folder of its own, and a runner if a test wants one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
+        with open(folder / "server.log", "w") as log:
+            server = subprocess.Popen(
+                [binary(), "dev", "--json", "--listen", "127.0.0.1:0"],
+                cwd=folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self._processes.append(server)
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        assert line, (folder / "server.log").read_text()
+        self.url: str = json.loads(line)["url"]
+        self.trust = folder / ".gantral-dev" / "trust.json"
+        self.agent_token = folder / ".gantral-dev" / "tokens" / "refund-agent.token"
+
+    @staticmethod
+    def environment(**more: str) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **more}
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        ran = subprocess.run(
+            [binary(), *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert ran.returncode == status, f"{arguments}: {ran.stdout}{ran.stderr}"
+        return ran.stdout.strip()
+
+    def apply(self, name: str, command: list[str] | None = None) -> None:
+        """Applies a workflow under the policy of the examples: up to 5,000 is allowed, above 10,000,000 denied."""
+        run = ""
+        if command is not None:
+            run = f'[run]\nqueue = "default"\nlease = "20s"\ncommand = {json.dumps(command)}'
+        text = WORKFLOW.format(policy=REPOSITORY / "policies" / "refunds", id=name, run=run)
+        (self.folder / f"{name}.toml").write_text(text)
+        self.run("workflows", "apply", f"{name}.toml")
+
+    def start_runner(self) -> None:
+        """Starts a runner. Its processes are told everything by their command lines."""
+        with open(self.folder / "runner.log", "a") as log:
+            runner = subprocess.Popen(
+                [binary(), "runner", "--queue", "default", "--json"],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                text=True,
+            )
+        self._processes.append(runner)
+
+    def create(self, workflow: str) -> str:
+        return self.run("instances", "create", workflow)
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("instances", "show", instance_id, "--json"))
+        return found
+
+    def reach(self, instance_id: str, state: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            seen = self.instance(instance_id)
+            if seen["state"] == state:
+                return seen
+            assert time.monotonic() < deadline and seen["state"] not in ("COMPLETED", "TERMINATED"), (
+                f"{seen['state']} ({seen.get('cause')}), not {state}\n{self.talk()}"
+            )
+            time.sleep(0.05)
+
+    def talk(self) -> str:
+        """Returns what runner and launched processes said."""
+        logs = sorted(self.folder.rglob("*.log"))
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-4000:]}" for log in logs if log.name != "server.log")
+
+    def approve(self, gate_id: str) -> None:
+        self.run("approvals", "approve", gate_id, "--reason", "as it should be")
+
+    def override(self, gate_id: str, **changes: object) -> None:
+        words = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+        self.run("approvals", "override", gate_id, *words, "--reason", "less of it")
+
+    def verdict(self, instance_id: str) -> str:
+        """Exports the evidence, and returns what the verifier says of it."""
+        trust, bundle = f"{instance_id}.trust.json", f"{instance_id}.gantral"
+        self.run("evidence", "export", instance_id, "--output", bundle, "--trust-out", trust)
+        said = json.loads(self.run("verify", bundle, "--trust", trust, "--json"))
+        return str(said["verdict"])
+
+    def client(self, url: str | None = None, trust: Path | Trust | None = None, **more: Any) -> Gantral:
+        """Returns a client with the token of the development agent, which believes the server's key and no other."""
+        return Gantral(url or self.url, token=self.agent_token, trust=trust or self.trust, tenant="dev", **more)
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("world"))
+    world.apply("refund")
+    world.start_runner()
+    yield world
+    world.stop()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """Returns what was done: the lines of a file to which the agents of the tests append."""
+
+    def read() -> list[dict[str, Any]]:
+        file = tmp_path / "ledger.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    return read
+
+
+class Agent:
+    """A workflow whose processes are a script of the tests, given what to do and where to write."""
+
+    def __init__(self, world: World, script: str, *arguments: object) -> None:
+        self.world, self.workflow = world, f"agent-{uuid.uuid4().hex[:12]}"
+        path = Path(__file__).parent / "agents" / script
+        words = ["env", f"PYTHONPATH={SOURCES}", sys.executable, "-B", path, *arguments]
+        world.apply(self.workflow, [str(word) for word in words])
+
+    def create(self) -> str:
+        return self.world.create(self.workflow)
+
+
+@pytest.fixture
+def agent(world: World, tmp_path: Path) -> Callable[..., Agent]:
+    return lambda script, *arguments: Agent(world, script, *arguments, tmp_path)
