@@ -6,6 +6,7 @@
 //! environment are not used, and plain HTTP is spoken to loopback addresses only.
 
 mod authority;
+mod calls;
 mod catalogue;
 mod config;
 mod error;

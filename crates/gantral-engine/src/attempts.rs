@@ -236,7 +236,7 @@ impl Engine {
         let executor = Executor { kind: ExecutorKind::SelfExecuted, id: actor.id.clone() };
         let lease = loaded.instance.created.expires_at.since(call.now);
         let assignment = Assignment { executor, context, lease };
-        let decided = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
+        let Begun { decided, .. } = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
         let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
     }
@@ -358,21 +358,27 @@ impl Engine {
     }
 }
 
+/// An attempt that was assigned and attached, and the instance with it; nothing is written.
+pub(crate) struct Begun {
+    pub fold: Instance,
+    pub decided: Decided,
+}
+
 /// Ends what still stands, assigns and attaches: the steps of one commit, each decided over the one before.
 ///
 /// When what the old attempt consumed turns out to be unknown, its end alone is sealed, beside the refusal: nobody
 /// could reconcile an outcome that is not even known to be unknown.
-fn begin_steps(
+pub(crate) fn begin_steps(
     instance: &Instance,
     actor: &Actor,
     assignment: Assignment,
     now: UnixMillis,
-) -> Result<Decided, EngineError> {
+) -> Result<Begun, EngineError> {
     let mut fold = instance.clone();
     let mut events = Vec::new();
     let attempt = instance.attempt;
     if let Some(LiveAttempt { retired, executor, .. }) = &instance.live {
-        if executor.as_ref().is_none_or(|executor| executor.kind != ExecutorKind::SelfExecuted) {
+        if !gives_way(executor.as_ref(), *retired, actor) {
             return Err(Refusal::AttemptAlive { attempt }.into());
         }
         let end = if *retired { AttemptEnd::Exited(3) } else { AttemptEnd::Lost };
@@ -381,7 +387,7 @@ fn begin_steps(
     match step(&mut fold, actor, Command::Assign(assignment), now, &mut events) {
         Ok(()) => {}
         Err(refusal @ Refusal::OutcomeUnknown { .. }) if !events.is_empty() => {
-            return Ok(Decided { events, refusal: Some(refusal) });
+            return Ok(Begun { fold, decided: Decided { events, refusal: Some(refusal) } });
         }
         Err(refusal) => return Err(refusal.into()),
     }
@@ -389,10 +395,21 @@ fn begin_steps(
         let attempt = fold.attempt;
         step(&mut fold, actor, Command::Attach { attempt }, now, &mut events)?;
     }
-    Ok(Decided { events, refusal: None })
+    Ok(Begun { fold, decided: Decided { events, refusal: None } })
 }
 
-fn step(
+/// Tells whether an attempt that stands may be replaced by its own workload: always where nobody else could be acting under it. That of an
+/// interceptor is replaced once a gate retired it, and otherwise stands until its lease is over, since two processes may share one client.
+fn gives_way(executor: Option<&Executor>, retired: bool, actor: &Actor) -> bool {
+    executor.is_some_and(|executor| match executor.kind {
+        ExecutorKind::SelfExecuted => true,
+        ExecutorKind::Interceptor => retired && executor.id == actor.id,
+        ExecutorKind::Runner => false,
+    })
+}
+
+/// Decides one command over a fold, and applies what it leads to.
+pub(crate) fn step(
     fold: &mut Instance,
     actor: &Actor,
     command: Command,
@@ -401,7 +418,7 @@ fn step(
 ) -> Result<(), Refusal> {
     let decided = decide(fold, actor, command, now)?;
     for entry in decided.events {
-        // The hash of an artifact is remembered only when a gate opens, which none of these steps does.
+        // The hash of an artifact is remembered only when a gate opens, and by nothing that follows in the same commit.
         fold.apply(&entry, Digest::from_bytes([0; 32]))
             .map_err(|faults| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) })?;
         events.push(entry);

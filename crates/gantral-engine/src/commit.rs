@@ -52,6 +52,13 @@ struct Place {
     anchor: Option<TreeHead>,
 }
 
+/// A chain whose first artifact is sealed and not yet written.
+pub(crate) struct Began {
+    pub(crate) loaded: Loaded,
+    artifact: NewArtifact,
+    receipt: Receipt,
+}
+
 /// What came of trying to commit.
 pub(crate) enum Commit {
     /// This command is durable.
@@ -146,33 +153,70 @@ impl Engine {
         plan: Plan,
     ) -> Result<Done, EngineError> {
         let Some(first) = plan.entries.first() else { return Err(EngineError::Conflict) };
+        let began = self.begin_chain(call, identity, workflow, first).await?;
+        let commit = self.append_chain(call, began, plan, Answer::Recorded).await?;
+        commit.answered()?.ok_or(EngineError::Conflict)
+    }
+
+    /// Seals the first artifact of a chain; nothing is written.
+    pub(crate) async fn begin_chain(
+        &self,
+        call: &mut Call,
+        identity: Identity,
+        workflow: Arc<Workflow>,
+        first: &Entry,
+    ) -> Result<Began, EngineError> {
         let defect =
             |faults: Vec<_>| Refusal::Defect { fault: faults.first().copied().unwrap_or(Fault::State) };
         let instance = Instance::begin(identity.clone(), first).map_err(defect)?;
         let anchor = self.anchor(&identity.tenant, &workflow);
         let place = Place { head: None, from_state: None, state: State::Created, anchor };
         let artifact = self.seal_entry(&identity, first, place, &mut call.fresh).await?;
-        let receipts = vec![Receipt::of(&artifact.sealed, first)];
+        let receipt = Receipt::of(&artifact.sealed, first);
         let head = artifact.sealed.head();
         let row =
             InstanceRow { id: identity.instance, head, index: first_index(&instance, &workflow, first.at) };
-        let (tenant, id) = (identity.tenant.clone(), identity.instance);
         let loaded = Loaded { instance, head, workflow, row, waiting_since: None };
+        Ok(Began { loaded, artifact, receipt })
+    }
+
+    /// Seals what follows the first artifact of a chain and appends all of it, the chain's first append. `plan.entries` begins with
+    /// the creation.
+    pub(crate) async fn append_chain(
+        &self,
+        call: &mut Call,
+        began: Began,
+        plan: Plan,
+        answer: Answer,
+    ) -> Result<Commit, EngineError> {
+        let Began { mut loaded, artifact, receipt } = began;
+        // What is appended later carries it on.
+        loaded.row.index.call_key = plan.call_key;
+        let following = plan.entries.get(1..).unwrap_or_default();
+        let (more, made) = self.seal_all(&mut loaded, &mut call.fresh, following).await?;
+        let (mut artifacts, mut receipts) = (vec![artifact], vec![receipt]);
+        artifacts.extend(more);
+        receipts.extend(made);
+        let (tenant, id) = (loaded.instance.identity.tenant.clone(), loaded.instance.identity.instance);
         let key = call.key.clone();
-        let append =
-            self.append_of(&loaded, None, vec![artifact], plan, call.now, key.as_ref(), &Answer::Recorded);
+        let append = self.append_of(&loaded, None, artifacts, plan, call.now, key.as_ref(), &answer);
         // Held from before the append: a runner may claim the instance as soon as it is durable, and what it folded then
         // must not be replaced by this older state.
         let mut slot = self.0.slots.slot(&tenant, id).lock_owned().await;
         match self.0.store.append(append).await? {
             AppendOutcome::Committed => {
+                let state = loaded.instance.state();
                 *slot = Some(loaded);
-                Ok(Done { instance: id, state: State::Created, answer: Answer::Recorded, receipts })
+                Ok(Commit::Done(Done { instance: id, state, answer, receipts }))
             }
-            AppendOutcome::Replayed(first) => self.replayed(&tenant, first).await,
+            AppendOutcome::Replayed(first) => Ok(Commit::Replayed(self.replayed(&tenant, first).await?)),
             AppendOutcome::KeyReused => Err(EngineError::KeyReused),
             AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
-            AppendOutcome::Moved(_) | AppendOutcome::GuardFailed(_) => Err(EngineError::Conflict),
+            AppendOutcome::Moved(_) => Ok(Commit::Moved),
+            AppendOutcome::GuardFailed(guard) => {
+                self.0.registry.forget(&tenant, &guard);
+                Ok(Commit::GuardFailed(guard))
+            }
         }
     }
 

@@ -31,6 +31,19 @@ pub(crate) struct Loaded {
     pub waiting_since: Option<UnixMillis>,
 }
 
+impl Loaded {
+    /// Returns the same with what this commit has decided so far applied: to decide what follows, never to write from.
+    pub(crate) fn with(&self, instance: Instance) -> Self {
+        Self {
+            instance,
+            head: self.head,
+            workflow: Arc::clone(&self.workflow),
+            row: self.row.clone(),
+            waiting_since: self.waiting_since,
+        }
+    }
+}
+
 pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
 
 /// The instances that this process has folded.

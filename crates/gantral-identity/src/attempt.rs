@@ -12,6 +12,7 @@ use gantral_core::json::{Object, Value};
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::claims::{audience, required_text, shown, texts, window};
+use crate::config::Executes;
 use crate::error::{Fault, TokenError};
 use crate::jws::Unverified;
 use crate::keys::{JwkSet, KeyError, KeyRing};
@@ -176,6 +177,7 @@ impl AttemptTokens {
             roles: set(&claims, "roles", Role::parse)?,
             teams: set(&claims, "teams", TeamId::parse)?,
             owner: owner(&claims)?,
+            executes: Executes::Itself,
             queues: BTreeSet::new(),
             attempt: Some(AttemptScope { instance, attempt }),
             administrator: false,

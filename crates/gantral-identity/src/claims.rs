@@ -80,6 +80,7 @@ pub(crate) fn principal_of(
         roles,
         teams,
         owner: client.owner.clone(),
+        executes: client.executes,
         queues: client.queues.clone(),
         attempt: None,
         administrator,

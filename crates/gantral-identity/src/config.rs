@@ -254,12 +254,28 @@ pub struct ClientConfig {
     /// The human who answers for a workload: needed for a workload.
     #[serde(default)]
     pub owner: Option<OwnerConfig>,
+    /// Who carries out what a workload asks for in a governed call: the asking program itself, or an interceptor that stands before
+    /// the action and holds what is needed to do it. Only say so of a client whose credentials no agent can read.
+    #[serde(default)]
+    pub executes: Executes,
     /// The queues that a runner claims from: needed for a runner.
     #[serde(default)]
     pub queues: Vec<String>,
     /// Top-level claims that each token must carry, with one of the values listed.
     #[serde(default)]
     pub require: BTreeMap<String, Vec<String>>,
+}
+
+/// Who carries out what a workload asks for in a governed call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Executes {
+    /// The program that asks: evidence says that it was not enforced.
+    #[default]
+    #[serde(rename = "self")]
+    Itself,
+    /// An interceptor: a program in the path of the action, apart from the agent that wants it.
+    Interceptor,
 }
 
 /// How people of an issuer log in. Nothing of it is secret: the server tells it to anybody who asks.

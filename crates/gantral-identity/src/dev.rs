@@ -12,7 +12,7 @@ use gantral_core::json::Object;
 use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::config::{
-    ClaimMapping, ClientConfig, IssuerConfig, KeySource, OwnerConfig, TenantRule, TokenType,
+    ClaimMapping, ClientConfig, Executes, IssuerConfig, KeySource, OwnerConfig, TenantRule, TokenType,
 };
 use crate::error::Fault;
 use crate::keys::{Algorithm, JwkSet};
@@ -110,7 +110,7 @@ pub struct DevDirectory {
 impl DevDirectory {
     /// Returns the standard people and clients: `alice` decides (RISK_OFFICER), `bob` develops and owns the agent
     /// (DEVELOPER), `carol` leads (TECH_LEAD), `dave` administers (PLATFORM_ADMIN); `refund-agent` asks, `dev-runner`
-    /// runs what is on queue `default`.
+    /// runs what is on queue `default`, `dev-gate` stands before tools and commands (an interceptor).
     pub fn standard() -> Self {
         let people = [
             ("alice", "Alice", "RISK_OFFICER", "payments"),
@@ -123,10 +123,18 @@ impl DevDirectory {
             (subject.to_owned(), DevPerson { name: name.to_owned(), roles, teams })
         };
         let agent = Self::workload("Refund agent", "bob", &["payments"]);
+        let gate = ClientConfig {
+            executes: Executes::Interceptor,
+            ..Self::workload("Development interceptor", "bob", &["payments", "platform"])
+        };
         let runner = Self::runner("Development runner", &["default"], &["payments", "platform"]);
         Self {
             people: people.into_iter().map(person).collect(),
-            clients: BTreeMap::from([("refund-agent".to_owned(), agent), ("dev-runner".to_owned(), runner)]),
+            clients: BTreeMap::from([
+                ("dev-gate".to_owned(), gate),
+                ("dev-runner".to_owned(), runner),
+                ("refund-agent".to_owned(), agent),
+            ]),
         }
     }
 
@@ -159,6 +167,7 @@ fn client(kind: PrincipalKind) -> ClientConfig {
         roles: Vec::new(),
         teams: Vec::new(),
         owner: None,
+        executes: Executes::Itself,
         queues: Vec::new(),
         require: BTreeMap::new(),
     }

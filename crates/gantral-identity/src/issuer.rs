@@ -7,7 +7,7 @@ use gantral_core::ids::{ActorId, IdError, Name, Role, TeamId, TenantId};
 use gantral_core::time::DurationMs;
 
 use crate::config::{
-    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, IdentityConfig, IssuerConfig, KeySource,
+    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, Executes, IdentityConfig, IssuerConfig, KeySource,
     LoginConfig, LoginToken, TenantRule, TokenType,
 };
 use crate::dev::DEV_ISSUER_URL;
@@ -137,6 +137,7 @@ pub(crate) struct Client {
     pub roles: BTreeSet<Role>,
     pub teams: BTreeSet<TeamId>,
     pub owner: Option<HumanSubject>,
+    pub executes: Executes,
     pub queues: BTreeSet<Name>,
     pub require: BTreeMap<String, Vec<String>>,
 }
@@ -311,6 +312,7 @@ impl Client {
             roles: names(&config.roles, Role::parse).map_err(name)?,
             teams: names(&config.teams, TeamId::parse).map_err(name)?,
             owner: owner.transpose().map_err(|_| broken("needs an owner with an issuer and a subject"))?,
+            executes: config.executes,
             queues: names(&config.queues, Name::parse).map_err(name)?,
             require: config.require.clone(),
         })
@@ -320,12 +322,16 @@ impl Client {
 /// Returns the rule that a client's configuration breaks. What its kind could not use is refused and not ignored: it
 /// shows that the operator meant something else.
 fn misfit(config: &ClientConfig) -> Option<&'static str> {
-    let ClientConfig { kind, name: _, tenant: _, roles, teams, owner, queues, require: _ } = config;
+    let ClientConfig { kind, name: _, tenant: _, roles, teams, owner, executes, queues, require: _ } = config;
+    let intercepts = *executes == Executes::Interceptor;
     match kind {
         PrincipalKind::Human if !roles.is_empty() || !teams.is_empty() => {
             Some("has roles and teams from claims, not from its client")
         }
         PrincipalKind::Human if owner.is_some() || !queues.is_empty() => Some("has no owner and no queues"),
+        PrincipalKind::Human | PrincipalKind::Runner if intercepts => {
+            Some("is no interceptor: only a workload is one")
+        }
         PrincipalKind::Workload if owner.is_none() => Some("needs an owner"),
         PrincipalKind::Workload if !queues.is_empty() => Some("has no queues"),
         PrincipalKind::Runner if queues.is_empty() => Some("needs a queue"),

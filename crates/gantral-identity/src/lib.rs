@@ -31,7 +31,7 @@ pub use assertion::{ClientKey, ClientKeyError};
 pub use attempt::{ATTEMPT_AUDIENCE, ATTEMPT_TTL, ATTEMPT_TTL_MAX, ActingWorkload, AttemptTokens, MintError};
 pub use capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
 pub use config::{
-    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, IdentityConfig, IssuerConfig, KeySource,
+    ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, Executes, IdentityConfig, IssuerConfig, KeySource,
     LoginConfig, LoginToken, OwnerConfig, PublishedKeys, TenantRule, TokenType,
 };
 pub use dev::{

@@ -10,6 +10,7 @@ use gantral_core::time::{DurationMs, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
+use crate::config::Executes;
 use crate::dev::{DevelopmentRefused, development_allowed};
 use crate::error::TokenError;
 use crate::person::HumanSubject;
@@ -80,6 +81,7 @@ pub(crate) struct Facts {
     pub roles: BTreeSet<Role>,
     pub teams: BTreeSet<TeamId>,
     pub owner: Option<HumanSubject>,
+    pub executes: Executes,
     pub queues: BTreeSet<Name>,
     pub attempt: Option<AttemptScope>,
     pub administrator: bool,
@@ -144,6 +146,12 @@ impl Principal {
     /// Returns the human who answers for a workload, from its client's configuration.
     pub fn owner(&self) -> Option<&HumanSubject> {
         self.0.owner.as_ref()
+    }
+
+    /// Returns who carries out what a workload asks for in a governed call, from its client's configuration; an attempt's own token
+    /// always stands for the asking program itself.
+    pub fn executes(&self) -> Executes {
+        self.0.executes
     }
 
     /// Returns the queues that a runner may claim from, from its client's configuration.
@@ -243,6 +251,7 @@ pub(crate) mod tests {
             roles: BTreeSet::new(),
             teams: BTreeSet::new(),
             owner: None,
+            executes: Executes::Itself,
             queues: BTreeSet::new(),
             attempt: None,
             administrator: false,

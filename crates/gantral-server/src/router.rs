@@ -7,9 +7,9 @@ use axum::routing::{get, post, put};
 use crate::app::App;
 use crate::console;
 use crate::handlers::{
-    attempts, authority, bundles, candidates, delegations, diffs, evidence, freezes, gates, governance,
-    instances, issuers, logs, notifications, operations, outages, passkeys, policies, proposals, shadow,
-    workflows,
+    attempts, authority, bundles, calls, candidates, delegations, diffs, evidence, freezes, gates,
+    governance, instances, issuers, logs, notifications, operations, outages, passkeys, policies, proposals,
+    shadow, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -77,6 +77,10 @@ fn v1() -> Router<App> {
         .route("/v1/dead-letters/retry", post(notifications::retry))
         .route("/v1/erasures", post(governance::erase))
         .route("/v1/journal", post(governance::journal))
+        .route("/v1/calls", post(calls::ask))
+        .route("/v1/calls/{id}/take", post(calls::take))
+        .route("/v1/calls/{id}/heartbeat", post(calls::heartbeat))
+        .route("/v1/calls/{id}/settle", post(calls::settle))
         .route("/v1/instances", post(instances::create).get(instances::list))
         .route("/v1/instances/{id}", get(instances::show))
         .route("/v1/instances/{id}/attempts", post(attempts::attach))

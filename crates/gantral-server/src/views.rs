@@ -52,7 +52,7 @@ pub(crate) fn workflow_ref(reference: &WorkflowRef) -> wire::WorkflowRef {
 }
 
 /// Reads an action document; an erased one is shown as such.
-fn action(value: Option<&Value>) -> Answer<wire::Action> {
+pub(crate) fn action(value: Option<&Value>) -> Answer<wire::Action> {
     let erased = Value::Object(Object::new().with("name", "erased").with("target", "erased"));
     let value = value.unwrap_or(&erased);
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or("erased");
@@ -149,7 +149,7 @@ fn outcomes(fold: &Instance) -> Vec<wire::OutcomeView> {
     consumed.collect()
 }
 
-fn cause(fold: &Instance) -> Option<text::Cause> {
+pub(crate) fn cause(fold: &Instance) -> Option<text::Cause> {
     match &fold.phase {
         Phase::Terminated(cause) | Phase::Rejected(cause) => Some((*cause).into()),
         _ => None,

@@ -100,7 +100,7 @@ impl Client {
 }
 
 /// Gives a long poll the time that it waits on top.
-fn holding(call: Call, wait: Option<text::Duration>) -> Call {
+pub(super) fn holding(call: Call, wait: Option<text::Duration>) -> Call {
     let wait = wait.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.get()) + WAIT_SLACK);
     Call { timeout: call.timeout.max(wait), ..call }
 }

@@ -343,6 +343,33 @@ pub const ROUTES: &[Route] = &[
         "Settles an outcome that nobody knows",
         body takes::<wire::Reconcile>(), answers [json::<wire::Moved>(200, "It is settled.")],
         refuses [InstanceEnded, OutcomeNotOwed, JustificationRequired, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/calls", "askCall", "calls", [Workload],
+        "Asks for a governed call, and begins it if policy allows it; the same call joins while it is open",
+        body takes::<wire::AskCall>(),
+        answers [
+            json::<wire::CallAnswer>(200, "ALLOW: carry it out; or DENY."),
+            json::<wire::CallAnswer>(202, "REQUIRE_HUMAN: a gate is open, or was decided.")
+        ],
+        refuses [WorkflowUnknown, NoActivePolicy, ActionInvalid, ActionUndeclared, SecretInline, CallKeyTaken, EvaluatorFailed,
+            NobodyEligible, Frozen, Conflict, SignerUnavailable]),
+    route!(Post "/v1/calls/{id}/take", "takeCall", "calls", [Workload],
+        "Begins a call that humans granted; holds up to `wait` until they have decided",
+        query [WAIT], body takes::<wire::Empty>(),
+        answers [
+            json::<wire::CallAnswer>(200, "ALLOW: carry out the action as authorised; or DENY."),
+            json::<wire::CallAnswer>(202, "REQUIRE_HUMAN: it waits still, or again.")
+        ],
+        refuses [InstanceEnded, WrongState, AttemptAlive, GrantExpired, GrantNotReleased, ActionUndeclared, ActionInvalid,
+            SecretInline, EvaluatorFailed, NobodyEligible, NoActivePolicy, OutcomeUnknown, Frozen, LeaseLost, TooManyEvents,
+            Conflict, SignerUnavailable]),
+    route!(Post "/v1/calls/{id}/heartbeat", "keepCall", "calls", [Workload],
+        "Keeps a call that is being carried out",
+        body takes::<wire::Empty>(), answers [json::<wire::CallKept>(200, "It goes on.")], refuses [LeaseLost]),
+    route!(Post "/v1/calls/{id}/settle", "settleCall", "calls", [Workload],
+        "Says what came of a call, and ends it; also late",
+        body takes::<wire::SettleCall>(), answers [json::<wire::Moved>(200, "It is recorded.")],
+        refuses [InstanceEnded, WrongState, StaleAttempt, AttemptAlive, OutcomeNotOwed, SecretInline, Frozen, TooManyEvents, Conflict,
+            SignerUnavailable]),
     route!(Get "/v1/gates", "listGates", "gates", [Human, Workload], "Lists open gates, earliest deadline first",
         query [
             query::<wire::GateFilter>("state", "Only gates that stand so."),

@@ -188,13 +188,15 @@ struct Tag {
 }
 
 /// Reads the tag, then the rest: an internally tagged type would buffer the documents and lose their text.
-fn tagged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(text::Verdict, Box<RawValue>), D::Error> {
+pub(super) fn tagged<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<(text::Verdict, Box<RawValue>), D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let tag: Tag = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
     Ok((tag.answer, raw))
 }
 
-fn rest<'a, T: Deserialize<'a>, E: serde::de::Error>(raw: &'a RawValue) -> Result<T, E> {
+pub(super) fn rest<'a, T: Deserialize<'a>, E: serde::de::Error>(raw: &'a RawValue) -> Result<T, E> {
     serde_json::from_str(raw.get()).map_err(E::custom)
 }
 

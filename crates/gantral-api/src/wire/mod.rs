@@ -10,6 +10,7 @@ mod attach;
 mod attempt;
 mod authority;
 mod body;
+mod call;
 mod candidate;
 mod definition;
 mod delegation;
@@ -44,6 +45,7 @@ pub use authority::{
     ReportOutcome, Waiting,
 };
 pub use body::{BodyError, read_body};
+pub use call::{AskCall, CallAllowed, CallAnswer, CallDenied, CallKept, CallWaiting, SettleCall};
 pub use candidate::{NameCandidate, PolicyCandidate, PolicyCandidates};
 pub use definition::{
     ActionDefinition, FailureDefinition, FloorsDefinition, OnClosed, OnOutage, OnTimeout,

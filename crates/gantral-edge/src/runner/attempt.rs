@@ -18,6 +18,7 @@ use super::output::Output;
 use super::secrets::{SecretError, inherited, resolve};
 use super::verify::{Mismatch, Verified, check_grant, verify};
 use super::{PAUSE_FIRST, Shared, Stop, wait};
+use crate::chain::ChainError;
 use crate::child::{Ended, LaunchError, Launched, Plan};
 
 /// The exit status that is reported when nothing was launched because this runner could not prepare it.
@@ -135,7 +136,7 @@ async fn believe(shared: &Shared, me: &ActorId, task: Task) -> Result<(Task, Ver
     let (pinned, me) = (shared.config.pinned.clone(), me.clone());
     let verified = tokio::task::spawn_blocking(move || verify(&task, &pinned, &me).map(|v| (task, v)));
     // A panic there is a defect, and nothing was verified.
-    verified.await.unwrap_or(Err(Mismatch::Empty))
+    verified.await.unwrap_or(Err(Mismatch::Chain(ChainError::Empty)))
 }
 
 impl Attempt<'_> {

@@ -5,23 +5,17 @@
 
 use std::time::Duration;
 
-use gantral_api::wire::{Document, GrantView, Task};
+use gantral_api::wire::{GrantView, Task};
 use gantral_core::action::{Action, ActionError};
-use gantral_core::check::Fault;
 use gantral_core::digest::{CommitmentLabel, Digest, commit};
-use gantral_core::event::{Event, Launch};
 use gantral_core::ids::{ActorId, AttemptNo, GrantId};
 use gantral_core::instance::{Instance, Origin, Phase};
 use gantral_core::json::{ParseError, Value};
 use gantral_core::state::{ExecutorKind, State};
-use gantral_core::table::semantics_digest;
 use gantral_core::workflow::Workflow;
-use gantral_evidence::dsse::{Envelope, EnvelopeError};
-use gantral_evidence::keyring::Keyring;
-use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
-use gantral_evidence::trust::{KeyRole, Trust, TrustedKey};
 
 use super::Pinned;
+use crate::chain::{ChainError, Folded, fold, keyring};
 
 /// What a verified task amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,47 +33,9 @@ pub struct Verified {
 /// Why a task is not believed. The server, or whoever is between, is at fault; nothing may be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// No chain.
-    #[error("the chain is empty")]
-    Empty,
-    /// Not an envelope.
-    #[error("artifact {sequence}: {error}")]
-    Envelope {
-        /// The place.
-        sequence: usize,
-        /// What is wrong.
-        error: EnvelopeError,
-    },
-    /// No pinned issuer key signed it.
-    #[error("artifact {sequence} is not signed by a pinned key of an issuer for tenant and log")]
-    Untrusted {
-        /// The place.
-        sequence: usize,
-    },
-    /// Signed, and not a statement of this version.
-    #[error("artifact {sequence}: {error}")]
-    Statement {
-        /// The place.
-        sequence: usize,
-        /// What is wrong.
-        error: StatementError,
-    },
-    /// The links, the order or what never changes along a chain.
-    #[error("artifact {sequence} does not continue the chain: another {what}")]
-    Link {
-        /// The place.
-        sequence: usize,
-        /// What differs.
-        what: &'static str,
-    },
-    /// The event is against the rules.
-    #[error("artifact {sequence} breaks rules: {}", faults.iter().map(|fault| fault.as_str()).collect::<Vec<_>>().join(", "))]
-    Rules {
-        /// The place.
-        sequence: usize,
-        /// Which rules.
-        faults: Vec<Fault>,
-    },
+    /// The chain itself.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// The chain is about something else than the task says.
     #[error("the chain is about another {what} than the task")]
     Other {
@@ -137,8 +93,9 @@ pub enum Mismatch {
 /// # Errors
 /// The first thing that is wrong; the same for the same bytes.
 pub fn verify(task: &Task, pinned: &Pinned, me: &ActorId) -> Result<Verified, Mismatch> {
-    let keys = keyring(task, &pinned.trust);
-    let Folded { instance, launch } = fold(&task.chain, &keys)?;
+    let keys = keyring(&pinned.trust, &task.delegations);
+    let Folded { instance, launch, .. } = fold(&task.chain, &keys)?;
+    let launch = launch.ok_or(Mismatch::NotMine)?;
     check_identity(task, &instance, pinned)?;
     let claimed = AttemptNo(task.attempt);
     if instance.attempt != claimed {
@@ -178,98 +135,6 @@ pub(super) fn check_grant(
     }
     let action = Action::read(&found.action.to_value().map_err(Mismatch::ContextJson)?)?;
     if action.commitment(&found.action_salt) == grant.action { Ok(()) } else { Err(Mismatch::ActionChanged) }
-}
-
-struct Folded {
-    instance: Instance,
-    /// The newest assignment.
-    launch: Launch,
-}
-
-fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, Mismatch> {
-    let mut folded: Option<Instance> = None;
-    let mut newest = None;
-    let mut previous = None;
-    for (sequence, document) in chain.iter().enumerate() {
-        let Opened { hash, statement, by_ended } = open(sequence, document, keys)?;
-        // Whoever signs the newest artifact vouches for all before it. A key that has ended vouches for nothing new.
-        if by_ended && sequence + 1 == chain.len() {
-            return Err(Mismatch::Untrusted { sequence });
-        }
-        let link = |what| Mismatch::Link { sequence, what };
-        if u64::try_from(sequence) != Ok(statement.sequence) {
-            return Err(link("place"));
-        }
-        if statement.previous != previous {
-            return Err(link("predecessor"));
-        }
-        if statement.semantics != semantics_digest() {
-            return Err(link("set of rules"));
-        }
-        let before = folded.as_ref().map(Instance::state);
-        let rules = |faults| Mismatch::Rules { sequence, faults };
-        let instance = match folded.take() {
-            None => Instance::begin(statement.identity, &statement.entry).map_err(rules)?,
-            Some(instance) if instance.identity != statement.identity => {
-                return Err(link("instance or workflow"));
-            }
-            Some(mut instance) => {
-                instance.apply(&statement.entry, hash).map_err(rules)?;
-                instance
-            }
-        };
-        if statement.from_state != before || statement.state != instance.state() {
-            return Err(rules(vec![Fault::State]));
-        }
-        if let Event::AttemptAssigned(launch) | Event::Resumed(launch) = statement.entry.event {
-            newest = Some(launch);
-        }
-        (folded, previous) = (Some(instance), Some(hash));
-    }
-    let instance = folded.ok_or(Mismatch::Empty)?;
-    Ok(Folded { instance, launch: newest.ok_or(Mismatch::NotMine)? })
-}
-
-/// An artifact whose signature is good.
-struct Opened {
-    hash: Digest,
-    statement: Statement,
-    /// Whether the key has an end in the log.
-    by_ended: bool,
-}
-
-/// Returns the pinned keys, and what they delegated in a task; a delegation by a key that proves nothing counts for nothing.
-fn keyring<'a>(task: &Task, trust: &'a Trust) -> Keyring<'a> {
-    let mut keys = Keyring::new(trust);
-    for document in &task.delegations {
-        keys.add(document.as_str().as_bytes(), |_, delegator| is_usable(delegator));
-    }
-    keys
-}
-
-fn open(sequence: usize, document: &Document, keys: &Keyring<'_>) -> Result<Opened, Mismatch> {
-    let envelope = Envelope::parse(document.as_str().as_bytes());
-    let envelope = envelope.map_err(|error| Mismatch::Envelope { sequence, error })?;
-    let message = envelope.signed_bytes();
-    let signer = envelope.signatures.iter().find_map(|signature| {
-        let known = keys.known(&signature.key_id)?;
-        let good = is_usable(known.pinned) && known.key.verify_strict(&message, &signature.signature).is_ok();
-        good.then_some(known)
-    });
-    let signer = signer.ok_or(Mismatch::Untrusted { sequence })?;
-    let statement = Statement::decode(&envelope.payload);
-    let statement = statement.map_err(|error| Mismatch::Statement { sequence, error })?;
-    let (tenant, origin) = (&statement.identity.tenant, &statement.identity.origin);
-    if signer.permits(tenant, origin, statement.entry.at).is_err() {
-        return Err(Mismatch::Untrusted { sequence });
-    }
-    let by_ended = signer.pinned.valid_until.is_some();
-    Ok(Opened { hash: artifact_hash(&envelope.payload), statement, by_ended })
-}
-
-/// A key that is compromised proves nothing here: no place in the log is known.
-fn is_usable(key: &TrustedKey) -> bool {
-    key.role == KeyRole::Issuer && key.compromised_from.is_none()
 }
 
 fn check_identity(task: &Task, instance: &Instance, pinned: &Pinned) -> Result<(), Mismatch> {

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod calls;
 mod chain;
 mod journal;
 mod life;

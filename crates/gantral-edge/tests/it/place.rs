@@ -95,11 +95,26 @@ impl Place {
 
     /// Registers workflow `refund` with what a runner does for it.
     pub async fn apply(&self, run: &serde_json::Value) {
-        let definition = serde_json::json!({
+        self.apply_definition(&serde_json::json!({
             "id": "refund", "version": "1", "team": "payments", "materiality": "MEDIUM", "run": run,
             "actions": {"refund": {"parameters": {"amount_minor": {"type": "integer"}}}},
             "floors": {"default_approvers": ["RISK_OFFICER"], "required_evidence": "development"},
-        });
+        }))
+        .await;
+    }
+
+    /// Registers workflow `refund`, whose calls an interceptor carries out.
+    pub async fn apply_calls(&self) {
+        self.apply_definition(&serde_json::json!({
+            "id": "refund", "version": "1", "team": "payments", "materiality": "MEDIUM",
+            "actions": {"refund": {"parameters": {
+                "amount_minor": {"type": "integer"}, "currency": {"type": "string", "default": "EUR"}}}},
+            "floors": {"default_approvers": ["RISK_OFFICER"], "required_evidence": "development"},
+        }))
+        .await;
+    }
+
+    async fn apply_definition(&self, definition: &serde_json::Value) {
         let bob = self.human("bob");
         let archive = policy::rules(RULES).to_archive().unwrap();
         let published = bob.publish_policy(archive).await.unwrap();

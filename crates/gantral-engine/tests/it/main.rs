@@ -8,6 +8,7 @@
 )]
 
 mod break_glass;
+mod calls;
 mod damage;
 mod decisions;
 mod delegations;

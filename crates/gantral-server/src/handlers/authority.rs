@@ -29,25 +29,12 @@ pub(crate) async fn ask(
     let id = id.into_inner();
     let bearer = bearer_of(&write.principal, id)?;
     let body = write.body;
-    let facts = AskFacts {
-        step: body.step.map(text::Text::into_inner),
-        trigger: trigger(body.trigger.as_ref())?,
-        cost_estimate: match body
-            .cost_estimate
-            .as_ref()
-            .map(|cost| value(cost, "cost_estimate"))
-            .transpose()?
-        {
-            None => None,
-            Some(Value::Number(number)) => Some(number),
-            Some(_) => return Err(Failure::member("cost_estimate", "`cost_estimate` is not a number")),
-        },
-        attributes: match body.attributes.as_ref().map(|a| value(a, "attributes")).transpose()? {
-            None => Object::new(),
-            Some(Value::Object(object)) => object,
-            Some(_) => return Err(Failure::member("attributes", "`attributes` is not an object")),
-        },
-    };
+    let facts = facts_of(Facts {
+        step: body.step,
+        trigger: body.trigger,
+        cost_estimate: body.cost_estimate,
+        attributes: body.attributes,
+    })?;
     let executor = executor(body.executor)?;
     let request =
         AskRequest { action: action(&body.action)?, facts, consume: body.consume.then_some(executor) };
@@ -151,7 +138,12 @@ async fn report(
     write: Write<wire::ReportOutcome>,
 ) -> Answer<Json<wire::Moved>> {
     let bearer = bearer_of(&write.principal, id)?;
-    let body = write.body;
+    let report = report_of(grant, write.body)?;
+    moved(&app.engine().report(write.call, &bearer, report).await?)
+}
+
+/// Reads a report.
+pub(crate) fn report_of(grant: Option<GrantId>, body: wire::ReportOutcome) -> Answer<OutcomeReport> {
     if body.evidence.len() > wire::EVIDENCE_ITEMS_MAX {
         return Err(Failure::member("evidence", "`evidence` has more than 32 items"));
     }
@@ -165,14 +157,42 @@ async fn report(
         .evidence
         .into_iter()
         .map(|item| EvidenceRef { digest: item.digest.into_inner(), name: item.name.into_inner() });
-    let report = OutcomeReport {
+    Ok(OutcomeReport {
         grant,
         status: body.status.into_inner(),
         result: body.result.as_ref().map(|result| value(result, "result")).transpose()?,
         cost: body.cost,
         evidence: evidence.collect(),
-    };
-    moved(&app.engine().report(write.call, &bearer, report).await?)
+    })
+}
+
+/// What is said beside an action, as sent.
+pub(crate) struct Facts {
+    pub step: Option<text::Name>,
+    pub trigger: Option<text::Name>,
+    pub cost_estimate: Option<wire::Document>,
+    pub attributes: Option<wire::Document>,
+}
+
+/// Reads what is said beside an action.
+pub(crate) fn facts_of(said: Facts) -> Answer<AskFacts> {
+    let cost = said.cost_estimate.as_ref().map(|cost| value(cost, "cost_estimate")).transpose()?;
+    let attributes =
+        said.attributes.as_ref().map(|attributes| value(attributes, "attributes")).transpose()?;
+    Ok(AskFacts {
+        step: said.step.map(text::Text::into_inner),
+        trigger: trigger(said.trigger.as_ref())?,
+        cost_estimate: match cost {
+            None => None,
+            Some(Value::Number(number)) => Some(number),
+            Some(_) => return Err(Failure::member("cost_estimate", "`cost_estimate` is not a number")),
+        },
+        attributes: match attributes {
+            None => Object::new(),
+            Some(Value::Object(object)) => object,
+            Some(_) => return Err(Failure::member("attributes", "`attributes` is not an object")),
+        },
+    })
 }
 
 /// POST /v1/instances/{id}/grants/{grant_id}/reconcile

@@ -3,6 +3,7 @@
 pub(crate) mod attempts;
 pub(crate) mod authority;
 pub(crate) mod bundles;
+pub(crate) mod calls;
 pub(crate) mod candidates;
 pub(crate) mod delegations;
 pub(crate) mod diffs;

@@ -148,6 +148,12 @@ impl Scene {
             "erase" => {
                 json!({"what": "person", "issuer": gantral_identity::DEV_ISSUER_URL, "subject": "frank"})
             }
+            "askCall" => {
+                let action = action(2);
+                json!({"workflow": "refund", "action": action})
+            }
+            "takeCall" | "keepCall" => json!({}),
+            "settleCall" => json!({"grant_id": self.waits.id, "status": "SUCCEEDED"}),
             "createInstance" => json!({"workflow": "refund"}),
             "sayWindow" => json!({"from": "2025-12-31T00:00:00.000Z", "to": "2026-01-01T00:00:00.000Z"}),
             "claim" => json!({"queue": "default"}),

@@ -147,7 +147,12 @@ async fn call_authority(client: &Client) -> Vec<Option<ClientError>> {
     let decide: Decide = body(r#"{"decision":"REJECT","gate_version":1,"justification":"no"}"#);
     let extend = Extend { gate_version: 1, deadline: parsed("2030-01-02T03:04:05.000Z") };
     let (grant, gate) = (parsed::<text::GrantId>(UUID), parsed::<text::GateId>(UUID));
+    let call = r#"{"workflow":"refund","action":{"name":"refund","target":"order/1","parameters":{}}}"#;
     vec![
+        client.ask_call(&body(call)).await.err(),
+        client.take_call(id(), Some(parsed("1s"))).await.err(),
+        client.keep_call(id()).await.err(),
+        client.settle_call(id(), &body(r#"{"status":"SUCCEEDED"}"#)).await.err(),
         client.ask(id(), &ask).await.err(),
         client.consume(id(), grant, &Consume { action: action(), executor: None }).await.err(),
         client.report_outcome(id(), grant, &outcome).await.err(),
