@@ -4,7 +4,7 @@ import { ASKED, CONSUMED, INSTANCE, MOVED } from "./answers.js";
 import type { Commitment } from "./artifact.js";
 import { Chain } from "./chain.js";
 import { newKey, type Connection } from "./connection.js";
-import { Denied, Distrusted, Misused, Waiting } from "./errors.js";
+import { Denied, Untrusted, Misused, Waiting } from "./errors.js";
 import { labelled } from "./hashes.js";
 import { canonical, sameJson, type Json, type JsonObject } from "./json.js";
 import { Permit } from "./permit.js";
@@ -107,15 +107,15 @@ export class Attempt {
    * Where humans have granted this action (name and target) to this attempt, nothing is asked: the permit is for the action as they
    * approved it.
    *
-   * @throws {@link Waiting} if humans decide: save your state, end with status 3. {@link Denied}: end. {@link Misused} `grant_waits` if humans
-   * granted something else that is not used yet, which asking might void. Any other error is no answer: do not act.
+   * @throws {@link Waiting} if humans decide: save your state, end with status 3. {@link Denied}: end. {@link Misused} `grant_unused` if humans
+   * granted something else that is not used yet, which asking might void; `anew` asks all the same. Any other error is no answer: do not act.
    */
-  async gate(action: Action, facts: Facts = {}): Promise<Permit> {
+  async gate(action: Action, facts: Facts = {}, { anew = false }: { anew?: boolean } = {}): Promise<Permit> {
     const granted = this.pending;
-    if (granted !== null) {
+    if (granted !== null && !anew) {
       if (granted.action.name === action.name && granted.action.target === action.target) return this.use(granted);
       throw new Misused(
-        "grant_waits",
+        "grant_unused",
         `humans granted \`${granted.action.name}\` of \`${granted.action.target}\`, which is not used yet: \`resume\` does`,
       );
     }
@@ -124,7 +124,7 @@ export class Attempt {
     if (answer.answer === "DENY") throw new Denied(answer.reasons);
     if (!answer.enforced) return this.observed(action, fresh);
     const grant = answer.grant;
-    if (grant === null || grant === undefined) throw new Distrusted("another_grant", "the answer allows and names no grant");
+    if (grant === null || grant === undefined) throw new Untrusted("another_grant", "the answer allows and names no grant");
     checkKept(action, grant.action);
     return this.use(grant);
   }
@@ -164,7 +164,7 @@ export class Attempt {
   /**
    * Uses a grant up, just before the action starts. Act only if `answer` is ALLOW, and never after an error.
    *
-   * @throws {@link Distrusted} if the chain does not give this grant for this action, or if nothing signed says that it was used up.
+   * @throws {@link Untrusted} if the chain does not give this grant for this action, or if nothing signed says that it was used up.
    */
   async consume(grant: GrantView): Promise<ConsumeAnswer> {
     return (await this.consumed(grant)).answer;
@@ -209,7 +209,7 @@ export class Attempt {
       this.chain !== null &&
       !fresh.some(({ event, mode, attempt }) => event === "observed" && mode === "SHADOW" && attempt === this.number)
     ) {
-      throw new Distrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
+      throw new Untrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
     }
     return new Permit({ action, grantId: null, startBy: null, report: (body) => this.outcome(null, body) });
   }
@@ -273,14 +273,13 @@ function checkKept(asked: Action, granted: Action): void {
     Object.entries(asked.parameters).every(([name, value]: [string, Json | undefined]) => {
       return value === undefined || (Object.hasOwn(granted.parameters, name) && sameJson(granted.parameters[name], value));
     });
-  if (!kept) throw new Distrusted("another_action", "what was allowed is not what was asked for");
+  if (!kept) throw new Untrusted("another_action", "what was allowed is not what was asked for");
 }
 
 function checkConsumed(sealed: Commitment | undefined, grant: GrantView, attempt: number): void {
-  if (sealed === undefined)
-    throw new Distrusted("receipt_missing", "the answer allows, and nothing signed says that the grant was used up");
-  if (sealed.attempt !== attempt) throw new Distrusted("another_attempt", "another attempt has used the grant up");
+  if (sealed === undefined) throw new Untrusted("receipt_missing", "the answer allows, and nothing signed says that the grant was used up");
+  if (sealed.attempt !== attempt) throw new Untrusted("another_attempt", "another attempt has used the grant up");
   if (sealed.detail["action_commitment"] !== grant.action_commitment) {
-    throw new Distrusted("another_action", "the grant was used up for another action");
+    throw new Untrusted("another_action", "the grant was used up for another action");
   }
 }

@@ -8,7 +8,7 @@
 
 import { readArtifact, type Commitment } from "./artifact.js";
 import { ARTIFACT_TYPE, ENVELOPE_BYTES_MAX, readEnvelope, type Envelope } from "./envelope.js";
-import { Distrusted, GantralError } from "./errors.js";
+import { Untrusted, GantralError } from "./errors.js";
 import { actionCommitment, artifactHash } from "./hashes.js";
 import { parse, stringify, type Json, type JsonObject } from "./json.js";
 import { readTar } from "./tar.js";
@@ -61,7 +61,7 @@ export class Chain {
    * Takes the receipts of an answer, and returns those that are new: not given before, and not known when the question was sent, which was
    * when the chain had the length `since`.
    *
-   * @throws {@link Distrusted} if one is not believed.
+   * @throws {@link Untrusted} if one is not believed.
    */
   take(receipts: readonly Receipt[], since: number): Promise<Commitment[]> {
     return this.inTurn(async () => {
@@ -78,18 +78,18 @@ export class Chain {
   /**
    * Checks that a grant is one that the chain gives, for exactly the action that is named with it.
    *
-   * @throws {@link Distrusted} if it is not.
+   * @throws {@link Untrusted} if it is not.
    */
   checkGrant(view: GrantView): Promise<void> {
     return this.inTurn(async () => {
       if (!this.grants.has(view.grant_id)) await this.catchUp();
       const terms = this.grants.get(view.grant_id);
-      if (terms === undefined) throw new Distrusted("another_grant", `the chain gives no grant \`${view.grant_id}\``);
+      if (terms === undefined) throw new Untrusted("another_grant", `the chain gives no grant \`${view.grant_id}\``);
       const same = terms.expiresAt === view.expires_at && terms.overridden === view.overridden && terms.gateId === (view.gate_id ?? null);
-      if (!same) throw new Distrusted("another_grant", "the grant is not as the chain gives it");
+      if (!same) throw new Untrusted("another_grant", "the grant is not as the chain gives it");
       const recomputed = await actionCommitment(view.action, view.action_salt);
       if (recomputed !== view.action_commitment || recomputed !== terms.action) {
-        throw new Distrusted("another_action", "the action of the grant does not open the commitment that was signed");
+        throw new Untrusted("another_action", "the action of the grant does not open the commitment that was signed");
       }
     });
   }
@@ -105,7 +105,7 @@ export class Chain {
     const opened = await this.open(receipt.envelope);
     const { statement, hash } = opened;
     if (receipt.hash !== hash || receipt.sequence !== statement.sequence || receipt.event !== statement.event) {
-      throw new Distrusted("receipt_malformed", "a receipt is not what it says of its artifact");
+      throw new Untrusted("receipt_malformed", "a receipt is not what it says of its artifact");
     }
     await this.checkSigner(opened);
     if (statement.sequence > this.hashes.length) await this.catchUp();
@@ -116,7 +116,7 @@ export class Chain {
   /** Fetches the evidence, and takes what is not known yet. */
   private async catchUp(): Promise<void> {
     const files = readTar(await this.evidence());
-    if (files === null) throw new Distrusted("receipt_malformed", "the evidence is no archive");
+    if (files === null) throw new Untrusted("receipt_malformed", "the evidence is no archive");
     for (const [path, bytes] of files) if (/^keys\/[0-9a-f]{64}\.delegation\.json$/.test(path)) await this.trust.addDelegation(bytes);
     const paths = [...files.keys()].filter((path) => /^artifacts\/\d+\.dsse\.json$/.test(path)).sort();
     const artifacts: Opened[] = [];
@@ -165,10 +165,10 @@ export class Chain {
 
   private async open(value: Json): Promise<Opened> {
     const envelope = readEnvelope(value, ARTIFACT_TYPE);
-    if (envelope === null) throw new Distrusted("receipt_malformed", "a receipt is no envelope of an artifact");
+    if (envelope === null) throw new Untrusted("receipt_malformed", "a receipt is no envelope of an artifact");
     const statement = await readStatement(envelope);
     if (statement.tenant_id !== this.tenant || statement.instance_id !== this.instance) {
-      throw new Distrusted("another_instance", "a receipt is about another tenant or instance");
+      throw new Untrusted("another_instance", "a receipt is about another tenant or instance");
     }
     if (statement.semantics_digest !== SEMANTICS) throw broken("the chain has rules that this client does not know");
     return { envelope, hash: await artifactHash(envelope.payload), statement };
@@ -185,7 +185,7 @@ export class Chain {
     const { tenant_id, log_origin, issued_at, sequence } = opened.statement;
     // A key that has ended vouches for nothing new.
     if (signer === null || signer.ended || !signer.permits(tenant_id, log_origin, issued_at)) {
-      throw new Distrusted("signature_untrusted", `artifact ${sequence} is not signed by a pinned key of an issuer for tenant and log`);
+      throw new Untrusted("signature_untrusted", `artifact ${sequence} is not signed by a pinned key of an issuer for tenant and log`);
     }
   }
 
@@ -199,7 +199,7 @@ async function readStatement(envelope: Envelope): Promise<Commitment> {
     return await readArtifact(envelope.payload);
   } catch (error) {
     if (!(error instanceof GantralError)) throw error;
-    throw new Distrusted("receipt_malformed", `a receipt is no artifact: ${error.message}`, { cause: error });
+    throw new Untrusted("receipt_malformed", `a receipt is no artifact: ${error.message}`, { cause: error });
   }
 }
 
@@ -207,10 +207,10 @@ function readFile(bytes: Uint8Array): Json {
   try {
     return parse(bytes, { bytesMax: ENVELOPE_BYTES_MAX, depthMax: 64, signed: false });
   } catch (error) {
-    throw new Distrusted("receipt_malformed", "the evidence holds an artifact that is no envelope", { cause: error });
+    throw new Untrusted("receipt_malformed", "the evidence holds an artifact that is no envelope", { cause: error });
   }
 }
 
-function broken(message: string): Distrusted {
-  return new Distrusted("chain_broken", message);
+function broken(message: string): Untrusted {
+  return new Untrusted("chain_broken", message);
 }

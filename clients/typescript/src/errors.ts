@@ -101,7 +101,7 @@ export type Distrust =
   | "another_action";
 
 /** The server, or whoever is between, is not believed by the pinned keys. Nothing may be done; tell your platform team. */
-export class Distrusted extends GantralError {
+export class Untrusted extends GantralError {
   constructor(
     readonly code: Distrust,
     message: string,
@@ -117,14 +117,14 @@ export class TrustError extends GantralError {
 }
 
 /** A receipt could not be kept, or the place to keep them could not be read. Nothing may be done on its ground. */
-export class JournalError extends GantralError {
+export class JournalFailed extends GantralError {
   readonly code = "journal_failed";
 }
 
 /** The caller's mistake. The same call fails again. */
 export class Misused extends GantralError {
   constructor(
-    readonly code: "not_launched" | "option_unusable" | "token_unusable" | "grant_missing" | "grant_waits" | "permit_used" | "too_late",
+    readonly code: "not_launched" | "option_unusable" | "token_unusable" | "grant_missing" | "grant_unused" | "permit_used" | "too_late",
     message: string,
     options?: ErrorOptions,
   ) {
@@ -136,8 +136,8 @@ export class Misused extends GantralError {
  * The action was done, or failed, and the server could not be told. `cause` says why. Report it again with
  * `Permit.succeeded` or `Permit.failed`: a report may come late, and until then the outcome is unknown and nothing is granted.
  */
-export class OutcomeUnreported extends GantralError {
-  readonly code = "outcome_unreported";
+export class Unreported extends GantralError {
+  readonly code = "unreported";
 
   constructor(
     /** What should have been reported. */

@@ -1,11 +1,11 @@
 /** The client of a server, for agents that run themselves. A process that a runner launched begins with its {@link Attempt}. */
 
-import { ATTACHED, CREATED, INSTANCE } from "./answers.js";
+import { ATTACHED, CREATED, INSTANCE, MOVED } from "./answers.js";
 import { Attempt, type Context, type Journal, type Pinned } from "./attempt.js";
 import { Connection, newKey, type ConnectionOptions } from "./connection.js";
 import { Misused } from "./errors.js";
 import { Trust } from "./trust.js";
-import type { Attach, Attached, Created, CreateInstance, InstanceView } from "./types.js";
+import type { Attach, Attached, Created, CreateInstance, InstanceView, Moved } from "./types.js";
 
 /** What a client is made of. */
 export interface GantralOptions extends ConnectionOptions {
@@ -104,6 +104,14 @@ export class Gantral {
       view = await this.connection.json<InstanceView>({ method: "GET", path, query, timeoutMs: held + POLL_SLACK_MS }, INSTANCE);
     }
     return view;
+  }
+
+  /** Takes a request back that waits for a human, as the workload that created the instance, which ends. */
+  async withdraw(instanceId: string): Promise<Moved> {
+    const path = ["v1", "instances", instanceId, "withdraw"];
+    const moved = await this.connection.json<Moved>({ method: "POST", path, body: {}, key: newKey() }, MOVED);
+    await this.#options.journal?.(moved.artifacts);
+    return moved;
   }
 
   private async pinned(): Promise<Pinned | null> {

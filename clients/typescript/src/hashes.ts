@@ -13,9 +13,9 @@ export class NoCrypto extends GantralError {
 }
 
 /** Returns what the platform computes with. */
-export function subtle(): SubtleCrypto {
+export function subtle(): typeof globalThis.crypto.subtle {
   // Absent in a browser outside of a secure context, whatever the types say.
-  const found = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  const found = (globalThis.crypto as typeof globalThis.crypto | undefined)?.subtle as typeof globalThis.crypto.subtle | undefined;
   if (found === undefined) throw new NoCrypto("there is no WebCrypto here\nhint: a browser has it over https and on localhost only");
   return found;
 }

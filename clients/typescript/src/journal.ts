@@ -3,7 +3,7 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
 
 import type { Journal } from "./attempt.js";
-import { JournalError } from "./errors.js";
+import { JournalFailed } from "./errors.js";
 import { canonical } from "./json.js";
 import type { Receipt } from "./types.js";
 
@@ -22,9 +22,9 @@ export function fileJournal(path: string): Journal {
     try {
       for (let tried = 0; tried < TRIES; tried++) if (await append(path, receipts)) return;
     } catch (cause) {
-      throw new JournalError(`the journal \`${path}\` cannot be used`, { cause });
+      throw new JournalFailed(`the journal \`${path}\` cannot be used`, { cause });
     }
-    throw new JournalError(`the journal \`${path}\` is moved away again and again`);
+    throw new JournalFailed(`the journal \`${path}\` is moved away again and again`);
   };
 }
 

@@ -42,7 +42,8 @@ export class Gantral extends Portable {
     const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
     if (!Number.isSafeInteger(attempt) || attempt < 1)
       throw new Misused("not_launched", "`GANTRAL_ATTEMPT` is not the number of an attempt");
-    const trust = env["GANTRAL_TRUST"];
+    // A runner pins for its processes: one that finds nothing pinned is not one of them.
+    const trust = env["GANTRAL_CONTEXT"] === undefined ? env["GANTRAL_TRUST"] : needed(env, "GANTRAL_TRUST");
     return new Attempt({
       connection,
       instanceId,

@@ -1,6 +1,6 @@
 /** The permission to do one action once, used up on the server before it is handed out. */
 
-import { JsonError, Misused, OutcomeUnreported, Refused } from "./errors.js";
+import { JsonError, Misused, Unreported, Refused } from "./errors.js";
 import { stringify, type Json } from "./json.js";
 import type { Action, EvidenceItem, Moved, ReportOutcome } from "./types.js";
 
@@ -47,12 +47,13 @@ export class Permit {
   }
 
   /**
-   * Does the action, and reports: SUCCEEDED with what `act` returns, or FAILED with the name of what it throws, which is then thrown.
+   * Does the action, and reports: SUCCEEDED with what `act` returns, or FAILED with the name of what it throws, which is then thrown. FAILED says
+   * that nothing took effect: where `act` cannot know, it calls {@link unknown} before it throws.
    *
    * A result that is no JSON value, or that the server takes for a secret or too large, is left out of the report.
    *
    * @throws {@link Misused} `permit_used` the second time, `too_late` where so much time has passed since the grant was used up that the
-   * action may not start any more (it is reported as FAILED); {@link OutcomeUnreported} if it was done and the server could not be told.
+   * action may not start any more (it is reported as FAILED); {@link Unreported} if it was done and the server could not be told.
    */
   async run<R>(act: (action: Action, permit: Permit) => R | Promise<R>): Promise<R> {
     if (this.used) throw new Misused("permit_used", "this permit was used before: a grant stands for one action, once");
@@ -74,6 +75,14 @@ export class Permit {
     return result;
   }
 
+  /**
+   * Says that nothing can be reported truthfully, such as after a time-out of what was called: {@link run} then reports nothing. The server seals
+   * UNKNOWN when the attempt ends, and nothing is granted or run again before somebody has found out.
+   */
+  unknown(): void {
+    this.reported = true;
+  }
+
   /** Reports that the action took effect. May be repeated until it succeeds: a report is sealed once. */
   succeeded(result?: unknown, details: OutcomeDetails = {}): Promise<Moved> {
     return this.send("SUCCEEDED", result, details);
@@ -90,7 +99,7 @@ export class Permit {
     try {
       await this.send(status, isJson(result) ? result : undefined, {});
     } catch (cause) {
-      throw new OutcomeUnreported(status, returned, { cause });
+      throw new Unreported(status, returned, { cause });
     }
   }
 

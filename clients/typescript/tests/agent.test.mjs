@@ -66,10 +66,27 @@ test('what was granted is resumed without being asked for, and waits while somet
   const { gateId } = await first.gate(refund(480_000)).catch((thrown) => thrown);
   await world.gantral('approvals', 'approve', gateId, '--reason', 'as agreed');
   const second = await gantral.attach(first.instanceId);
-  await assert.rejects(second.gate(refund(50, 'order/2')), { code: 'grant_waits' });
+  await assert.rejects(second.gate(refund(50, 'order/2')), { code: 'grant_unused' });
   const permit = await second.resume();
   assert.equal(await permit.run((action) => action.parameters.amount_minor), 480_000);
   await second.complete();
+});
+
+test('something else than what was granted is asked for where that is meant', async () => {
+  const first = await begin();
+  const { gateId } = await first.gate(refund(480_000)).catch((thrown) => thrown);
+  await world.gantral('approvals', 'approve', gateId, '--reason', 'as agreed');
+  const second = await gantral.attach(first.instanceId);
+  const permit = await second.gate(refund(50, 'order/2'), {}, { anew: true });
+  assert.equal(await permit.run((action) => action.target), 'order/2');
+});
+
+test('request is taken back by whoever made it', async () => {
+  const attempt = await begin();
+  await assert.rejects(attempt.gate(refund(480_000)), { code: 'waiting' });
+  await gantral.withdraw(attempt.instanceId);
+  const { state, cause } = await gantral.wait(attempt.instanceId);
+  assert.deepEqual([state, cause], ['TERMINATED', 'withdrawn']);
 });
 
 test('rejected request gives no attempt to go on with', async () => {
@@ -103,6 +120,23 @@ test('action that throws is reported as failed, and what it throws is thrown', a
   await assert.rejects(paid(), broken);
   assert.equal((await gantral.instance(attempt.instanceId)).outcomes[0].status, 'FAILED');
   assert.equal((await attempt.fail()).state, 'TERMINATED');
+});
+
+test('action that does not know whether it took effect reports nothing, and nothing is granted before somebody has found out', async () => {
+  const attempt = await begin();
+  const paid = attempt.governed(
+    () => refund(50),
+    (_action, permit) => {
+      permit.unknown();
+      throw new Error('no answer of the bank');
+    },
+  );
+  await assert.rejects(paid(), /no answer of the bank/);
+  const [outcome] = (await gantral.instance(attempt.instanceId)).outcomes;
+  assert.equal(outcome.status ?? null, null);
+  // The next attempt takes the place of this one, whose outcome is then unknown.
+  await assert.rejects(gantral.attach(attempt.instanceId), { code: 'outcome_unknown' });
+  assert.equal((await gantral.instance(attempt.instanceId)).outcomes[0].status, 'UNKNOWN');
 });
 
 test('result that looks like a secret, or is no JSON, is left out, and the outcome is known', async () => {

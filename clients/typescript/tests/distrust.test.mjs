@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Distrusted, Gantral, Trust } from 'gantral';
+import { Untrusted, Gantral, Trust } from 'gantral';
 import { refund, World } from './world.mjs';
 
 let world;
@@ -33,7 +33,7 @@ async function refused(code, change, options) {
     () => assert.fail('acted'),
   );
   const error = await acted().catch((thrown) => thrown);
-  assert.ok(error instanceof Distrusted, error.stack);
+  assert.ok(error instanceof Untrusted, error.stack);
   assert.equal(error.code, code, error.message);
 }
 

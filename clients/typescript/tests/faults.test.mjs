@@ -233,7 +233,7 @@ test('action that was done and could not be reported is told apart from one that
     .catch((thrown) => thrown);
   assert.deepEqual(
     [error.code, error.status, error.result, error.cause.code],
-    ['outcome_unreported', 'SUCCEEDED', { refund: 'r-1' }, 'unreachable'],
+    ['unreported', 'SUCCEEDED', { refund: 'r-1' }, 'unreachable'],
   );
   away = false;
   await permit.succeeded(error.result);

@@ -110,7 +110,7 @@ function compiled(name, source, options) {
 
 test('strict programs for browsers and for Node.js compile against its types, and mistakes do not', () => {
   const browser = ['--module', 'esnext', '--moduleResolution', 'bundler'];
-  const node = ['--module', 'nodenext', '--typeRoots', join(TOOLS, '@types'), '--types', 'node'];
+  const node = ['--module', 'nodenext', '--lib', 'es2022', '--typeRoots', join(TOOLS, '@types'), '--types', 'node'];
   assert.equal(compiled('consumer.ts', CONSUMER, browser), '');
   assert.equal(compiled('agent.ts', `${CONSUMER}\nexport const attempt = await Gantral.fromEnvironment();\n`, node), '');
   assert.match(
