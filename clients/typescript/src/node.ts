@@ -42,6 +42,9 @@ export class Gantral extends Portable {
     const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
     if (!Number.isSafeInteger(attempt) || attempt < 1)
       throw new Misused("not_launched", "`GANTRAL_ATTEMPT` is not the number of an attempt");
+    if (context !== null && (context.instance_id !== instanceId || context.attempt !== attempt)) {
+      throw new Misused("not_launched", "the context is about another attempt than `GANTRAL_INSTANCE_ID` and `GANTRAL_ATTEMPT`");
+    }
     // A runner pins for its processes: one that finds nothing pinned is not one of them.
     const trust = env["GANTRAL_CONTEXT"] === undefined ? env["GANTRAL_TRUST"] : needed(env, "GANTRAL_TRUST");
     return new Attempt({

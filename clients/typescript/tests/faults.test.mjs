@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync, renameSync, statSync, writeFileSync } fro
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
-import { Gantral, fileJournal, parseJson, Refused, stringifyJson, tokenFile, Unanswered } from 'gantral';
+import { Gantral, fileJournal, Refused, stringifyJson, tokenFile, Unanswered } from 'gantral';
 import { refund, World } from './world.mjs';
 
 let world;
@@ -173,38 +173,33 @@ test('token is in nothing that is printed', async () => {
   for (const secret of [token, 'Bearer', 'eyJ']) assert.ok(!printed.join().includes(secret), secret);
 });
 
-test('receipts are durable before the action starts, and without them it does not', async () => {
+test('receipts are durable before the action starts, and a verifier believes them', async () => {
   const journal = world.path('journal.jsonl');
   // A crash has cut the last line off.
   writeFileSync(journal, '{"envelope":');
   const attempt = await agent((real) => real(), { journal: fileJournal(journal) }).start({ workflow: 'refund' });
-  await (
-    await attempt.gate(refund(50))
-  ).run(() => {
-    const lines = readFileSync(journal, 'utf8')
-      .split('\n')
-      .slice(1, -1)
-      .map((line) => parseJson(new TextEncoder().encode(line)));
-    assert.deepEqual(
-      lines.map(({ event }) => event),
-      ['created', 'attempt_assigned', 'started', 'allowed', 'consumed'],
-    );
+  const lines = () => readFileSync(journal, 'utf8').split('\n').slice(1, -1);
+  const permit = await attempt.gate(refund(50));
+  await permit.run(async () => {
+    const events = lines().map((line) => JSON.parse(line).event);
+    assert.deepEqual(events, ['created', 'attempt_assigned', 'started', 'allowed', 'consumed']);
+    await world.gantral('evidence', 'export', attempt.instanceId, '--output', 'early.gantral', '--trust-out', 'early.json');
   });
+  // The receipts show that what was exported before the report is not all there is.
+  writeFileSync(journal, `${lines().join('\n')}\n`);
+  const told = await world.gantral('verify', 'early.gantral', '--trust', 'early.json', '--receipts', journal, '--json');
+  assert.deepEqual(JSON.parse(told).codes, ['N_MORE_EXISTS', 'N_PREFIX']);
   const made = world.path('made.jsonl');
   await fileJournal(made)([{ sequence: 0 }]);
   assert.equal(statSync(made).mode & 0o777, 0o600);
-  const unkept = await agent((real) => real(), {
-    journal: (receipts) => {
-      if (receipts.some(({ event }) => event === 'consumed')) throw new Error('the disk is full');
-    },
-  }).start({ workflow: 'refund' });
-  await assert.rejects(
-    unkept.governed(
-      () => refund(50),
-      () => assert.fail('acted'),
-    )(),
-    /the disk is full/,
-  );
+});
+
+test('action whose receipt cannot be kept does not start', async () => {
+  const journal = (receipts) => {
+    if (receipts.some(({ event }) => event === 'consumed')) throw new Error('the disk is full');
+  };
+  const attempt = await agent((real) => real(), { journal }).start({ workflow: 'refund' });
+  await assert.rejects(attempt.gate(refund(50)), /the disk is full/);
   await assert.rejects(fileJournal(world.path('none/journal.jsonl'))([{ sequence: 0 }]), { code: 'journal_failed' });
 });
 

@@ -78,7 +78,9 @@ test('process that nobody launched is told what is missing', async () => {
   await assert.rejects(Gantral.fromEnvironment(env), { code: 'not_launched', message: /GANTRAL_ATTEMPT/ });
   await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: 'none' }), { code: 'not_launched', message: /context/ });
   writeFileSync(world.path('good.json'), '{"instance_id":"11111111-1111-4111-8111-111111111111","attempt":1,"outcomes":[]}');
-  const unpinned = { ...env, GANTRAL_CONTEXT: world.path('good.json'), GANTRAL_ATTEMPT: '1' };
+  const other = { ...env, GANTRAL_CONTEXT: world.path('good.json'), GANTRAL_ATTEMPT: '1' };
+  await assert.rejects(Gantral.fromEnvironment(other), { code: 'not_launched', message: /another attempt/ });
+  const unpinned = { ...other, GANTRAL_INSTANCE_ID: '11111111-1111-4111-8111-111111111111' };
   await assert.rejects(Gantral.fromEnvironment(unpinned), { code: 'not_launched', message: /GANTRAL_TRUST/ });
   writeFileSync(world.path('context.json'), '{"instance_id":"i","outcomes":null}');
   await assert.rejects(Gantral.fromEnvironment({ ...env, GANTRAL_CONTEXT: world.path('context.json') }), {
