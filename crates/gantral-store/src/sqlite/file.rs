@@ -42,7 +42,17 @@ const READER_CACHE_KIB: u32 = 16 << 10;
 
 /// The exclusive right to a file; held for as long as the store is open, given up by the kernel when the process ends.
 #[derive(Debug)]
-pub(super) struct FileLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(super) struct FileLock(File);
+
+/// Gives the right up and not only this handle of it: a child that the process starts at this moment has another one until it
+/// becomes its own program.
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the ledger was not given up");
+        }
+    }
+}
 
 /// Creates the file with mode 0600 if it is not there, and takes its lock.
 pub(super) fn claim(path: &Path) -> Result<FileLock, OpenError> {
@@ -202,4 +212,21 @@ fn schema(connection: &Connection) -> rusqlite::Result<u32> {
         return Ok(0);
     }
     connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_is_closed_is_free_though_a_child_still_has_a_handle_of_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gantral.db");
+        let lock = claim(&path).unwrap();
+        assert!(matches!(claim(&path), Err(OpenError::InUse { .. })));
+        let inherited = lock.0.try_clone().unwrap();
+        drop(lock);
+        assert!(claim(&path).is_ok());
+        drop(inherited);
+    }
 }
