@@ -72,5 +72,5 @@ pub use registry::Applied;
 pub use shadow::{ObservedAsk, ObservedPage};
 pub use snapshot::Opened;
 pub use tick::Ticked;
-pub use view::{GateFacts, InstanceFacts};
+pub use view::{GateFacts, InstanceFacts, Moved};
 pub use window::{SignedWindow, WINDOW_INSTANCES_MAX};

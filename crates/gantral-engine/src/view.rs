@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gantral_core::digest::CommitmentLabel;
-use gantral_core::event::{Event, HumanRequired, PolicyRecord};
-use gantral_core::ids::{GateId, GrantId, InstanceId, TenantId};
+use gantral_core::event::{Entry, Event, GateMoved, HumanRequired, PolicyRecord};
+use gantral_core::ids::{ActorId, GateId, GrantId, InstanceId, TenantId};
 use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::Value;
 use gantral_core::time::UnixMillis;
@@ -46,8 +46,21 @@ pub struct GateFacts {
     pub reasons: Vec<String>,
     /// What was sealed when it opened.
     pub opened: HumanRequired,
+    /// How it has moved since then, the oldest first.
+    pub moves: Vec<Moved>,
     /// The instance.
     pub instance: InstanceFacts,
+}
+
+/// One move of a gate: an escalation or an extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// What it is like since then.
+    pub to: GateMoved,
+    /// Who moved it.
+    pub by: ActorId,
+    /// When.
+    pub at: UnixMillis,
 }
 
 impl Engine {
@@ -74,22 +87,28 @@ impl Engine {
         let missing = || EngineError::NotFound { what: "the gate" };
         let row = self.0.store.gate(tenant, id).await?.ok_or_else(missing)?;
         let instance = self.instance(tenant, row.instance).await?;
-        let mut opened = None;
+        let (mut opened, mut moves) = (None, Vec::new());
         for artifact in chain(&self.0.store, tenant, row.instance).await?.iter().rev() {
-            if let Event::HumanRequired(detail) = open(artifact)?.entry.event
-                && detail.gate.id == id
-            {
-                opened = Some(detail);
-                break;
+            let Entry { event, actor, at, .. } = open(artifact)?.entry;
+            match event {
+                Event::HumanRequired(detail) if detail.gate.id == id => {
+                    opened = Some(detail);
+                    break;
+                }
+                Event::Escalated(to) | Event::Extended(to) if to.gate == id => {
+                    moves.push(Moved { to, by: actor.id, at });
+                }
+                _ => {}
             }
         }
+        moves.reverse();
         let detail = opened.ok_or_else(missing)?;
         let action = self.document(tenant, row.instance, CommitmentLabel::Action, detail.gate.action).await?;
         let context =
             self.document(tenant, row.instance, CommitmentLabel::Context, detail.gate.context).await?;
         let reasons = self.reasons(tenant, row.instance, &detail.policy).await?;
         let gate = instance.instance.gate().filter(|gate| gate.asked.id == id).cloned();
-        Ok(GateFacts { row, gate, action, context, reasons, opened: detail, instance })
+        Ok(GateFacts { row, gate, action, context, reasons, opened: detail, moves, instance })
     }
 
     /// Returns a grant with the action that it permits, for the attempt that may consume it.

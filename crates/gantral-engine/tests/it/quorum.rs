@@ -146,6 +146,10 @@ async fn a_gate_escalates_in_as_many_steps_as_policy_gives_and_then_closes() {
     assert_eq!(tick(&script, 9).await, asked("FINANCE_LEAD", 1));
     assert_eq!(tick(&script, 1).await, asked("RISK_OFFICER", 5));
     assert_eq!(tick(&script, 5).await, asked("PLATFORM_ADMIN", 10));
+    let gate =
+        script.world.engine().gate(&script.world.tenant(), script.learned.gate.unwrap()).await.unwrap();
+    let moves: Vec<_> = gate.moves.iter().map(|moved| (moved.to.version, moved.to.step)).collect();
+    assert_eq!(moves, [(2, Some(1)), (3, Some(2))]);
     let escalated = script.events().await.iter().filter(|event| **event == EventKind::Escalated).count();
     assert_eq!(escalated, 2);
     assert_eq!(tick(&script, 10).await, None);

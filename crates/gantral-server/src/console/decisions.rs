@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
 use gantral_console::changed as changed_action;
 use gantral_console::pages::{Acts, ChangesPage, DecidedPage};
@@ -192,6 +192,21 @@ fn mended_here(code: Code) -> bool {
     )
 }
 
-fn explained(problem: &gantral_api::problem::Problem) -> String {
-    format!("Nothing was decided: {}. {}", problem.detail(), problem.code().remedy())
+fn explained(problem: &Problem) -> String {
+    let why = format!("Nothing was decided: {}. {}", problem.detail(), problem.code().remedy());
+    let changed = problem.member("changed").and_then(serde_json::Value::as_array);
+    changed.into_iter().flatten().filter_map(moved).fold(why, |text, moved| text + " " + &moved)
+}
+
+/// Says how a gate has moved, of one item of `changed`.
+fn moved(change: &serde_json::Value) -> Option<String> {
+    let (event, deadline) = (change["event"].as_str()?, change["deadline"].as_str()?);
+    if event == "extended" {
+        return Some(format!("Since you looked, somebody gave it more time: until {deadline}."));
+    }
+    let roles: Vec<&str> = change["roles"].as_array()?.iter().filter_map(serde_json::Value::as_str).collect();
+    Some(format!(
+        "Since you looked, it escalated: {} are asked now, until {deadline}, and earlier agreement does not count any more.",
+        roles.join(", ")
+    ))
 }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, text};
-use gantral_core::ids::{GateId, Role};
+use gantral_core::command::Refusal;
+use gantral_core::ids::{GateId, Role, TenantId};
 use gantral_core::state::DecisionKind;
-use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts, ToSign};
+use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts, Moved, ToSign};
 use gantral_identity::{Approver, Principal, PrincipalKind};
 use gantral_store::{Cursor, GateFilter, StoredGate};
 
@@ -74,14 +75,38 @@ async fn row_for(app: &App, approver: &Approver, id: GateId) -> Answer<StoredGat
     if viewer.sees(&facts) { Ok(row) } else { Err(unknown()) }
 }
 
-/// Whoever holds no role for a gate is told which ones count.
-fn with_roles(error: EngineError, row: &StoredGate) -> Failure {
+/// Whoever holds no role for a gate is told which ones count, and whoever saw an earlier version how it has moved since.
+async fn explained(app: &App, tenant: &TenantId, error: EngineError, row: &StoredGate) -> Failure {
+    let seen = match &error {
+        EngineError::Refused(Refusal::GateMoved { seen, .. }) => Some(*seen),
+        _ => None,
+    };
     let Failure(problem) = error.into();
-    if problem.code() != Code::NotEligible {
-        return Failure(problem);
+    if problem.code() == Code::NotEligible {
+        let roles: Vec<&str> = row.gate.roles.iter().map(Role::as_str).collect();
+        return Failure(problem.with("roles", roles));
     }
-    let roles: Vec<&str> = row.gate.roles.iter().map(Role::as_str).collect();
-    Failure(problem.with("roles", roles))
+    let Some(seen) = seen else { return Failure(problem) };
+    match app.engine().gate(tenant, row.gate.id).await {
+        Ok(facts) => {
+            let since = facts.moves.iter().filter(|moved| moved.to.version > seen);
+            Failure(problem.with("changed", since.map(change).collect::<Vec<_>>()))
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// Shows one move of a gate as a member of a problem.
+fn change(moved: &Moved) -> serde_json::Value {
+    let Moved { to, by, at } = moved;
+    serde_json::json!({
+        "version": to.version,
+        "event": if to.step.is_some() { "escalated" } else { "extended" },
+        "roles": to.roles.iter().map(Role::as_str).collect::<Vec<_>>(),
+        "deadline": to.deadline.to_text(),
+        "by": by.to_string(),
+        "at": at.to_text(),
+    })
 }
 
 /// GET /v1/gates
@@ -165,8 +190,10 @@ pub(crate) async fn resolve(
     let approver = principal.approver()?;
     let row = row_for(app, &approver, id).await?;
     let request = decision(app, principal, id, body)?;
-    let done = app.engine().decide_gate(call, &approver, id, request).await;
-    let done = done.map_err(|error| with_roles(error, &row))?;
+    let done = match app.engine().decide_gate(call, &approver, id, request).await {
+        Ok(done) => done,
+        Err(error) => return Err(explained(app, principal.tenant(), error, &row).await),
+    };
     let grant_id = match done.answer {
         Said::Voted { grant } => grant.map(Into::into),
         _ => None,
@@ -186,8 +213,10 @@ pub(crate) async fn statement(
     let approver = principal.approver()?;
     let row = row_for(app, &approver, id).await?;
     let request = decision(app, principal, id, body)?;
-    let stated = app.engine().decision_to_sign(call, &approver, id, &request).await;
-    stated.map_err(|error| with_roles(error, &row))
+    match app.engine().decision_to_sign(call, &approver, id, &request).await {
+        Ok(stated) => Ok(stated),
+        Err(error) => Err(explained(app, principal.tenant(), error, &row).await),
+    }
 }
 
 /// Reads a decision. Its salts follow from what it says, so that the statement that an authenticator signed can be made again.
@@ -240,8 +269,10 @@ pub(crate) async fn prolong(
     let approver = principal.approver()?;
     let wire::Extend { gate_version, deadline } = body;
     let row = row_for(app, &approver, id).await?;
-    let done = app.engine().extend(call, &approver, id, gate_version, deadline.into_inner()).await;
-    let done = done.map_err(|error| with_roles(error, &row))?;
+    let done = match app.engine().extend(call, &approver, id, gate_version, deadline.into_inner()).await {
+        Ok(done) => done,
+        Err(error) => return Err(explained(app, principal.tenant(), error, &row).await),
+    };
     Ok(wire::Extended {
         gate_version: gate_version.saturating_add(1),
         deadline,

@@ -257,6 +257,7 @@ async fn a_gate_that_moved_is_shown_anew_and_what_was_written_is_kept() {
     let seen = fiona.send(&path, &fields).await;
     assert_eq!(seen.status, 422);
     seen.shows("Nothing was decided");
+    seen.shows(&format!("somebody gave it more time: until {later}."));
     seen.shows("this is &#60;mine&#62; to say");
     assert_eq!(seen.hidden("gate_version"), "2");
     let form = Carried { csrf: seen.hidden("csrf"), key: seen.hidden("key"), version: "2".to_owned() };

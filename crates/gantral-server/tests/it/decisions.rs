@@ -74,6 +74,10 @@ async fn a_decision_is_about_the_version_that_was_seen() {
     let moved = problem(fiona.decide(waits.gate, &decision("APPROVE", 1)).await);
     assert_eq!(moved.code(), Code::GateMoved);
     assert_eq!((moved.member("seen").unwrap(), moved.member("current").unwrap()), (&json!(1), &json!(2)));
+    let changed = moved.member("changed").unwrap().as_array().unwrap().clone();
+    assert_eq!(changed.len(), 1);
+    assert_eq!((&changed[0]["version"], &changed[0]["event"]), (&json!(2), &json!("extended")));
+    assert_eq!(changed[0]["deadline"], json!(later.to_text()));
     let far = to(json!({"gate_version": 2, "deadline": "2030-01-01T00:00:00.000Z"}));
     let range = problem(fiona.extend(waits.gate, &far).await);
     assert_eq!(range.code(), Code::ExtensionOutOfRange);
