@@ -89,21 +89,20 @@ export class Unanswered extends GantralError {
 }
 
 /** What is wrong with an answer that is not believed. */
-export type Distrust =
+export type Mistrust =
   | "receipt_missing"
   | "receipt_malformed"
   | "signature_untrusted"
   | "chain_broken"
   | "another_instance"
   | "another_attempt"
-  | "another_event"
   | "another_grant"
   | "another_action";
 
 /** The server, or whoever is between, is not believed by the pinned keys. Nothing may be done; tell your platform team. */
 export class Untrusted extends GantralError {
   constructor(
-    readonly code: Distrust,
+    readonly code: Mistrust,
     message: string,
     options?: ErrorOptions,
   ) {

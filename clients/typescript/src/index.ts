@@ -18,7 +18,7 @@ export {
   TrustError,
   Unanswered,
   Waiting,
-  type Distrust,
+  type Mistrust,
 } from "./errors.js";
 export { Gantral, type GantralOptions, type WaitOptions } from "./gantral.js";
 export { NoCrypto } from "./hashes.js";

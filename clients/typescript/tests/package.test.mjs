@@ -46,6 +46,21 @@ test('stale types are noticed', () => {
   assert.match(stderr, /hint: node scripts\/types\.mjs/);
 });
 
+test('every code of an error is on the page', () => {
+  const page = readFileSync(join(REPOSITORY, 'docs/typescript.md'), 'utf8');
+  const types = readdirSync(join(INSTALLED, 'dist')).filter((name) => name.endsWith('.d.ts') && name !== 'types.d.ts');
+  const codes = new Set();
+  for (const name of types) {
+    const declared = readFileSync(join(INSTALLED, 'dist', name), 'utf8').matchAll(/(?:readonly code(?::| =)|type Mistrust =)([^;]+);/g);
+    for (const [, union] of declared) for (const [, code] of union.matchAll(/"([a-z_]+)"/g)) codes.add(code);
+  }
+  assert.ok(codes.size > 25, [...codes].join());
+  assert.deepEqual(
+    [...codes].filter((code) => !page.includes(`\`${code}\``)),
+    [],
+  );
+});
+
 test('what browsers load needs no file of Node.js', () => {
   const seen = new Set();
   const follow = (path) => {
