@@ -1,6 +1,6 @@
 /** Whom a client believes: the issuer keys of a pinned trust file, and what they delegated (`spec/keys.md`). */
 
-import { fromHex } from "./bytes.js";
+import { fromBase64, fromHex } from "./bytes.js";
 import { DELEGATION_TYPE, ENVELOPE_BYTES_MAX, preAuthEncoding, readEnvelope, type Envelope } from "./envelope.js";
 import { PublicKey } from "./ed25519.js";
 import { JsonError, TrustError } from "./errors.js";
@@ -97,6 +97,9 @@ export class Trust {
         origins: entry["origins"] as string[] | null,
       });
     }
+    for (const id of await logKeys(value as JsonObject)) {
+      if (keys.has(id)) throw new TrustError(`the trust file: key \`${id}\` is of the log as well: one key has one role`);
+    }
     return new Trust(keys);
   }
 
@@ -154,6 +157,15 @@ function readFile(bytes: Uint8Array): JsonObject {
   } catch (error) {
     throw new TrustError("the trust file is not acceptable JSON", { cause: error });
   }
+}
+
+/** K23: the ids of the keys of logs and witnesses in the policy, each written as name, `+`, hash, `+`, and type and key in base64. */
+async function logKeys(file: JsonObject): Promise<string[]> {
+  const log = file["log"];
+  const policy = isObject(log) ? log["policy"] : "";
+  const words = typeof policy === "string" ? policy.split(/\s+/) : [];
+  const keys = words.map((word) => fromBase64(word.split("+").slice(2).join("+"))).filter((bytes) => bytes?.length === 33);
+  return Promise.all(keys.map((bytes) => keyId((bytes ?? new Uint8Array()).subarray(1))));
 }
 
 function readDelegation(bytes: Uint8Array): (Envelope & { value: JsonObject }) | null {

@@ -1,6 +1,7 @@
 // A server, or somebody between it and the agent, that can send anything but cannot sign: nothing is done.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Untrusted, Gantral, Trust } from 'gantral';
 import { refund, World } from './world.mjs';
@@ -138,6 +139,14 @@ test('key that was compromised, has ended, or is for others is not believed', as
 
 test('tenant that is pinned is the one that is believed', () => refused('another_instance', undefined, { tenant: 'acme' }));
 
+/// The key of the log, as a key of the file would be written.
+function logKey(policy) {
+  const encoded = /\+[0-9a-f]{8}\+(\S+)/.exec(policy)[1];
+  const bytes = Buffer.from(encoded, 'base64').subarray(1);
+  const id = createHash('sha256').update('gantral/key/v1\0ed25519\0').update(bytes).digest('hex');
+  return { key_id: id, public_key: bytes.toString('hex') };
+}
+
 test('trust file that breaks a rule is no trust file', async () => {
   const pinned = JSON.parse(world.trust);
   const [key] = pinned.keys;
@@ -147,6 +156,7 @@ test('trust file that breaks a rule is no trust file', async () => {
     { ...pinned, keys: [{ ...key, key_id: '0'.repeat(64) }] },
     { ...pinned, keys: [{ ...key, more: null }] },
     { keys: pinned.keys },
+    { ...pinned, keys: [{ ...key, ...logKey(pinned.log.policy) }] },
   ];
   for (const file of [
     ...broken.map((value) => JSON.stringify(value)),
