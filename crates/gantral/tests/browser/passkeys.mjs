@@ -23,7 +23,8 @@ async function authenticator() {
 }
 
 async function add() {
-  await page.getByRole('link', { name: 'Passkeys' }).click();
+  await tabTo(page, 'a[href="/console/passkeys"]');
+  await page.keyboard.press('Enter');
   await page.getByText('You have no passkey.').waitFor();
   await look('passkeys-none');
   await tabTo(page, 'form[data-relying-party] button');
@@ -38,18 +39,28 @@ async function add() {
   await look('passkeys');
 }
 
+/// Decides by keyboard alone, as `console.mjs` does without a passkey.
 async function decide() {
-  await page.getByRole('link', { name: 'Inbox' }).click();
+  await page.keyboard.press('g');
   await page.getByText('Nothing waits').waitFor();
   say({ at: 'inbox' });
-  await page.locator('.card').first().click();
+  // Nobody loads the page again.
+  await page.locator('.card').first().waitFor();
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
   await page.getByText('Your passkey signs what you decide').first().waitFor();
   await look('gate-passkey');
-  await page.getByText('Approve something else instead').click();
-  await page.getByLabel('amount').fill('480');
-  await page.getByRole('button', { name: 'See what changes' }).click();
-  await page.getByLabel('Why').fill('one month is owed,\nnot ten');
-  await page.getByRole('button', { name: 'Approve it so' }).click();
+  await tabTo(page, '.override > summary');
+  await page.keyboard.press('Enter');
+  await tabTo(page, '[name="parameter:amount"]');
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('480');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'What you change' }).waitFor();
+  await tabTo(page, '#justification');
+  await page.keyboard.type('one month is owed,\nnot ten');
+  await tabTo(page, 'button.approve');
+  await page.keyboard.press('Enter');
   await page.getByText('Your passkey signed it').waitFor();
   await look('decided-passkey');
   say({ done: true });
