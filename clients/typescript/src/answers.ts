@@ -8,10 +8,12 @@ const RECEIPTS_MAX = 1_024;
 /** More outcomes, roles and reasons than an instance can have. */
 const LIST_MAX = 10_000;
 
+/** An action. */
+export const ACTION = open({ name: string, target: string, parameters: isObject });
 const GRANT = open(
   {
     grant_id: uuid4,
-    action: open({ name: string, target: string, parameters: isObject }),
+    action: ACTION,
     action_commitment: digest,
     action_salt: digest,
     expires_at: instant,

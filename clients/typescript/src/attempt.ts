@@ -203,13 +203,16 @@ export class Attempt {
     return { answer, fresh };
   }
 
-  /** Under SHADOW there is no grant, and what was sealed is that somebody asked. */
-  private observed(action: Action, fresh: readonly Commitment[]): Permit {
-    if (
-      this.chain !== null &&
-      !fresh.some(({ event, mode, attempt }) => event === "observed" && mode === "SHADOW" && attempt === this.number)
-    ) {
-      throw new Untrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
+  /**
+   * Under SHADOW there is no grant, and what was sealed is that somebody asked. For what is checked too: of one workflow some actions may be
+   * observed and others enforced.
+   */
+  private async observed(action: Action, fresh: readonly Commitment[]): Promise<Permit> {
+    if (this.chain !== null) {
+      const sealed = fresh.find(({ event, mode, attempt }) => event === "observed" && mode === "SHADOW" && attempt === this.number);
+      if (sealed === undefined)
+        throw new Untrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
+      checkKept(action, await this.chain.disclosedAction(sealed));
     }
     return new Permit({ action, grantId: null, startBy: null, report: (body) => this.outcome(null, body) });
   }
@@ -273,7 +276,7 @@ function checkKept(asked: Action, granted: Action): void {
     Object.entries(asked.parameters).every(([name, value]: [string, Json | undefined]) => {
       return value === undefined || (Object.hasOwn(granted.parameters, name) && sameJson(granted.parameters[name], value));
     });
-  if (!kept) throw new Untrusted("another_action", "what was allowed is not what was asked for");
+  if (!kept) throw new Untrusted("another_action", "what was answered is about another action than was asked for");
 }
 
 function checkConsumed(sealed: Commitment | undefined, grant: GrantView, attempt: number): void {

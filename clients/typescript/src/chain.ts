@@ -6,17 +6,22 @@
  * before it. What the events mean together is for the engine to obey and for a verifier to judge.
  */
 
+import { ACTION } from "./answers.js";
 import { readArtifact, type Commitment } from "./artifact.js";
+import { fromBase64 } from "./bytes.js";
 import { ARTIFACT_TYPE, ENVELOPE_BYTES_MAX, readEnvelope, type Envelope } from "./envelope.js";
-import { Untrusted, GantralError } from "./errors.js";
+import { GantralError, JsonError, Untrusted } from "./errors.js";
 import { actionCommitment, artifactHash } from "./hashes.js";
-import { parse, stringify, type Json, type JsonObject } from "./json.js";
+import { isObject, parse, stringify, type Json, type JsonObject, type Profile } from "./json.js";
 import { readTar } from "./tar.js";
 import type { Signer, Trust } from "./trust.js";
-import type { GrantView, Receipt } from "./types.js";
+import type { Action, GrantView, Receipt } from "./types.js";
 
 /** The digest of the one set of rules that this client knows (`spec/states.md` S8). */
 const SEMANTICS = "fe2328ca1a8bde55c7794691cd2f6361627056072f9cbee1be4f1934b3adc23e";
+
+/** A disclosure: base64 of a plaintext of 1 MiB, and what stands around it (C8). */
+const DISCLOSURE: Readonly<Profile> = { bytesMax: 2 << 20, depthMax: 1, signed: false };
 
 /** What the chain says of a grant. */
 interface GrantTerms {
@@ -94,6 +99,23 @@ export class Chain {
     });
   }
 
+  /**
+   * Returns the action that an artifact commits to, as the evidence discloses it.
+   *
+   * @throws {@link Untrusted} if it is not disclosed, or does not open the commitment.
+   */
+  disclosedAction({ detail }: Commitment): Promise<Action> {
+    return this.inTurn(async () => {
+      const files = await this.catchUp();
+      const action = await readDisclosure(
+        files.get(`disclosures/${String(detail["action_commitment"])}.json`),
+        detail["action_commitment"],
+      );
+      if (action === null) throw new Untrusted("another_action", "the evidence does not disclose for which action this was signed");
+      return action;
+    });
+  }
+
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.turn.then(work);
     // Whoever asked is told of a failure; the next one begins all the same.
@@ -113,8 +135,8 @@ export class Chain {
     return statement;
   }
 
-  /** Fetches the evidence, and takes what is not known yet. */
-  private async catchUp(): Promise<void> {
+  /** Fetches the evidence, takes what is not known yet, and returns its files. */
+  private async catchUp(): Promise<Map<string, Uint8Array>> {
     const files = readTar(await this.evidence());
     if (files === null) throw new Untrusted("receipt_malformed", "the evidence is no archive");
     for (const [path, bytes] of files) if (/^keys\/[0-9a-f]{64}\.delegation\.json$/.test(path)) await this.trust.addDelegation(bytes);
@@ -130,6 +152,7 @@ export class Chain {
         throw broken(`artifact ${at} has another place`);
     });
     artifacts.forEach((artifact) => this.extend(artifact));
+    return files;
   }
 
   /** Adds an artifact that is new, or checks that one that is known is the same. */
@@ -208,6 +231,19 @@ function readFile(bytes: Uint8Array): Json {
     return parse(bytes, { bytesMax: ENVELOPE_BYTES_MAX, depthMax: 64, signed: false });
   } catch (error) {
     throw new Untrusted("receipt_malformed", "the evidence holds an artifact that is no envelope", { cause: error });
+  }
+}
+
+/** C8: the action whose canonical form, under the salt that stands with it, has this commitment; `null` if it is none. */
+async function readDisclosure(bytes: Uint8Array | undefined, expected: Json | undefined): Promise<Action | null> {
+  try {
+    const value = parse(bytes ?? new Uint8Array(), DISCLOSURE);
+    if (!isObject(value) || value["label"] !== "action" || typeof value["plaintext"] !== "string") return null;
+    const action = parse(fromBase64(value["plaintext"]) ?? new Uint8Array());
+    return ACTION(action) && (await actionCommitment(action, String(value["salt"]))) === expected ? (action as unknown as Action) : null;
+  } catch (error) {
+    if (error instanceof JsonError) return null;
+    throw error;
   }
 }
 

@@ -110,6 +110,21 @@ test('answer that says that policy is only observed needs a signature too', () =
     if (isAsk(path)) Object.assign(body, { enforced: false, grant: null, grant_id: null });
   }));
 
+test('answer about an action that is only observed does not let one start that is enforced', async () => {
+  await world.apply('mixed');
+  await world.gantral('enforce', 'disable', '--workflow', 'mixed', '--reason', 'we look first');
+  // Somebody between asks for something else, about which the server tells the truth.
+  const between = (url, request) => {
+    const other =
+      url.endsWith('authority') && request.body ? { body: Buffer.from(request.body).toString().replace('order/1001', 'order/2') } : {};
+    return fetch(url, { ...request, ...other });
+  };
+  const honest = await agent(undefined, { fetch }).start({ workflow: 'mixed' });
+  assert.equal(await (await honest.gate(refund(20_000_000))).run(() => 'done'), 'done');
+  const attempt = await agent(undefined, { fetch: between }).start({ workflow: 'mixed' });
+  await assert.rejects(attempt.gate(refund(20_000_000)), { code: 'another_action' });
+});
+
 test('allowed without a grant is not allowed', () =>
   refused('another_grant', (path, body) => {
     if (isAsk(path)) body.grant = null;

@@ -14,6 +14,7 @@ const HERE = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathna
 let world;
 before(async () => {
   world = await World.start();
+  await world.apply();
 });
 after(() => world.stop());
 
