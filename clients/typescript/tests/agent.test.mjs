@@ -141,17 +141,23 @@ test('action that does not know whether it took effect reports nothing, and noth
 
 test('result that looks like a secret, or is no JSON, is left out, and the outcome is known', async () => {
   const attempt = await begin();
+  await (
+    await attempt.gate(refund(50))
+  ).run(async (_action, permit) => {
+    const report = { status: 'SUCCEEDED', result: { key: 'AKIAIOSFODNN7EXAMPLE' } };
+    await assert.rejects(attempt.outcome(permit.grantId, report), { code: 'secret_inline' });
+  });
   for (const result of [{ key: 'AKIAIOSFODNN7EXAMPLE' }, new Map(), undefined, 1n << 70n]) {
     assert.equal(await (await attempt.gate(refund(50))).run(() => result), result);
   }
   const { outcomes } = await gantral.instance(attempt.instanceId);
   assert.deepEqual(
     outcomes.map(({ status }) => status),
-    ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED'],
+    ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED'],
   );
 });
 
-test('two actions at once are each done once', async () => {
+test('actions at once are each done once', async () => {
   const attempt = await begin();
   const paid = attempt.governed(
     (target) => refund(50, target),
