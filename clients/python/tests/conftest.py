@@ -118,16 +118,33 @@ class World:
         found: dict[str, Any] = json.loads(self.run("instances", "show", instance_id, "--json"))
         return found
 
-    def reach(self, instance_id: str, state: str) -> dict[str, Any]:
+    def until(self, instance_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Waits until something holds of an execution, and returns it."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             seen = self.instance(instance_id)
-            if seen["state"] == state:
+            if holds(seen):
                 return seen
-            assert time.monotonic() < deadline and seen["state"] not in ("COMPLETED", "TERMINATED"), (
-                f"{seen['state']} ({seen.get('cause')}), not {state}\n{self.talk()}"
-            )
+            over = time.monotonic() > deadline or seen["state"] in ("COMPLETED", "TERMINATED")
+            assert not over, f"{seen['state']} ({seen.get('cause')})\n{self.talk()}"
             time.sleep(0.05)
+
+    def reach(self, instance_id: str, state: str) -> dict[str, Any]:
+        return self.until(instance_id, lambda seen: bool(seen["state"] == state))
+
+    def settle(self, instance_id: str) -> dict[str, Any]:
+        """Waits until an execution has ended without success, or nobody knows what came of its action."""
+
+        def settled(seen: dict[str, Any]) -> bool:
+            unknown = any(outcome.get("status") == "UNKNOWN" for outcome in seen["outcomes"])
+            return seen["state"] == "TERMINATED" or unknown
+
+        return self.until(instance_id, settled)
+
+    def found_out(self, instance_id: str, grant_id: str, status: str) -> None:
+        """Settles, as an administrator, what nobody knew, and has the execution go on."""
+        words = ["--status", status, "--next", "continue", "--reason", "the shop was asked"]
+        self.run("instances", "reconcile", instance_id, grant_id, *words)
 
     def talk(self) -> str:
         """Returns what runner and launched processes said."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE_S, Agent, World
+from conftest import Agent, World
 
 import gantral
 
@@ -58,7 +57,7 @@ def test_exception_fails_the_execution_and_is_reported(
     world: World, agent: Agents
 ) -> None:
     instance = agent("refunds.py", "failing").create()
-    seen = ended(world, instance)
+    seen = world.settle(instance)
     assert (seen["cause"], seen["outcomes"][0]["status"]) == ("failed", "FAILED")
 
 
@@ -66,32 +65,19 @@ def test_process_that_dies_in_the_middle_leaves_an_outcome_that_nobody_knows_and
     world: World, agent: Agents, ledger: Ledger
 ) -> None:
     instance = agent("refunds.py", "dying").create()
-    seen = ended(world, instance, "UNKNOWN")
+    seen = world.settle(instance)
     assert seen["outcomes"][0]["status"] == "UNKNOWN" and len(ledger()) == 1
 
 
 def test_denied_action_ends_the_process_with_status_4(world: World, agent: Agents) -> None:
     instance = agent("refunds.py", "denied").create()
-    assert ended(world, instance)["cause"] == "denied"
+    assert world.settle(instance)["cause"] == "denied"
 
 
 def test_one_grant_is_one_action(world: World, agent: Agents, ledger: Ledger) -> None:
     instance = agent("refunds.py", "selfish").create()
-    ended(world, instance)
+    world.settle(instance)
     assert len(ledger()) == 1
-
-
-def ended(world: World, instance: str, status: str | None = None) -> dict[str, Any]:
-    """Waits until an execution has ended, or an outcome has a status."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        seen = world.instance(instance)
-        if seen["state"] == "TERMINATED":
-            return seen
-        if status and [outcome.get("status") for outcome in seen["outcomes"]] == [status]:
-            return seen
-        time.sleep(0.05)
-    raise AssertionError(f"{seen}\n{world.talk()}")
 
 
 def environment(tmp_path: Path, **changes: str | None) -> dict[str, str]:

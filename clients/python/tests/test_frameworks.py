@@ -1,0 +1,79 @@
+"""Agent frameworks, through the real runner and without a model: paused, gone, resumed in a new process, done once as approved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Agent, World
+
+FRAMEWORKS = ["with_pydantic_ai.py", "with_openai_agents.py", "with_langgraph.py"]
+Agents = Callable[..., Agent]
+Ledger = Callable[[], list[dict[str, Any]]]
+pytestmark = pytest.mark.parametrize("script", FRAMEWORKS)
+
+
+def test_new_process_does_what_a_human_made_of_it(
+    world: World, agent: Agents, ledger: Ledger, tmp_path: Path, script: str
+) -> None:
+    instance = agent(script, "480000", "-").create()
+    gate = world.reach(instance, "WAITING_FOR_HUMAN")["gate"]
+    assert gate["action"]["target"] == "order/1001" and not ledger()
+    world.override(gate["gate_id"], amount_minor=48_000)
+    seen = world.reach(instance, "COMPLETED")
+    assert (seen["attempt"], seen["outcomes"][0]["status"]) == (2, "SUCCEEDED")
+    (done,) = ledger()
+    assert (done["order"], done["amount_minor"], done["currency"]) == ("1001", 48_000, "EUR")
+    assert (tmp_path / "result").read_text() == "refunded 48000 for 1001"
+    assert world.verdict(instance) == "VALID"
+
+
+def test_what_policy_allows_is_done_at_once(world: World, agent: Agents, ledger: Ledger, script: str) -> None:
+    instance = agent(script, "100,200", "-").create()
+    assert world.reach(instance, "COMPLETED")["attempt"] == 1
+    assert sorted(entry["amount_minor"] for entry in ledger()) == [100, 200]
+
+
+def test_several_refunds_of_one_turn_are_each_done_once(
+    world: World, agent: Agents, ledger: Ledger, script: str
+) -> None:
+    instance = agent(script, "100,480000,490000,200", "-").create()
+    gates: set[str] = set()
+    while len(gates) < 2:
+        gate = world.reach(instance, "WAITING_FOR_HUMAN")["gate"]
+        gates.add(gate["gate_id"])
+        world.approve(gate["gate_id"])
+        moved_on(world, instance, gate["gate_id"])
+    world.reach(instance, "COMPLETED")
+    assert sorted(entry["amount_minor"] for entry in ledger()) == [100, 200, 480_000, 490_000]
+    assert world.verdict(instance) == "VALID"
+
+
+def test_process_that_dies_in_the_middle_does_not_do_it_again(
+    world: World, agent: Agents, ledger: Ledger, tmp_path: Path, script: str
+) -> None:
+    instance = agent(script, "100", "after").create()
+    seen = world.settle(instance)
+    assert seen["outcomes"][0]["status"] == "UNKNOWN" and len(ledger()) == 1
+    # Somebody finds out that it was done, and has the agent go on.
+    world.found_out(instance, seen["outcomes"][0]["grant_id"], "SUCCEEDED")
+    world.reach(instance, "COMPLETED")
+    assert len(ledger()) == 1
+    assert "SUCCEEDED" in (tmp_path / "result").read_text()
+
+
+def test_denied_action_ends_the_process(world: World, agent: Agents, ledger: Ledger, script: str) -> None:
+    instance = agent(script, "99000000", "-").create()
+    assert world.settle(instance)["cause"] == "denied"
+    assert not ledger()
+
+
+def moved_on(world: World, instance: str, gate: str) -> dict[str, Any]:
+    """Waits until an execution is at another gate, or has ended."""
+    return world.until(instance, lambda seen: seen["state"] == "COMPLETED" or at_another(seen, gate))
+
+
+def at_another(seen: dict[str, Any], gate: str) -> bool:
+    return bool(seen["state"] == "WAITING_FOR_HUMAN" and seen["gate"]["gate_id"] != gate)
