@@ -21,6 +21,8 @@ class Between:
     def __init__(self, url: str) -> None:
         self.seen: list[tuple[str, str | None, bytes]] = []
         self.change: Change | None = None
+        #: Is given path and body of each request, and returns what is passed on instead.
+        self.swap: Callable[[str, bytes], bytes] | None = None
         #: How many of the next answers are lost after the server gave them.
         self.lose = 0
         #: How many of the next requests are answered 503 without being passed on.
@@ -45,6 +47,8 @@ class Between:
                 if between.unavailable > 0:
                     between.unavailable -= 1
                     return self.answer(503, "text/plain", b"busy")
+                if between.swap is not None:
+                    body = between.swap(self.path, body)
                 names = ("authorization", "idempotency-key", "content-type")
                 headers = {name: self.headers[name] for name in names if name in self.headers}
                 reply = httpx.request(self.command, url + self.path, headers=headers, content=body, trust_env=False)

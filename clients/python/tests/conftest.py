@@ -18,7 +18,7 @@ from gantral import Gantral, Trust
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = REPOSITORY / "clients" / "python" / "src"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 WORKFLOW = """
 policy = "{policy}"
 id = "{id}"

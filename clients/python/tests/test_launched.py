@@ -86,12 +86,17 @@ def environment(tmp_path: Path, **changes: str | None) -> dict[str, str]:
     context = tmp_path / "context.json"
     document = {"instance_id": instance, "attempt": 1, "grant": None, "outcomes": [], "input": None}
     context.write_text(json.dumps(document))
+    (tmp_path / "trust.json").write_text('{"format":"gantral/trust/v1","keys":[]}')
     variables: dict[str, str | None] = {
         "GANTRAL_INSTANCE_ID": instance,
         "GANTRAL_ATTEMPT": "1",
         "GANTRAL_URL": "http://127.0.0.1:9",
         "GANTRAL_CONTEXT": str(context),
         "GANTRAL_TOKEN_FILE": str(tmp_path / "token"),
+        "GANTRAL_TRUST": str(tmp_path / "trust.json"),
+        "GANTRAL_TENANT": "dev",
+        "GANTRAL_WORKFLOW": "refund",
+        "GANTRAL_JOURNAL": str(tmp_path / "journal.jsonl"),
         **changes,
     }
     return {name: value for name, value in variables.items() if value is not None}
@@ -106,8 +111,11 @@ def environment(tmp_path: Path, **changes: str | None) -> dict[str, str]:
         {"GANTRAL_URL": "http://gantral.example.org"},
         {"GANTRAL_CONTEXT": "/nowhere/context.json"},
         {"GANTRAL_GRANT": "5eef1300-0000-4000-8000-000000000000"},
-        {"GANTRAL_TRUST": "/nowhere/trust.json", "GANTRAL_TENANT": "dev"},
         {"GANTRAL_TRUST": "/nowhere/trust.json"},
+        {"GANTRAL_TRUST": None},
+        {"GANTRAL_TENANT": None},
+        {"GANTRAL_WORKFLOW": None},
+        {"GANTRAL_JOURNAL": None},
         {"GANTRAL_TOKEN_FILE": None},
     ],
     ids=lambda changes: "-".join(changes),

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import gantral
 from gantral import Attempt, Trust, _json
-from gantral._core import delegations
+from gantral._core import delegation_of
 from gantral._evidence import ARTIFACT_TYPE, action_commitment, artifact_hash, key_id, pae
 
 REFUND = {"name": "refund", "target": "order/1001", "parameters": {"amount_minor": 100}}
@@ -259,15 +259,15 @@ def test_delegated_key_is_learnt_from_the_evidence_and_believed_by_the_pinned_on
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted((folder / "bundle").rglob("*.json")):
             archive.add(path, path.relative_to(folder / "bundle").as_posix())
-    ((key_id_of_delegate, content),) = delegations(buffer.getvalue())
+    (named,) = (path.name.split(".")[0] for path in (folder / "bundle" / "keys").iterdir() if "delegation" in path.name)
+    content = delegation_of(named, buffer.getvalue())
     trust = Trust.parse((folder / "trust.json").read_bytes())
-    assert not trust.is_known(key_id_of_delegate)
-    assert trust.delegate(content) and trust.is_known(key_id_of_delegate)
-    stranger = json.loads((folder.parent / "025-never-asked" / "trust.json").read_text())
-    stranger["keys"] = []
-    assert not Trust.parse(json.dumps(stranger).encode()).delegate(content)
+    assert not trust.is_known(named)
+    assert trust.delegate(content) and trust.is_known(named)
+    assert not Trust.parse(b'{"format":"gantral/trust/v1","keys":[]}').delegate(content)
+    assert delegation_of("0" * 64, buffer.getvalue()) is None
     with pytest.raises(gantral.Untrusted):
-        delegations(b"no tar at all" * 100)
+        delegation_of(named, b"no tar at all" * 100)
 
 
 def test_answer_that_came_too_late_starts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

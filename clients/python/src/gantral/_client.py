@@ -492,11 +492,9 @@ def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, Path, None]:
     context = _read_context(needed("GANTRAL_CONTEXT"))
     if (context.get("instance_id"), context.get("attempt")) != (instance_id, int(attempt)):
         raise Unusable("the context in `GANTRAL_CONTEXT` is that of another attempt")
-    trust, tenant, workflow = (environ.get(f"GANTRAL_{name}") for name in ("TRUST", "TENANT", "WORKFLOW"))
-    if trust and not tenant:
-        raise Unusable("`GANTRAL_TRUST` is set, and `GANTRAL_TENANT` is not")
-    receipts = Receipts(instance_id, Trust.read(trust) if trust else None, tenant or None, workflow or None)
-    journal = environ.get("GANTRAL_JOURNAL")
+    # Without them nothing could be verified, so they are as needed as the address is.
+    trust, tenant, workflow = (needed(f"GANTRAL_{name}") for name in ("TRUST", "TENANT", "WORKFLOW"))
+    receipts = Receipts(instance_id, Trust.read(trust), tenant, workflow)
     grant = None if context.get("grant") is None else Grant.read(context["grant"])
     if (grant.id if grant else None) != (environ.get("GANTRAL_GRANT") or None):
         raise Unusable("`GANTRAL_GRANT` is not the grant of the context")
@@ -506,7 +504,7 @@ def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, Path, None]:
         int(attempt),
         context,
         receipts,
-        Journal(journal) if journal else None,
+        Journal(needed("GANTRAL_JOURNAL")),
         grant,
     )
     return core, Path(needed("GANTRAL_TOKEN_FILE")), None

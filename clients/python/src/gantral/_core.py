@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import re
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,15 @@ from typing import Any
 from . import _json
 from ._actions import Action, Grant
 from ._errors import AlreadySettled, Denied, GrantUnused, Refused, TooLate, Untrusted, Unusable, Waiting
-from ._evidence import Malformed, Statement, instant
+from ._evidence import HEX64, Malformed, Statement, commitment, from_base64, has_members, instant
 from ._http import Call, Server, Steps
 from ._journal import Journal
 from ._receipts import Receipts, UnknownKey, member, of_attempt
 
 log = logging.getLogger("gantral")
 
-DELEGATION_PATH = re.compile(r"(?:\./)?keys/([0-9a-f]{64})\.delegation\.json")
+#: A disclosure of 1 MiB as base64, and what stands around it.
+FILE_BYTES_MAX = 2 << 20
 #: Refusals that are about the result of an action, and not about the report that it was done.
 UNWELCOME_RESULT = frozenset({"secret_inline", "invalid_body", "body_too_large"})
 RESULT_BYTES_MAX = 1 << 20
@@ -54,7 +54,7 @@ class AttemptCore:
         body = {"action": action.to_json(), **{name: fact for name, fact in facts.items() if fact is not None}}
         answer, statements = yield from self._authority(("authority",), body)
         if answer.get("enforced") is False:
-            return self._observed(action, answer, statements)
+            return (yield from self._observed(action, answer, statements))
         grant = Grant.read(answer.get("grant"))
         allowed = of_attempt(statements, "allowed", self.attempt)
         sealed = (member(allowed, "grant", "id"), member(allowed, "action_commitment"), allowed.mode)
@@ -64,11 +64,19 @@ class AttemptCore:
             raise Untrusted("the grant is for another action than the one that was asked for")
         return grant
 
-    def _observed(self, action: Action, answer: Mapping[str, Any], statements: Sequence[Statement]) -> Grant:
-        if of_attempt(statements, "observed", self.attempt).mode != "SHADOW":
+    def _observed(self, action: Action, answer: Mapping[str, Any], statements: Sequence[Statement]) -> Steps[Grant]:
+        observed = of_attempt(statements, "observed", self.attempt)
+        if observed.mode != "SHADOW":
             raise Untrusted("the answer says that policy is only observed, and what was signed says otherwise")
-        observed = answer.get("observed")
-        return Grant(None, action, enforced=False, observed=observed if isinstance(observed, dict) else None)
+        if self._receipts.trust is not None:
+            # There is no grant that would open the commitment: the evidence does, so that no answer about one action lets
+            # another start.
+            bundle = yield from self._evidence()
+            found = disclosed_action(bundle, str(member(observed, "action_commitment")))
+            if found is None or not action.is_completed_by(found):
+                raise Untrusted("what is only observed is another action than the one that was asked for")
+        would = answer.get("observed")
+        return Grant(None, action, enforced=False, observed=would if isinstance(would, dict) else None)
 
     def taken(self, asked: Action, anew: bool) -> Grant | None:
         """Returns the grant of humans, if it is the answer to what is asked.
@@ -197,26 +205,49 @@ class AttemptCore:
     def _learn(self, key_id: str) -> Steps[None]:
         """Looks for the delegation of a key in the evidence of the instance. It is believed by the pinned keys alone."""
         trust = self._receipts.trust
+        found = delegation_of(key_id, (yield from self._evidence()))
+        if trust is not None and found is not None:
+            trust.delegate(found)
+
+    def _evidence(self) -> Steps[bytes]:
         path = ("v1", "instances", self.instance_id, "evidence")
-        bundle = yield from self.server.exchange(Call("GET", path, raw=True))
-        for named, content in delegations(bundle):
-            if trust is not None and named == key_id:
-                trust.delegate(content)
+        bundle: bytes = yield from self.server.exchange(Call("GET", path, raw=True))
+        return bundle
 
 
-def delegations(bundle: bytes) -> list[tuple[str, Any]]:
-    """Returns the delegations of a bundle, each with the key that it is named by (`spec/keys.md` K18)."""
-    found: list[tuple[str, Any]] = []
+def delegation_of(key_id: str, bundle: bytes) -> Any:
+    """Returns the delegation of a key in a bundle (`spec/keys.md` K18), not yet believed; None if there is none."""
+    return _document(bundle, f"keys/{key_id}.delegation.json")
+
+
+def disclosed_action(bundle: bytes, sealed: str) -> Action | None:
+    """Returns the action that opens a commitment in a bundle (`spec/commitments.md` §4); None if none does."""
+    found = _document(bundle, f"disclosures/{sealed}.json")
+    if not has_members(found, "label", "plaintext", "salt") or found["label"] != "action":
+        return None
+    plaintext = from_base64(found["plaintext"]) if isinstance(found["plaintext"], str) else None
+    salt = found["salt"]
+    if plaintext is None or not isinstance(salt, str) or not HEX64.fullmatch(salt):
+        return None
+    if commitment("action", bytes.fromhex(salt), plaintext) != sealed:
+        return None
+    try:
+        return Action.of(_json.parse_document(plaintext))
+    except (_json.JsonRefused, Unusable):
+        return None
+
+
+def _document(bundle: bytes, path: str) -> Any:
+    """Returns the JSON of a file of a bundle, None if there is no such file."""
     try:
         with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:") as archive:
             for entry in archive:
-                match = DELEGATION_PATH.fullmatch(entry.name)
-                file = archive.extractfile(entry) if match and entry.size <= _json.DOCUMENT_BYTES else None
-                if match and file:
-                    found.append((match.group(1), _json.parse_document(file.read())))
+                file = archive.extractfile(entry) if entry.name == path and entry.size <= FILE_BYTES_MAX else None
+                if file is not None:
+                    return _json.parse_document(file.read(), FILE_BYTES_MAX)
     except (tarfile.TarError, _json.JsonRefused, OSError, EOFError):
         raise Untrusted("the evidence of the instance cannot be read") from None
-    return found
+    return None
 
 
 def reportable(result: Any) -> Any:

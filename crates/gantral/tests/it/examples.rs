@@ -41,9 +41,23 @@ fn two_scripts_with_a_human_between_them_act_once_as_approved() {
     acted_once_as_approved(&over_the_gate("split-agent", "split-refund"));
 }
 
+fn framework_acts_once_as_approved(example: &str) {
+    let python = repository().join(".parts/agents/bin/python");
+    assert!(Path::exists(&python), "the part `agents` is missing: run `cargo xtask parts`");
+    acted_once_as_approved(&over_the_gate(example, example));
+}
+
 #[test]
 fn langgraph_agent_is_resumed_in_a_new_process_and_acts_once_as_approved() {
-    let python = repository().join(".parts/python/bin/python");
-    assert!(Path::exists(&python), "the part `python` is missing: run `cargo xtask parts`");
-    acted_once_as_approved(&over_the_gate("langgraph-refund", "langgraph-refund"));
+    framework_acts_once_as_approved("langgraph-refund");
+}
+
+#[test]
+fn pydantic_ai_agent_is_resumed_in_a_new_process_and_acts_once_as_approved() {
+    framework_acts_once_as_approved("pydantic-ai-refund");
+}
+
+#[test]
+fn openai_agents_agent_is_resumed_in_a_new_process_and_acts_once_as_approved() {
+    framework_acts_once_as_approved("openai-agents-refund");
 }
