@@ -61,7 +61,7 @@ pub enum LintRule {
     Contradiction,
     /// A member of the input that the contract does not have.
     UnknownInput,
-    /// A member of the input is compared with what it can never be.
+    /// A member of the input is compared with what it can never be, or one of the output is given what the contract refuses.
     ImpossibleValue,
     /// A rule that looks like a member of the output and is not read.
     UnreadOutput,

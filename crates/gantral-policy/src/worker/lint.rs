@@ -43,6 +43,7 @@ pub(super) fn findings(modules: &[Module]) -> Vec<Finding> {
     policy.missing_approvers(&mut found);
     contract::unknown_inputs(&modules, &mut found);
     contract::impossible_values(&policy, &mut found);
+    contract::impossible_outputs(&policy, &mut found);
     contract::unread_outputs(&modules, &mut found);
     for module in &modules {
         inexact_numbers(module, &mut found);

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::super::ast::{Module, Path, Rule};
 use super::super::calls::{full_path, is_local, resolve};
 use super::super::publish::PACKAGE;
-use super::{Policy, each_rule};
+use super::{Policy, each_rule, member_path};
 use crate::check::{Finding, LintRule, Weight};
-use crate::output::MEMBERS;
+use crate::output::{self, MEMBERS};
 
 /// How many letters two names may differ in to be taken for each other.
 const SLIPS_MAX: usize = 2;
@@ -101,6 +101,30 @@ pub(super) fn impossible_values(policy: &Policy<'_>, found: &mut Vec<Finding>) {
 fn refused(member: &ContractMember, value: &Value) -> Option<&'static str> {
     let value = json::parse(value.to_string().as_bytes(), &Profile::DOCUMENT).ok()?;
     member.refuses(&value)
+}
+
+/// Finds constants that a member of the output must not be: wherever one is given, policy has failed.
+pub(super) fn impossible_outputs(policy: &Policy<'_>, found: &mut Vec<Finding>) {
+    let (weight, rule) = (Weight::Problem, LintRule::ImpossibleValue);
+    for name in MEMBERS {
+        for placed in policy.member(name) {
+            let refused = placed.branch.value.as_ref().and_then(|value| refused_output(name, value));
+            found.extend(refused.map(|message| placed.finding(weight, rule, message)));
+        }
+        if let Some((module, line, Some(value))) = policy.defaults.get(&member_path(name))
+            && let Some(message) = refused_output(name, value)
+        {
+            let (file, line) = (module.file.clone(), *line);
+            found.push(Finding { weight, rule, file, line, message, other: None });
+        }
+    }
+}
+
+/// Returns why no output has a member of this value.
+fn refused_output(name: &str, value: &Value) -> Option<String> {
+    let mut document = serde_json::json!({ "decision": "DENY" });
+    document.as_object_mut()?.insert(name.to_owned(), value.clone());
+    output::read(document.to_string().as_bytes()).err().map(|error| format!("{error}, as it is here"))
 }
 
 /// Finds rules that look like members of the output and are not read as such.

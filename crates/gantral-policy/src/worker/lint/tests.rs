@@ -169,6 +169,32 @@ fn values_that_a_member_never_has_are_named() {
 }
 
 #[test]
+fn constants_that_a_member_of_the_output_never_is_are_named() {
+    let decision = "decision := \"DENY\"\n";
+    check(
+        &format!("{decision}required_evidence := \"passkey\" if input.execution.cost_estimate > 5"),
+        &["problem p.rego:3: `required_evidence` is none of operator, oidc, webauthn, as it is here"],
+    );
+    check(
+        &format!("{decision}default required_approvals := 0"),
+        &["problem p.rego:3: `required_approvals` is not an integer from 1 to 16, as it is here"],
+    );
+    check(
+        "decision := \"ALOW\"",
+        &["problem p.rego:2: `decision` is none of ALLOW, REQUIRE_HUMAN, DENY, as it is here"],
+    );
+    for rule in [
+        "required_evidence := \"webauthn\"",
+        "approver_roles := {\"A\", \"B\"}",
+        "timeout := \"30m\"",
+        "reasons contains \"why\"",
+        "required_evidence := data.evidence[input.instance.workflow_id]",
+    ] {
+        check(&format!("{decision}{rule}"), &[]);
+    }
+}
+
+#[test]
 fn outputs_that_are_not_read_are_named() {
     let decision = "decision := \"DENY\"\n";
     for (name, meant) in
