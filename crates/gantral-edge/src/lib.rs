@@ -7,6 +7,7 @@
 pub mod call;
 mod chain;
 pub mod child;
+pub mod command;
 pub mod journal;
 pub mod outage;
 mod private;

@@ -93,6 +93,8 @@ pub enum Command {
     Consume(commands::script::ConsumeArgs),
     /// Reports what came of the action; for scripts that a runner launched
     Outcome(commands::script::OutcomeArgs),
+    /// Runs a command once it may: sudo for agents
+    Run(commands::run::RunArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while

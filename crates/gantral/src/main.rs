@@ -11,12 +11,14 @@ mod credentials;
 mod dev_tokens;
 mod exit;
 mod failure;
+mod gates;
 mod input;
 mod local_server;
 mod logging;
 mod logins;
 mod machine;
 mod out;
+mod pinned;
 mod replay;
 mod show;
 mod signals;
@@ -70,6 +72,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Ask(args) => commands::script::ask(args, out),
         Command::Consume(args) => commands::script::consume(args, out),
         Command::Outcome(args) => commands::script::outcome(args, out),
+        Command::Run(args) => commands::run::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
         Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),

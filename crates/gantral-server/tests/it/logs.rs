@@ -26,8 +26,9 @@ use gantral_log::objects::Shelf as _;
 use gantral_log::tree::Edge;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::logs::WitnessSettings;
-use gantral_server::settings::Setup;
+use gantral_server::settings::{Setup, SetupError};
 use gantral_server::{App, Clock as _, SystemClock, listen, serve};
+use gantral_store::OpenError;
 use gantral_testkit::policy::{example, worker_command};
 use gantral_testkit::{copy_ledger, workflows};
 use gantral_witness::{WitnessFolder, WitnessServer};
@@ -82,22 +83,30 @@ impl Site {
     }
 
     async fn app(&self) -> App {
-        let setup = Setup {
-            data: &self.data(),
-            tenants: &self.tenants,
-            identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
-            policy: &PolicySettings::default(),
-            notifications: &gantral_server::notifications::NotificationSettings::default(),
-            four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
-            delegations: &gantral_server::delegations::DelegationSettings::default(),
-            passkeys: None,
-            development: Some(Arc::clone(&self.issuer)),
-            public_url: self.url.clone(),
-            worker: worker_command(),
-            public_logs: self.public,
-            witnesses: &self.witnesses,
-        };
-        setup.app().await.unwrap()
+        // What the server before still does in the background holds the ledger a moment longer.
+        for _ in 0..200 {
+            let setup = Setup {
+                data: &self.data(),
+                tenants: &self.tenants,
+                identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
+                policy: &PolicySettings::default(),
+                notifications: &gantral_server::notifications::NotificationSettings::default(),
+                four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
+                delegations: &gantral_server::delegations::DelegationSettings::default(),
+                passkeys: None,
+                development: Some(Arc::clone(&self.issuer)),
+                public_url: self.url.clone(),
+                worker: worker_command(),
+                public_logs: self.public,
+                witnesses: &self.witnesses,
+            };
+            match setup.app().await {
+                Err(SetupError::Store(OpenError::InUse { .. })) => {}
+                app => return app.unwrap(),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the ledger is never let go");
     }
 
     async fn stop(&mut self) {
@@ -425,7 +434,7 @@ async fn a_damaged_row_of_one_tenant_stops_its_log_alone_and_the_server_names_it
     let ready = answers(&site, "/readyz", |_, text| !text.contains("stopped_logs")).await;
     assert_eq!(serde_json::from_str::<Value>(&ready).unwrap()["status"], "ready");
     answers(&site, "/metrics", |_, text| text.contains("gantral_logs_stopped 0\n")).await;
-    assert_eq!(site.get("/log/other/checkpoint", None).await.status(), 200);
+    answers(&site, "/log/other/checkpoint", |status, _| status == 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

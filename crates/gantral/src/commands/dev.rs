@@ -17,6 +17,7 @@ use crate::connection::{DEV_FOLDER, DevFolder, run_long};
 use crate::dev_tokens::{write_all, write_private};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::gates;
 use crate::local_server::LocalServer;
 use crate::logging;
 use crate::out::{FAINT, GOOD, Out, STRONG, styled};
@@ -51,7 +52,9 @@ async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
     let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
     write_all(&issuer, &folder)?;
     let mut server = LocalServer::start(&folder.data(), args.listen, &issuer, worker()?).await?;
-    write_trust(&folder, server.url()).await?;
+    let administrator = administrator(&folder, server.url())?;
+    write_trust(&folder, &administrator).await?;
+    gates::install(&administrator).await?;
     write_private(&folder.url(), format!("{}\n", server.url()).as_bytes())?;
     announce(&folder, server.url(), out)?;
     let mut renewal = tokio::time::interval(RENEW_EVERY);
@@ -83,10 +86,13 @@ fn make_private(folder: &DevFolder) -> Result<(), Failure> {
     std::fs::write(path.join(".gitignore"), "*\n").map_err(|error| Failure::file("write to", path, &error))
 }
 
+fn administrator(folder: &DevFolder, url: &str) -> Result<Client, Failure> {
+    Ok(Client::new(ClientConfig::new(url, TokenSource::File(folder.token("dave"))))?)
+}
+
 /// The issuer key of this server is pinned by whoever started it: here, server and relying party are one person.
-async fn write_trust(folder: &DevFolder, url: &str) -> Result<(), Failure> {
-    let token = TokenSource::File(folder.token("dave"));
-    let keys = Client::new(ClientConfig::new(url, token))?.keys().await?;
+async fn write_trust(folder: &DevFolder, administrator: &Client) -> Result<(), Failure> {
+    let keys = administrator.keys().await?;
     write_private(&folder.trust(), keys.trust_hint.as_str().as_bytes())
 }
 
@@ -105,7 +111,7 @@ fn announce(folder: &DevFolder, url: &str, out: Out) -> Result<(), Failure> {
         "
   console   {url}/console/
   people    alice (RISK_OFFICER), bob (DEVELOPER, owns the agent), carol (TECH_LEAD), dave (PLATFORM_ADMIN)
-  clients   refund-agent (asks), dev-runner (runs queue `default`)
+  clients   refund-agent (asks), dev-runner (runs queue `default`), dev-gate (stands before commands)
   tokens    {shown}/tokens/NAME.token, renewed while this runs
   trust     {shown}/trust.json
 
@@ -115,6 +121,8 @@ In other terminals, in this folder:
   gantral runner --queue default
   gantral instances create split-refund
   gantral approvals ls
+
+  gantral run -- sh -c 'echo done > result.txt'
 
 Commands find this server by `./{DEV_FOLDER}` and act as whoever usually does such things; `--as NAME` chooses another.
 Stop with Ctrl-C; everything is kept in `{shown}`."

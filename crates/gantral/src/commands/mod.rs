@@ -22,6 +22,7 @@ pub mod passkeys;
 pub mod policy;
 pub mod policy_worker;
 pub mod proposals;
+pub mod run;
 pub mod runner;
 pub mod runner_child;
 pub mod script;

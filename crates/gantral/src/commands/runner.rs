@@ -1,20 +1,19 @@
 //! `gantral runner`: claims work, verifies it against pinned keys, and launches a fresh process for each attempt.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use gantral_core::ids::{Name, TenantId};
+use gantral_core::ids::Name;
 use gantral_edge::child::Launcher;
-use gantral_edge::runner::{Pinned, Runner, RunnerConfig, RunnerError};
-use gantral_evidence::trust::Trust;
-use gantral_identity::DEV_TENANT;
+use gantral_edge::runner::{Runner, RunnerConfig, RunnerError};
 
 use crate::cli::Server;
 use crate::connection::{Target, run_long};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::{GOOD, Out, styled};
+use crate::pinned::PinnedArgs;
 use crate::signals::stop_requested;
 use crate::{logging, machine};
 
@@ -31,12 +30,9 @@ pub struct RunnerArgs {
     /// A queue to claim from; may be given several times
     #[arg(long = "queue", value_name = "QUEUE", required = true)]
     queues: Vec<String>,
-    /// The trust file that you pinned: nothing is launched whose chain its keys did not sign
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
-    /// The tenant to work for, and no other
-    #[arg(long)]
-    tenant: Option<String>,
+    /// What is believed.
+    #[command(flatten)]
+    pinned: PinnedArgs,
     /// Tokens and contexts of running attempts, and their output in `logs`; for one runner at a time
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
@@ -80,36 +76,11 @@ fn config(args: &RunnerArgs, target: &Target) -> Result<RunnerConfig, Failure> {
             return Err(Failure::new("no work directory").hint("give `--work-dir DIR`, one for each runner"));
         }
     };
-    let mut config = RunnerConfig::new(queues, pinned(args, target)?, work_dir, launcher);
+    let mut config = RunnerConfig::new(queues, args.pinned.of(target)?, work_dir, launcher);
     config.command_dir.clone_from(&args.command_dir);
     config.concurrency = args.concurrency;
     config.inherit.clone_from(&args.inherit);
     Ok(config)
-}
-
-fn pinned(args: &RunnerArgs, target: &Target) -> Result<Pinned, Failure> {
-    let trust = match (&args.trust, &target.dev) {
-        (Some(trust), _) => read_trust(trust)?,
-        (None, Some(dev)) => read_trust(&dev.trust())?,
-        (None, None) => {
-            return Err(Failure::new("no trust file").hint(
-                "give `--trust FILE` with the issuer keys that you pinned: a runner believes no server by its word",
-            ));
-        }
-    };
-    let tenant = match (&args.tenant, &target.dev) {
-        (Some(tenant), _) => tenant.as_str(),
-        (None, Some(_)) => DEV_TENANT,
-        (None, None) => return Err(Failure::new("no tenant").hint("give `--tenant TENANT`")),
-    };
-    let tenant =
-        TenantId::parse(tenant).map_err(|error| Failure::new(format!("`{tenant}` is no tenant: {error}")))?;
-    Ok(Pinned { trust, tenant })
-}
-
-fn read_trust(path: &Path) -> Result<Trust, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
-    Trust::parse(&bytes).map_err(|error| Failure::file("use", path, &error))
 }
 
 fn failed(error: RunnerError) -> Failure {
