@@ -17,6 +17,7 @@ const PYTHON_PINS: &str = include_str!("../parts/python.txt");
 const MAIL_PINS: &str = include_str!("../parts/mail.txt");
 const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
+const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
@@ -47,7 +48,7 @@ impl Parts {
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
     /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
-    /// `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
+    /// `crewai/bin/python` one that agrees with none of them on versions, `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
@@ -76,6 +77,8 @@ impl Parts {
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
         self.install_python("agents", AGENTS_PINS, &[])?;
+        // Not all that it needs: pip would say so, and the tests say that it is enough.
+        self.install_environment("crewai", CREWAI_PINS, &[], |_| Ok(()))?;
         self.install_wheels()
     }
 
@@ -163,8 +166,21 @@ impl Parts {
         })
     }
 
-    /// Installs packages of Python, exactly these, into a virtual environment of their own. `more` are further words for pip.
+    /// Installs packages of Python that need nothing else. `more` are further words for pip.
     fn install_python(&self, name: &str, packages: &str, more: &[&str]) -> Result<()> {
+        self.install_environment(name, packages, more, |python| {
+            succeed(Command::new(python).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+        })
+    }
+
+    /// Installs packages of Python, exactly these, into a virtual environment of their own, and checks it.
+    fn install_environment(
+        &self,
+        name: &str,
+        packages: &str,
+        more: &[&str],
+        check: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
         let version = python_version()?;
         let pins = format!("{version}\n{packages}");
         self.install(name, &pins, |dir| {
@@ -184,7 +200,7 @@ impl Parts {
                     .arg("--requirement")
                     .arg(&requirements),
             )?;
-            succeed(Command::new(&python).args(["-m", "pip", "check", "--disable-pip-version-check"]))
+            check(&python)
         })
     }
 
@@ -328,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, WHEELS_PINS];
+        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, CREWAI_PINS, WHEELS_PINS];
         let lines = lines.map(str::lines).into_iter().flatten();
         for line in lines.filter(|line| !line.starts_with('#')) {
             // A pin with several digests goes on over lines of its own.

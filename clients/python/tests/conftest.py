@@ -18,6 +18,7 @@ from gantral import Gantral, Trust
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = REPOSITORY / "clients" / "python" / "src"
+PARTS = Path(os.environ.get("GANTRAL_PARTS", REPOSITORY / ".parts"))
 PATIENCE_S = 60.0
 WORKFLOW = """
 policy = "{policy}"
@@ -201,7 +202,9 @@ class Agent:
     def __init__(self, world: World, script: str, *arguments: object) -> None:
         self.world, self.workflow = world, f"agent-{uuid.uuid4().hex[:12]}"
         path = Path(__file__).parent / "agents" / script
-        words = ["env", f"PYTHONPATH={SOURCES}", sys.executable, "-B", path, *arguments]
+        # CrewAI agrees with no other framework on versions, and has an environment of its own.
+        python = PARTS / "crewai" / "bin" / "python" if script == "with_crewai.py" else sys.executable
+        words = ["env", f"PYTHONPATH={SOURCES}", python, "-B", path, *arguments]
         world.apply(self.workflow, [str(word) for word in words])
 
     def create(self) -> str:

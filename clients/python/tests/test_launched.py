@@ -67,6 +67,10 @@ def test_process_that_dies_in_the_middle_leaves_an_outcome_that_nobody_knows_and
     instance = agent("refunds.py", "dying").create()
     seen = world.settle(instance)
     assert seen["outcomes"][0]["status"] == "UNKNOWN" and len(ledger()) == 1
+    # Also when somebody has found out and has it go on: the process after it starts from the top, and is stopped there.
+    world.found_out(instance, seen["outcomes"][0]["grant_id"], "SUCCEEDED")
+    world.until(instance, lambda seen: bool(seen["state"] == "TERMINATED"))
+    assert "an earlier process reported SUCCEEDED" in world.talk() and len(ledger()) == 1
 
 
 def test_denied_action_ends_the_process_with_status_4(world: World, agent: Agents) -> None:

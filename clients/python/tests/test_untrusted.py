@@ -287,3 +287,16 @@ def test_answer_that_came_too_late_starts_nothing(world: World, monkeypatch: pyt
             done.append(1)
     assert not done
     assert world.instance(attempt.instance_id)["outcomes"][0]["status"] == "FAILED"
+
+
+def test_key_that_is_a_log_too_is_no_issuer(world: World, tmp_path: Path) -> None:
+    trust = json.loads(world.trust.read_text())
+    words = trust["log"]["policy"].split()
+    (vkey,) = [word for word in words if word.count("+") >= 2]
+    name, number, _ = vkey.split("+", 2)
+    same = base64.b64encode(b"\x01" + bytes.fromhex(trust["keys"][0]["public_key"])).decode()
+    trust["log"]["policy"] = trust["log"]["policy"].replace(vkey, f"{name}+{number}+{same}")
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(trust))
+    with pytest.raises(gantral.Unusable, match="twice"):
+        world.client(trust=file)

@@ -11,7 +11,7 @@ A process that a runner launched needs nothing but this:
     gantral.run(lambda: refund("1001", amount_minor=480000))    # ends with status 3 while humans decide
 
 An agent that runs itself uses `Gantral`, or `AsyncGantral`. Adapters for agent frameworks are modules of their own:
-`gantral.langgraph`, `gantral.pydantic_ai`, `gantral.openai_agents`.
+`gantral.langgraph`, `gantral.pydantic_ai`, `gantral.openai_agents`, `gantral.crewai`, `gantral.autogen`.
 """
 
 from . import types

@@ -56,7 +56,7 @@ def gate_of(attempt: _Attempt, saved: Mapping[str, Any], facts: Mapping[str, Any
     if pending is not None and pending.id == grant_id:
         return attempt.under(pending)
     if saved.get("attempt") != attempt.number or (pending is not None and pending.gate_id != saved.get("gate_id")):
-        return attempt.gate(action, **facts)
+        return Gate(attempt, attempt._core, action, None, facts, anew=False, knows_its_place=True)
     if grant_id is None:
         return attempt.under(Grant(None, action, enforced=False))
     return attempt.under(Grant.read(saved))

@@ -324,7 +324,8 @@ class _Attempt:
         """Returns a block around one action: `with attempt.gate("refund", "order/1001", {"amount_minor": 480000}) as permit`.
 
         In a process that was launched after a gate, the same action is not asked for again: the block is entered with what
-        was approved. Asking for anything else then raises `GrantUnused`, unless `anew` is true.
+        was approved. Asking for anything else then raises `GrantUnused`, and in a process after one that died behind an action
+        every first ask raises `AlreadySettled`, unless `anew` is true: it might be done again what was done.
         """
         action = action_of(name, target, parameters)
         facts = {"trigger": trigger, "step": step, "attributes": attributes, "cost_estimate": cost_estimate}

@@ -45,12 +45,14 @@ class AttemptCore:
         self.pending = grant
         self._receipts, self._journal = receipts, journal
         self._used: set[str] = set()
+        self._asked = False
 
     # -- Asking
 
     def ask(self, action: Action, facts: Mapping[str, Any]) -> Steps[Grant]:
         """Asks before acting. Raises `Waiting` or `Denied`; never act on an error."""
         action.canonical()
+        self._asked = True
         body = {"action": action.to_json(), **{name: fact for name, fact in facts.items() if fact is not None}}
         answer, statements = yield from self._authority(("authority",), body)
         if answer.get("enforced") is False:
@@ -94,6 +96,15 @@ class AttemptCore:
             f"humans approved `{grant.action.name}` on `{grant.action.target}` for this process, which asks for "
             f"`{asked.name}` on `{asked.target}`: go on with `resume()`, or say `anew=True`"
         )
+
+    def check_place(self) -> None:
+        """Raises `AlreadySettled` if an earlier process acted, and this one was not told by a grant where it is.
+
+        That is the process after one that died behind an action: starting from its top, it would do it again.
+        """
+        outcomes = self.context.get("outcomes") or []
+        if outcomes and self.context.get("grant") is None and not self._asked:
+            raise AlreadySettled(str(outcomes[-1].get("grant_id")), str(outcomes[-1].get("status") or "UNKNOWN"))
 
     # -- Acting
 

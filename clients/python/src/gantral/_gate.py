@@ -84,9 +84,10 @@ class Gate:
         grant: Grant | None,
         facts: Mapping[str, Any],
         anew: bool,
+        knows_its_place: bool = False,
     ) -> None:
         self._runs, self._core, self._asked, self._grant = runs, core, asked, grant
-        self._facts, self._anew = facts, anew
+        self._facts, self._anew, self._knows_its_place = facts, anew, knows_its_place
         self._permit: Permit | None = None
 
     @property
@@ -97,6 +98,8 @@ class Gate:
     def _enter(self) -> Steps[Permit]:
         grant = self._grant
         if grant is None and self._asked is not None:
+            if not self._knows_its_place and not self._anew:
+                self._core.check_place()
             grant = self._core.taken(self._asked, self._anew) or (yield from self._core.ask(self._asked, self._facts))
         assert grant is not None, "a gate is made with an action or with a grant"
         yield from self._core.consume(grant)

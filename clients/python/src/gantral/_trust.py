@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _json
 from ._errors import Unusable
-from ._evidence import Envelope, Malformed, PublicKey, Statement, has_members, instant
+from ._evidence import Envelope, Malformed, PublicKey, Statement, from_base64, has_members, instant, key_id
 
 TRUST_BYTES_MAX = 1 << 20
 KEYS_MAX = NAMES_MAX = 1_024  # K13, K17
@@ -141,7 +141,7 @@ class Trust:
             raise Malformed("it has no list of keys, or too many")
         keys = [_Pinned.read(entry) for entry in entries]
         by_id = {pinned.key.id: pinned for pinned in keys}
-        if len(by_id) != len(keys):
+        if len(by_id) != len(keys) or by_id.keys() & _keys_of_logs(value.get("log")):  # K23
             raise Malformed("it has a key twice")
         return cls(by_id)
 
@@ -185,3 +185,16 @@ class Trust:
             if delegate and delegate.permits(statement) and envelope.is_signed_by(delegate.key):
                 return True
         return False
+
+
+def _keys_of_logs(log: object) -> set[str]:
+    """Returns the keys that a log policy names (`spec/log.md`): whoever is a log or a witness is no issuer."""
+    policy = log.get("policy") if isinstance(log, dict) else None
+    found = set()
+    for word in policy.split() if isinstance(policy, str) else ():
+        parts = word.split("+", 2)
+        key = from_base64(parts[2]) if len(parts) == 3 else None
+        # One byte says which kind of key follows.
+        if key is not None and len(key) == 33:
+            found.add(key_id(key[1:]))
+    return found

@@ -42,8 +42,9 @@ fn two_scripts_with_a_human_between_them_act_once_as_approved() {
 }
 
 fn framework_acts_once_as_approved(example: &str) {
-    let python = repository().join(".parts/agents/bin/python");
-    assert!(Path::exists(&python), "the part `agents` is missing: run `cargo xtask parts`");
+    let part = if example == "crewai-refund" { "crewai" } else { "agents" };
+    let python = repository().join(".parts").join(part).join("bin/python");
+    assert!(Path::exists(&python), "the part `{part}` is missing: run `cargo xtask parts`");
     acted_once_as_approved(&over_the_gate(example, example));
 }
 
@@ -60,4 +61,14 @@ fn pydantic_ai_agent_is_resumed_in_a_new_process_and_acts_once_as_approved() {
 #[test]
 fn openai_agents_agent_is_resumed_in_a_new_process_and_acts_once_as_approved() {
     framework_acts_once_as_approved("openai-agents-refund");
+}
+
+#[test]
+fn crewai_flow_is_resumed_in_a_new_process_and_acts_once_as_approved() {
+    framework_acts_once_as_approved("crewai-refund");
+}
+
+#[test]
+fn autogen_team_is_resumed_in_a_new_process_and_acts_once_as_approved() {
+    framework_acts_once_as_approved("autogen-refund");
 }
