@@ -211,7 +211,7 @@ def test_token_file_is_read_for_each_call(world: World, tmp_path: Path) -> None:
 
 
 def test_tokens_travel_to_this_machine_or_over_tls_only() -> None:
-    for url in ("http://gantral.example.org", "ftp://127.0.0.1", "127.0.0.1:7420", "https://user:word@host"):
+    for url in ("http://gantral.example.org", "ftp://127.0.0.1", "127.0.0.1:7420", "https://user:word@host", "http://[::1", "http://127.0.0.1:x"):
         with pytest.raises(gantral.Unusable):
             Gantral(url, token="t")
 
@@ -229,6 +229,13 @@ def test_receipts_are_in_the_journal_before_anything_is_done(world: World, tmp_p
             file.write('{"cut')
         attempt.complete()
         assert json.loads(journal.read_text().splitlines()[-1])["event"] == "completed"
+    bundle, trust = world.folder / "journal.gantral", world.folder / "journal.trust.json"
+    world.run("evidence", "export", attempt.instance_id, "--output", str(bundle), "--trust-out", str(trust))
+    # A verifier wants to know what was cut off; whoever keeps the journal takes it out.
+    whole = tmp_path / "whole.jsonl"
+    whole.write_text("".join(line for line in journal.read_text().splitlines(keepends=True) if line != '{"cut\n'))
+    said = json.loads(world.run("verify", str(bundle), "--trust", str(trust), "--receipts", str(whole), "--json"))
+    assert said["verdict"] == "VALID", said
 
 
 def test_without_a_journal_that_can_be_written_nothing_is_done(world: World, tmp_path: Path) -> None:

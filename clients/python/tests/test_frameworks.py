@@ -14,9 +14,10 @@ GOES_ON = ["with_pydantic_ai.py", "with_openai_agents.py", "with_langgraph.py", 
 FRAMEWORKS = [*GOES_ON, "with_crewai.py"]
 Agents = Callable[..., Agent]
 Ledger = Callable[[], list[dict[str, Any]]]
-pytestmark = pytest.mark.parametrize("script", FRAMEWORKS)
+each = pytest.mark.parametrize("script", FRAMEWORKS)
 
 
+@each
 def test_new_process_does_what_a_human_made_of_it(
     world: World, agent: Agents, ledger: Ledger, tmp_path: Path, script: str
 ) -> None:
@@ -32,12 +33,7 @@ def test_new_process_does_what_a_human_made_of_it(
     assert world.verdict(instance) == "VALID"
 
 
-def test_what_policy_allows_is_done_at_once(world: World, agent: Agents, ledger: Ledger, script: str) -> None:
-    instance = agent(script, "100,200", "-").create()
-    assert world.reach(instance, "COMPLETED")["attempt"] == 1
-    assert sorted(entry["amount_minor"] for entry in ledger()) == [100, 200]
-
-
+@each
 def test_several_refunds_of_one_turn_are_each_done_once(
     world: World, agent: Agents, ledger: Ledger, script: str
 ) -> None:
@@ -49,10 +45,12 @@ def test_several_refunds_of_one_turn_are_each_done_once(
         world.approve(gate["gate_id"])
         moved_on(world, instance, gate["gate_id"])
     world.reach(instance, "COMPLETED")
+    # What policy allows beside them is done without anybody, and no less once.
     assert sorted(entry["amount_minor"] for entry in ledger()) == [100, 200, 480_000, 490_000]
     assert world.verdict(instance) == "VALID"
 
 
+@each
 def test_process_that_dies_in_the_middle_does_not_do_it_again(
     world: World, agent: Agents, ledger: Ledger, tmp_path: Path, script: str
 ) -> None:
@@ -70,6 +68,18 @@ def test_process_that_dies_in_the_middle_does_not_do_it_again(
     assert len(ledger()) == 1
 
 
+@pytest.mark.parametrize("script", ["with_pydantic_ai.py", "with_autogen.py"])
+def test_process_that_dies_before_it_acts_is_told_what_a_human_found_out(
+    world: World, agent: Agents, ledger: Ledger, tmp_path: Path, script: str
+) -> None:
+    instance = agent(script, "100", "before").create()
+    seen = world.settle(instance)
+    world.found_out(instance, seen["outcomes"][0]["grant_id"], "FAILED")
+    world.reach(instance, "COMPLETED")
+    assert not ledger() and "FAILED" in (tmp_path / "result").read_text()
+
+
+@pytest.mark.parametrize("script", ["with_pydantic_ai.py", "with_openai_agents.py"])
 def test_denied_action_ends_the_process(world: World, agent: Agents, ledger: Ledger, script: str) -> None:
     instance = agent(script, "99000000", "-").create()
     assert world.settle(instance)["cause"] == "denied"

@@ -173,8 +173,9 @@ class Calls:
         async with block as permit:
             result = await call(permit.action)
             permit.succeeded(result)
-        # As text: what a tool returned is for the framework, which has numbers of its own.
-        self._write({**self._state, "done": {**self._state.get("done", {}), call_id: json.dumps(result)}})
+        # As text: what a tool returned is for the framework, which has numbers of its own. What is no JSON is kept in words.
+        kept = json.dumps(result, default=str)
+        self._write({**self._state, "done": {**self._state.get("done", {}), call_id: kept}})
         return result
 
     def _read(self) -> dict[str, Any]:

@@ -103,11 +103,12 @@ class Server:
     """Where calls go, and how patiently. Raises `Unusable` for an address that tokens must not travel to."""
 
     def __init__(self, url: str, timeout: float = TIMEOUT_S, tries: int = TRIES) -> None:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             host, _ = parts.hostname or "", parts.port
         except ValueError:
-            raise Unusable("the address of the server has a port that is none") from None
+            # Whatever cannot be read is not shown: it may hold a password.
+            raise Unusable("the address of the server cannot be read") from None
         if parts.scheme not in ("http", "https") or not host:
             raise Unusable("the server is an address such as `https://gantral.example.org`")
         if parts.username is not None or parts.password is not None:
