@@ -45,7 +45,7 @@ def binary() -> str:
     """Returns the program, which whoever runs the tests names."""
     found = os.environ.get("GANTRAL_BIN")
     assert found, "set GANTRAL_BIN to the `gantral` binary that is to be tested"
-    return found
+    return str(Path(found).resolve())
 
 
 class World:
