@@ -8,6 +8,7 @@ pub mod call;
 mod chain;
 pub mod child;
 pub mod command;
+pub mod hook;
 pub mod journal;
 pub mod outage;
 mod private;

@@ -95,6 +95,8 @@ pub enum Command {
     Outcome(commands::script::OutcomeArgs),
     /// Runs a command once it may: sudo for agents
     Run(commands::run::RunArgs),
+    /// Answers a coding agent that asks before it uses a tool
+    Hook(commands::hook::HookArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while

@@ -17,12 +17,18 @@ struct Gate {
     policy_test: &'static str,
 }
 
-const GATES: &[Gate] = &[Gate {
-    id: "commands",
-    workflow: include_str!("../../../policies/commands/workflow.toml"),
-    policy: include_str!("../../../policies/commands/policy.rego"),
-    policy_test: include_str!("../../../policies/commands/policy_test.rego"),
-}];
+macro_rules! gate {
+    ($id:literal) => {
+        Gate {
+            id: $id,
+            workflow: include_str!(concat!("../../../policies/", $id, "/workflow.toml")),
+            policy: include_str!(concat!("../../../policies/", $id, "/policy.rego")),
+            policy_test: include_str!(concat!("../../../policies/", $id, "/policy_test.rego")),
+        }
+    };
+}
+
+const GATES: &[Gate] = &[gate!("commands"), gate!("tools")];
 
 /// Registers the gates that are not there, as an administrator.
 pub async fn install(client: &Client) -> Result<(), Failure> {

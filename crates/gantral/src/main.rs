@@ -73,6 +73,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Consume(args) => commands::script::consume(args, out),
         Command::Outcome(args) => commands::script::outcome(args, out),
         Command::Run(args) => commands::run::run(args, out),
+        Command::Hook(args) => commands::hook::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
         Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),

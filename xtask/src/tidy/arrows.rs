@@ -127,6 +127,7 @@ const TABLE: &[Row] = &[
         floor: DEV,
         arrows: &[
             "gantral-core",
+            "gantral-edge",
             "gantral-evidence",
             "gantral-identity",
             "gantral-keys",

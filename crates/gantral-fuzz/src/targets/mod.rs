@@ -3,6 +3,7 @@
 mod artifact;
 mod beside;
 mod bundle;
+mod edge;
 mod human;
 mod json;
 mod log;
@@ -53,6 +54,8 @@ pub const TARGETS: &[Target] = &[
     policy::OPA,
     policy::INPUT,
     policy::WORKFLOW,
+    edge::HOOK,
+    edge::COMMAND,
     service::BODY,
     service::TOKEN,
     service::KEY_SET,

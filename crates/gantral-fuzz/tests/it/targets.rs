@@ -82,6 +82,8 @@ every_target!(
     opa_answer,
     policy_input,
     workflow,
+    hook,
+    command,
     api_body,
     token,
     key_set,

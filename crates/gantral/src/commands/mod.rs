@@ -12,6 +12,7 @@ pub mod enforce;
 pub mod evidence;
 pub mod freeze;
 pub mod governance;
+pub mod hook;
 pub mod instances;
 pub mod issuers;
 pub mod keys;

@@ -21,6 +21,7 @@ mod examples;
 mod faults;
 mod freezes;
 mod help;
+mod hooks;
 mod identity;
 mod keys;
 mod login;
