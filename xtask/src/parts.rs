@@ -25,6 +25,9 @@ const LINT_PINS: &str = include_str!("../parts/lint/package.json");
 const LINT_LOCK: &str = include_str!("../parts/lint/package-lock.json");
 const TYPESCRIPT_PINS: &str = include_str!("../parts/typescript/package.json");
 const TYPESCRIPT_LOCK: &str = include_str!("../parts/typescript/package-lock.json");
+const MCP_PINS: &str = include_str!("../parts/mcp.txt");
+const MCP_NODE_PINS: &str = include_str!("../parts/mcp/package.json");
+const MCP_NODE_LOCK: &str = include_str!("../parts/mcp/package-lock.json");
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 11);
@@ -50,7 +53,7 @@ impl Parts {
     /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
     /// `crewai/bin/python` one that agrees with none of them on versions, `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
-    /// TypeScript, `tools/bin` holds programs.
+    /// TypeScript, `mcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -73,6 +76,8 @@ impl Parts {
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
+        self.install_node("mcp-node", MCP_NODE_PINS, MCP_NODE_LOCK)?;
+        self.install_python("mcp", MCP_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
@@ -344,7 +349,8 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines = [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, CREWAI_PINS, WHEELS_PINS];
+        let lines =
+            [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, CREWAI_PINS, WHEELS_PINS, MCP_PINS];
         let lines = lines.map(str::lines).into_iter().flatten();
         for line in lines.filter(|line| !line.starts_with('#')) {
             // A pin with several digests goes on over lines of its own.

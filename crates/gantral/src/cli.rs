@@ -97,6 +97,8 @@ pub enum Command {
     Run(commands::run::RunArgs),
     /// Answers a coding agent that asks before it uses a tool
     Hook(commands::hook::HookArgs),
+    /// Stands between an MCP client and a server of tools, and has each call of a tool governed
+    Mcp(commands::mcp::McpArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while
@@ -146,6 +148,9 @@ pub enum Command {
     /// Becomes the process of an attempt
     #[command(hide = true)]
     RunnerChild(commands::runner_child::RunnerChildArgs),
+    /// Stands between `mcp` and the process of its server
+    #[command(hide = true)]
+    McpChild(commands::mcp::McpChildArgs),
     /// The agent of the demo
     #[command(hide = true)]
     DemoAgent(commands::demo_agent::DemoAgentArgs),

@@ -49,6 +49,9 @@ fn main() -> ExitCode {
     if let Command::RunnerChild(args) = &cli.command {
         return commands::runner_child::run(args);
     }
+    if let Command::McpChild(args) = &cli.command {
+        return commands::mcp::guard(args);
+    }
     match dispatch(&cli, out) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -74,6 +77,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Outcome(args) => commands::script::outcome(args, out),
         Command::Run(args) => commands::run::run(args, out),
         Command::Hook(args) => commands::hook::run(args, out),
+        Command::Mcp(args) => commands::mcp::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
         Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),
@@ -95,8 +99,8 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Doctor(args) => commands::doctor::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),
         Command::PolicyWorker => commands::policy_worker::run(),
-        // Taken care of before: it ends with the status of its own protocol.
-        Command::RunnerChild(_) => Ok(Exit::USAGE),
+        // Taken care of before: they end with the status of their own protocol.
+        Command::RunnerChild(_) | Command::McpChild(_) => Ok(Exit::USAGE),
         Command::DemoAgent(args) => commands::demo_agent::run(args, out),
     }
 }

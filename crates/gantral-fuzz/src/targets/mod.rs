@@ -7,6 +7,7 @@ mod edge;
 mod human;
 mod json;
 mod log;
+mod mcp;
 mod policy;
 mod service;
 
@@ -48,6 +49,8 @@ pub const TARGETS: &[Target] = &[
     bundle::MANIFEST,
     bundle::WHOLE,
     bundle::FILES,
+    mcp::MESSAGE,
+    mcp::EVENTS,
     policy::ARCHIVE,
     policy::UNPACKED,
     policy::OUTPUT,

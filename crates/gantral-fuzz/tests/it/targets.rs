@@ -76,6 +76,8 @@ every_target!(
     manifest,
     bundle,
     bundle_files,
+    mcp_message,
+    mcp_events,
     policy_archive,
     policy_tar,
     policy_output,

@@ -18,6 +18,7 @@ pub mod issuers;
 pub mod keys;
 pub mod log;
 pub mod login;
+pub mod mcp;
 pub mod notifications;
 pub mod passkeys;
 pub mod policy;

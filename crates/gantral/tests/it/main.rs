@@ -27,6 +27,7 @@ mod keys;
 mod login;
 mod loss;
 mod machines;
+mod mcp;
 mod monitor;
 mod notifications;
 mod offline;

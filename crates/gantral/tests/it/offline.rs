@@ -29,7 +29,7 @@ fn trust_file_that_is_none_is_not_used() {
 
 #[test]
 fn example_policies_pass_their_own_tests() {
-    for name in ["commands", "demo", "deploys", "refunds", "seed-example", "tools"] {
+    for name in ["commands", "demo", "deploys", "mcp", "refunds", "seed-example", "tools"] {
         let ran = run(&repository(), &["policy", "test", &format!("policies/{name}")]).status(0);
         assert!(ran.data.contains(" passed, 0 failed"), "{name}: {ran:?}");
     }

@@ -1,0 +1,177 @@
+//! A call while this process has it.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+use crate::authority::Pending;
+use crate::catalogue::Catalogue;
+use crate::message::{Id, Message};
+use crate::port::{Lost, Port, Work};
+use crate::spool::{Kept, Outcome, Owned, Stage};
+
+/// How far a call is, for whoever waits for it.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// It is asked for.
+    Asking,
+    /// Humans decide.
+    Waiting(Pending),
+    /// It was sent.
+    Begun,
+    /// It is over.
+    Over(Outcome),
+    /// It could not be asked for; it may be tried again.
+    Failed {
+        /// A stable word.
+        code: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A call.
+#[derive(Debug)]
+pub struct Live {
+    /// Names it.
+    pub key: String,
+    owned: Owned,
+    progress: watch::Sender<Progress>,
+    /// Where it waits, or waited.
+    gate: Mutex<Option<String>>,
+    holders: AtomicUsize,
+    delivered: AtomicBool,
+    /// Nothing more happens to it.
+    ended: watch::Sender<bool>,
+}
+
+/// A client waits for the call as long as this is held.
+pub struct Holds<'a>(&'a Live);
+
+impl Drop for Holds<'_> {
+    fn drop(&mut self) {
+        self.0.holders.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Live {
+    /// Takes a call as it is kept.
+    pub fn new(owned: Owned, kept: &Kept) -> Self {
+        let (progress, gate) = match &kept.stage {
+            Stage::Waiting { pending } => {
+                (Progress::Waiting(pending.clone()), Some(pending.gate.to_string()))
+            }
+            Stage::Asking
+            | Stage::Unasked
+            | Stage::Begun { .. }
+            | Stage::Answered { .. }
+            | Stage::Settled { .. } => (Progress::Asking, None),
+        };
+        Self {
+            key: kept.key.clone(),
+            owned,
+            progress: watch::Sender::new(progress),
+            gate: Mutex::new(gate),
+            holders: AtomicUsize::new(0),
+            delivered: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Says that a client waits for it.
+    pub fn holds(&self) -> Holds<'_> {
+        self.holders.fetch_add(1, Ordering::AcqRel);
+        Holds(self)
+    }
+
+    /// Tells whether any client waits for it.
+    pub fn is_held(&self) -> bool {
+        self.holders.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns what tells how far it is.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Tells how far it is.
+    pub fn tell(&self, progress: Progress) {
+        if let Progress::Waiting(pending) = &progress {
+            *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending.gate.to_string());
+        }
+        self.progress.send_replace(progress);
+    }
+
+    /// Tells whether it waits, or waited, at a gate.
+    pub fn is_at(&self, gate: &str) -> bool {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(gate)
+    }
+
+    /// Returns where it is kept.
+    pub const fn owned(&self) -> &Owned {
+        &self.owned
+    }
+
+    /// Notes that its result has left.
+    pub fn delivered(&self) {
+        self.delivered.store(true, Ordering::Release);
+    }
+
+    /// Tells whether its result has left.
+    pub fn is_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Acquire)
+    }
+
+    /// Notes that nothing more happens to it.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Waits until nothing more happens to it.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender is here.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Tells whether it was read and nothing more happens to it.
+    pub fn is_over(&self) -> bool {
+        *self.ended.borrow() && self.is_delivered()
+    }
+
+    /// Tells whether something is owed that a person need not do.
+    pub fn is_under_way(&self) -> bool {
+        let waits = matches!(*self.progress.borrow(), Progress::Waiting(_));
+        !waits && !*self.ended.borrow()
+    }
+
+    /// Forgets it on disk, unless the next try has to know of it.
+    pub fn forget(&self) {
+        if matches!(*self.progress.borrow(), Progress::Failed { .. }) {
+            return;
+        }
+        if let Err(error) = self.owned.forget() {
+            tracing::warn!(%error, "a call that is over cannot be forgotten");
+        }
+    }
+}
+
+/// A client that is told nothing, and has no way to a server.
+#[derive(Debug, Default)]
+pub struct Nobody(Catalogue);
+
+impl Port for Nobody {
+    fn forward(&self, _: &'static str, _: String, _: Option<Id>) -> Work<'_, Result<Message, Lost>> {
+        Box::pin(std::future::ready(Err(Lost::NotSent("there is no way to it".to_owned()))))
+    }
+
+    fn tell(&self, _: &Id, _: Message) -> Work<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        &self.0
+    }
+}

@@ -1,0 +1,236 @@
+//! What outlives this process: calls that were asked for, that wait, that were sent, and results that nobody has read.
+//!
+//! One file for each call, for the owner alone, with a line for each step, written before the step is taken. That a call was begun is durable
+//! before it is sent: one that was begun, and of which nothing more is known, was perhaps done, and is never sent again. What else a crash
+//! of the machine may take is asked for, or reported, once more.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::authority::{Denial, Pending, Permit};
+
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// The most calls that are kept: one more is refused before it is asked for.
+pub const CALLS_MAX: usize = 4096;
+/// The largest file that is read back, in bytes: arguments and a result, each of which is limited.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The longest name of a session that is read, in bytes.
+const SESSION_BYTES_MAX: u64 = 128;
+
+/// A folder of calls.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    folder: PathBuf,
+}
+
+/// A call as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Names the call: the same server, tool, schema and arguments.
+    pub key: String,
+    /// The tool.
+    pub tool: String,
+    /// The digest of its schema; none if the server lists no such tool.
+    pub schema_digest: Option<String>,
+    /// The arguments with their defaults, canonical.
+    pub arguments: String,
+    /// The parameters beside name and arguments, as they were written.
+    pub rest: Vec<(String, String)>,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It is asked for; whether the server knows is not certain.
+    Asking,
+    /// It was asked for without an answer, and its client was told so: nothing is done unless a client sends it again.
+    Unasked,
+    /// Humans decide.
+    Waiting {
+        /// The gate.
+        pending: Pending,
+    },
+    /// It was sent, or is about to be: what came of it is not known.
+    Begun {
+        /// Under what.
+        permit: Permit,
+    },
+    /// It was answered, and the answer is not reported yet.
+    Answered {
+        /// Under what.
+        permit: Permit,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Nothing more happens; the client has not read it yet.
+    Settled {
+        /// What came of it.
+        outcome: Outcome,
+    },
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The server answered.
+    Done {
+        /// Whether it says that it did what was asked.
+        succeeded: bool,
+        /// The members of its answer but for the id: `result` or `error`, and the value as it was written.
+        answer: (String, String),
+    },
+    /// Refused: nothing was sent.
+    Denied {
+        /// Why.
+        denial: Denial,
+    },
+    /// Nothing was sent, for a reason that is no decision.
+    NotDone {
+        /// A stable word.
+        code: String,
+        /// Why.
+        why: String,
+    },
+    /// It was sent, and nobody knows what came of it.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A call of this process alone, as long as this is held.
+#[derive(Debug)]
+pub struct Owned {
+    path: PathBuf,
+    /// Locked.
+    file: File,
+}
+
+impl Spool {
+    /// Opens a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// Returns the name of the session that the calls of this folder belong to: made once, at random.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn session(&self) -> io::Result<String> {
+        let mut file = open(&self.folder.join("session"))?;
+        file.lock()?;
+        let mut name = String::new();
+        (&file).take(SESSION_BYTES_MAX).read_to_string(&mut name)?;
+        if name.is_empty() {
+            let random = || getrandom::u64().map_err(io::Error::other);
+            name = format!("mcp-{:016x}{:016x}", random()?, random()?);
+            file.write_all(name.as_bytes())?;
+            file.sync_all()?;
+        }
+        Ok(name)
+    }
+
+    /// Takes a call for this process; `None` while another one, or another part of this one, has it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn own(&self, key: &str) -> io::Result<Option<(Owned, Option<Kept>)>> {
+        let path = self.folder.join(format!("{key}.call"));
+        loop {
+            let file = open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // It may have been forgotten, and removed, before it was locked.
+            let there = std::fs::metadata(&path).map(|there| there.ino());
+            if there.is_ok_and(|inode| file.metadata().is_ok_and(|own| own.ino() == inode)) {
+                let kept = last_line(&file)?;
+                return Ok(Some((Owned { path, file }, kept)));
+            }
+        }
+    }
+
+    /// Returns the keys of the calls that are kept.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keys(&self) -> io::Result<Vec<String>> {
+        let mut keys = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            if let Some(key) = name.to_str().and_then(|name| name.strip_suffix(".call")) {
+                keys.push(key.to_owned());
+            }
+        }
+        Ok(keys)
+    }
+}
+
+impl Owned {
+    /// Writes a step down.
+    ///
+    /// # Errors
+    /// The system's; the step may not be taken.
+    pub fn keep(&self, call: &Kept) -> io::Result<()> {
+        let mut line = serde_json::to_vec(call)?;
+        line.push(b'\n');
+        (&self.file).write_all(&line)?;
+        match call.stage {
+            Stage::Begun { .. } => self.file.sync_data(),
+            Stage::Asking
+            | Stage::Unasked
+            | Stage::Waiting { .. }
+            | Stage::Answered { .. }
+            | Stage::Settled { .. } => Ok(()),
+        }
+    }
+
+    /// Forgets the call: its client has what came of it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn forget(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(FILE_MODE).open(path)
+}
+
+/// Reads the last step. A crash of the machine may have cut off a line, whose step was not taken then; a whole line that cannot be read is an
+/// error, because its step was.
+fn last_line(file: &File) -> io::Result<Option<Kept>> {
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
+    if whole < bytes.len() {
+        file.set_len(u64::try_from(whole).unwrap_or_default())?;
+        bytes.truncate(whole);
+    }
+    let last = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
+    last.map(serde_json::from_slice).transpose().map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests;

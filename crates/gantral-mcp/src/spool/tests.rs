@@ -1,0 +1,103 @@
+use super::*;
+
+fn kept(stage: Stage) -> Kept {
+    Kept {
+        key: "k".to_owned(),
+        tool: "t".to_owned(),
+        schema_digest: None,
+        arguments: "{}".to_owned(),
+        rest: Vec::new(),
+        stage,
+    }
+}
+
+fn unknown() -> Stage {
+    Stage::Settled { outcome: Outcome::Unknown { why: "x".to_owned() } }
+}
+
+#[test]
+fn call_has_one_owner_and_is_found_again_when_that_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path().join("spool")).unwrap();
+    let (owned, none) = spool.own("k").unwrap().unwrap();
+    assert_eq!(none, None);
+    owned.keep(&kept(Stage::Asking)).unwrap();
+    assert!(spool.own("k").unwrap().is_none());
+    drop(owned);
+    let (owned, found) = spool.own("k").unwrap().unwrap();
+    assert_eq!(found, Some(kept(Stage::Asking)));
+    owned.keep(&kept(unknown())).unwrap();
+    owned.forget().unwrap();
+    drop(owned);
+    assert_eq!(spool.keys().unwrap(), Vec::<String>::new());
+    assert_eq!(spool.own("k").unwrap().unwrap().1, None);
+}
+
+#[test]
+fn step_that_was_cut_off_was_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    spool.own("k").unwrap().unwrap().0.keep(&kept(Stage::Asking)).unwrap();
+    let path = folder.path().join("k.call");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(br#"{"key":"k","non"#);
+    std::fs::write(&path, bytes).unwrap();
+    let (owned, found) = spool.own("k").unwrap().unwrap();
+    assert_eq!(found, Some(kept(Stage::Asking)));
+    owned.keep(&kept(unknown())).unwrap();
+    drop(owned);
+    assert_eq!(spool.own("k").unwrap().unwrap().1, Some(kept(unknown())));
+}
+
+#[test]
+fn nobody_else_reads_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path().join("a/b")).unwrap();
+    spool.own("k").unwrap().unwrap().0.keep(&kept(Stage::Asking)).unwrap();
+    assert_eq!(spool.session().unwrap(), spool.session().unwrap());
+    for (name, mode) in [("a/b", 0o700), ("a/b/k.call", 0o600), ("a/b/session", 0o600)] {
+        let found = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn every_step_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    let permit = Permit {
+        instance: "903cb2e7-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap(),
+        grant: Some("0c7d0c7d-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap()),
+        action: serde_json::from_str(
+            r#"{"name":"mcp.call","target":"s/t","parameters":{"arguments":{"a":1.50}}}"#,
+        )
+        .unwrap(),
+    };
+    let denied = Outcome::Denied { denial: Denial { code: "rejected".to_owned(), reasons: Vec::new() } };
+    let done =
+        Outcome::Done { succeeded: true, answer: ("result".to_owned(), r#"{"content":[]}"#.to_owned()) };
+    let stages = [
+        Stage::Asking,
+        Stage::Unasked,
+        Stage::Begun { permit: permit.clone() },
+        Stage::Answered { permit, outcome: done },
+        Stage::Settled { outcome: denied },
+    ];
+    for stage in stages {
+        spool.own("k").unwrap().unwrap().0.keep(&kept(stage.clone())).unwrap();
+        assert_eq!(spool.own("k").unwrap().unwrap().1, Some(kept(stage)));
+    }
+}
+
+#[test]
+fn step_that_cannot_be_read_is_an_error_and_not_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    spool.own("k").unwrap().unwrap().0.keep(&kept(Stage::Asking)).unwrap();
+    let path = folder.path().join("k.call");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"{\"stage\":\"of a later version\"}\n");
+    std::fs::write(&path, bytes).unwrap();
+    assert!(spool.own("k").is_err());
+}

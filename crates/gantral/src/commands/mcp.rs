@@ -1,0 +1,284 @@
+//! `gantral mcp`: stands between a client of the Model Context Protocol and a server, and has each call of a tool governed.
+//!
+//! Standard input and output are the client's; what there is to say goes to standard error.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use gantral_api::wire::text;
+use gantral_core::digest::Hasher;
+use gantral_core::ids::SessionId;
+use gantral_edge::call::{Caller, CallerConfig};
+use gantral_mcp::authority::Authority;
+use gantral_mcp::governor::{Governor, GovernorConfig};
+use gantral_mcp::http::{self, Door};
+use gantral_mcp::process::ServerCommand;
+use gantral_mcp::remote::Remote;
+use gantral_mcp::spool::Spool;
+use gantral_mcp::stdio;
+use gantral_mcp::upstream::Upstream;
+use gantral_outbound::read_secret;
+use tokio::sync::watch;
+
+use crate::cli::Server;
+use crate::connection::{Target, run_long};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::pinned::PinnedArgs;
+use crate::signals::stop_requested;
+use crate::{logging, machine};
+
+/// Who it is in development.
+const USUAL: &str = "dev-gate";
+/// For how long a call is held open for humans, unless it is said: most clients wait for a minute.
+const HOLD_SECONDS: u64 = 40;
+/// How much of a file with secrets is read, in bytes: a few headers.
+const SECRET_BYTES_MAX: u64 = 16 << 10;
+
+/// Arguments of `mcp`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{}\n\n{}", machine::HELP, logging::HELP))]
+pub struct McpArgs {
+    /// Which server of Gantral, and as whom.
+    #[command(flatten)]
+    server: Server,
+    /// The command that starts the server of tools
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "upstream")]
+    command: Vec<OsString>,
+    /// The address of the server of tools, in place of a command
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    upstream: Option<String>,
+    /// What the server of tools is called in policies, approvals and evidence; made of its command or host when absent
+    #[arg(long, value_name = "NAME")]
+    name: Option<text::Name>,
+    /// The workflow that governs the calls
+    #[arg(long, default_value = "mcp")]
+    workflow: text::WorkflowId,
+    /// What is pinned.
+    #[command(flatten)]
+    pinned: PinnedArgs,
+    /// For how many seconds a call is held open for humans before its client is told that it waits
+    #[arg(long, value_name = "SECONDS", default_value_t = HOLD_SECONDS)]
+    hold: u64,
+    /// A file with headers for the server of tools, one `Name: value` a line, mode 0600
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    upstream_headers: Option<PathBuf>,
+    /// The certificate authorities to trust for the server of tools instead of the system's, PEM
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    upstream_ca: Option<PathBuf>,
+    /// Listens for clients over HTTP, on this machine, in place of standard input; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// A file with the token that clients must send as `Authorization: Bearer`, mode 0600
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    listen_token: Option<PathBuf>,
+    /// Where calls are kept that wait, for its owner alone; one for each agent and server
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+}
+
+/// Arguments of the guardian of a server.
+#[derive(Debug, Args)]
+pub struct McpChildArgs {
+    /// The command.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Becomes the guardian of a server.
+pub fn guard(args: &McpChildArgs) -> ExitCode {
+    gantral_mcp::process::guard(&args.command)
+}
+
+/// Serves a client until it goes, or the server does.
+pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
+    logging::start("warn", out);
+    let target = args.server.target(out, USUAL)?;
+    let upstream = upstream(args)?;
+    let name = name(args)?;
+    let spool = spool(args, &target, &name)?;
+    let session =
+        spool.session().map_err(|error| Failure::new(format!("the spool cannot be used: {error}")))?;
+    let session = SessionId::parse(&session)
+        .map_err(|error| Failure::new(format!("the spool has no session: {error}")))?;
+    let caller = CallerConfig {
+        workflow: args.workflow.clone().into_inner(),
+        session: Some(session),
+        pinned: args.pinned.of(&target)?,
+        journal: None,
+    };
+    let governor = Governor::new(GovernorConfig {
+        server: name,
+        hold: std::time::Duration::from_secs(args.hold),
+        authority: Authority::new(Caller::new(target.client()?, caller)),
+        spool,
+        opens: Arc::new(upstream.clone()),
+    });
+    match args.listen {
+        None => run_long(serve(governor, upstream)),
+        Some(address) => run_long(listen(governor, upstream, address, token(args)?, out)),
+    }
+}
+
+async fn listen(
+    governor: Arc<Governor>,
+    upstream: Upstream,
+    address: SocketAddr,
+    token: Option<String>,
+    out: Out,
+) -> Result<Exit, Failure> {
+    let door = Door::open(address, token).await.map_err(|error| Failure::new(error.to_string()))?;
+    let url = door.url();
+    out.show(&serde_json::json!({ "url": url }), |_| url.clone())?;
+    let (stop, stopped) = watch::channel(false);
+    let left = tokio::spawn(governor.clone().take_up());
+    tokio::spawn(async move {
+        stop_requested().await;
+        // Whoever serves may have ended.
+        let _ = stop.send(true);
+    });
+    let served = http::serve(governor, upstream, door, stopped).await;
+    left.abort();
+    served.map_err(|error| Failure::new(format!("clients cannot be served: {error}")))?;
+    Ok(Exit::DONE)
+}
+
+fn token(args: &McpArgs) -> Result<Option<String>, Failure> {
+    let Some(path) = &args.listen_token else { return Ok(None) };
+    let token = secret(path)?.trim().to_owned();
+    if token.is_empty() {
+        return Err(Failure::new(format!("`{}` holds no token", path.display())));
+    }
+    Ok(Some(token))
+}
+
+fn secret(path: &Path) -> Result<String, Failure> {
+    let bytes = read_secret(path, SECRET_BYTES_MAX).map_err(|error| Failure::file("read", path, &error))?;
+    String::from_utf8(bytes).map_err(|_| Failure::new(format!("`{}` is not text", path.display())))
+}
+
+/// Reads the headers for the server of tools.
+fn headers(args: &McpArgs) -> Result<Vec<(String, String)>, Failure> {
+    let Some(path) = &args.upstream_headers else { return Ok(Vec::new()) };
+    let text = secret(path)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let pair = |line: &str| {
+        line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+    };
+    // The line itself is a secret.
+    let wrong = || Failure::new(format!("a line of `{}` is not `Name: value`", path.display()));
+    lines.map(|line| pair(line).ok_or_else(wrong)).collect()
+}
+
+async fn serve(governor: Arc<Governor>, upstream: Upstream) -> Result<Exit, Failure> {
+    let started = upstream.link();
+    let (link, running) =
+        started.map_err(|error| Failure::new(format!("the server cannot be started: {error}")))?;
+    let left = tokio::spawn(governor.clone().take_up());
+    let served = stdio::serve(governor, link, std::io::stdin(), std::io::stdout(), stop_requested()).await;
+    left.abort();
+    if let Some(running) = running {
+        running.ended().await;
+    }
+    served.map_err(|error| Failure::new(format!("the client cannot be served: {error}")))?;
+    Ok(Exit::DONE)
+}
+
+fn upstream(args: &McpArgs) -> Result<Upstream, Failure> {
+    if let Some(url) = &args.upstream {
+        let remote = Remote::new(url, args.upstream_ca.as_deref(), &headers(args)?);
+        return remote.map(Upstream::Remote).map_err(|error| Failure::new(error.to_string()));
+    }
+    let program = std::env::current_exe();
+    let program =
+        program.map_err(|error| Failure::new(format!("this program cannot find itself: {error}")))?;
+    let words = ["mcp-child", "--"].map(OsString::from).to_vec();
+    Ok(Upstream::Process(ServerCommand { command: args.command.clone(), guardian: (program, words) }))
+}
+
+/// Returns what the server is called: what was said, or what starts it.
+fn name(args: &McpArgs) -> Result<String, Failure> {
+    let given = args.name.as_ref().map(|name| name.to_string());
+    let made = given.or_else(|| args.upstream.as_deref().and_then(host)).or_else(|| program(&args.command));
+    // It begins the target of each action, up to the first slash.
+    let plain = |name: &String| !name.is_empty() && !name.contains('/') && name.parse::<text::Name>().is_ok();
+    made.filter(plain).ok_or_else(|| {
+        Failure::new("the server of tools has no usable name")
+            .hint("give `--name NAME`: letters, digits and . _ : @ -")
+    })
+}
+
+fn host(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?']).next().map(ToOwned::to_owned)
+}
+
+/// Returns the first word of a command that says what it is about: launchers of packages are named like what they launch.
+fn program(command: &[OsString]) -> Option<String> {
+    let mut words = command.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
+    let launchers =
+        ["npx", "uvx", "uv", "run", "node", "python", "python3", "bunx", "pipx", "docker", "deno"];
+    let named = words.find_map(|word| {
+        let file = Path::new(word).file_name()?.to_str()?;
+        (!launchers.contains(&file)).then(|| file.to_owned())
+    })?;
+    let stem = [".js", ".mjs", ".py", ".ts"].iter().find_map(|end| named.strip_suffix(end));
+    Some(stem.unwrap_or(&named).to_owned())
+}
+
+/// Opens the folder of calls: the one that was said, or one of this agent for this server.
+fn spool(args: &McpArgs, target: &Target, name: &str) -> Result<Spool, Failure> {
+    let folder = match (&args.spool, &target.dev) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(dev)) => dev.path().join("mcp").join(acting(target)).join(name),
+        (None, None) => state_folder()?.join("gantral/mcp").join(own_folder(args, target, name)),
+    };
+    Spool::open(&folder).map_err(|error| Failure::file("open the spool", &folder, &error))
+}
+
+/// Returns whose token it is in development.
+fn acting(target: &Target) -> String {
+    let file = if let crate::credentials::Credentials::File(path) = &target.credentials {
+        path.file_stem()
+    } else {
+        None
+    };
+    file.and_then(|stem| stem.to_str()).unwrap_or("agent").to_owned()
+}
+
+/// Returns a name that differs for each server of Gantral, agent and workflow.
+fn own_folder(args: &McpArgs, target: &Target, name: &str) -> String {
+    let whose = target.credentials.described();
+    let hasher = Hasher::new("gantral/mcp/spool/v1").bytes(target.url.as_bytes()).bytes(whose.as_bytes());
+    let digest = hasher.bytes(args.workflow.to_string().as_bytes()).finish().to_hex();
+    format!("{name}-{}", digest.get(..12).unwrap_or_default())
+}
+
+fn state_folder() -> Result<PathBuf, Failure> {
+    let said = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    said.or_else(home).ok_or_else(|| Failure::new("there is no home folder").hint("give `--spool DIR`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_is_called_like_what_is_launched() {
+        let named = |words: &[&str]| program(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(
+            named(&["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv"]).unwrap(),
+            "server-filesystem"
+        );
+        assert_eq!(named(&["uvx", "mcp-server-git", "--repository", "."]).unwrap(), "mcp-server-git");
+        assert_eq!(named(&["/usr/bin/python3", "tools/pay.py"]).unwrap(), "pay");
+        assert_eq!(named(&["node"]), None);
+        assert_eq!(host("https://tools.example.org:8443/mcp").unwrap(), "tools.example.org:8443");
+    }
+}
