@@ -35,16 +35,30 @@ fn succeeds(command: &mut Command) -> String {
     said
 }
 
-#[test]
-fn python_client_passes_its_tests_against_this_binary() {
+/// Runs tests of the client, all of which must have run.
+#[track_caller]
+fn pytest(arguments: &[&str]) {
     let said = succeeds(
         python()
             .args(["-m", "pytest"])
+            .args(arguments)
             .env("PYTHONPATH", "src")
             .env("GANTRAL_BIN", env!("CARGO_BIN_EXE_gantral"))
             .env("GANTRAL_PARTS", parts()),
     );
     assert!(said.contains(" passed") && !said.contains(" skipped"), "{said}");
+}
+
+const OF_FRAMEWORKS: &str = "tests/test_frameworks.py";
+
+#[test]
+fn python_client_passes_its_tests_against_this_binary() {
+    pytest(&["--ignore", OF_FRAMEWORKS]);
+}
+
+#[test]
+fn agents_of_five_frameworks_are_resumed_in_new_processes_and_act_once() {
+    pytest(&[OF_FRAMEWORKS]);
 }
 
 #[test]
