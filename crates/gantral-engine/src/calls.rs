@@ -12,7 +12,7 @@ use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Created, Entry, Event, Executor, Identity};
 use gantral_core::ids::{GrantId, InstanceId, Name, SessionId, TenantId, WorkflowId};
 use gantral_core::instance::Instance;
-use gantral_core::state::{ExecutorKind, Mode, OutcomeStatus};
+use gantral_core::state::{DecisionKind, ExecutorKind, Mode, OutcomeStatus, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_identity::{Executes, Principal, Requester};
 
@@ -20,7 +20,7 @@ use crate::answer::{Answer, Done};
 use crate::attempts::{Begun, begin_steps, step};
 use crate::authority::{AskRequest, OutcomeReport};
 use crate::commit::Plan;
-use crate::engine::{Call, DECISIONS_MAX, Engine};
+use crate::engine::{Call, DECISIONS_MAX, Engine, state_code};
 use crate::error::EngineError;
 use crate::loaded::{Loaded, chain, statement};
 use crate::snapshot::{Opened, keep};
@@ -29,6 +29,9 @@ use crate::weighing::{Acting, Using, Weighed};
 /// How long an interceptor holds a call without a sign of life (I9): after it, what was begun and not reported is UNKNOWN.
 pub const CALL_LEASE: DurationMs = DurationMs::from_secs(30);
 
+/// How long a human's refusal answers the same call (I4): long enough that an agent that tries again pages nobody, short enough that
+/// somebody who has thought better of it is not kept from asking.
+pub const REFUSAL_REMEMBERED: DurationMs = DurationMs::from_secs(600);
 /// The exit status of an attempt that a gate retired (I2).
 const WAITS: i32 = 3;
 
@@ -43,6 +46,15 @@ pub struct NewCall {
     pub session: Option<SessionId>,
     /// The action and what is said beside it. Whether it is used up at once follows from the workflow.
     pub ask: AskRequest,
+}
+
+/// What came of asking for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// It was asked for, and answered.
+    Asked(Done),
+    /// Humans refused the same call a short while ago: nobody is asked again, and nothing was written.
+    RefusedBefore(InstanceId),
 }
 
 /// The action of a call that was begun.
@@ -76,17 +88,33 @@ impl Engine {
         mut call: Call,
         requester: &Requester,
         new: NewCall,
-    ) -> Result<Done, EngineError> {
+    ) -> Result<Called, EngineError> {
         let tenant = requester.principal().tenant();
         if let Some(first) = self.lookup(&call, tenant).await? {
-            return self.replayed(tenant, first).await;
+            return self.replayed(tenant, first).await.map(Called::Asked);
         }
         for _ in 0..DECISIONS_MAX {
-            if let Some(done) = self.call_once(&mut call, requester, &new).await? {
-                return Ok(done);
+            if let Some(called) = self.call_once(&mut call, requester, &new).await? {
+                return Ok(called);
             }
         }
         Err(EngineError::Conflict)
+    }
+
+    /// Returns the call that humans refused a short while ago, if it was this one.
+    async fn refused_before(
+        &self,
+        tenant: &TenantId,
+        call_key: Digest,
+        now: UnixMillis,
+    ) -> Result<Option<InstanceId>, EngineError> {
+        let ended = self.0.store.ended_call(tenant, call_key, state_code(State::Terminated)).await?;
+        let Some(id) = ended else { return Ok(None) };
+        let facts = self.instance(tenant, id).await?;
+        let refused = facts.instance.decided.as_ref().is_some_and(|decided| {
+            decided.decision == DecisionKind::Reject && now < decided.at.plus(REFUSAL_REMEMBERED)
+        });
+        Ok(refused.then_some(id))
     }
 
     /// Asks for a call over what is in force; `None` when that moved meanwhile.
@@ -95,7 +123,7 @@ impl Engine {
         call: &mut Call,
         requester: &Requester,
         new: &NewCall,
-    ) -> Result<Option<Done>, EngineError> {
+    ) -> Result<Option<Called>, EngineError> {
         let principal = requester.principal();
         let tenant = principal.tenant();
         let workflow = self.workflow(tenant, &new.workflow, new.version.as_ref()).await?;
@@ -107,6 +135,10 @@ impl Engine {
         let guards = vec![self.unfrozen(tenant, &workflow).await?.guard()];
         let actor = self.actor(call, principal, None).await?;
         let action = Action::admit(&new.ask.action, &workflow)?;
+        let call_key = action.call_key(tenant, &actor.id, new.session.as_ref(), &workflow.id);
+        if let Some(id) = self.refused_before(tenant, call_key, call.now).await? {
+            return Ok(Some(Called::RefusedBefore(id)));
+        }
         let created = Created {
             requester: self.requester(call, principal, &actor).await?,
             parent: None,
@@ -123,7 +155,6 @@ impl Engine {
         };
         let first = create(&actor, created, Mode::Enforce, call.now);
         let began = self.begin_chain(call, identity, Arc::clone(&workflow), &first).await?;
-        let call_key = action.call_key(tenant, &actor.id, new.session.as_ref(), &workflow.id);
         let mut plan = Plan { guards, call_key: Some(call_key), ..Plan::default() };
         let begun = self.begin_call(call, &began.loaded, principal, &actor, &mut plan).await?;
         let staged = began.loaded.with(begun.fold);
@@ -146,7 +177,7 @@ impl Engine {
         let commit = self.append_chain(call, began, plan, answer).await?;
         match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => commit.answered(),
+            None => Ok(commit.answered()?.map(Called::Asked)),
         }
     }
 

@@ -48,7 +48,7 @@ pub use asks::{AskCursor, AskCursorError};
 pub use attempts::Task;
 pub use authority::{AskRequest, OutcomeReport};
 pub use beside::SignedBeside;
-pub use calls::{BegunAction, CALL_LEASE, NewCall, Provenance};
+pub use calls::{BegunAction, CALL_LEASE, Called, NewCall, Provenance, REFUSAL_REMEMBERED};
 pub use create::NewInstance;
 pub use decisions::{DecisionRequest, JUSTIFICATION_BYTES_MAX, Reconciliation};
 pub use engine::{Call, Engine, EngineConfig, PolicyDemand, Ports, RequestKey, state_code, state_of};

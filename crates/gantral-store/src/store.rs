@@ -11,7 +11,7 @@ use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, T
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 
-use crate::append::{Append, AppendOutcome, IdempotencyLookup, IdempotencyScope, SealedArtifact};
+use crate::append::{Append, AppendOutcome, IdempotencyLookup, IdempotencyScope, SealedArtifact, StateCode};
 use crate::changes::Changes;
 use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
@@ -133,6 +133,21 @@ impl Store {
     ) -> Result<Option<InstanceId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.find_call(tenant.clone(), call_key).await,
+        }
+    }
+
+    /// Returns the newest instance that held a call key and has ended in this state.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn ended_call(
+        &self,
+        tenant: &TenantId,
+        call_key: Digest,
+        state: StateCode,
+    ) -> Result<Option<InstanceId>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.ended_call(tenant.clone(), call_key, state).await,
         }
     }
 

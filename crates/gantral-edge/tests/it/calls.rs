@@ -128,6 +128,12 @@ async fn a_refused_or_withdrawn_call_says_why_it_ended() {
         Answer::Denied(denied) => assert_eq!(denied.cause.as_str(), "rejected"),
         other => panic!("{other:?}"),
     }
+    match caller.ask(wanted(LARGE)).await.unwrap() {
+        Answer::Denied(denied) => {
+            assert!(denied.remembered && *denied.instance_id == id, "nobody is asked again")
+        }
+        other => panic!("{other:?}"),
+    }
     let id = waits(&caller, LARGE + 1).await;
     caller.withdraw(id).await.unwrap();
     match caller.take(id, Duration::ZERO).await.unwrap() {

@@ -6,7 +6,9 @@ use gantral_core::ids::{InstanceId, SessionId, WorkflowId};
 use gantral_core::json::Value;
 use gantral_core::state::{Cause, EventKind as E, ExecutorKind, Mode, OutcomeStatus, State};
 use gantral_core::time::DurationMs;
-use gantral_engine::{Answer, CALL_LEASE, Done, EngineError, NewCall, OutcomeReport};
+use gantral_engine::{
+    Answer, CALL_LEASE, Called, Done, EngineError, NewCall, OutcomeReport, REFUSAL_REMEMBERED,
+};
 use gantral_evidence::governance::Scope;
 use gantral_evidence::verify::Enforcement;
 use gantral_testkit::AGENT;
@@ -36,7 +38,10 @@ fn new_call(workflow: &str, amount: u64) -> NewCall {
 
 async fn call_as(world: &World, who: &str, amount: u64) -> Result<Done, EngineError> {
     let requester = world.people.requester(who, world.clock.now());
-    world.engine().call(world.call(), &requester, new_call("refund", amount)).await
+    match world.engine().call(world.call(), &requester, new_call("refund", amount)).await? {
+        Called::Asked(done) => Ok(done),
+        Called::RefusedBefore(id) => panic!("{id} was refused before"),
+    }
 }
 
 async fn take_as(world: &World, who: &str, id: InstanceId) -> Result<Done, EngineError> {
@@ -248,6 +253,24 @@ async fn a_rejected_call_is_never_begun() {
     let last = statements(&world, asked.instance).await.pop().unwrap();
     assert!(matches!(last.entry.event, Event::Terminated(ended) if ended.cause == Some(Cause::Rejected)));
     is_valid(&world, asked.instance).await;
+}
+
+#[tokio::test]
+async fn what_a_human_refused_is_not_asked_again_for_a_while() {
+    let world = world().await;
+    let asked = call_as(&world, GATE, LARGE).await.unwrap();
+    decide(&world, &asked, Step::Reject).await;
+    let gate = world.people.requester(GATE, world.clock.now());
+    let again = async || {
+        let new = new_call("refund", LARGE);
+        world.engine().call(world.call(), &gate, new).await.unwrap()
+    };
+    assert_eq!(again().await, Called::RefusedBefore(asked.instance));
+    call_as(&world, GATE, LARGE + 1).await.unwrap();
+    world.clock.advance(DurationMs::new(REFUSAL_REMEMBERED.get() - 1));
+    assert_eq!(again().await, Called::RefusedBefore(asked.instance));
+    world.clock.advance(DurationMs::new(1));
+    assert_eq!(call_as(&world, GATE, LARGE).await.unwrap().state, State::WaitingForHuman);
 }
 
 #[tokio::test]

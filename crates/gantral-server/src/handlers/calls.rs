@@ -9,7 +9,7 @@ use gantral_api::wire::{self, CallAnswer, text};
 use gantral_core::ids::GateId;
 use gantral_core::state::{Cause, State as Authority};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{Answer as Said, AskRequest, Done, EngineError, InstanceFacts, NewCall};
+use gantral_engine::{Answer as Said, AskRequest, Called, Done, EngineError, InstanceFacts, NewCall};
 use gantral_identity::{Principal, PrincipalKind, Requester};
 
 use super::authority::{Facts, facts_of, report_of};
@@ -39,7 +39,10 @@ pub(crate) async fn ask(State(app): State<App>, write: Write<wire::AskCall>) -> 
         ask: AskRequest { action: action(&body.action)?, facts, consume: None },
     };
     match app.engine().call(write.call, &requester, new).await {
-        Ok(done) => answered(&app, &write.principal, done).await,
+        Ok(Called::Asked(done)) => answered(&app, &write.principal, done).await,
+        Ok(Called::RefusedBefore(id)) => {
+            refused(&app.engine().instance(write.principal.tenant(), id).await?, true)
+        }
         Err(EngineError::CallKeyTaken { instance }) => {
             let open = visible(&app, &write.principal, instance).await?;
             match open.instance.state() {
@@ -73,7 +76,7 @@ pub(crate) async fn take(
                     return waiting_answer(&app, &facts, false).await;
                 }
             }
-            Authority::Rejected | Authority::Terminated => return refused(&facts),
+            Authority::Rejected | Authority::Terminated => return refused(&facts, false),
             Authority::Completed
             | Authority::Created
             | Authority::Running
@@ -229,13 +232,13 @@ async fn waiting_answer(app: &App, facts: &InstanceFacts, joined: bool) -> Answe
 }
 
 /// Says that a call was refused before.
-fn refused(facts: &InstanceFacts) -> Answer<Response> {
+fn refused(facts: &InstanceFacts, remembered: bool) -> Answer<Response> {
     let cause = views::cause(&facts.instance).unwrap_or_else(|| Cause::Rejected.into());
     Ok(Json(CallAnswer::Deny(wire::CallDenied {
         instance_id: facts.instance.identity.instance.into(),
         cause,
         reasons: Vec::new(),
-        remembered: false,
+        remembered,
         artifacts: Vec::new(),
     }))
     .into_response())

@@ -94,6 +94,24 @@ impl SqliteStore {
         self.read(move |connection| Ok(call_holder(connection, &tenant, &call_key)?)).await
     }
 
+    pub(crate) async fn ended_call(
+        &self,
+        tenant: TenantId,
+        call_key: Digest,
+        state: StateCode,
+    ) -> Result<Option<InstanceId>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id FROM instance
+                 WHERE tenant = ?1 AND call_key = ?2 AND state = ?3 AND open = 0
+                 ORDER BY created_at DESC LIMIT 1",
+            )?;
+            let key = params![tenant.as_str(), call_key.as_bytes(), state.0];
+            Ok(select.query_row(key, |row| instance(row, 0)).optional()?)
+        })
+        .await
+    }
+
     pub(crate) async fn due(
         &self,
         now: UnixMillis,

@@ -104,9 +104,11 @@ fn a_refusal_reaches_the_agent_with_its_reason() {
     let world = World::start();
     hook(&world, &[], &bash("PreToolUse", "t1")).status(0);
     world.run(&["approvals", "reject", &open_gate(&world), "--reason", "never with force"]).status(0);
-    // Whoever holds the use open while a human refuses is told so.
-    let id = newest(&world);
-    assert_eq!((&id["state"], &id["cause"]), (&json!("TERMINATED"), &json!("rejected")));
+    let ended = newest(&world);
+    assert_eq!((&ended["state"], &ended["cause"]), (&json!("TERMINATED"), &json!("rejected")));
+    let (word, why) = decision(&hook(&world, &[], &bash("PreToolUse", "t2")).status(0));
+    assert!(word == "deny" && why.contains("rejected") && why.contains("Do not try again"), "{word} {why}");
+    assert_eq!(newest(&world)["instance_id"], ended["instance_id"], "nobody was asked again");
 }
 
 #[test]

@@ -179,9 +179,13 @@ async fn an_open_call_key_belongs_to_one_instance(store: &Store) {
     elsewhere.commit(store, vec![]).await;
     assert_eq!(store.find_call(&first.tenant, key).await.unwrap(), Some(first.id));
 
+    let ended = async |state| store.ended_call(&tenant("acme"), key, StateCode(state)).await.unwrap();
+    assert_eq!(ended(8).await, None);
     first.index.open = false;
+    first.index.state = StateCode(8);
     first.commit(store, vec![]).await;
     assert_eq!(store.find_call(&first.tenant, key).await.unwrap(), None);
+    assert_eq!((ended(8).await, ended(7).await), (Some(first.id), None));
     second.commit(store, vec![]).await;
     assert_eq!(store.find_call(&first.tenant, key).await.unwrap(), Some(second.id));
 }
