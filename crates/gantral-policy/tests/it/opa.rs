@@ -42,6 +42,10 @@ fn other_version() -> PolicyVersionId {
     PolicyVersionId(Digest::of(b"another policy"))
 }
 
+fn parameters(members: &str) -> String {
+    format!(r#"{{"action":{{"parameters":{{{members}}}}}}}"#)
+}
+
 /// Inputs for each example policy; the instant is now, which is what OPA's own clock says too.
 fn example_inputs(name: &str) -> Vec<String> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -81,6 +85,34 @@ fn example_inputs(name: &str) -> Vec<String> {
                 })
             })
             .collect(),
+        "commands" => [
+            ("/usr/bin/ls", r#"["-l"]"#),
+            ("/usr/bin/git", r#"["status"]"#),
+            ("/usr/bin/git", r#"["push"]"#),
+            ("/usr/bin/git", "[]"),
+            ("/tmp/ls", "[]"),
+            ("/usr/bin/dd", "[]"),
+        ]
+        .iter()
+        .map(|(executable, arguments)| {
+            parameters(&format!(r#""executable":"{executable}","arguments":{arguments}"#))
+        })
+        .collect(),
+        "mcp" => [("filesystem", "read_text_file"), ("filesystem", "write_file"), ("memory", "delete_entities"), ("other", "a")]
+            .iter()
+            .map(|(server, tool)| parameters(&format!(r#""server":"{server}","tool":"{tool}","arguments":{{}}"#)))
+            .collect(),
+        "tools" => [
+            ("Read", r#"{"file_path":"/etc/hosts"}"#),
+            ("Write", r#"{"file_path":"/project/a"}"#),
+            ("Write", r#"{"file_path":"/project/../a"}"#),
+            ("Bash", r#"{"command":"git status"}"#),
+            ("Bash", r#"{"command":"git status; rm a"}"#),
+            ("pay", "{}"),
+        ]
+        .iter()
+        .map(|(tool, input)| parameters(&format!(r#""tool":"{tool}","input":{input},"directory":"/project""#)))
+        .collect(),
         other => panic!("no inputs for the example `{other}`"),
     };
     [inputs, vec!["{}".to_owned()]].concat()
