@@ -17,7 +17,7 @@ use gantral_api::wire::{
 };
 use gantral_core::digest::Hasher;
 use gantral_core::ids::{GrantId, InstanceId, SessionId, WorkflowId};
-use gantral_core::state::State;
+use gantral_core::state::{OutcomeStatus, State};
 use gantral_core::time::DurationMs;
 use tokio::task::AbortHandle;
 
@@ -76,6 +76,13 @@ pub struct Wanted {
     pub cost_estimate: Option<Document>,
     /// Further facts for policy, as claimed.
     pub attributes: Option<Document>,
+}
+
+impl Wanted {
+    /// Returns an action with nothing said beside it.
+    pub const fn of(action: Action) -> Self {
+        Self { action, step: None, trigger: None, cost_estimate: None, attributes: None }
+    }
 }
 
 /// What came of asking.
@@ -167,7 +174,12 @@ impl Caller {
     /// # Errors
     /// [`CallError`]; it may be repeated until it succeeds: the same report is sealed once.
     pub async fn settle(&self, id: InstanceId, report: &SettleCall) -> Result<Moved, CallError> {
-        let moved = settle(&self.client, id, report).await?;
+        // The same report under the same key: it is sealed once, however often it is sent, and from whichever process.
+        let unsendable = |why: String| ClientError::Unsendable { why };
+        let body = serde_json::to_vec(report).map_err(|error| unsendable(error.to_string()))?;
+        let digest = Hasher::new("gantral/call/v1").bytes(id.as_bytes()).bytes(&body).finish();
+        let key = IdempotencyKey::parse(&digest.to_hex()).map_err(|error| unsendable(error.to_string()))?;
+        let moved = self.client.with_key(key).settle_call(id.into(), report).await?;
         self.keep(|journal| journal.append(&moved.artifacts))?;
         Ok(moved)
     }
@@ -253,17 +265,9 @@ impl Permit {
     ///
     /// # Errors
     /// As [`Caller::settle`].
-    pub async fn settle(
-        &self,
-        status: text::OutcomeStatus,
-        result: Option<Document>,
-    ) -> Result<Moved, CallError> {
-        self.caller.settle(self.instance, &self.report(status, result)).await
-    }
-
-    /// Returns the report that [`Self::settle`] sends, for whoever has to write it down first.
-    pub fn report(&self, status: text::OutcomeStatus, result: Option<Document>) -> SettleCall {
-        SettleCall { grant_id: self.grant.map(Into::into), status, result, cost: None, evidence: Vec::new() }
+    pub async fn settle(&self, status: OutcomeStatus, result: Option<Document>) -> Result<Moved, CallError> {
+        let report = SettleCall::of(self.grant.map(Into::into), status, result);
+        self.caller.settle(self.instance, &report).await
     }
 }
 
@@ -271,15 +275,6 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.keeper.abort();
     }
-}
-
-async fn settle(client: &Client, id: InstanceId, report: &SettleCall) -> Result<Moved, ClientError> {
-    // The same report under the same key: it is sealed once, however often it is sent, and from whichever process.
-    let unsendable = |why: String| ClientError::Unsendable { why };
-    let body = serde_json::to_vec(report).map_err(|error| unsendable(error.to_string()))?;
-    let digest = Hasher::new("gantral/call/v1").bytes(id.as_bytes()).bytes(&body).finish();
-    let key = IdempotencyKey::parse(&digest.to_hex()).map_err(|error| unsendable(error.to_string()))?;
-    client.with_key(key).settle_call(id.into(), report).await
 }
 
 fn is_decided(waiting: &CallWaiting) -> bool {

@@ -22,7 +22,7 @@ use crate::commit::Plan;
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
 use crate::handover::{Handed, usable_grant};
-use crate::loaded::chain;
+use crate::loaded::{Loaded, chain};
 use crate::snapshot::keep;
 
 /// How many tasks a claim looks at before it says that there is nothing: enough to look past those that others take meanwhile.
@@ -122,13 +122,25 @@ impl Engine {
         let guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
         let mut plan = Plan { guards, ..Plan::default() };
         let attempt = loaded.instance.attempt.next();
-        let bytes = self.context(loaded, attempt).await?;
-        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
-        let executor = Executor { kind: ExecutorKind::Runner, id: actor.id.clone() };
-        let assignment = Assignment { executor, context, lease };
+        let assignment = self.assignment(call, loaded, actor, ExecutorKind::Runner, lease, &mut plan).await?;
         let decided = decide(&loaded.instance, actor, Command::Assign(assignment), call.now)?;
         let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()
+    }
+
+    /// Makes the assignment of the next attempt, with the document that it is handed; the document goes into the plan's snapshots.
+    pub(crate) async fn assignment(
+        &self,
+        call: &mut Call,
+        loaded: &Loaded,
+        actor: &Actor,
+        kind: ExecutorKind,
+        lease: DurationMs,
+        plan: &mut Plan,
+    ) -> Result<Assignment, EngineError> {
+        let bytes = self.context(loaded, loaded.instance.attempt.next()).await?;
+        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
+        Ok(Assignment { executor: Executor { kind, id: actor.id.clone() }, context, lease })
     }
 
     /// Returns what a runner that was assigned an attempt needs to run it.
@@ -231,11 +243,9 @@ impl Engine {
         let guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
         let mut plan = Plan { guards, ..Plan::default() };
         let attempt = loaded.instance.attempt.next();
-        let bytes = self.context(loaded, attempt).await?;
-        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
-        let executor = Executor { kind: ExecutorKind::SelfExecuted, id: actor.id.clone() };
         let lease = loaded.instance.created.expires_at.since(call.now);
-        let assignment = Assignment { executor, context, lease };
+        let kind = ExecutorKind::SelfExecuted;
+        let assignment = self.assignment(call, loaded, &actor, kind, lease, &mut plan).await?;
         let Begun { decided, .. } = begin_steps(&loaded.instance, &actor, assignment, call.now)?;
         let answer = Answer::Attempt { attempt, grant: usable_grant(&loaded.instance, attempt) };
         self.settle(&mut held, call, decided, plan, answer).await?.answered()

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 
 use gantral_core::action::Action;
-use gantral_core::command::{Assignment, AttemptEnd, Command, Decided, Refusal};
+use gantral_core::command::{AttemptEnd, Command, Decided, Refusal};
 use gantral_core::decide::{apply_all, create};
 use gantral_core::digest::{CommitmentLabel, Digest};
-use gantral_core::event::{Actor, Created, Entry, Event, Executor, Identity};
+use gantral_core::event::{Actor, Created, Entry, Event, Identity};
 use gantral_core::ids::{GrantId, InstanceId, Name, SessionId, TenantId, WorkflowId};
 use gantral_core::instance::Instance;
+use gantral_core::json::Value;
 use gantral_core::state::{DecisionKind, ExecutorKind, Mode, OutcomeStatus, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_identity::{Executes, Principal, Requester};
 
+use crate::advice::AskFacts;
 use crate::answer::{Answer, Done};
 use crate::attempts::{Begun, begin_steps, step};
 use crate::authority::{AskRequest, OutcomeReport};
@@ -23,12 +25,11 @@ use crate::commit::Plan;
 use crate::engine::{Call, DECISIONS_MAX, Engine, state_code};
 use crate::error::EngineError;
 use crate::loaded::{Loaded, chain, statement};
-use crate::snapshot::{Opened, keep};
+use crate::snapshot::Opened;
 use crate::weighing::{Acting, Using, Weighed};
 
 /// How long an interceptor holds a call without a sign of life (I9): after it, what was begun and not reported is UNKNOWN.
 pub const CALL_LEASE: DurationMs = DurationMs::from_secs(30);
-
 /// How long a human's refusal answers the same call (I4): long enough that an agent that tries again pages nobody, short enough that
 /// somebody who has thought better of it is not kept from asking.
 pub const REFUSAL_REMEMBERED: DurationMs = DurationMs::from_secs(600);
@@ -44,8 +45,10 @@ pub struct NewCall {
     pub version: Option<Name>,
     /// The session of the agent.
     pub session: Option<SessionId>,
-    /// The action and what is said beside it. Whether it is used up at once follows from the workflow.
-    pub ask: AskRequest,
+    /// The action, as sent. Whether its grant is used up at once follows from the workflow.
+    pub action: Value,
+    /// What is said beside it.
+    pub facts: AskFacts,
 }
 
 /// What came of asking for a call.
@@ -134,7 +137,7 @@ impl Engine {
         }
         let guards = vec![self.unfrozen(tenant, &workflow).await?.guard()];
         let actor = self.actor(call, principal, None).await?;
-        let action = Action::admit(&new.ask.action, &workflow)?;
+        let action = Action::admit(&new.action, &workflow)?;
         let call_key = action.call_key(tenant, &actor.id, new.session.as_ref(), &workflow.id);
         if let Some(id) = self.refused_before(tenant, call_key, call.now).await? {
             return Ok(Some(Called::RefusedBefore(id)));
@@ -143,7 +146,7 @@ impl Engine {
             requester: self.requester(call, principal, &actor).await?,
             parent: None,
             session: new.session.clone(),
-            trigger: new.ask.facts.trigger.and_then(|trigger| Name::parse(trigger.as_str()).ok()),
+            trigger: new.facts.trigger.and_then(|trigger| Name::parse(trigger.as_str()).ok()),
             context: None,
             expires_at: call.now.plus(workflow.lifetime),
         };
@@ -160,7 +163,7 @@ impl Engine {
         let staged = began.loaded.with(begun.fold);
         let acting = Acting { principal, actor: &actor, attempt: staged.instance.attempt, begins: true };
         let consume = workflow.release.witnesses().is_none().then(|| executor_kind(principal));
-        let request = AskRequest { consume, ..new.ask.clone() };
+        let request = AskRequest { action: new.action.clone(), facts: new.facts.clone(), consume };
         let weighed = self.weigh_ask(call, acting, &staged, &request).await?;
         let Weighed { decided, plan: weighed, answer, counted: _turn } = weighed;
         let Decided { mut events, refusal } = retire(&staged.instance, &actor, decided, call.now)?;
@@ -402,9 +405,6 @@ impl Engine {
         actor: &Actor,
         plan: &mut Plan,
     ) -> Result<Begun, EngineError> {
-        let attempt = loaded.instance.attempt.next();
-        let bytes = self.context(loaded, attempt).await?;
-        let context = keep(&mut plan.snapshots, CommitmentLabel::Context, &mut call.fresh, bytes);
         let kind = executor_kind(principal);
         let lease = match kind {
             ExecutorKind::Interceptor => CALL_LEASE,
@@ -412,7 +412,7 @@ impl Engine {
                 loaded.instance.created.expires_at.since(call.now)
             }
         };
-        let assignment = Assignment { executor: Executor { kind, id: actor.id.clone() }, context, lease };
+        let assignment = self.assignment(call, loaded, actor, kind, lease, plan).await?;
         begin_steps(&loaded.instance, actor, assignment, call.now)
     }
 }

@@ -71,7 +71,7 @@ impl Authority {
     /// # Errors
     /// Without an answer nothing is authorised: never forward on an error.
     pub async fn ask(&self, action: Action, attributes: Option<Document>) -> Result<Answer, CallError> {
-        let wanted = Wanted { action, step: None, trigger: None, cost_estimate: None, attributes };
+        let wanted = Wanted { attributes, ..Wanted::of(action) };
         self.0.ask(wanted).await.map(answer)
     }
 
@@ -93,13 +93,7 @@ impl Authority {
         status: OutcomeStatus,
         result: Option<Document>,
     ) -> Result<(), CallError> {
-        let report = SettleCall {
-            grant_id: permit.grant,
-            status: status.into(),
-            result,
-            cost: None,
-            evidence: Vec::new(),
-        };
+        let report = SettleCall::of(permit.grant, status, result);
         self.0.settle(*permit.instance, &report).await.map(|_| ())
     }
 
@@ -119,13 +113,7 @@ impl Authority {
         else {
             return Ok(false);
         };
-        let report = SettleCall {
-            grant_id: Some(owed.grant_id),
-            status: OutcomeStatus::Failed.into(),
-            result,
-            cost: None,
-            evidence: Vec::new(),
-        };
+        let report = SettleCall::of(Some(owed.grant_id), OutcomeStatus::Failed, result);
         self.0.settle(*instance, &report).await.map(|_| true)
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError};
 use gantral_core::json::text::inert;
+use gantral_edge::call::CallError;
 
 use crate::cli::Server;
 use crate::credentials::Credentials;
@@ -176,6 +177,15 @@ fn no_token(url: &str) -> Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Client(error) => error.into(),
+            error => Self::new(error.to_string()),
+        }
     }
 }
 

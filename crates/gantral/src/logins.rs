@@ -6,9 +6,9 @@
 mod renewing;
 
 use std::fmt;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dev_tokens::write_private;
 use crate::failure::Failure;
+use crate::folders;
 
 pub use renewing::LoginTokens;
 
@@ -178,9 +179,7 @@ pub struct Logins(PathBuf);
 impl Logins {
     /// Returns the folder of whoever runs this; `None` if they have none. Nothing is read.
     pub fn of_user() -> Option<Self> {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
-        Some(Self(config?.join("gantral").join("logins")))
+        Some(Self(folders::config()?.join("gantral").join("logins")))
     }
 
     /// Returns the folder of whoever runs this, for somebody who needs one.
@@ -261,7 +260,7 @@ impl Logins {
     }
 
     fn make_folder(&self) -> Result<(), Failure> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        let made = folders::make_private(&self.0);
         made.map_err(|error| Failure::file("make", &self.0, &error))?;
         self.check_folder()
     }

@@ -11,6 +11,7 @@ mod credentials;
 mod dev_tokens;
 mod exit;
 mod failure;
+mod folders;
 mod gates;
 mod input;
 mod local_server;

@@ -142,6 +142,17 @@ pub struct SettleCall {
     pub evidence: Vec<EvidenceItem>,
 }
 
+impl SettleCall {
+    /// Returns the report of what came of a call, without cost and captured evidence.
+    pub fn of(
+        grant_id: Option<text::GrantId>,
+        status: gantral_core::state::OutcomeStatus,
+        result: Option<Document>,
+    ) -> Self {
+        Self { grant_id, status: status.into(), result, cost: None, evidence: Vec::new() }
+    }
+}
+
 /// Answer of `POST /v1/calls/{id}/heartbeat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallKept {

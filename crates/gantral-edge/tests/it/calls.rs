@@ -39,7 +39,7 @@ async fn caller(place: &Place) -> Caller {
 }
 
 fn wanted(amount: u64) -> Wanted {
-    Wanted { action: refund(amount), step: None, trigger: None, cost_estimate: None, attributes: None }
+    Wanted::of(refund(amount))
 }
 
 fn ask(amount: u64) -> AskCall {
@@ -80,9 +80,9 @@ async fn what_policy_allows_goes_at_once_with_its_defaults_and_is_settled() {
     assert_eq!(parameters(&permit), serde_json::json!({"amount_minor": SMALL, "currency": "EUR"}));
     assert!(permit.is_enforced() && permit.grant().is_some());
     let result = Some(Document::from_text("{\"ok\":true}".to_owned()).unwrap());
-    let moved = permit.settle(OutcomeStatus::Succeeded.into(), result.clone()).await.unwrap();
+    let moved = permit.settle(OutcomeStatus::Succeeded, result.clone()).await.unwrap();
     assert_eq!(*moved.state, State::Completed);
-    let again = permit.settle(OutcomeStatus::Succeeded.into(), result).await.unwrap();
+    let again = permit.settle(OutcomeStatus::Succeeded, result).await.unwrap();
     assert_eq!(again.artifacts, moved.artifacts, "a report that is sent again is sealed once");
     let journal = std::fs::read_to_string(place.folder.path().join("calls.jsonl")).unwrap();
     assert!(journal.lines().count() >= 8, "every receipt is kept");
@@ -103,7 +103,7 @@ async fn a_call_waits_for_a_human_and_goes_as_it_was_changed() {
     assert_eq!(parameters(&permit)["amount_minor"], 480);
     let running = caller.ask(wanted(LARGE)).await.unwrap_err();
     assert!(matches!(running, CallError::Running { instance: Some(open) } if open == id), "{running}");
-    permit.settle(OutcomeStatus::Failed.into(), None).await.unwrap();
+    permit.settle(OutcomeStatus::Failed, None).await.unwrap();
     assert_eq!(*place.show(id).await.state, State::Terminated);
 }
 
@@ -115,7 +115,7 @@ async fn a_call_that_was_decided_while_nobody_waited_goes_when_it_is_asked_for_a
     place.decide(DecisionKind::Approve, None).await;
     let permit = may_go(caller.ask(wanted(LARGE)).await.unwrap());
     assert_eq!(permit.instance(), id);
-    permit.settle(OutcomeStatus::Succeeded.into(), None).await.unwrap();
+    permit.settle(OutcomeStatus::Succeeded, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,16 +7,16 @@ use gantral_core::json::Value;
 use gantral_core::state::{Cause, EventKind as E, ExecutorKind, Mode, OutcomeStatus, State};
 use gantral_core::time::DurationMs;
 use gantral_engine::{
-    Answer, CALL_LEASE, Called, Done, EngineError, NewCall, OutcomeReport, REFUSAL_REMEMBERED,
+    Answer, AskFacts, CALL_LEASE, Called, Done, EngineError, NewCall, OutcomeReport, REFUSAL_REMEMBERED,
 };
 use gantral_evidence::governance::Scope;
 use gantral_evidence::verify::Enforcement;
 use gantral_testkit::AGENT;
 use gantral_testkit::World;
 use gantral_testkit::policy;
-use gantral_testkit::workflows::{REFUND, REFUND_RUN, read};
+use gantral_testkit::workflows::{REFUND, REFUND_RUN, read, refund};
 
-use crate::script::{LARGE, REDUCED, SMALL, Step, ask, decision, events, is_valid, outcome, statements};
+use crate::script::{LARGE, REDUCED, SMALL, Step, decision, events, is_valid, outcome, statements};
 
 /// The interceptor of the standard directory.
 const GATE: &str = "dev-gate";
@@ -32,7 +32,8 @@ fn new_call(workflow: &str, amount: u64) -> NewCall {
         workflow: WorkflowId::parse(workflow).unwrap(),
         version: None,
         session: Some(SessionId::parse("session-1").unwrap()),
-        ask: ask(amount, false),
+        action: refund(amount),
+        facts: AskFacts::default(),
     }
 }
 

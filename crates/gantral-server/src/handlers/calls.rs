@@ -9,7 +9,7 @@ use gantral_api::wire::{self, CallAnswer, text};
 use gantral_core::ids::GateId;
 use gantral_core::state::{Cause, State as Authority};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{Answer as Said, AskRequest, Called, Done, EngineError, InstanceFacts, NewCall};
+use gantral_engine::{Answer as Said, Called, Done, EngineError, InstanceFacts, NewCall};
 use gantral_identity::{Principal, PrincipalKind, Requester};
 
 use super::authority::{Facts, facts_of, report_of};
@@ -36,7 +36,8 @@ pub(crate) async fn ask(State(app): State<App>, write: Write<wire::AskCall>) -> 
         workflow: body.workflow.into_inner(),
         version: body.version.map(text::Text::into_inner),
         session: body.session_id.map(text::Text::into_inner),
-        ask: AskRequest { action: action(&body.action)?, facts, consume: None },
+        action: action(&body.action)?,
+        facts,
     };
     match app.engine().call(write.call, &requester, new).await {
         Ok(Called::Asked(done)) => answered(&app, &write.principal, done).await,

@@ -17,11 +17,11 @@ use crate::connection::{DEV_FOLDER, DevFolder, run_long};
 use crate::dev_tokens::{write_all, write_private};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::gates;
 use crate::local_server::LocalServer;
 use crate::logging;
 use crate::out::{FAINT, GOOD, Out, STRONG, styled};
 use crate::signals::stop_requested;
+use crate::{folders, gates};
 
 /// How often tokens are renewed: three times in their life, so that a missed time harms nobody.
 const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
@@ -75,13 +75,8 @@ async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
 }
 
 fn make_private(folder: &DevFolder) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt as _;
     let path = folder.path();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| Failure::file("make", path, &error))?;
+    folders::make_private(path).map_err(|error| Failure::file("make", path, &error))?;
     // Nothing in there belongs into a repository.
     std::fs::write(path.join(".gitignore"), "*\n").map_err(|error| Failure::file("write to", path, &error))
 }

@@ -12,7 +12,7 @@ use gantral_core::ids::{InstanceId, WorkflowId};
 use gantral_core::json::text::inert;
 use gantral_core::json::{Object, Value};
 use gantral_core::state::OutcomeStatus;
-use gantral_edge::call::{Answer, CallError, Caller, CallerConfig, Wanted};
+use gantral_edge::call::{Answer, Caller, CallerConfig, Wanted};
 use gantral_edge::hook::{self, Dialect, MESSAGE_BYTES_MAX, Moment, Said, Told};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::input::document;
 use crate::out::Out;
 use crate::pinned::PinnedArgs;
-use crate::{logging, machine};
+use crate::{folders, logging, machine};
 
 /// Whose hooks they are in development.
 const USUAL: &str = "refund-agent";
@@ -116,27 +116,26 @@ async fn before(
     out: Out,
 ) -> Result<Exit, Failure> {
     let (dialect, action) = (said.dialect, said.action);
-    let wanted =
-        Wanted { action: action.clone(), step: None, trigger: None, cost_estimate: None, attributes: None };
-    let mut answer = caller.ask(wanted).await.map_err(failed)?;
+    let mut answer = caller.ask(Wanted::of(action.clone())).await?;
     if let (Answer::Waits(waiting), Some(hold)) = (&answer, &args.hold) {
         let id = InstanceId::clone(&waiting.instance_id);
-        answer = caller.take(id, Duration::from_millis(hold.get())).await.map_err(failed)?;
+        answer = caller.take(id, Duration::from_millis(hold.get())).await?;
     }
     let told = match answer {
         Answer::Go(permit) => {
             let begun = Begun { instance: permit.instance().into(), grant: permit.grant().map(Into::into) };
-            // Before the agent hears of it: what was begun must be known when it is done.
-            keep(kept, &begun)?;
             let approved = permit.action().parameters.to_value();
             let approved = approved.map_err(|error| Failure::new(error.to_string()))?;
             let asked = action.parameters.to_value().map_err(|error| Failure::new(error.to_string()))?;
-            match approved.get("input") {
-                Some(input) if Some(input) != asked.get("input") => {
-                    changed(caller, dialect, &begun, input).await?
-                }
-                _ => Told::May,
+            let changed = approved.get("input").filter(|input| Some(*input) != asked.get("input"));
+            if changed.is_some() && dialect == Dialect::Cursor {
+                // It cannot be told of the change, and does nothing: that is said at once.
+                settle(caller, &begun, OutcomeStatus::Failed, Object::new().with("not_done", true)).await?;
+            } else {
+                // Before the agent hears of it: what was begun must be known when it is done.
+                keep(kept, &begun)?;
             }
+            changed.map_or(Told::May, |input| Told::MayAs(input.clone()))
         }
         Answer::Waits(waiting) if args.headless => Told::Later(waits(&waiting)),
         Answer::Waits(waiting) => Told::Waits(waits(&waiting)),
@@ -151,14 +150,6 @@ async fn before(
         out.text(&text)?;
     }
     Ok(Exit::DONE)
-}
-
-/// What a human changed reaches the agent where it can be told; elsewhere nothing was done, which is said at once.
-async fn changed(caller: &Caller, dialect: Dialect, begun: &Begun, input: &Value) -> Result<Told, Failure> {
-    if dialect == Dialect::Cursor {
-        settle(caller, begun, OutcomeStatus::Failed, Object::new().with("not_done", true)).await?;
-    }
-    Ok(Told::MayAs(input.clone()))
 }
 
 /// Says what came of it. What was never begun here is none of ours.
@@ -182,14 +173,9 @@ async fn settle(
     status: OutcomeStatus,
     result: Object,
 ) -> Result<(), Failure> {
-    let report = SettleCall {
-        grant_id: begun.grant,
-        status: status.into(),
-        result: Some(document(&Value::Object(result))?),
-        cost: None,
-        evidence: Vec::new(),
-    };
-    caller.settle(begun.instance.into_inner(), &report).await.map_err(failed)?;
+    let result = document(&Value::Object(result))?;
+    let report = SettleCall::of(begun.grant, status, Some(result));
+    caller.settle(begun.instance.into_inner(), &report).await?;
     Ok(())
 }
 
@@ -204,13 +190,6 @@ fn waits(waiting: &CallWaiting) -> String {
     )
 }
 
-fn failed(error: CallError) -> Failure {
-    match error {
-        CallError::Client(error) => error.into(),
-        error => Failure::new(error.to_string()),
-    }
-}
-
 fn keep(kept: &Path, begun: &Begun) -> Result<(), Failure> {
     let text = serde_json::to_vec(begun).map_err(|error| Failure::new(error.to_string()))?;
     crate::dev_tokens::write_private(kept, &text)
@@ -218,23 +197,11 @@ fn keep(kept: &Path, begun: &Begun) -> Result<(), Failure> {
 
 /// Returns the folder of what was begun, made for its owner alone.
 fn state(args: &HookArgs, target: &Target) -> Result<PathBuf, Failure> {
-    use std::os::unix::fs::DirBuilderExt as _;
     let folder = match (&args.state, &target.dev) {
         (Some(folder), _) => folder.clone(),
         (None, Some(dev)) => dev.path().join("hook"),
-        (None, None) => {
-            let home = std::env::var_os("XDG_STATE_HOME")
-                .map(PathBuf::from)
-                .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-            let home = home.filter(|path| path.is_absolute());
-            home.ok_or_else(|| Failure::new("there is no home folder").hint("give `--state DIR`"))?
-                .join("gantral/hook")
-        }
+        (None, None) => folders::state("--state")?.join("gantral/hook"),
     };
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .map_err(|error| Failure::file("make", &folder, &error))?;
+    folders::make_private(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
     Ok(folder)
 }

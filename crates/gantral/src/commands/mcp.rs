@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::pinned::PinnedArgs;
 use crate::signals::stop_requested;
-use crate::{logging, machine};
+use crate::{folders, logging, machine};
 
 /// Who it is in development.
 const USUAL: &str = "dev-gate";
@@ -236,7 +236,7 @@ fn spool(args: &McpArgs, target: &Target, name: &str) -> Result<Spool, Failure> 
     let folder = match (&args.spool, &target.dev) {
         (Some(folder), _) => folder.clone(),
         (None, Some(dev)) => dev.path().join("mcp").join(acting(target)).join(name),
-        (None, None) => state_folder()?.join("gantral/mcp").join(own_folder(args, target, name)),
+        (None, None) => folders::state("--spool")?.join("gantral/mcp").join(own_folder(args, target, name)),
     };
     Spool::open(&folder).map_err(|error| Failure::file("open the spool", &folder, &error))
 }
@@ -257,12 +257,6 @@ fn own_folder(args: &McpArgs, target: &Target, name: &str) -> String {
     let hasher = Hasher::new("gantral/mcp/spool/v1").bytes(target.url.as_bytes()).bytes(whose.as_bytes());
     let digest = hasher.bytes(args.workflow.to_string().as_bytes()).finish().to_hex();
     format!("{name}-{}", digest.get(..12).unwrap_or_default())
-}
-
-fn state_folder() -> Result<PathBuf, Failure> {
-    let said = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    said.or_else(home).ok_or_else(|| Failure::new("there is no home folder").hint("give `--spool DIR`"))
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted, Failure> {
     let because = args.because.as_deref().map(|text| {
         document(&gantral_core::json::Value::Object(gantral_core::json::Object::new().with("because", text)))
     });
-    Ok(Wanted { action, step: None, trigger: None, cost_estimate: None, attributes: because.transpose()? })
+    Ok(Wanted { attributes: because.transpose()?, ..Wanted::of(action) })
 }
 
 /// Waits until the call may go or is refused, or for as long as was said.
@@ -156,7 +156,7 @@ async fn carried(permit: &Permit, out: Out) -> Result<Exit, Failure> {
             (OutcomeStatus::Failed, gantral_core::json::Object::new().with("not_run", why.as_str()).into())
         }
     };
-    let reported = permit.settle(status.into(), Some(document(&result)?)).await;
+    let reported = permit.settle(status, Some(document(&result)?)).await;
     if let Err(error) = &reported {
         out.talk(format_args!(
             "{}: what came of it could not be reported, and counts as unknown: {error}",
@@ -222,14 +222,14 @@ fn denies(denied: &CallDenied, out: Out) -> Result<Exit, Failure> {
     Ok(Exit::DENIED)
 }
 
+/// Says of the same command that it is a command.
 fn failed(error: CallError) -> Failure {
     match error {
-        CallError::Client(error) => error.into(),
         CallError::Running { instance: Some(instance) } => {
             Failure::new("the same command is being run, or nobody knows yet what came of it")
                 .hint(format!("gantral instances show {instance}"))
         }
-        error => Failure::new(error.to_string()),
+        error => error.into(),
     }
 }
 

@@ -124,7 +124,15 @@ fn the_other_dialect_is_answered_in_its_words() {
     assert_eq!(newest(&world)["state"], "COMPLETED");
     let waits = hook(&world, &["--hold", "1s"], &says("beforeShellExecution", "git push")).status(0).json();
     assert_eq!(waits["permission"], "deny");
-    assert!(waits["agent_message"].as_str().unwrap().contains(&open_gate(&world)), "{waits}");
+    let gate = open_gate(&world);
+    assert!(waits["agent_message"].as_str().unwrap().contains(&gate), "{waits}");
+    let set = r#"input={"command":"git fetch"}"#;
+    world.run(&["approvals", "override", &gate, "--set", set, "--reason", "look first"]).status(0);
+    let changed = hook(&world, &[], &says("beforeShellExecution", "git push")).status(0).json();
+    assert_eq!(changed["permission"], "deny", "it cannot be told of the change");
+    assert_eq!(newest(&world)["outcomes"][0]["status"], "FAILED");
+    let left: Vec<_> = std::fs::read_dir(world.path(".gantral-dev/hook")).unwrap().collect();
+    assert!(left.is_empty(), "nothing was begun, and nothing is kept: {left:?}");
 }
 
 #[test]
