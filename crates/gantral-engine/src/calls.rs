@@ -11,9 +11,9 @@ use gantral_core::decide::{apply_all, create};
 use gantral_core::digest::{CommitmentLabel, Digest};
 use gantral_core::event::{Actor, Created, Entry, Event, Identity};
 use gantral_core::ids::{GrantId, InstanceId, Name, SessionId, TenantId, WorkflowId};
-use gantral_core::instance::Instance;
+use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::Value;
-use gantral_core::state::{DecisionKind, ExecutorKind, Mode, OutcomeStatus, State};
+use gantral_core::state::{Cause, ExecutorKind, Mode, OutcomeStatus, State};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_identity::{Executes, Principal, Requester};
 
@@ -114,10 +114,11 @@ impl Engine {
         let ended = self.0.store.ended_call(tenant, call_key, state_code(State::Terminated)).await?;
         let Some(id) = ended else { return Ok(None) };
         let facts = self.instance(tenant, id).await?;
-        let refused = facts.instance.decided.as_ref().is_some_and(|decided| {
-            decided.decision == DecisionKind::Reject && now < decided.at.plus(REFUSAL_REMEMBERED)
-        });
-        Ok(refused.then_some(id))
+        // A gate that lapsed, or that was withdrawn, is closed like one that was refused: nobody has refused it.
+        let by_humans = matches!(facts.instance.phase, Phase::Terminated(Cause::Rejected));
+        let lately =
+            facts.instance.decided.as_ref().is_some_and(|decided| now < decided.at.plus(REFUSAL_REMEMBERED));
+        Ok((by_humans && lately).then_some(id))
     }
 
     /// Asks for a call over what is in force; `None` when that moved meanwhile.

@@ -275,6 +275,20 @@ async fn what_a_human_refused_is_not_asked_again_for_a_while() {
 }
 
 #[tokio::test]
+async fn what_was_withdrawn_or_lapsed_is_asked_again() {
+    let world = world().await;
+    let gate = world.people.requester(GATE, world.clock.now());
+    let withdrawn = call_as(&world, GATE, LARGE).await.unwrap();
+    world.engine().withdraw(world.call(), &gate, withdrawn.instance).await.unwrap();
+    let lapses = call_as(&world, GATE, LARGE).await.unwrap();
+    assert_eq!(lapses.state, State::WaitingForHuman);
+    world.clock.advance(DurationMs::from_secs(24 * 60 * 60));
+    let late = take_as(&world, GATE, lapses.instance).await.unwrap_err();
+    assert!(matches!(late, EngineError::Refused(Refusal::Ended { .. })), "{late}");
+    assert_eq!(call_as(&world, GATE, LARGE).await.unwrap().state, State::WaitingForHuman);
+}
+
+#[tokio::test]
 async fn under_shadow_a_call_goes_on_and_says_what_came_of_it() {
     let world = world().await;
     world.set_mode(&Scope::Workflow(read(REFUND).id), Mode::Shadow).await;
