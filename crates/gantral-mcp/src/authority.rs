@@ -83,6 +83,14 @@ impl Authority {
         self.0.take(*pending.instance, up_to).await.map(answer)
     }
 
+    /// Takes a call back that waits.
+    ///
+    /// # Errors
+    /// May be repeated. One that was decided meanwhile is not taken back.
+    pub async fn withdraw(&self, pending: &Pending) -> Result<(), CallError> {
+        self.0.withdraw(*pending.instance).await.map(|_| ())
+    }
+
     /// Says what came of it, and that all is done.
     ///
     /// # Errors

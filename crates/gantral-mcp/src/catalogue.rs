@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use gantral_core::digest::Hasher;
 use gantral_core::json::{self, Object, Profile, Value};
 
+use crate::declared::{self, TaskSupport};
 use crate::message::{Message, members, span};
 use crate::port::{Lost, Port};
 
@@ -33,6 +34,8 @@ pub struct Tool {
     pub annotations: Option<Value>,
     /// Whether it promises structured results of a schema.
     pub promises: bool,
+    /// Whether it can be called as a task.
+    pub tasks: TaskSupport,
 }
 
 /// The tools of a server, as they were listed last.
@@ -150,7 +153,7 @@ fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 
 /// Reads the tools of one page.
 fn tools_of(answer: &str) -> Vec<(String, Tool)> {
-    let Some(list) = list_of(answer) else { return Vec::new() };
+    let Some(list) = list_of(answer, "tools") else { return Vec::new() };
     let elements: Vec<&serde_json::value::RawValue> = serde_json::from_str(list).unwrap_or_default();
     elements.into_iter().filter_map(|raw| tool_of(raw.get())).collect()
 }
@@ -165,11 +168,12 @@ fn tool_of(text: &str) -> Option<(String, Tool)> {
     let digest = Hasher::new("gantral/mcp/schema/v1").bytes(&canonical).finish().to_hex();
     let annotations = found.last("annotations").and_then(parse);
     let promises = found.last("outputSchema").is_some_and(|raw| raw != "null");
-    Some((name, Tool { digest, schema, annotations, promises }))
+    let tasks = declared::support(text);
+    Some((name, Tool { digest, schema, annotations, promises, tasks }))
 }
 
-fn list_of(answer: &str) -> Option<&str> {
-    members(members(answer).ok()?.last("result")?).ok()?.last("tools")
+fn list_of<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    members(members(answer).ok()?.last("result")?).ok()?.last(name)
 }
 
 fn next_cursor(answer: &str) -> Option<String> {
@@ -186,13 +190,18 @@ pub(crate) fn without_progress(meta: &str) -> Option<String> {
     (!kept.is_empty()).then(|| format!("{{{}}}", kept.join(",")))
 }
 
-/// Adds tools of ours, JSON, to the last page of a list; the rest stays byte for byte. Any other answer stays as it is.
-pub(crate) fn with_tools(answer: Message, ours: &[String]) -> Message {
+/// Tells whether no further page follows.
+pub(crate) fn is_last_page(answer: &str) -> bool {
+    next_cursor(answer).is_none()
+}
+
+/// Adds elements of ours, JSON, to the last page of a list; the rest stays byte for byte. Any other answer stays as it is.
+pub(crate) fn with_elements(answer: Message, name: &str, ours: &[String]) -> Message {
     let text = answer.text();
-    if next_cursor(text).is_some() {
+    if ours.is_empty() || !is_last_page(text) {
         return answer;
     }
-    let Some(place) = list_of(text).and_then(|list| span(text, list)) else { return answer };
+    let Some(place) = list_of(text, name).and_then(|list| span(text, list)) else { return answer };
     let Some(list) = text.get(place.clone()) else { return answer };
     let Some((before, _)) = list.rsplit_once(']') else { return answer };
     let comma = if before.trim_end().ends_with('[') { "" } else { "," };

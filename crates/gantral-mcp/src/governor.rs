@@ -5,24 +5,30 @@
 //! a new one.
 
 mod drive;
+mod follow;
+mod join;
 mod live;
+mod outcome;
+mod send;
+mod tasks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gantral_core::digest::Hasher;
 use gantral_core::json::{Object, Value};
 use tokio::time::Instant;
 
 use crate::authority::Authority;
-use crate::call::{ToolCall, text_of};
-use crate::catalogue::Tool;
+use crate::call::ToolCall;
+use crate::declared::{self, TaskSupport};
 use crate::message::{Id, Message, members};
 use crate::port::{Lost, Port, Work};
 use crate::reply::{self, Form};
 use crate::spool::{Kept, Spool, Stage};
-use live::{Live, Progress};
+use crate::task::Manner;
+use live::Live;
+pub use live::Progress;
 
 /// The longest time for which a call is held open for humans: clients and what is between give up after a minute.
 pub const HOLD_MAX: Duration = Duration::from_secs(50);
@@ -38,6 +44,11 @@ const TAKE_UP_EVERY: Duration = Duration::from_secs(15);
 const CALLS_MAX: usize = crate::spool::CALLS_MAX;
 /// JSON-RPC: the parameters are not those of the method.
 const INVALID_PARAMS: i64 = -32602;
+/// JSON-RPC: the fault is on our side.
+const INTERNAL: i64 = -32603;
+
+/// An answer for a client, and the name of the call that has ended with it: [`Governor::delivered`] is told when it has left.
+pub type Answered = (Message, Option<String>);
 
 /// Opens a way to the server when the client whose call it was has gone.
 pub trait Opens: Send + Sync {
@@ -97,14 +108,9 @@ impl Governor {
         &self.tools
     }
 
-    /// Answers a call. With the answer comes the name of what has ended with it: [`Self::delivered`] is told when it has left.
-    pub async fn call(
-        self: &Arc<Self>,
-        id: &Id,
-        message: &Message,
-        port: Arc<dyn Port>,
-    ) -> (Message, Option<String>) {
-        let call = match ToolCall::read(message) {
+    /// Answers a call.
+    pub async fn call(self: &Arc<Self>, id: &Id, message: &Message, port: Arc<dyn Port>) -> Answered {
+        let mut call = match ToolCall::read(message) {
             Ok(call) => call,
             Err(error) => return (Message::error(Some(id), INVALID_PARAMS, &error.to_string()), None),
         };
@@ -120,11 +126,24 @@ impl Governor {
         };
         let form = Form { promised: tool.as_ref().is_some_and(|tool| tool.promises), ..form };
         let token = call.progress_token();
+        let manner = wanted(&call);
+        let of_server =
+            port.tasks().calls && tool.as_ref().is_some_and(|tool| tool.tasks != TaskSupport::Forbidden);
+        if !of_server {
+            call.rest.retain(|(name, _)| name != "task");
+        }
         let kept = self.kept(call, tool.as_ref());
         let claims = tool.and_then(|tool| tool.annotations);
-        match self.join(kept, claims, id, &port).await {
-            Ok(live) => self.follow(id, &live, &port, token.as_deref(), self.hold, form).await,
-            Err((code, why)) => (reply::refused(id, code, &why, form), None),
+        match (self.join(kept, claims, id, &port).await, manner) {
+            (Ok(live), Some(manner)) => self.hand_out(id, &live, manner, form).await,
+            (Ok(live), None) => self.follow(id, &live, &port, token.as_deref(), self.hold, form).await,
+            (Err((code, why)), Some(Manner::Params)) => {
+                let data = format!(r#"{{"code":"{code}"}}"#);
+                (Message::error_with(Some(id), INTERNAL, &why, &data), None)
+            }
+            (Err((code, why)), Some(Manner::Extension) | None) => {
+                (reply::refused(id, code, &why, form), None)
+            }
         }
     }
 
@@ -153,6 +172,7 @@ impl Governor {
                 Ok(keys) => keys.iter().for_each(|key| self.take_up_one(key)),
                 Err(error) => tracing::warn!(%error, "what was left cannot be read"),
             }
+            self.forget_stale_tasks();
             tokio::time::sleep(TAKE_UP_EVERY).await;
         }
     }
@@ -189,174 +209,11 @@ impl Governor {
         if live.is_over() {
             let mut lives = self.live();
             if lives.get(&live.key).is_some_and(|found| Arc::ptr_eq(found, live)) {
-                live.forget();
+                let room = self.spool.tasks().is_ok_and(|tasks| tasks.len() < tasks::TASKS_MAX);
+                live.forget(room);
                 lives.remove(&live.key);
             }
         }
-    }
-
-    /// Returns the call as it is kept, before anything is asked.
-    fn kept(&self, call: ToolCall, tool: Option<&Tool>) -> Kept {
-        let arguments = match tool {
-            Some(tool) => tool.filled(call.arguments),
-            None => call.arguments,
-        };
-        let arguments = text_of(&Value::Object(arguments));
-        let schema_digest = tool.map(|tool| tool.digest.clone());
-        let mut hasher = Hasher::new("gantral/mcp/call/v1");
-        for part in [&self.server, &call.tool, schema_digest.as_deref().unwrap_or_default(), &arguments] {
-            hasher = hasher.bytes(part.as_bytes());
-        }
-        // An answer to what the server wanted to know makes it another call.
-        for (name, raw) in &call.rest {
-            hasher = hasher.bytes(name.as_bytes()).bytes(raw.as_bytes());
-        }
-        let meta = call.meta.map(|meta| ("_meta".to_owned(), meta));
-        Kept {
-            key: hasher.finish().to_hex(),
-            tool: call.tool,
-            schema_digest,
-            arguments,
-            rest: meta.into_iter().chain(call.rest).collect(),
-            stage: Stage::Asking,
-        }
-    }
-
-    /// Finds the same call, or begins it.
-    async fn join(
-        self: &Arc<Self>,
-        kept: Kept,
-        claims: Option<Value>,
-        id: &Id,
-        port: &Arc<dyn Port>,
-    ) -> Result<Arc<Live>, (&'static str, String)> {
-        let deadline = Instant::now() + OVER_WITHIN;
-        loop {
-            let found = self.live().get(&kept.key).cloned();
-            match found {
-                Some(live) if !live.is_delivered() => return Ok(live),
-                Some(live) => {
-                    if tokio::time::timeout_at(deadline, live.ended()).await.is_err() {
-                        return Err((
-                            "outcome_owed",
-                            "NOT EXECUTED: what came of the same call before is not reported yet.".to_owned(),
-                        ));
-                    }
-                    self.sweep(&live);
-                }
-                None => match self.begin(&kept, claims.clone(), id, port) {
-                    Ok(Some(live)) => return Ok(live),
-                    Ok(None) if Instant::now() + LOOK_EVERY < deadline => {
-                        tokio::time::sleep(LOOK_EVERY).await
-                    }
-                    Ok(None) => {
-                        let why = "NOT EXECUTED: another process waits for the same call; its gate is in the console.";
-                        return Err(("call_elsewhere", why.to_owned()));
-                    }
-                    Err(error) => return Err(("spool_unusable", not_kept(&error))),
-                },
-            }
-        }
-    }
-
-    fn begin(
-        self: &Arc<Self>,
-        kept: &Kept,
-        claims: Option<Value>,
-        id: &Id,
-        port: &Arc<dyn Port>,
-    ) -> std::io::Result<Option<Arc<Live>>> {
-        let mut lives = self.live();
-        if let Some(live) = lives.get(&kept.key) {
-            return Ok(Some(live.clone()));
-        }
-        if lives.len() >= CALLS_MAX {
-            return Err(std::io::Error::other("too many calls wait"));
-        }
-        let Some((owned, found)) = self.spool.own(&kept.key)? else { return Ok(None) };
-        let resumed = found.is_some();
-        let call = match found {
-            Some(found) => found,
-            None => {
-                owned.keep(kept)?;
-                kept.clone()
-            }
-        };
-        let live = Arc::new(Live::new(owned, &call));
-        lives.insert(kept.key.clone(), live.clone());
-        let drive = drive::Drive::asked(
-            self.clone(),
-            live.clone(),
-            call,
-            (id.clone(), port.clone()),
-            claims,
-            resumed,
-        );
-        tokio::spawn(drive.run());
-        Ok(Some(live))
-    }
-
-    /// Waits for a call on behalf of a client, humans for no longer than `hold`.
-    async fn follow(
-        &self,
-        id: &Id,
-        live: &Arc<Live>,
-        port: &Arc<dyn Port>,
-        token: Option<&str>,
-        hold: Duration,
-        form: Form,
-    ) -> (Message, Option<String>) {
-        let _holds = live.holds();
-        let deadline = Instant::now() + hold;
-        let mut tell_at = Instant::now() + TELL_EVERY;
-        let mut told = 0;
-        let mut progress = live.progress();
-        loop {
-            let now = progress.borrow_and_update().clone();
-            let pending = match &now {
-                Progress::Over(outcome) => {
-                    return (reply::outcome(id, outcome, form), Some(live.key.clone()));
-                }
-                Progress::Failed { code, why } => {
-                    return (reply::refused(id, code, why, form), Some(live.key.clone()));
-                }
-                Progress::Waiting(pending) if Instant::now() >= deadline => {
-                    return (reply::waits(id, pending, form), None);
-                }
-                Progress::Waiting(pending) => Some(pending),
-                Progress::Asking | Progress::Begun => None,
-            };
-            let until = if pending.is_some() { deadline.min(tell_at) } else { tell_at };
-            if let Ok(changed) = tokio::time::timeout_at(until, progress.changed()).await {
-                if changed.is_err() {
-                    return (reply::refused(id, "interrupted", INTERRUPTED, form), None);
-                }
-                continue;
-            }
-            if let (Some(token), Some(pending)) = (token, pending) {
-                told += 1;
-                port.tell(id, reply::progress(token, told, Some(pending))).await;
-            }
-            tell_at = Instant::now() + TELL_EVERY;
-        }
-    }
-
-    /// Answers a call of a tool of ours.
-    async fn helper(&self, id: &Id, call: &ToolCall, form: Form) -> (Message, Option<String>) {
-        let gate = call.arguments.get("gate_id").and_then(Value::as_str).unwrap_or_default();
-        let found = self.live().values().find(|live| live.is_at(gate)).cloned();
-        let Some(live) = found else {
-            let why = "No call of this interceptor waits at that gate, or its result has been read already.";
-            return (reply::refused(id, "call_unknown", why, form), None);
-        };
-        let seconds = call.arguments.get("seconds").and_then(Value::as_u64).unwrap_or(30);
-        let hold = if call.tool == reply::WAIT {
-            Duration::from_secs(seconds).min(HOLD_MAX)
-        } else {
-            Duration::ZERO
-        };
-        let port: Arc<dyn Port> = Arc::new(live::Nobody::default());
-        self.follow(id, &live, &port, None, hold, form).await
     }
 }
 
@@ -364,6 +221,14 @@ const INTERRUPTED: &str = "NOT EXECUTED: it was interrupted before it was asked 
 
 fn not_kept(error: &impl core::fmt::Display) -> String {
     format!("NOT EXECUTED: the call cannot be kept, and is not asked for without: {error}.")
+}
+
+/// Returns in whose words a client wants a task in place of a result that takes time, if it does.
+fn wanted(call: &ToolCall) -> Option<Manner> {
+    if is_stateless(call.meta.as_deref()) {
+        return declared::takes_tasks(call.meta.as_deref()).then_some(Manner::Extension);
+    }
+    call.rest.iter().any(|(name, raw)| name == "task" && raw != "null").then_some(Manner::Params)
 }
 
 /// Tells whether a request belongs to a revision without a handshake.

@@ -7,6 +7,7 @@
 pub mod authority;
 mod call;
 mod catalogue;
+mod declared;
 pub mod governor;
 pub mod http;
 mod lines;
@@ -20,4 +21,5 @@ pub mod session;
 pub mod spool;
 pub mod sse;
 pub mod stdio;
+pub mod task;
 pub mod upstream;

@@ -9,7 +9,7 @@ mod raw;
 use serde::{Deserialize, Serialize};
 
 use raw::any_members;
-pub(crate) use raw::{Members, MembersError, members, span};
+pub(crate) use raw::{Members, MembersError, members, span, with_value};
 
 /// The largest message, in bytes: a picture or a file in base64 fits, and a few of them fit into memory.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -123,10 +123,17 @@ impl Message {
 
     /// Returns an answer of ours with an error.
     pub(crate) fn error(id: Option<&Id>, code: i64, message: &str) -> Self {
+        Self::error_with(id, code, message, "")
+    }
+
+    /// Returns an answer of ours with an error; `data` is JSON, or empty for none.
+    pub(crate) fn error_with(id: Option<&Id>, code: i64, message: &str, data: &str) -> Self {
         let written = serde_json::to_string(message).unwrap_or_default();
         let named = id.map_or_else(|| "null".to_owned(), Id::to_json);
-        let text =
-            format!(r#"{{"jsonrpc":"2.0","id":{named},"error":{{"code":{code},"message":{written}}}}}"#);
+        let data = if data.is_empty() { String::new() } else { format!(r#","data":{data}"#) };
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{named},"error":{{"code":{code},"message":{written}{data}}}}}"#
+        );
         Self::ours(text, Kind::Response { id: id.cloned() })
     }
 
@@ -179,6 +186,14 @@ impl Message {
     /// Returns a member of the message as it was written.
     pub(crate) fn member(&self, name: &str) -> Option<&str> {
         members(self.text()).ok()?.last(name)
+    }
+
+    /// Returns the message with the value at a path replaced or added, the rest byte for byte; as it is where it has no place for it.
+    pub(crate) fn with(self, path: &[&str], value: &str) -> Self {
+        match with_value(self.text(), path, value) {
+            Some(text) => Self::ours(text, self.kind),
+            None => self,
+        }
     }
 
     /// Returns the answer under another id, the rest byte for byte.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::catalogue::Catalogue;
+use crate::declared::ServerTasks;
 use crate::message::{Id, Message};
 
 /// A future that owns what it needs.
@@ -36,4 +37,7 @@ pub trait Port: Send + Sync {
 
     /// Returns what is known of the server's tools.
     fn catalogue(&self) -> &Catalogue;
+
+    /// Returns what the server itself can do with tasks.
+    fn tasks(&self) -> ServerTasks;
 }

@@ -227,10 +227,18 @@ impl Talk {
         if is_stateless(&headers) {
             let name = message.member("params").and_then(|params| {
                 let found = members(params).ok()?;
-                let raw = found.last(if method == Some("resources/read") { "uri" } else { "name" })?;
+                let named_by = match method {
+                    Some("resources/read") => "uri",
+                    Some(method) if method.starts_with("tasks/") => "taskId",
+                    _ => "name",
+                };
+                let raw = found.last(named_by)?;
                 serde_json::from_str::<String>(raw).ok()
             });
-            let bears_name = matches!(method, Some("tools/call" | "prompts/get" | "resources/read"));
+            let bears_name = method.is_some_and(|method| {
+                matches!(method, "tools/call" | "prompts/get" | "resources/read")
+                    || method.starts_with("tasks/")
+            });
             let pairs = [(METHOD, method.map(ToOwned::to_owned)), (NAME, name.filter(|_| bears_name))];
             for (header, value) in pairs {
                 if let Some(value) = value.and_then(|value| header_value(&value)) {

@@ -3,19 +3,23 @@
 //! Everything passes as it is, but for calls of tools, which are governed, and lists of tools, which we read and add ours to. Ours are also
 //! the ids of what we send: an answer that a client provokes under an id of its own is never taken for that of a governed call.
 
+mod port;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::catalogue::{Catalogue, with_tools};
+use crate::catalogue::{Catalogue, with_elements};
+use crate::declared::{self, ServerTasks};
 use crate::governor::Governor;
 use crate::message::{Id, Kind, Message, is_call, members, span};
-use crate::port::{Lost, Port, Work};
+use crate::port::Port;
 use crate::reply;
+use crate::task::TaskId;
 
 /// The most requests of a client that wait for an answer: one more is refused.
 const WAITING_MAX: usize = 1024;
@@ -59,14 +63,32 @@ struct State {
     waiting: HashMap<Id, Waiting>,
     /// Governed calls that the client waits for.
     calls: HashMap<Id, Held>,
+    /// Whether the client declared tasks when it began.
+    takes_tasks: bool,
+    /// What the server itself can do with them.
+    tasks: ServerTasks,
 }
 
 #[derive(Debug)]
 enum Waiting {
     /// A request of ours.
     Ours(oneshot::Sender<Message>),
-    /// A list of tools for the client.
-    Tools,
+    /// A list of tools for the client, and whether it takes tasks.
+    Tools(bool),
+    /// What the server says of itself to a client that begins.
+    Begins,
+    /// The same to one that looks what there is, and takes tasks.
+    Discovers,
+    /// A list of the server's tasks.
+    Tasks,
+}
+
+/// What is answered here, and takes its time.
+enum Governed {
+    /// A call.
+    Call,
+    /// A question about a task of ours.
+    Task(String),
 }
 
 #[derive(Debug)]
@@ -102,11 +124,17 @@ impl Session {
     pub async fn from_client(&self, message: Message) -> bool {
         match message.kind().clone() {
             Kind::Request { id, method } if is_call(&method) => {
-                self.govern(id, message).await;
+                self.govern(id, message, Governed::Call).await;
                 true
             }
-            Kind::Request { id, method } if method == "tools/list" => {
-                if !self.inner.wait_for(&id, Waiting::Tools) {
+            Kind::Request { id, method } if method.starts_with("tasks/") => {
+                self.task(id, method, message).await
+            }
+            Kind::Request { id, method } => {
+                let Some(waiting) = self.inner.looks_at(&method, &message) else {
+                    return self.inner.send(message).await;
+                };
+                if !self.inner.wait_for(&id, waiting) {
                     self.refuse(&id).await;
                     return true;
                 }
@@ -119,12 +147,35 @@ impl Session {
             Kind::Notification { method } if method == "notifications/cancelled" => {
                 self.cancel(message).await
             }
-            Kind::Request { .. }
-            | Kind::Notification { .. }
-            | Kind::Response { .. }
-            | Kind::Batch
-            | Kind::Foreign => self.inner.send(message).await,
+            Kind::Notification { .. } | Kind::Response { .. } | Kind::Batch | Kind::Foreign => {
+                self.inner.send(message).await
+            }
         }
+    }
+
+    /// Answers what is asked about our tasks; what is about the server's passes.
+    async fn task(&self, id: Id, method: String, message: Message) -> bool {
+        if TaskId::named_by(&message).is_some() {
+            self.govern(id, message, Governed::Task(method)).await;
+            return true;
+        }
+        let (takes, server) = {
+            let state = self.inner.state();
+            (state.takes_tasks, state.tasks)
+        };
+        if method != "tasks/list" || !takes {
+            return self.inner.send(message).await;
+        }
+        if Governor::is_own_page(&message) || !server.lists {
+            let message = self.inner.governor.list(&id, &message);
+            self.inner.deliver(Outgoing { about: Some(id), message, left: None }).await;
+            return true;
+        }
+        if !self.inner.wait_for(&id, Waiting::Tasks) {
+            self.refuse(&id).await;
+            return true;
+        }
+        self.inner.send(message).await
     }
 
     /// Takes a message of the server.
@@ -144,10 +195,14 @@ impl Session {
                 let _ = waiter.send(message);
                 return;
             }
-            Some(Waiting::Tools) => {
+            Some(Waiting::Tools(tasks)) => {
                 self.inner.catalogue.learn(&message);
-                with_tools(message, self.inner.governor.tools())
+                let message = if tasks { declared::with_support(message) } else { message };
+                with_elements(message, "tools", self.inner.governor.tools())
             }
+            Some(Waiting::Begins) => self.inner.begun(message),
+            Some(Waiting::Discovers) => declared::with_extension(message),
+            Some(Waiting::Tasks) => self.inner.governor.listed_with(message),
             None => message,
         };
         self.inner.deliver(Outgoing { about, message, left: None }).await;
@@ -164,8 +219,8 @@ impl Session {
         self.inner.clone()
     }
 
-    /// Has a call governed, while other messages pass.
-    async fn govern(&self, id: Id, message: Message) {
+    /// Has a call governed, or a question about one answered, while other messages pass.
+    async fn govern(&self, id: Id, message: Message, what: Governed) {
         let taken = {
             let state = self.inner.state();
             state.calls.contains_key(&id) || state.calls.len() >= WAITING_MAX
@@ -180,8 +235,11 @@ impl Session {
         let hold = tokio::spawn(async move {
             // It is written down as held before it begins.
             let _ = begun.await;
-            let port: Arc<dyn Port> = session.inner.clone();
-            let (answer, settled) = session.inner.governor.call(&name, &message, port).await;
+            let governor = &session.inner.governor;
+            let (answer, settled) = match what {
+                Governed::Call => governor.call(&name, &message, session.inner.clone()).await,
+                Governed::Task(method) => governor.task(&name, &method, &message).await,
+            };
             session.inner.state().calls.remove(&name);
             let (left, gone) = oneshot::channel();
             session.inner.deliver(Outgoing { about: Some(name), message: answer, left: Some(left) }).await;
@@ -232,6 +290,29 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells what of the answer to a request is looked at.
+    fn looks_at(&self, method: &str, message: &Message) -> Option<Waiting> {
+        match method {
+            "initialize" => {
+                self.state().takes_tasks = declared::of_client(message);
+                Some(Waiting::Begins)
+            }
+            "server/discover" => declared::takes_tasks(meta_of(message)).then_some(Waiting::Discovers),
+            "tools/list" => Some(Waiting::Tools(self.state().takes_tasks)),
+            _ => None,
+        }
+    }
+
+    /// Reads what the server says of itself, and declares what we add for a client that takes it.
+    fn begun(&self, answer: Message) -> Message {
+        let mut state = self.state();
+        state.tasks = declared::of_server(&answer);
+        state.takes_tasks &= declared::has_tasks(&answer);
+        let takes = state.takes_tasks;
+        drop(state);
+        if takes { declared::with_tasks(answer) } else { answer }
+    }
+
     /// Notes that an answer is looked at; false when there are too many, or one of that id.
     fn wait_for(&self, id: &Id, waiting: Waiting) -> bool {
         let mut state = self.state();
@@ -273,44 +354,6 @@ impl Inner {
     }
 }
 
-/// Forgets the request when whoever waits for it does not any more.
-struct Forgets<'a>(&'a Inner, Id, Option<Id>);
-
-impl Drop for Forgets<'_> {
-    fn drop(&mut self) {
-        self.0.state().waiting.remove(&self.1);
-        self.0.forwarded(self.2.as_ref(), None);
-    }
-}
-
-impl Port for Inner {
-    fn forward(
-        &self,
-        method: &'static str,
-        params: String,
-        about: Option<Id>,
-    ) -> Work<'_, Result<Message, Lost>> {
-        Box::pin(async move {
-            let own = Id::Text(format!("{}:{}", self.prefix, self.count.fetch_add(1, Ordering::Relaxed)));
-            let (answer, answered) = oneshot::channel();
-            if !self.wait_for(&own, Waiting::Ours(answer)) {
-                return Err(Lost::NotSent("too many requests wait for it".to_owned()));
-            }
-            self.forwarded(about.as_ref(), Some(own.clone()));
-            let _forgets = Forgets(self, own.clone(), about);
-            if !self.send(Message::request(&own, method, &params)).await {
-                return Err(Lost::NotSent("it has ended".to_owned()));
-            }
-            answered.await.map_err(|_| Lost::Unanswered("it ended before".to_owned()))
-        })
-    }
-
-    fn tell(&self, about: &Id, message: Message) -> Work<'_, ()> {
-        let about = Some(about.clone());
-        Box::pin(self.deliver(Outgoing { about, message, left: None }))
-    }
-
-    fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
+fn meta_of(message: &Message) -> Option<&str> {
+    members(message.member("params")?).ok()?.last("_meta")
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Denial, Pending, Permit};
+use crate::task::{Handle, TaskId};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -42,6 +43,9 @@ pub struct Kept {
     pub arguments: String,
     /// The parameters beside name and arguments, as they were written.
     pub rest: Vec<(String, String)>,
+    /// The task that stands for it, once a client was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Handle>,
     /// How far it is.
     pub stage: Stage,
 }
@@ -172,14 +176,47 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn keys(&self) -> io::Result<Vec<String>> {
-        let mut keys = Vec::new();
+        self.named(".call")
+    }
+
+    /// Returns a call that is over and whose task may still be asked for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn task(&self, id: &TaskId) -> io::Result<Option<Kept>> {
+        let path = self.folder.join(format!("{id}.task"));
+        match OpenOptions::new().read(true).append(true).open(path) {
+            Ok(file) => last_line(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the tasks of calls that are over.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn tasks(&self) -> io::Result<Vec<TaskId>> {
+        Ok(self.named(".task")?.iter().filter_map(|id| TaskId::parse(id)).collect())
+    }
+
+    /// Forgets a task: nobody may ask for it any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn forget_task(&self, id: &TaskId) -> io::Result<()> {
+        removed(&self.folder.join(format!("{id}.task")))
+    }
+
+    fn named(&self, end: &str) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let name = entry?.file_name();
-            if let Some(key) = name.to_str().and_then(|name| name.strip_suffix(".call")) {
-                keys.push(key.to_owned());
+            if let Some(key) = name.to_str().and_then(|name| name.strip_suffix(end)) {
+                found.push(key.to_owned());
             }
         }
-        Ok(keys)
+        Ok(found)
     }
 }
 
@@ -207,10 +244,22 @@ impl Owned {
     /// # Errors
     /// The system's.
     pub fn forget(&self) -> io::Result<()> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        removed(&self.path)
+    }
+
+    /// Lets the same call be a new one, and keeps what came of it under its task.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn retire(&self, task: &TaskId) -> io::Result<()> {
+        std::fs::rename(&self.path, self.path.with_file_name(format!("{task}.task")))
+    }
+}
+
+fn removed(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::catalogue::Catalogue;
+use crate::declared::ServerTasks;
 use crate::governor::{Governor, Opens};
 use crate::link::{Link, QUEUE_MAX};
 use crate::message::{Id, Kind, Message};
@@ -130,5 +131,9 @@ impl Port for Own {
 
     fn catalogue(&self) -> &Catalogue {
         self.port.catalogue()
+    }
+
+    fn tasks(&self) -> ServerTasks {
+        self.port.tasks()
     }
 }

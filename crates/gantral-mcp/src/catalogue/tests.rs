@@ -38,14 +38,20 @@ fn digest_is_that_of_the_schema_however_it_is_written() {
 
 #[test]
 fn tools_of_ours_stand_at_the_end_of_the_last_page_and_nothing_else_changes() {
-    let added = with_tools(page(r#"[ {"name":"t"} ]"#), &[r#"{"name":"w"}"#.to_owned()]);
+    let added = with_elements(page(r#"[ {"name":"t"} ]"#), "tools", &[r#"{"name":"w"}"#.to_owned()]);
     assert_eq!(added.text(), r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"t"} ,{"name":"w"}] }}"#);
-    assert_eq!(with_tools(page("[]"), &["{}".to_owned(), "{}".to_owned()]).text(), page("[{},{}]").text());
+    assert_eq!(
+        with_elements(page("[]"), "tools", &["{}".to_owned(), "{}".to_owned()]).text(),
+        page("[{},{}]").text()
+    );
     let not_last = r#"{"id":1,"result":{"tools":[],"nextCursor":"x"}}"#;
     assert_eq!(
-        with_tools(Message::from_server(not_last.as_bytes().to_vec()), &["{}".to_owned()]).text(),
+        with_elements(Message::from_server(not_last.as_bytes().to_vec()), "tools", &["{}".to_owned()]).text(),
         not_last
     );
     let error = r#"{"id":1,"error":{"code":-32601,"message":"no"}}"#;
-    assert_eq!(with_tools(Message::from_server(error.as_bytes().to_vec()), &["{}".to_owned()]).text(), error);
+    assert_eq!(
+        with_elements(Message::from_server(error.as_bytes().to_vec()), "tools", &["{}".to_owned()]).text(),
+        error
+    );
 }

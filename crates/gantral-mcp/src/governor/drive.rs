@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use gantral_api::wire::{Action, Document};
 use gantral_core::json::{self, Object, Profile, Value};
-use gantral_core::state::OutcomeStatus;
 use gantral_edge::call::{self, CallError};
 
 use super::live::{Live, Progress};
+use super::outcome::{done, not_executed, reported};
+use super::send::Sends;
 use super::{Governor, is_stateless, parameters};
 use crate::authority::{Answer, Pending, Permit, code, is_refusal};
-use crate::call::{ToolCall, text_of};
-use crate::catalogue::{Tool, without_progress};
-use crate::message::{Id, Message, members};
+use crate::call::text_of;
+use crate::catalogue::Tool;
+use crate::message::Id;
 use crate::port::{Lost, Port};
 use crate::spool::{Kept, Outcome, Stage};
 
@@ -28,16 +29,14 @@ const WAIT: Duration = Duration::from_secs(30);
 /// The pauses between tries when the server does not answer, the last one repeated.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
-/// The largest result that is reported as it is, in bytes; of a larger one only size and digest are.
-const RESULT_BYTES_MAX: usize = 256 << 10;
 
 /// A call on its way.
 pub struct Drive {
     governor: Arc<Governor>,
-    live: Arc<Live>,
-    call: Kept,
+    pub(super) live: Arc<Live>,
+    pub(super) call: Kept,
     /// The client's request and its way to the server; none after a restart.
-    client: Option<(Id, Arc<dyn Port>)>,
+    pub(super) client: Option<(Id, Arc<dyn Port>)>,
     claims: Option<Value>,
     /// Whether an earlier process began it.
     resumed: bool,
@@ -116,8 +115,7 @@ impl Drive {
         if is_refusal(error) {
             return self.over(Outcome::NotDone { code: code.to_owned(), why: error.to_string() });
         }
-        let unasked = Kept { stage: Stage::Unasked, ..self.call.clone() };
-        if let Err(error) = self.live.owned().keep(&unasked) {
+        if let Err(error) = self.live.keep(&Stage::Unasked) {
             tracing::warn!(%error, "a call without an answer cannot be kept");
         }
         let why = format!(
@@ -148,7 +146,7 @@ impl Drive {
         let mut kept = None;
         while let Stage::Waiting { pending } = self.call.stage.clone() {
             if kept.as_ref() != Some(&pending) {
-                if let Err(error) = self.live.owned().keep(&self.call) {
+                if let Err(error) = self.live.keep(&self.call.stage) {
                     tracing::warn!(%error, "a call that waits cannot be kept");
                 }
                 self.live.tell(Progress::Waiting(pending.clone()));
@@ -197,21 +195,20 @@ impl Drive {
             Ok(arguments) => arguments,
             Err(why) => return self.not_done(permit, "action_differs", why).await,
         };
-        let port = match self.way(waited).await {
-            Ok(port) => port,
+        let (port, manner) = match self.way(waited).await {
+            Ok(way) => way,
             Err((code, why)) => return self.not_done(permit, code, why).await,
         };
         self.call.stage = Stage::Begun { permit: permit.clone() };
-        if let Err(error) = self.live.owned().keep(&self.call) {
+        if let Err(error) = self.live.keep(&self.call.stage) {
             return self.not_done(permit, "spool_unusable", error.to_string()).await;
         }
         self.live.tell(Progress::Begun);
-        let about = self.client.as_ref().map(|(id, _)| id.clone());
-        match port.forward("tools/call", self.params(&arguments), about).await {
+        match self.send(port.as_ref(), &arguments, manner).await {
             Ok(answer) => {
                 let outcome = done(&answer);
                 self.call.stage = Stage::Answered { permit: permit.clone(), outcome: outcome.clone() };
-                if let Err(error) = self.live.owned().keep(&self.call) {
+                if let Err(error) = self.live.keep(&self.call.stage) {
                     tracing::warn!(%error, "a result cannot be kept");
                 }
                 self.live.tell(Progress::Over(outcome.clone()));
@@ -225,9 +222,9 @@ impl Drive {
     }
 
     /// Returns the way to the server: that of the client, if it is still there. After a wait the schema must be the one that was approved.
-    async fn way(&self, waited: bool) -> Result<Arc<dyn Port>, (&'static str, String)> {
+    async fn way(&self, waited: bool) -> Result<(Arc<dyn Port>, Sends), (&'static str, String)> {
         if let (Some((_, port)), false) = (&self.client, waited) {
-            return Ok(port.clone());
+            return Ok((port.clone(), Sends::AsAsked));
         }
         let mut found = None;
         if let Some((_, port)) = &self.client {
@@ -238,8 +235,9 @@ impl Drive {
             Some(found) => found,
             None => self.opened().await.map_err(|lost| ("server_gone", lost.to_string()))?,
         };
+        let sends = Sends::after_a_wait(tool.as_ref(), self.live.task().is_some());
         if tool.map(|tool| tool.digest) == self.call.schema_digest {
-            Ok(port)
+            Ok((port, sends))
         } else {
             let why =
                 "the tool takes other arguments than those that were approved; call it again to ask again";
@@ -263,7 +261,7 @@ impl Drive {
     async fn not_done(&mut self, permit: Permit, code: &str, why: String) {
         let outcome = Outcome::NotDone { code: code.to_owned(), why };
         self.call.stage = Stage::Answered { permit: permit.clone(), outcome: outcome.clone() };
-        if let Err(error) = self.live.owned().keep(&self.call) {
+        if let Err(error) = self.live.keep(&self.call.stage) {
             tracing::warn!(%error, "what came of a call cannot be kept");
         }
         self.live.tell(Progress::Over(outcome.clone()));
@@ -297,13 +295,12 @@ impl Drive {
     }
 
     fn keep_settled(&self, outcome: Outcome) {
-        let settled = Kept { stage: Stage::Settled { outcome }, ..self.call.clone() };
-        if let Err(error) = self.live.owned().keep(&settled) {
+        if let Err(error) = self.live.keep(&Stage::Settled { outcome }) {
             tracing::warn!(%error, "what came of a call cannot be kept");
         }
     }
 
-    fn meta(&self) -> Option<String> {
+    pub(super) fn meta(&self) -> Option<String> {
         self.call.rest.iter().find(|(name, _)| name == "_meta").map(|(_, raw)| raw.clone())
     }
 
@@ -332,61 +329,4 @@ impl Drive {
             Err("what was approved is another tool, server or schema than this call's; only its arguments can be changed".to_owned())
         }
     }
-
-    fn params(&self, arguments: &Value) -> String {
-        let held = self.live.is_held();
-        let meta = self.meta().and_then(|meta| if held { Some(meta) } else { without_progress(&meta) });
-        let rest = self.call.rest.iter().filter(|(name, _)| name != "_meta").cloned().collect();
-        let call = ToolCall { tool: self.call.tool.clone(), arguments: Object::new(), meta, rest };
-        call.params(arguments)
-    }
-}
-
-/// Reads what the server says came of it.
-fn done(answer: &Message) -> Outcome {
-    let found = members(answer.text()).ok();
-    let result = found.as_ref().and_then(|found| found.last("result"));
-    match (result, found.as_ref().and_then(|found| found.last("error"))) {
-        (Some(result), None) => {
-            let failed = members(result).ok().and_then(|members| members.last("isError")) == Some("true");
-            Outcome::Done { succeeded: !failed, answer: ("result".to_owned(), result.to_owned()) }
-        }
-        (None, Some(error)) => {
-            Outcome::Done { succeeded: false, answer: ("error".to_owned(), error.to_owned()) }
-        }
-        (Some(_), Some(_)) | (None, None) => Outcome::Unknown { why: "its answer is none".to_owned() },
-    }
-}
-
-/// Returns the result of what was not sent.
-fn not_executed(code: &str) -> Option<Document> {
-    Document::from_value(&Value::Object(Object::new().with("executed", false).with("code", code))).ok()
-}
-
-/// Returns what is reported of an outcome.
-fn reported(outcome: &Outcome) -> (OutcomeStatus, Option<Document>) {
-    match outcome {
-        Outcome::Done { succeeded, answer: (member, raw) } => {
-            let status = if *succeeded { OutcomeStatus::Succeeded } else { OutcomeStatus::Failed };
-            (status, result_of(member, raw))
-        }
-        Outcome::NotDone { code, .. } => (OutcomeStatus::Failed, not_executed(code)),
-        Outcome::Denied { denial } => (OutcomeStatus::Failed, not_executed(&denial.code)),
-        Outcome::Unknown { .. } => (OutcomeStatus::Failed, None),
-    }
-}
-
-/// Returns the result as it is, or size and digest of one that is too large or that cannot be taken exactly.
-fn result_of(member: &str, raw: &str) -> Option<Document> {
-    let whole = json::parse(raw.as_bytes(), &Profile::DOCUMENT.with_bytes_max(RESULT_BYTES_MAX)).ok();
-    let told = match whole {
-        Some(value) => Object::new().with(member, value),
-        None => {
-            let digest =
-                gantral_core::digest::Hasher::new("gantral/mcp/result/v1").bytes(raw.as_bytes()).finish();
-            let bytes = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-            Object::new().with("digest", digest.to_hex()).with("bytes", u64::from(bytes))
-        }
-    };
-    Document::from_value(&Value::Object(told)).ok()
 }

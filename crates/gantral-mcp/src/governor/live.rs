@@ -1,16 +1,18 @@
 //! A call while this process has it.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::authority::Pending;
 use crate::catalogue::Catalogue;
+use crate::declared::ServerTasks;
 use crate::message::{Id, Message};
 use crate::port::{Lost, Port, Work};
 use crate::spool::{Kept, Outcome, Owned, Stage};
+use crate::task::Handle;
 
 /// How far a call is, for whoever waits for it.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Live {
     /// Names it.
     pub key: String,
     owned: Owned,
+    /// As it was written last.
+    kept: Mutex<Kept>,
     progress: watch::Sender<Progress>,
     /// Where it waits, or waited.
     gate: Mutex<Option<String>>,
@@ -72,6 +76,7 @@ impl Live {
         Self {
             key: kept.key.clone(),
             owned,
+            kept: Mutex::new(kept.clone()),
             progress: watch::Sender::new(progress),
             gate: Mutex::new(gate),
             holders: AtomicUsize::new(0),
@@ -109,9 +114,48 @@ impl Live {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(gate)
     }
 
-    /// Returns where it is kept.
-    pub const fn owned(&self) -> &Owned {
-        &self.owned
+    /// Writes a step down.
+    ///
+    /// # Errors
+    /// The system's; the step may not be taken.
+    pub fn keep(&self, stage: &Stage) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.stage = stage.clone();
+        if let Some(task) = &mut kept.task {
+            task.stepped();
+        }
+        self.owned.keep(&kept)
+    }
+
+    /// Returns the task that stands for it, if a client was given one.
+    pub fn task(&self) -> Option<Handle> {
+        self.kept().task.clone()
+    }
+
+    /// Returns the task that stands for it, and makes it if there is none: it is found again after a crash.
+    ///
+    /// # Errors
+    /// The system's; nobody may be given the task then.
+    pub fn hand_out(&self) -> io::Result<Handle> {
+        let mut kept = self.kept();
+        if let Some(task) = &kept.task {
+            return Ok(task.clone());
+        }
+        let task = Handle::new().map_err(io::Error::other)?;
+        let with = Kept { task: Some(task.clone()), ..kept.clone() };
+        self.owned.keep(&with)?;
+        *kept = with;
+        Ok(task)
+    }
+
+    /// Tells whether the server itself was asked for a task.
+    pub fn is_task_of_server(&self) -> bool {
+        self.kept().rest.iter().any(|(name, _)| name == "task")
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Whoever panicked left whole values.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that its result has left.
@@ -136,9 +180,14 @@ impl Live {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
+    /// Tells whether nothing more happens to it.
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     /// Tells whether it was read and nothing more happens to it.
     pub fn is_over(&self) -> bool {
-        *self.ended.borrow() && self.is_delivered()
+        self.has_ended() && self.is_delivered()
     }
 
     /// Tells whether something is owed that a person need not do.
@@ -147,12 +196,16 @@ impl Live {
         !waits && !*self.ended.borrow()
     }
 
-    /// Forgets it on disk, unless the next try has to know of it.
-    pub fn forget(&self) {
+    /// Forgets it on disk, unless the next try has to know of it; while its task may be asked for, it is kept under that if `keeps` says so.
+    pub fn forget(&self, keeps: bool) {
         if matches!(*self.progress.borrow(), Progress::Failed { .. }) {
             return;
         }
-        if let Err(error) = self.owned.forget() {
+        let done = match self.task() {
+            Some(task) if keeps && !task.is_stale() => self.owned.retire(&task.id),
+            Some(_) | None => self.owned.forget(),
+        };
+        if let Err(error) = done {
             tracing::warn!(%error, "a call that is over cannot be forgotten");
         }
     }
@@ -173,5 +226,9 @@ impl Port for Nobody {
 
     fn catalogue(&self) -> &Catalogue {
         &self.0
+    }
+
+    fn tasks(&self) -> ServerTasks {
+        ServerTasks::default()
     }
 }

@@ -38,6 +38,23 @@ pub fn span(text: &str, part: &str) -> Option<Range<usize>> {
     (text.get(start..end)? == part).then_some(start..end)
 }
 
+/// Returns an object with the value at a path replaced or added, objects on the way included; the rest stays byte for byte. `None` where
+/// something on the way is no object.
+pub fn with_value(text: &str, path: &[&str], value: &str) -> Option<String> {
+    let Some((name, below)) = path.split_first() else { return Some(value.to_owned()) };
+    let found = members(text).ok()?;
+    if let Some(old) = found.last(name) {
+        let place = span(text, old)?;
+        let new = with_value(old, below, value)?;
+        return Some([text.get(..place.start)?, &new, text.get(place.end..)?].concat());
+    }
+    let close = text.rfind('}')?;
+    let comma = if found.names().next().is_some() { "," } else { "" };
+    let new = with_value("{}", below, value)?;
+    let name = crate::call::quoted(name);
+    Some([text.get(..close)?, comma, &name, ":", &new, text.get(close..)?].concat())
+}
+
 impl<'a> Members<'a> {
     /// Returns the value under a name.
     pub fn last(&self, name: &str) -> Option<&'a str> {

@@ -69,3 +69,20 @@ fn what_a_server_says_passes_whatever_it_is() {
         assert_eq!(message.bytes(), bytes);
     }
 }
+
+#[test]
+fn value_is_put_where_it_belongs_and_the_rest_stays_byte_for_byte() {
+    let check = |text: &str, path: &[&str], after: Option<&str>| {
+        assert_eq!(with_value(text, path, "7").as_deref(), after, "{text} {path:?}");
+    };
+    check(
+        r#"{ "a" : 1.50 , "b":{"c":{ }}}"#,
+        &["b", "c", "d"],
+        Some(r#"{ "a" : 1.50 , "b":{"c":{ "d":7}}}"#),
+    );
+    check(r#"{"a":[ 1 ] }"#, &["a"], Some(r#"{"a":7 }"#));
+    check(r#"{"a":1 }"#, &["b", "c"], Some(r#"{"a":1 ,"b":{"c":7}}"#));
+    check("{}", &["a"], Some(r#"{"a":7}"#));
+    check(r#"{"a":1}"#, &["a", "b"], None);
+    check(r#"{"a":{},"a":{}}"#, &["a", "b"], None);
+}

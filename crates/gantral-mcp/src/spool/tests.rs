@@ -7,6 +7,7 @@ fn kept(stage: Stage) -> Kept {
         schema_digest: None,
         arguments: "{}".to_owned(),
         rest: Vec::new(),
+        task: None,
         stage,
     }
 }
@@ -100,4 +101,20 @@ fn step_that_cannot_be_read_is_an_error_and_not_the_one_before() {
     bytes.extend_from_slice(b"{\"stage\":\"of a later version\"}\n");
     std::fs::write(&path, bytes).unwrap();
     assert!(spool.own("k").is_err());
+}
+
+#[test]
+fn call_that_is_over_is_found_by_its_task_and_the_same_call_is_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    let handle = Handle::new().unwrap();
+    let over = Kept { task: Some(handle.clone()), ..kept(unknown()) };
+    let (owned, _) = spool.own("k").unwrap().unwrap();
+    owned.keep(&over).unwrap();
+    owned.retire(&handle.id).unwrap();
+    assert_eq!(spool.tasks().unwrap(), std::slice::from_ref(&handle.id));
+    assert_eq!(spool.task(&handle.id).unwrap(), Some(over));
+    assert_eq!(spool.own("k").unwrap().unwrap().1, None);
+    spool.forget_task(&handle.id).unwrap();
+    assert_eq!(spool.task(&handle.id).unwrap(), None);
 }

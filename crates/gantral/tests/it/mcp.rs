@@ -2,6 +2,7 @@
 
 mod crashes;
 mod governed;
+mod tasks;
 mod transparent;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -21,7 +22,7 @@ fn parts() -> PathBuf {
     parts
 }
 
-fn python() -> String {
+fn interpreter() -> String {
     parts().join("mcp/bin/python").display().to_string()
 }
 
@@ -40,6 +41,19 @@ fn world() -> World {
     let world = World::start();
     let workflow = repository().join("policies/mcp/workflow.toml").display().to_string();
     world.run(&["workflows", "apply", &workflow]).status(0);
+    world
+}
+
+/// Starts a world in which a tool of `everything` passes that does not elsewhere.
+fn world_where_passes(tool: &str) -> World {
+    let world = World::start();
+    let folder = world.path("policy");
+    std::fs::create_dir(&folder).unwrap();
+    let text = |name: &str| std::fs::read_to_string(repository().join("policies/mcp").join(name)).unwrap();
+    let policy = text("policy.rego").replace("\"get-sum\"", &format!("\"get-sum\", \"{tool}\""));
+    std::fs::write(folder.join("policy.rego"), policy).unwrap();
+    std::fs::write(folder.join("workflow.toml"), text("workflow.toml")).unwrap();
+    world.run(&["workflows", "apply", &folder.join("workflow.toml").display().to_string()]).status(0);
     world
 }
 
@@ -68,7 +82,10 @@ fn interceptor(world: &World, arguments: &[&str]) -> Vec<String> {
 /// Returns the command of an interceptor before the server with an effect that can be counted.
 fn before_pay(world: &World, hold: &str) -> Vec<String> {
     let ledger = world.path("ledger").display().to_string();
-    interceptor(world, &["--name", "pay", "--hold", hold, "--", &python(), "-B", &ours("pay.py"), &ledger])
+    interceptor(
+        world,
+        &["--name", "pay", "--hold", hold, "--", &interpreter(), "-B", &ours("pay.py"), &ledger],
+    )
 }
 
 /// Approves what waits next, and returns its gate.
@@ -193,9 +210,14 @@ fn lines(output: ChildStdout) -> Receiver<String> {
 
 /// Runs the Python client; `work` happens while it waits. Returns what it said.
 fn python_client(asked: &Value, folder: &Path, work: impl FnOnce()) -> Vec<Value> {
+    python("client.py", asked, folder, work)
+}
+
+/// Runs a client in Python.
+fn python(program: &str, asked: &Value, folder: &Path, work: impl FnOnce()) -> Vec<Value> {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("client.log")).unwrap();
-    let child = Command::new(python())
-        .args(["-B", &ours("client.py"), &asked.to_string()])
+    let child = Command::new(interpreter())
+        .args(["-B", &ours(program), &asked.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Describes a client that starts the interceptor.
-fn by_command(command: &[String], calls: &Value) -> Value {
+pub fn by_command(command: &[String], calls: &Value) -> Value {
     json!({"command": command, "env": {"PATH": std::env::var("PATH").unwrap()}, "calls": calls})
 }
 
@@ -151,7 +151,7 @@ fn without_gantral_nothing_governed_runs_and_everything_else_does() {
 }
 
 /// Starts an interceptor that listens, and returns its address.
-fn listening(world: &World, words: &[&str]) -> (Killed, String) {
+pub fn listening(world: &World, words: &[&str]) -> (Killed, String) {
     let arguments = [&["--json", "--listen", "127.0.0.1:0"][..], words].concat();
     let command = interceptor(world, &arguments);
     let mut process = gantral(world.folder());
