@@ -2,37 +2,63 @@
 //!
 //! A runner may die at any instant, and nothing that it launched may act any further. The guardian is therefore the
 //! leader of the attempt's process group and holds one end of a pipe, its standard input, whose other end only the
-//! runner holds: when that closes, for whatever reason, it kills the whole group with itself. Unlike a death signal of
-//! the kernel this reaches grandchildren, and does not depend on which thread of the runner launched it. What leaves
-//! the group on purpose is not reached; contain such commands by other means.
+//! runner holds: when that closes, for whatever reason, it ends everything that descends from it, and itself. It adopts
+//! the orphans among them, so that leaving the group or the session leads nowhere. A command that ends its guardian
+//! dies with it, and what that leaves behind is reached by the control group, where there is one.
 //!
 //! On its standard output the guardian tells the runner what became of the command; the command itself writes to the
 //! guardian's standard error, which is the runner's log. Source: `spec/runner.md` §5.
 
+mod cgroup;
+mod enter;
 mod launch;
+mod limits;
 mod report;
+pub mod tree;
 
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::{Command, ExitCode, Stdio};
 
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
+pub(crate) use cgroup::Cgroups;
+pub use cgroup::{CgroupError, CgroupLimits, CgroupPlace};
+use enter::Bounds;
 pub use launch::{Ended, LaunchError, Launcher};
 pub(crate) use launch::{Launched, Plan};
-use report::Report;
+pub use limits::Limits;
+use report::{LINE_BYTES_MAX, Report};
+use tree::Waited;
 
 /// The exit status of a guardian that could not do its work.
 const EXIT_UNUSABLE: u8 = 125;
+/// The role of the process that follows the command.
+const FOLLOW: &str = "follow";
+/// The role of the process that becomes the command.
+const ENTER: &str = "enter";
 
-/// Becomes the guardian of a command: called by the hidden subcommand that [`Launcher`] names, never by people.
+/// Becomes the guardian of a command, or the step between the two: called by the hidden subcommand that [`Launcher`] names, never by
+/// people, with the words that it was given.
 ///
-/// Launches `command` with an empty standard input, waits for its end, and tells the runner. Blocks the caller.
-pub fn guard(command: &[OsString]) -> ExitCode {
-    let Some((program, arguments)) = command.split_first() else { return unusable("names no command") };
+/// Launches the command with an empty standard input, waits for its end, ends what is left of it, and tells the runner. Blocks the caller.
+pub fn guard(words: &[OsString]) -> ExitCode {
+    let [role, bounds, program, arguments @ ..] = words else { return unusable("names no command") };
+    let bounds = match Bounds::from_word(bounds) {
+        Ok(bounds) => bounds,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    match role.to_str() {
+        Some(ENTER) => enter::enter(&bounds, program, arguments),
+        Some(FOLLOW) => follow(words),
+        Some(_) | None => unusable("knows no such role"),
+    }
+}
+
+/// `words` begin with the role.
+fn follow(words: &[OsString]) -> ExitCode {
     // The group is what gets killed; whoever started this by hand would lose more than the command.
     if getpgrp() != getpid() {
         return unusable("is started by a runner, in a process group of its own");
@@ -41,38 +67,56 @@ pub fn guard(command: &[OsString]) -> ExitCode {
         Ok(deaf) => deaf,
         Err(error) => return unusable(&error.to_string()),
     };
-    let report = match launch(program, arguments) {
-        Ok(child) => follow(child),
+    let report = match launch(words) {
+        Ok(Ok(child)) => watch(child),
+        Ok(Err(report)) => report,
         Err(error) => Report::Failed(error),
     };
+    tree::end_descendants();
     drop(deaf);
     if tell(&report).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNUSABLE) }
 }
 
-fn launch(program: &OsString, arguments: &[OsString]) -> io::Result<Child> {
-    // Standard output is for the runner alone: the command gets the log for both of its outputs.
+/// Starts this program again as the step before the command. Returns the command's process id, or why it did not come so far.
+fn launch(words: &[OsString]) -> io::Result<Result<u32, Report>> {
+    tree::adopt_orphans()?;
+    let own = std::env::args_os();
+    let ours = own.len().saturating_sub(words.len());
+    let before: Vec<OsString> = own.take(ours).skip(1).collect();
     let log = io::stderr().as_fd().try_clone_to_owned()?;
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(log).spawn()?;
+    let (said, ear) = io::pipe()?;
+    // What the step itself prints is for nobody: its own standard output is the log from when it becomes the command.
+    let child = Command::new(std::env::current_exe()?)
+        .args(before)
+        .arg(ENTER)
+        .args(words.iter().skip(1))
+        .stdin(OwnedFd::from(ear))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?;
     std::thread::Builder::new().name("lifeline".to_owned()).spawn(die_with_the_runner)?;
-    Ok(child)
+    // Ends as soon as the step has become the command.
+    let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut line = String::new();
+    io::BufReader::new(said.take(limit)).read_line(&mut line)?;
+    Ok(Report::parse(&line).map_or(Ok(child.id()), Err))
 }
 
-fn follow(mut child: Child) -> Report {
+fn watch(child: u32) -> Report {
     // A runner that is gone is noticed by the other thread.
-    let _ = tell(&Report::Started(child.id()));
-    match child.wait() {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Report::Exited(code),
-            (None, signal) => Report::Killed(signal.unwrap_or_default()),
-        },
+    let _ = tell(&Report::Started(child));
+    match tree::wait_for(child) {
+        Ok(Waited::Exited(code)) => Report::Exited(code),
+        Ok(Waited::Killed(signal)) => Report::Killed(signal),
         Err(error) => Report::Failed(error),
     }
 }
 
-/// Waits until the runner lets go, then kills everything that was launched, and this process with it.
+/// Waits until the runner lets go, then ends everything that was launched, and this process with it.
 fn die_with_the_runner() {
     let mut byte = [0];
     while io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
+    tree::end_descendants();
     let _ = kill_process_group(getpgrp(), Signal::KILL);
     std::process::exit(i32::from(EXIT_UNUSABLE));
 }

@@ -10,7 +10,9 @@ mod files;
 mod lease;
 mod mask;
 mod output;
+mod places;
 mod secrets;
+mod settings;
 mod verify;
 
 use std::future::Future;
@@ -23,17 +25,20 @@ use gantral_api::wire::{Claim, Me, PresentJournal, Task};
 use gantral_core::ids::{ActorId, Name};
 use gantral_core::state::ActorKind;
 use gantral_core::time::DurationMs;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use config::{Pinned, RunnerConfig};
 pub use event::{Observer, RunnerEvent};
 pub use files::FilesError;
 pub use secrets::{SECRET_BYTES_MAX, SecretError};
+pub use settings::{Bytes, LimitSettings, QueueSettings, RunnerSettings, SETTINGS_BYTES_MAX, SettingsError};
 pub use verify::{Mismatch, Verified, verify};
 
+use crate::child::{CgroupError, Cgroups};
 use crate::journal::{Journal, JournalError};
 use files::WorkDir;
+use places::Places;
 
 /// How long one claim of a runner with a single queue is held open by the server.
 const CLAIM_WAIT: DurationMs = DurationMs::from_secs(30);
@@ -64,6 +69,9 @@ pub enum RunnerError {
         /// The pinned tenant.
         pinned: String,
     },
+    /// Control groups cannot be used as configured.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
     /// The work or log directory cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -90,6 +98,7 @@ struct Shared {
     client: Client,
     config: RunnerConfig,
     work: WorkDir,
+    cgroups: Option<Cgroups>,
     journal: Journal,
 }
 
@@ -115,10 +124,12 @@ impl Runner {
         }
         let work = WorkDir::take(&config.work_dir, &config.log_dir)?;
         work.put_trust(&config.pinned.trust)?;
+        let cgroups = Cgroups::open(&config.cgroups, &config.group_limits, work.folder())?;
+        tracing::debug!(groups = cgroups.is_some(), "control groups");
         // As with the work directory: what a command is told must not depend on its own working directory.
         let journal = std::path::absolute(config.journal.path());
         let journal = Journal::new(journal.unwrap_or_else(|_| config.journal.path().to_owned()));
-        Ok(Self { shared: Arc::new(Shared { client, config, work, journal }) })
+        Ok(Self { shared: Arc::new(Shared { client, config, work, cgroups, journal }) })
     }
 
     /// Works until `shutdown` is ready: then claims nothing more, lets what runs come to its end for the configured
@@ -129,6 +140,18 @@ impl Runner {
     /// # Errors
     /// If the server refuses the runner itself; sending the same token again is pointless.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunnerError> {
+        self.run_until(shutdown, core::future::pending()).await
+    }
+
+    /// As [`Self::run`]; once `now` is ready, what still runs is ended without waiting for more of the configured time.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_until(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+        now: impl Future<Output = ()> + Send,
+    ) -> Result<(), RunnerError> {
         let (stop, stopped) = watch::channel(Stop::No);
         let mut attempts = JoinSet::new();
         let result = {
@@ -144,7 +167,13 @@ impl Runner {
         stop.send_replace(Stop::Drain);
         let drain = self.shared.config.drain;
         let drained = async { while attempts.join_next().await.is_some() {} };
-        if tokio::time::timeout(drain, drained).await.is_err() {
+        let is_drained = tokio::select! {
+            biased;
+            () = drained => true,
+            () = now => false,
+            () = tokio::time::sleep(drain) => false,
+        };
+        if !is_drained {
             stop.send_replace(Stop::Now);
             while attempts.join_next().await.is_some() {}
         }
@@ -158,12 +187,13 @@ impl Runner {
     ) -> Result<(), RunnerError> {
         let me = self.introduce().await?;
         self.present_journal().await?;
-        let places = Arc::new(Semaphore::new(self.shared.config.concurrency.get()));
+        let places = Places::new(self.shared.config.concurrency, &self.shared.config.per_queue);
         let mut pause = PAUSE_FIRST;
         loop {
+            let mut all_full = true;
             for queue in &self.shared.config.queues {
-                // The semaphore is never closed.
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+                let Some(place) = places.take(queue).await else { continue };
+                all_full = false;
                 // What has ended is forgotten; a panic of one attempt is reported by the runtime and ends that attempt.
                 while attempts.try_join_next().is_some() {}
                 match self.claim(queue).await {
@@ -182,6 +212,10 @@ impl Runner {
                         wait(&mut pause).await;
                     }
                 }
+            }
+            if all_full {
+                // A queue is full only while attempts run.
+                attempts.join_next().await;
             }
         }
     }

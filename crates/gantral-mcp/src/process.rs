@@ -1,8 +1,8 @@
 //! A server that is a process: messages are lines on its standard input and output.
 //!
 //! Between us and the server stands a guardian, a process of this program that leads the server's process group and passes on what we write.
-//! When we let go of its input, or die, it closes the server's, waits a while, and ends the group. So nothing of a server outlives us,
-//! whichever way we end. What leaves the group on purpose is not reached. Source: MCP, Lifecycle, Shutdown.
+//! When we let go of its input, or die, it closes the server's, waits a while, and ends all that the server started. So nothing of a server
+//! outlives us, whichever way we end. Source: MCP, Lifecycle, Shutdown.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
+use gantral_edge::child::tree::{self, Waited};
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout, Command};
@@ -23,8 +24,8 @@ use crate::message::Message;
 const END_WITHIN: Duration = Duration::from_secs(2);
 /// How long it may take after it was told to, before it is killed.
 const TERM_WITHIN: Duration = Duration::from_secs(1);
-/// How long the guardian may take beyond these, before we kill its group ourselves.
-const GUARD_WITHIN: Duration = Duration::from_secs(1);
+/// How long the guardian may take beyond these, before we kill its group ourselves: it may look for descendants for a second.
+const GUARD_WITHIN: Duration = Duration::from_secs(2);
 /// How much is passed on at a time, in bytes: what a pipe holds.
 const PIPE_BYTES: usize = 64 << 10;
 /// The exit status of a guardian that could not do its work.
@@ -121,6 +122,9 @@ pub fn guard(command: &[OsString]) -> ExitCode {
         return unusable("is started by `gantral mcp`, in a process group of its own");
     }
     let Some((program, arguments)) = command.split_first() else { return unusable("names no command") };
+    if let Err(error) = tree::adopt_orphans() {
+        return unusable(&error.to_string());
+    }
     let started = std::process::Command::new(program).args(arguments).stdin(Stdio::piped()).spawn();
     let mut child = match started {
         Ok(child) => child,
@@ -129,12 +133,16 @@ pub fn guard(command: &[OsString]) -> ExitCode {
     let Some(input) = child.stdin.take() else { return unusable("has no pipe to the server") };
     let server = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let watch = std::thread::Builder::new().name("input".to_owned()).spawn(move || pass_on(input, server));
-    let status = if watch.is_ok() { child.wait() } else { child.kill().and_then(|()| child.wait()) };
-    // Whatever the server left in its group ends, and this process with it.
+    let status = match watch {
+        Ok(_) => tree::wait_for(child.id()),
+        Err(error) => child.kill().and(Err(error)),
+    };
+    // Whatever the server left behind ends, wherever it went, and this process with it.
+    tree::end_descendants();
     let _ = kill_process_group(getpgrp(), Signal::KILL);
-    match status.map(|status| status.code()) {
-        Ok(Some(code)) => ExitCode::from(u8::try_from(code).unwrap_or(EXIT_UNUSABLE)),
-        Ok(None) | Err(_) => ExitCode::from(EXIT_UNUSABLE),
+    match status {
+        Ok(Waited::Exited(code)) => ExitCode::from(u8::try_from(code).unwrap_or(EXIT_UNUSABLE)),
+        Ok(Waited::Killed(_)) | Err(_) => ExitCode::from(EXIT_UNUSABLE),
     }
 }
 
@@ -162,6 +170,7 @@ fn pass_on(mut input: std::process::ChildStdin, server: Option<Pid>) {
         let _ = kill_process(server, Signal::TERM);
     }
     std::thread::sleep(TERM_WITHIN);
+    tree::end_descendants();
     let _ = kill_process_group(getpgrp(), Signal::KILL);
 }
 

@@ -6,13 +6,20 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::group_of;
+use super::cgroup::Cgroup;
+use super::enter::Bounds;
+use super::limits::Limits;
 use super::report::{LINE_BYTES_MAX, LINES_MAX, Report};
+use super::{EXIT_UNUSABLE, FOLLOW, group_of};
+
+/// How long a guardian may take to end what it leads. One that a command has stopped is not waited for any longer.
+const SWEEP_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a guardian is started: a program, and the words that stand before the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +60,14 @@ pub enum LaunchError {
         /// Why.
         error: io::Error,
     },
+    /// A limit or the control group could not be set.
+    #[error("the limits of `{program}` cannot be set: {error}")]
+    Bounds {
+        /// The first word of the command.
+        program: String,
+        /// Why.
+        error: io::Error,
+    },
     /// The guardian ended without a word.
     #[error("`{program}` is not a guardian: it said nothing")]
     Silent {
@@ -88,9 +103,13 @@ pub(crate) struct Plan<'a> {
     pub environment: &'a BTreeMap<OsString, OsString>,
     /// The working directory.
     pub directory: Option<&'a Path>,
+    /// What it may use.
+    pub limits: &'a Limits,
+    /// The control group that it enters.
+    pub cgroup: Option<Cgroup>,
 }
 
-/// A process that runs, with everything that it started and that did not leave its group.
+/// A process that runs, with everything that it started.
 ///
 /// Dropping it kills all of them: the lifeline closes.
 pub(crate) struct Launched {
@@ -106,6 +125,8 @@ pub(crate) struct Launched {
     report: Option<Report>,
     /// Open as long as the runner wants the processes to live.
     lifeline: Option<ChildStdin>,
+    /// Holds the command and what it started.
+    cgroup: Option<Cgroup>,
     reaped: bool,
 }
 
@@ -114,9 +135,16 @@ impl Launcher {
     pub(crate) async fn launch(&self, plan: Plan<'_>) -> Result<(Launched, io::PipeReader), LaunchError> {
         let failed = |error| LaunchError::Guardian { program: self.program.display().to_string(), error };
         let (output, log) = io::pipe().map_err(failed)?;
+        let cgroup = plan.cgroup;
+        let bounds = Bounds {
+            cgroup: cgroup.as_ref().map(|group| group.folder().to_owned()),
+            limits: plan.limits.clone(),
+        };
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
+            .arg(FOLLOW)
+            .arg(bounds.to_word().map_err(failed)?)
             .args(plan.command)
             .env_clear()
             .envs(plan.environment)
@@ -137,8 +165,18 @@ impl Launcher {
         let lifeline = guardian.stdin.take();
         let words = BufReader::new(words);
         let (line, report) = (Vec::new(), None);
-        let mut launched =
-            Launched { guardian, leader, process: leader, words, line, report, lifeline, reaped: false };
+        let mut launched = Launched {
+            guardian,
+            leader,
+            process: leader,
+            words,
+            line,
+            report,
+            lifeline,
+            cgroup,
+            reaped: false,
+        };
+        let program = || plan.command.first().map(String::as_str).unwrap_or_default().to_owned();
         match launched.word().await {
             Some(Report::Started(process)) => {
                 launched.process = process;
@@ -146,8 +184,11 @@ impl Launcher {
             }
             Some(Report::Failed(error)) => {
                 launched.finish().await;
-                let program = plan.command.first().map(String::as_str).unwrap_or_default().to_owned();
-                Err(LaunchError::Command { program, error })
+                Err(LaunchError::Command { program: program(), error })
+            }
+            Some(Report::Unbound(error)) => {
+                launched.finish().await;
+                Err(LaunchError::Bounds { program: program(), error })
             }
             Some(Report::Exited(_) | Report::Killed(_)) | None => {
                 launched.finish().await;
@@ -158,18 +199,24 @@ impl Launcher {
 }
 
 impl Launched {
-    /// Waits until the command has ended, then ends whatever else is left of its group. May be dropped and called
-    /// again.
+    /// Waits until the command has ended and nothing is left of what it started. May be dropped and called again.
     pub(crate) async fn ended(&mut self) -> Ended {
         if self.report.is_none() {
-            self.report = self.word().await;
+            self.report = match self.lifeline {
+                Some(_) => self.word().await,
+                // One that was stopped says nothing; it is killed next.
+                None => tokio::time::timeout(SWEEP_WITHIN, self.word()).await.unwrap_or_default(),
+            };
         }
         let guardian = self.finish().await;
         match &self.report {
             Some(Report::Exited(status)) => Ended::Exited(*status),
             Some(Report::Killed(signal)) => Ended::Killed(*signal),
-            // The guardian was killed, and its group with it, or it could not follow the command.
-            Some(Report::Started(_) | Report::Failed(_)) | None => guardian,
+            // The guardian was killed, and its group with it, or it could not follow the command: nobody knows that this ended well.
+            Some(Report::Started(_) | Report::Failed(_) | Report::Unbound(_)) | None => match guardian {
+                Ended::Exited(_) => Ended::Exited(i32::from(EXIT_UNUSABLE)),
+                Ended::Killed(signal) => Ended::Killed(signal),
+            },
         }
     }
 
@@ -178,9 +225,11 @@ impl Launched {
         self.signal(Signal::TERM);
     }
 
-    /// Ends every process of the group.
+    /// Ends everything that was launched: what is in the control group at once, the rest by the guardian.
     pub(crate) fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
         self.lifeline = None;
     }
 
@@ -198,10 +247,20 @@ impl Launched {
             group_of(leader)
                 .map(|leader| waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))
         };
-        let _ = tokio::task::spawn_blocking(exited).await;
+        let mut exited = tokio::task::spawn_blocking(exited);
+        if self.lifeline.is_some() {
+            let _ = (&mut exited).await;
+        } else if tokio::time::timeout(SWEEP_WITHIN, &mut exited).await.is_err() {
+            tracing::warn!(guardian = self.leader, "a guardian did not end what it leads, and is killed");
+        }
+        self.signal(Signal::KILL);
         self.kill();
         let status = self.guardian.wait().await;
         self.reaped = true;
+        if let Some(cgroup) = self.cgroup.take() {
+            // Waits until it is empty, on a thread that may wait.
+            let _ = tokio::task::spawn_blocking(move || drop(cgroup)).await;
+        }
         match status.map(|status| (status.code(), status.signal())) {
             Ok((Some(code), _)) => Ended::Exited(code),
             Ok((None, Some(signal))) => Ended::Killed(signal),

@@ -20,6 +20,8 @@ pub(super) enum Report {
     Killed(i32),
     /// It could not be launched, or not be waited for.
     Failed(io::Error),
+    /// It was not launched, because a limit or its control group could not be set.
+    Unbound(io::Error),
 }
 
 impl fmt::Display for Report {
@@ -29,6 +31,7 @@ impl fmt::Display for Report {
             Self::Exited(status) => write!(f, "exited {status}"),
             Self::Killed(signal) => write!(f, "killed {signal}"),
             Self::Failed(error) => write!(f, "failed {}", error.raw_os_error().unwrap_or_default()),
+            Self::Unbound(error) => write!(f, "unbound {}", error.raw_os_error().unwrap_or_default()),
         }
     }
 }
@@ -42,6 +45,7 @@ impl Report {
             "exited" => number.parse().ok().map(Self::Exited),
             "killed" => number.parse().ok().map(Self::Killed),
             "failed" => number.parse().ok().map(failure).map(Self::Failed),
+            "unbound" => number.parse().ok().map(failure).map(Self::Unbound),
             _ => None,
         }
     }
@@ -66,6 +70,7 @@ mod tests {
             Report::Exited(3),
             Report::Killed(9),
             Report::Failed(io::Error::from_raw_os_error(2)),
+            Report::Unbound(io::Error::from_raw_os_error(1)),
         ] {
             let line = format!("{report}\n");
             assert_eq!(Report::parse(&line).unwrap().to_string(), line.trim_end());

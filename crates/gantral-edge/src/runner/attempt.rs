@@ -19,7 +19,7 @@ use super::secrets::{SecretError, inherited, resolve};
 use super::verify::{Mismatch, Verified, check_grant, verify};
 use super::{PAUSE_FIRST, Shared, Stop, wait};
 use crate::chain::ChainError;
-use crate::child::{Ended, LaunchError, Launched, Plan};
+use crate::child::{CgroupError, Ended, LaunchError, Launched, Plan};
 
 /// The exit status that is reported when nothing was launched because this runner could not prepare it.
 const EXIT_NOT_PREPARED: i32 = 125;
@@ -27,6 +27,9 @@ const EXIT_NOT_PREPARED: i32 = 125;
 const EXIT_NOT_RUN: i32 = 126;
 /// The exit status that is reported when there is no such command.
 const EXIT_NOT_FOUND: i32 = 127;
+
+/// The exit status that is reported for a process that ended well only when its time was up.
+const EXIT_TIME_IS_UP: i32 = 124;
 
 /// How long an end is reported, in periods of the lease: long after the lease is lost, the server knows it as lost.
 const END_PERIODS_MAX: u32 = 30;
@@ -56,6 +59,8 @@ enum PrepareError {
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error("the output cannot be read: {0}")]
     Output(std::io::Error),
@@ -70,7 +75,9 @@ impl PrepareError {
                 EXIT_NOT_FOUND
             }
             Self::Launch(LaunchError::Command { .. }) => EXIT_NOT_RUN,
-            Self::Secret(_) | Self::Files(_) | Self::Launch(_) | Self::Output(_) => EXIT_NOT_PREPARED,
+            Self::Secret(_) | Self::Files(_) | Self::Cgroup(_) | Self::Launch(_) | Self::Output(_) => {
+                EXIT_NOT_PREPARED
+            }
         }
     }
 }
@@ -192,10 +199,14 @@ impl Attempt<'_> {
         environment.extend(self.own_variables(&dir, grant));
         let path = self.shared.work.log(self.instance, self.attempt);
         let log = open_log(&path)?;
+        let groups = self.shared.cgroups.as_ref();
+        let cgroup = groups.map(|groups| groups.attempt(&format!("{}-{}", self.instance, self.attempt)));
         let plan = Plan {
             command: &self.task.command,
             environment: &environment,
             directory: config.command_dir.as_deref(),
+            limits: &config.limits,
+            cgroup: cgroup.transpose()?,
         };
         let (launched, pipe) = config.launcher.launch(plan).await?;
         let output = Output::copy(pipe, log, mask, config.log_bytes_max).map_err(PrepareError::Output)?;
@@ -233,6 +244,7 @@ impl Attempt<'_> {
         let mut next_renewal = Instant::now() + self.lease.period();
         let mut asked = false;
         let mut retired = false;
+        let time_is_up = self.shared.config.time_max.map(|time| Instant::now() + time);
         loop {
             let (ask_at, kill_at) = (self.lease.ask_at(), self.lease.kill_at());
             tokio::select! {
@@ -250,6 +262,11 @@ impl Attempt<'_> {
                     asked = true;
                 }
                 () = told_to_stop(&mut stopped) => return Ok(self.stop(running).await),
+                () = at(time_is_up) => {
+                    let (instance, attempt) = (self.instance, self.attempt);
+                    self.shared.config.observer.tell(&RunnerEvent::TimeIsUp { instance, attempt });
+                    return Ok(failed(self.stop(running).await));
+                }
                 renewed = self.renew_at(next_renewal) => {
                     match renewed {
                         // A gate retired the attempt, and a whole period later the process is still there: while a
@@ -316,6 +333,22 @@ impl Attempt<'_> {
             let _ = self.lease.renew(&self.shared.client, id, attempt).await;
             wait(&mut pause).await;
         }
+    }
+}
+
+/// Sleeps until then; forever where nothing is said.
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => core::future::pending().await,
+    }
+}
+
+/// Returns the end of a process that was ended for its time: one that caught the signal and ended as if it were done is not done.
+const fn failed(ended: Ended) -> Ended {
+    match ended {
+        Ended::Exited(0) => Ended::Exited(EXIT_TIME_IS_UP),
+        Ended::Exited(_) | Ended::Killed(_) => ended,
     }
 }
 

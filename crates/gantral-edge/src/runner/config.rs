@@ -1,5 +1,6 @@
 //! What a runner is made of.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_evidence::trust::Trust;
 
 use super::event::Observer;
-use crate::child::Launcher;
+use crate::child::{CgroupLimits, CgroupPlace, Launcher, Limits};
 use crate::journal::Journal;
 
 /// The bytes that are kept of what one attempt writes, when the configuration does not say: 16 MiB.
@@ -45,10 +46,20 @@ pub struct RunnerConfig {
     pub command_dir: Option<PathBuf>,
     /// How many attempts run at the same time.
     pub concurrency: NonZeroUsize,
+    /// How many of them may be of one queue, for the queues that do not share all places.
+    pub per_queue: BTreeMap<Name, NonZeroUsize>,
     /// Names of further environment variables that commands inherit, beside `PATH`, `HOME`, `LANG` and `TZ`.
     pub inherit: Vec<String>,
     /// How guardians are started.
     pub launcher: Launcher,
+    /// What each process of an attempt may use.
+    pub limits: Limits,
+    /// What all processes of an attempt may use together.
+    pub group_limits: CgroupLimits,
+    /// Where control groups of attempts are made.
+    pub cgroups: CgroupPlace,
+    /// How long a process may run, if its lease lasts so long; then it is ended, and the attempt has failed.
+    pub time_max: Option<Duration>,
     /// The most bytes that are kept of what one attempt writes.
     pub log_bytes_max: u64,
     /// How long processes have between being asked to end and being killed; a quarter of the lease at most.
@@ -71,8 +82,13 @@ impl RunnerConfig {
             work_dir,
             command_dir: None,
             concurrency: NonZeroUsize::MIN,
+            per_queue: BTreeMap::new(),
             inherit: Vec::new(),
             launcher,
+            limits: Limits::default(),
+            group_limits: CgroupLimits::default(),
+            cgroups: CgroupPlace::default(),
+            time_max: None,
             log_bytes_max: LOG_BYTES_MAX,
             grace: GRACE,
             drain: DRAIN,

@@ -51,6 +51,13 @@ pub enum RunnerEvent {
         /// Why.
         why: String,
     },
+    /// The process ran for as long as it may, and is ended.
+    TimeIsUp {
+        /// The instance.
+        instance: InstanceId,
+        /// The attempt.
+        attempt: u32,
+    },
     /// The lease was lost, or could not be kept: the process was killed and no end is reported.
     Lost {
         /// The instance.
@@ -102,6 +109,9 @@ impl Observer {
             }
             RunnerEvent::NotLaunched { instance, attempt, why } => {
                 tracing::error!(%instance, attempt, %why, "not launched");
+            }
+            RunnerEvent::TimeIsUp { instance, attempt } => {
+                tracing::warn!(%instance, attempt, "the process ran for as long as it may, and is ended");
             }
             RunnerEvent::Lost { instance, attempt, why } => {
                 tracing::warn!(%instance, attempt, %why, "lease lost");

@@ -37,6 +37,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 /// The work directory, held by one runner.
 #[derive(Debug)]
 pub(super) struct WorkDir {
+    folder: PathBuf,
     attempts: PathBuf,
     leases: PathBuf,
     trust: PathBuf,
@@ -68,7 +69,12 @@ impl WorkDir {
         make(&attempts)?;
         let (leases, trust) = (work.join("mode-leases"), work.join("trust.json"));
         make(&leases)?;
-        Ok(Self { attempts, leases, trust, logs, _lock: lock })
+        Ok(Self { folder: work, attempts, leases, trust, logs, _lock: lock })
+    }
+
+    /// Returns the directory itself, from the root.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Writes down what is pinned, for the processes.

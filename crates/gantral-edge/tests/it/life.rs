@@ -223,6 +223,43 @@ async fn a_runner_that_must_stop_ends_what_does_not_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_twice_waits_no_longer_and_the_end_is_reported() {
+    let place = Place::open().await;
+    place.apply(&runs(&shell("while true; do sleep 0.1; done"), "30s")).await;
+    place.create().await;
+    let running = place.run(|config| config.drain = Duration::from_secs(3_600)).await;
+    running.tells(|event| matches!(event, RunnerEvent::Started { .. }).then_some(())).await;
+    running.ask_to_stop();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!running.task.is_finished());
+    let since = Instant::now();
+    let events = running.stop().await;
+    assert!(since.elapsed() < LONG);
+    assert_eq!(events.iter().find_map(ended), Some((-15, State::Terminated)));
+    assert!(!lives(processes(&events)[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_has_no_more_places_than_its_own() {
+    let place = Place::open().await;
+    let turns = place.folder.path().join("turns");
+    let script = format!("echo in >> {0}; sleep 0.5; echo out >> {0}", turns.display());
+    place.apply(&runs(&shell(&script), "30s")).await;
+    let ids = [place.create().await, place.create().await, place.create().await];
+    let running = place
+        .run(|config| {
+            config.concurrency = 3.try_into().unwrap();
+            config.per_queue.insert(config.queues[0].clone(), 1.try_into().unwrap());
+        })
+        .await;
+    for id in ids {
+        place.reaches(id, State::Completed).await;
+    }
+    running.stop().await;
+    assert_eq!(std::fs::read_to_string(turns).unwrap(), "in\nout\n".repeat(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_work_directory_belongs_to_one_runner_and_keeps_nothing_of_an_earlier_one() {
     let place = Place::open().await;
     let old = place.work().join("attempts/old");

@@ -1,13 +1,12 @@
 //! What dies when a lease, a server or a runner is lost.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 use gantral_core::state::{DecisionKind, OutcomeStatus, State};
+use gantral_edge::child::CgroupPlace;
 use gantral_edge::runner::RunnerEvent;
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::place::{Place, dies, lives, numbers, runs, shell};
+use crate::place::{Place, dies, end, lives, numbers, runner_process, runs, shell};
 use crate::roles;
 
 /// A family of processes that write down their numbers and end for no reason of their own, nor when asked to.
@@ -71,38 +70,23 @@ async fn a_lease_that_is_renewed_outlives_its_length() {
     assert!(seen.len() > 1, "the token is renewed in its place");
 }
 
-/// Starts a runner in a process of its own.
-async fn runner_process(place: &Place) -> std::process::Child {
-    let (token, trust) = (place.folder.path().join("token"), place.folder.path().join("trust.json"));
-    std::fs::write(&token, place.token("dev-runner")).unwrap();
-    std::fs::write(&trust, place.trust().await.encode()).unwrap();
-    let words = roles::runner(&place.url, &token, &trust, &place.work());
-    std::process::Command::new(&words[0]).args(&words[1..]).spawn().unwrap()
-}
-
-fn kill(mut runner: std::process::Child) {
-    let pid = Pid::from_raw(i32::try_from(runner.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
-    assert_eq!(runner.wait().unwrap().signal(), Some(9));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_is_killed_takes_all_its_processes_with_it() {
     let place = Place::open().await;
     let path = place.folder.path().join("family");
     place.apply(&runs(&family(&path), "2s")).await;
     let id = place.create().await;
-    let runner = runner_process(&place).await;
+    let runner = runner_process(&place, &CgroupPlace::Own).await;
     let first = numbers(&path, 2).await;
-    kill(runner);
+    end(runner);
     for process in &first {
         dies(*process).await;
     }
     // Nothing was consumed, so a fresh attempt may go on where the lost one was.
-    let runner = runner_process(&place).await;
+    let runner = runner_process(&place, &CgroupPlace::Own).await;
     let all = numbers(&path, 4).await;
     assert!(place.show(id).await.attempt >= 2);
-    kill(runner);
+    end(runner);
     for process in all {
         dies(process).await;
     }
@@ -114,10 +98,10 @@ async fn what_may_have_acted_is_never_launched_again_by_itself() {
     let ledger = place.folder.path().join("ledger");
     place.apply(&runs(&roles::agent(&ledger, "vanish"), "2s")).await;
     let id = place.create().await;
-    let runner = runner_process(&place).await;
+    let runner = runner_process(&place, &CgroupPlace::Own).await;
     place.decide(DecisionKind::Approve, None).await;
     let acting = numbers(&ledger, 1).await[0];
-    kill(runner);
+    end(runner);
     dies(acting).await;
 
     let running = place.run(|_| {}).await;

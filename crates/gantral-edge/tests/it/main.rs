@@ -14,11 +14,13 @@ mod calls;
 mod chain;
 mod journal;
 mod life;
+mod limits;
 mod lost;
 mod outage;
 mod place;
 mod roles;
 mod secrets;
+mod trees;
 
 /// The worker process of the policies.
 #[test]

@@ -1,6 +1,7 @@
 //! A server with people, and a runner for it.
 
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use gantral_api::wire::{
 use gantral_core::ids::{InstanceId, Name, TenantId};
 use gantral_core::state::{DecisionKind, State};
 use gantral_core::time::UnixMillis;
+use gantral_edge::child::CgroupPlace;
 use gantral_edge::runner::{Observer, Pinned, Runner, RunnerConfig, RunnerError, RunnerEvent};
 use gantral_evidence::trust::Trust;
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, IdentityConfig, TokenKey};
@@ -19,6 +21,7 @@ use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{listen, serve};
 use gantral_testkit::{copy_ledger, policy};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -208,10 +211,15 @@ impl Place {
         config.observer = Observer::new(move |event| told.lock().unwrap().push(event.clone()));
         change(&mut config);
         let runner = Runner::new(self.client("dev-runner"), config).unwrap();
-        let (stop, mut stopped) = watch::channel(false);
-        let task = tokio::spawn(runner.run(async move {
-            stopped.wait_for(|stop| *stop).await.unwrap();
-        }));
+        let (stop, mut stopped) = watch::channel(0);
+        let mut stopped_again = stopped.clone();
+        let drain = async move {
+            stopped.wait_for(|times| *times > 0).await.unwrap();
+        };
+        let now = async move {
+            stopped_again.wait_for(|times| *times > 1).await.unwrap();
+        };
+        let task = tokio::spawn(runner.run_until(drain, now));
         Running { events, stop, task }
     }
 }
@@ -250,7 +258,8 @@ async fn start(
 /// A runner in this process.
 pub struct Running {
     events: Arc<Mutex<Vec<RunnerEvent>>>,
-    stop: watch::Sender<bool>,
+    /// How often it was asked to stop.
+    stop: watch::Sender<u32>,
     pub task: JoinHandle<Result<(), RunnerError>>,
 }
 
@@ -271,13 +280,37 @@ impl Running {
         }
     }
 
+    /// Asks it to stop, and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.stop.send_modify(|times| *times += 1);
+    }
+
     /// Asks it to stop, and waits.
     pub async fn stop(self) -> Vec<RunnerEvent> {
-        self.stop.send_replace(true);
+        self.ask_to_stop();
         self.task.await.unwrap().unwrap();
         let events = self.events.lock().unwrap();
         events.clone()
     }
+}
+
+/// Starts a runner in a process of its own.
+pub async fn runner_process(place: &Place, groups: &CgroupPlace) -> std::process::Child {
+    let (token, trust) = (place.folder.path().join("token"), place.folder.path().join("trust.json"));
+    std::fs::write(&token, place.token("dev-runner")).unwrap();
+    std::fs::write(&trust, place.trust().await.encode()).unwrap();
+    let words = roles::runner(&place.url, &token, &trust, &place.work(), groups);
+    std::process::Command::new(&words[0]).args(&words[1..]).spawn().unwrap()
+}
+
+/// Kills a runner, as a crash would.
+pub fn end(mut runner: std::process::Child) {
+    signal(runner.id(), Signal::KILL);
+    assert_eq!(runner.wait().unwrap().signal(), Some(9));
+}
+
+pub fn signal(process: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), signal).unwrap();
 }
 
 /// Returns a run of a workflow with these commands.

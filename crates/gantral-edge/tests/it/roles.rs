@@ -9,7 +9,7 @@ use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_api::wire::{Ask, AuthorityAnswer, ConsumeAnswer, Document, ReportOutcome};
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::state::OutcomeStatus;
-use gantral_edge::child::{Launcher, guard};
+use gantral_edge::child::{CgroupPlace, Launcher, guard};
 use gantral_edge::runner::{Pinned, Runner, RunnerConfig};
 use gantral_edge::script::{Asked, Script};
 use gantral_evidence::trust::Trust;
@@ -57,11 +57,13 @@ pub fn runner(
     token: &std::path::Path,
     trust: &std::path::Path,
     work: &std::path::Path,
+    groups: &CgroupPlace,
 ) -> Vec<String> {
     let mut command = vec![std::env::current_exe().unwrap().display().to_string()];
     command.extend(words("roles::runner_process"));
     command.push(url.to_owned());
     command.extend([token, trust, work].map(|path| path.display().to_string()));
+    command.push(if *groups == CgroupPlace::Own { "own" } else { "nowhere" }.to_owned());
     command
 }
 
@@ -118,11 +120,12 @@ async fn play(ledger: &std::path::Path, manner: &str) -> i32 {
 #[test]
 fn runner_process() {
     let Some(words) = started_for("roles::runner_process") else { return };
-    let [url, token, trust, work] = &words[..] else { panic!("{words:?}") };
+    let [url, token, trust, work, groups] = &words[..] else { panic!("{words:?}") };
     let trust = Trust::parse(&std::fs::read(trust).unwrap()).unwrap();
     let pinned = Pinned { trust, tenant: TenantId::parse(DEV_TENANT).unwrap() };
     let queues = vec![Name::parse("default").unwrap()];
-    let config = RunnerConfig::new(queues, pinned, PathBuf::from(work), launcher());
+    let mut config = RunnerConfig::new(queues, pinned, PathBuf::from(work), launcher());
+    config.cgroups = if groups == "own" { CgroupPlace::Own } else { CgroupPlace::Nowhere };
     let token = TokenSource::File(PathBuf::from(token));
     let client = Client::new(ClientConfig::new(url.to_str().unwrap(), token)).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();

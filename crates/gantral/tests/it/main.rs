@@ -38,6 +38,7 @@ mod proposals;
 mod provider;
 mod python_client;
 mod replay;
+mod runner;
 mod scripts;
 mod serve;
 mod shadow;
