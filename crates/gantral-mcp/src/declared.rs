@@ -123,6 +123,11 @@ pub fn takes_tasks(meta: Option<&str>) -> bool {
     meta.is_some_and(|meta| at(meta, &[CLIENT, "extensions", TASKS]).is_some_and(|raw| raw != "null"))
 }
 
+/// Tells whether a request of such a revision says that its client can lead a person to an address.
+pub fn takes_addresses(meta: Option<&str>) -> bool {
+    meta.is_some_and(|meta| at(meta, &[CLIENT, "elicitation", "url"]).is_some_and(|raw| raw != "null"))
+}
+
 /// Returns the same metadata of a client that can do nothing: nobody is there who could be asked.
 pub fn of_nobody(meta: &str) -> String {
     match at(meta, &[CLIENT]) {
@@ -181,6 +186,10 @@ mod tests {
         let meta = r#"{"a":1,"io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}},"sampling":{}}}"#;
         assert!(takes_tasks(Some(meta)));
         assert!(!takes_tasks(Some("{}")) && !takes_tasks(None));
+        assert!(!takes_addresses(Some(meta)));
+        assert!(takes_addresses(Some(
+            r#"{"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{},"url":{}}}}"#
+        )));
         assert_eq!(of_nobody(meta), r#"{"a":1,"io.modelcontextprotocol/clientCapabilities":{}}"#);
     }
 }

@@ -9,6 +9,7 @@ mod follow;
 mod join;
 mod live;
 mod outcome;
+mod rounds;
 mod send;
 mod tasks;
 
@@ -25,10 +26,14 @@ use crate::declared::{self, TaskSupport};
 use crate::message::{Id, Message, members};
 use crate::port::{Lost, Port, Work};
 use crate::reply::{self, Form};
+use crate::seal::Keyring;
 use crate::spool::{Kept, Spool, Stage};
+use crate::state::ROTATES_AFTER_MS;
 use crate::task::Manner;
+use follow::Follows;
 use live::Live;
 pub use live::Progress;
+use rounds::{Brought, Pause};
 
 /// The longest time for which a call is held open for humans: clients and what is between give up after a minute.
 pub const HOLD_MAX: Duration = Duration::from_secs(50);
@@ -62,6 +67,8 @@ pub struct Governor {
     hold: Duration,
     authority: Authority,
     spool: Spool,
+    keys: Keyring,
+    whose: String,
     opens: Arc<dyn Opens>,
     tools: [String; 2],
     live: Mutex<HashMap<String, Arc<Live>>>,
@@ -75,6 +82,8 @@ pub struct GovernorConfig {
     pub hold: Duration,
     /// Who is asked.
     pub authority: Authority,
+    /// A digest of who asks: what is given to a client is good for this agent.
+    pub whose: String,
     /// Where calls are kept.
     pub spool: Spool,
     /// A way to the server when no client has one.
@@ -90,13 +99,15 @@ impl core::fmt::Debug for Governor {
 impl Governor {
     /// Begins to govern. Calls that an earlier process left are taken up by [`Self::take_up`].
     pub fn new(config: GovernorConfig) -> Arc<Self> {
-        let GovernorConfig { server, hold, authority, spool, opens } = config;
+        let GovernorConfig { server, hold, authority, whose, spool, opens } = config;
         let hold = hold.min(HOLD_MAX);
         Arc::new(Self {
             server,
             hold,
             authority,
+            keys: spool.keys("states.keys", Some(ROTATES_AFTER_MS)),
             spool,
+            whose,
             opens,
             tools: reply::tools(),
             live: Mutex::default(),
@@ -127,16 +138,24 @@ impl Governor {
         let form = Form { promised: tool.as_ref().is_some_and(|tool| tool.promises), ..form };
         let token = call.progress_token();
         let manner = wanted(&call);
+        let (brought, pause) = (Brought::take(&mut call), Pause::first(&call));
         let of_server =
             port.tasks().calls && tool.as_ref().is_some_and(|tool| tool.tasks != TaskSupport::Forbidden);
         if !of_server {
             call.rest.retain(|(name, _)| name != "task");
         }
         let kept = self.kept(call, tool.as_ref());
+        let follows = Follows { port: &port, token: token.as_deref(), hold: self.hold, form, pause };
+        if let Some(brought) = brought {
+            return match self.come_again(&brought, &kept.key) {
+                Ok((live, pause)) => self.follow(id, &live, Follows { pause, ..follows }).await,
+                Err(bad) => (self.refuse_state(id, (&kept.tool, &kept.key), &bad, form), None),
+            };
+        }
         let claims = tool.and_then(|tool| tool.annotations);
         match (self.join(kept, claims, id, &port).await, manner) {
             (Ok(live), Some(manner)) => self.hand_out(id, &live, manner, form).await,
-            (Ok(live), None) => self.follow(id, &live, &port, token.as_deref(), self.hold, form).await,
+            (Ok(live), None) => self.follow(id, &live, follows).await,
             (Err((code, why)), Some(Manner::Params)) => {
                 let data = format!(r#"{{"code":"{code}"}}"#);
                 (Message::error_with(Some(id), INTERNAL, &why, &data), None)
@@ -168,7 +187,7 @@ impl Governor {
     /// Takes up what processes of ours left that have gone, now and from time to time. Ends never.
     pub async fn take_up(self: Arc<Self>) {
         loop {
-            match self.spool.keys() {
+            match self.spool.calls() {
                 Ok(keys) => keys.iter().for_each(|key| self.take_up_one(key)),
                 Err(error) => tracing::warn!(%error, "what was left cannot be read"),
             }

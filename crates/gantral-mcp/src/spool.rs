@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Denial, Pending, Permit};
+use crate::seal::Keyring;
 use crate::task::{Handle, TaskId};
 
 const DIRECTORY_MODE: u32 = 0o700;
@@ -20,6 +21,8 @@ const FILE_MODE: u32 = 0o600;
 pub const CALLS_MAX: usize = 4096;
 /// The largest file that is read back, in bytes: arguments and a result, each of which is limited.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// The largest file of what was refused, in bytes: of more, the older half goes.
+const REFUSED_BYTES_MAX: u64 = 1 << 20;
 
 /// The longest name of a session that is read, in bytes.
 const SESSION_BYTES_MAX: u64 = 128;
@@ -46,6 +49,9 @@ pub struct Kept {
     /// The task that stands for it, once a client was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Handle>,
+    /// The states that clients hold and have not brought back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<String>,
     /// How far it is.
     pub stage: Stage,
 }
@@ -175,7 +181,7 @@ impl Spool {
     ///
     /// # Errors
     /// The system's.
-    pub fn keys(&self) -> io::Result<Vec<String>> {
+    pub fn calls(&self) -> io::Result<Vec<String>> {
         self.named(".call")
     }
 
@@ -206,6 +212,25 @@ impl Spool {
     /// The system's.
     pub fn forget_task(&self, id: &TaskId) -> io::Result<()> {
         removed(&self.folder.join(format!("{id}.task")))
+    }
+
+    /// Returns a file of keys beside the calls.
+    pub fn keys(&self, name: &str, rotates_after_ms: Option<u64>) -> Keyring {
+        Keyring::new(self.folder.join(name), rotates_after_ms)
+    }
+
+    /// Writes down what was refused, one line each; a file that is full makes room for a new one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn note_refusal(&self, line: &str) -> io::Result<()> {
+        let path = self.folder.join("refused.jsonl");
+        let mut file = open(&path)?;
+        if file.metadata()?.len() >= REFUSED_BYTES_MAX {
+            std::fs::rename(&path, self.folder.join("refused.old.jsonl"))?;
+            file = open(&path)?;
+        }
+        file.write_all(format!("{line}\n").as_bytes())
     }
 
     fn named(&self, end: &str) -> io::Result<Vec<String>> {

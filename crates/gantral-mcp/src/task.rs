@@ -4,7 +4,6 @@
 //! Source: MCP 2025-11-25, Tasks; the extension `io.modelcontextprotocol/tasks` of 2026-07-28.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use gantral_api::wire::text;
 use gantral_core::time::{DurationMs, UnixMillis};
@@ -16,6 +15,7 @@ use crate::call::quoted;
 use crate::governor::Progress;
 use crate::message::{Id, Message, members};
 use crate::reply;
+use crate::seal::now_ms;
 use crate::spool::Outcome;
 
 /// How the name of each task of ours begins.
@@ -99,9 +99,7 @@ impl Handle {
 }
 
 fn now() -> text::Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let millis = u64::try_from(since.as_millis()).unwrap_or_default();
-    UnixMillis::new(millis).unwrap_or(UnixMillis::EPOCH).into()
+    UnixMillis::new(now_ms()).unwrap_or(UnixMillis::EPOCH).into()
 }
 
 /// The revision in whose words a task is told.

@@ -1,7 +1,9 @@
 //! What clients send to the interceptor, and what servers stream to it.
 
 use gantral_mcp::message::{Kind, Message};
+use gantral_mcp::seal::Keyring;
 use gantral_mcp::sse::Events;
+use gantral_mcp::state::{STATE_BYTES_MAX, State};
 use serde_json::Value;
 
 use crate::target::{Answer, Seen, Target, ensure, refused, twice};
@@ -54,6 +56,50 @@ pub const EVENTS: Target = Target {
     seeds: |_| vec![b": ping\n\nevent: message\nid: 1\ndata: {\"a\":\ndata: 1}\n\ndata: {}\r\n\r\n".to_vec()],
     check: check_events,
 };
+
+pub const STATE: Target = Target {
+    name: "mcp_state",
+    bytes_max: STATE_BYTES_MAX + 16,
+    tokens: &[
+        "\"gantral1.",
+        "\"gantral1.AAAA\"",
+        "\"id\":",
+        "\"gate\":",
+        "\"call\":",
+        "\"whose\":",
+        "\"good_until_ms\":",
+        "\"round\":",
+        "18446744073709551615",
+        "-1",
+        "=",
+        "_",
+    ],
+    seeds: |_| {
+        let sealed = format!("\"gantral1.{}\"", "A".repeat(400));
+        let plain =
+            r#"{"id":"00","gate":"g","call":"c","whose":"w","good_until_ms":1800000000000,"round":1}"#;
+        [sealed.as_str(), plain].map(|text| text.as_bytes().to_vec()).to_vec()
+    },
+    check: check_state,
+};
+
+/// Whatever a client brings, nothing opens that no key sealed; and what was sealed is read as it was.
+fn check_state(bytes: &[u8]) -> Answer {
+    if let Ok(text) = core::str::from_utf8(bytes) {
+        // There is no file of this name, and no key.
+        let keys = Keyring::new("/dev/null/keys".into(), None);
+        let opened = State::opened(text, &keys, "c", "w", 0).map_err(|bad| bad.code());
+        ensure(opened.is_err(), "what no key sealed does not open")?;
+    }
+    match twice(|| State::read(bytes))? {
+        Some(state) => {
+            let again = serde_json::to_vec(&state).ok().and_then(|plain| State::read(&plain));
+            ensure(again.as_ref() == Some(&state), "a state is read as it was written")?;
+            Ok(Seen::Accepted)
+        }
+        None => Ok(refused(&"no state")),
+    }
+}
 
 fn check_message(bytes: &[u8]) -> Answer {
     let read = twice(|| {

@@ -51,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     bundle::FILES,
     mcp::MESSAGE,
     mcp::EVENTS,
+    mcp::STATE,
     policy::ARCHIVE,
     policy::UNPACKED,
     policy::OUTPUT,

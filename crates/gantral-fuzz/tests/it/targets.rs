@@ -78,6 +78,7 @@ every_target!(
     bundle_files,
     mcp_message,
     mcp_events,
+    mcp_state,
     policy_archive,
     policy_tar,
     policy_output,

@@ -7,23 +7,33 @@ use gantral_core::json::Value;
 use tokio::time::Instant;
 
 use super::live::{self, Live, Progress};
+use super::rounds::Pause;
 use super::{Answered, Governor, HOLD_MAX, INTERRUPTED, TELL_EVERY};
 use crate::call::ToolCall;
 use crate::message::Id;
 use crate::port::Port;
 use crate::reply::{self, Form};
 
+/// How a client waits.
+#[derive(Clone, Copy)]
+pub(super) struct Follows<'a> {
+    /// The way to it.
+    pub port: &'a Arc<dyn Port>,
+    /// What it wants to be told progress under, as it was written.
+    pub token: Option<&'a str>,
+    /// For how long humans are waited for.
+    pub hold: Duration,
+    /// The form of results.
+    pub form: Form,
+    /// What it is told then.
+    pub pause: Pause,
+}
+
 impl Governor {
-    /// Waits for a call on behalf of a client, humans for no longer than `hold`.
-    pub(super) async fn follow(
-        &self,
-        id: &Id,
-        live: &Arc<Live>,
-        port: &Arc<dyn Port>,
-        token: Option<&str>,
-        hold: Duration,
-        form: Form,
-    ) -> Answered {
+    /// Waits for a call on behalf of a client, humans for no longer than it is to be held.
+    pub(super) async fn follow(&self, id: &Id, live: &Arc<Live>, follows: Follows<'_>) -> Answered {
+        let Follows { port, token, hold, form, pause } = follows;
+        let hold = if pause.is_lead() { Duration::ZERO } else { hold };
         let _holds = live.holds();
         let deadline = Instant::now() + hold;
         let mut tell_at = Instant::now() + TELL_EVERY;
@@ -39,7 +49,7 @@ impl Governor {
                     return (reply::refused(id, code, why, form), Some(live.key.clone()));
                 }
                 Progress::Waiting(pending) if Instant::now() >= deadline => {
-                    return (reply::waits(id, pending, form), None);
+                    return (self.paused(id, live, pending, pause, form), None);
                 }
                 Progress::Waiting(pending) => Some(pending),
                 Progress::Asking | Progress::Begun => None,
@@ -74,6 +84,6 @@ impl Governor {
             Duration::ZERO
         };
         let port: Arc<dyn Port> = Arc::new(live::Nobody::default());
-        self.follow(id, &live, &port, None, hold, form).await
+        self.follow(id, &live, Follows { port: &port, token: None, hold, form, pause: Pause::Result }).await
     }
 }

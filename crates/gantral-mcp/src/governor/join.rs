@@ -41,6 +41,7 @@ impl Governor {
             arguments,
             rest: meta.into_iter().chain(call.rest).collect(),
             task: None,
+            states: Vec::new(),
             stage: Stage::Asking,
         }
     }

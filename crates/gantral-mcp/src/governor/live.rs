@@ -14,6 +14,9 @@ use crate::port::{Lost, Port, Work};
 use crate::spool::{Kept, Outcome, Owned, Stage};
 use crate::task::Handle;
 
+/// The most states of one call that clients hold: each client that waits has one.
+const STATES_MAX: usize = 16;
+
 /// How far a call is, for whoever waits for it.
 #[derive(Debug, Clone)]
 pub enum Progress {
@@ -146,6 +149,37 @@ impl Live {
         self.owned.keep(&with)?;
         *kept = with;
         Ok(task)
+    }
+
+    /// Notes that a client was given a state. Of too many the oldest is good no more.
+    ///
+    /// # Errors
+    /// The system's; nobody may be given the state then.
+    pub fn give(&self, state: String) -> io::Result<()> {
+        let mut kept = self.kept();
+        let mut with = kept.clone();
+        with.states.push(state);
+        let more = with.states.len().saturating_sub(STATES_MAX);
+        with.states.drain(..more);
+        self.owned.keep(&with)?;
+        *kept = with;
+        Ok(())
+    }
+
+    /// Takes a state, which is not good any more then; tells whether it was.
+    ///
+    /// # Errors
+    /// The system's; the state may not count then.
+    pub fn spend(&self, state: &str) -> io::Result<bool> {
+        let mut kept = self.kept();
+        if !kept.states.iter().any(|given| given == state) {
+            return Ok(false);
+        }
+        let mut without = kept.clone();
+        without.states.retain(|given| given != state);
+        self.owned.keep(&without)?;
+        *kept = without;
+        Ok(true)
     }
 
     /// Tells whether the server itself was asked for a task.

@@ -8,6 +8,7 @@ fn kept(stage: Stage) -> Kept {
         arguments: "{}".to_owned(),
         rest: Vec::new(),
         task: None,
+        states: Vec::new(),
         stage,
     }
 }
@@ -30,7 +31,7 @@ fn call_has_one_owner_and_is_found_again_when_that_has_gone() {
     owned.keep(&kept(unknown())).unwrap();
     owned.forget().unwrap();
     drop(owned);
-    assert_eq!(spool.keys().unwrap(), Vec::<String>::new());
+    assert_eq!(spool.calls().unwrap(), Vec::<String>::new());
     assert_eq!(spool.own("k").unwrap().unwrap().1, None);
 }
 

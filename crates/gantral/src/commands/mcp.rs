@@ -113,6 +113,7 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
         journal: None,
     };
     let governor = Governor::new(GovernorConfig {
+        whose: whose(args, &target, &name),
         server: name,
         hold: std::time::Duration::from_secs(args.hold),
         authority: Authority::new(Caller::new(target.client()?, caller)),
@@ -253,10 +254,18 @@ fn acting(target: &Target) -> String {
 
 /// Returns a name that differs for each server of Gantral, agent and workflow.
 fn own_folder(args: &McpArgs, target: &Target, name: &str) -> String {
+    format!("{name}-{}", agent(args, target).finish().to_hex().get(..12).unwrap_or_default())
+}
+
+/// Returns a digest of whose calls of which server these are.
+fn whose(args: &McpArgs, target: &Target, name: &str) -> String {
+    agent(args, target).bytes(name.as_bytes()).finish().to_hex()
+}
+
+fn agent(args: &McpArgs, target: &Target) -> Hasher {
     let whose = target.credentials.described();
     let hasher = Hasher::new("gantral/mcp/spool/v1").bytes(target.url.as_bytes()).bytes(whose.as_bytes());
-    let digest = hasher.bytes(args.workflow.to_string().as_bytes()).finish().to_hex();
-    format!("{name}-{}", digest.get(..12).unwrap_or_default())
+    hasher.bytes(args.workflow.to_string().as_bytes())
 }
 
 #[cfg(test)]

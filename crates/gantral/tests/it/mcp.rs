@@ -2,6 +2,7 @@
 
 mod crashes;
 mod governed;
+mod rounds;
 mod tasks;
 mod transparent;
 

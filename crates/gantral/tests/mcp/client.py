@@ -1,6 +1,7 @@
 """A client of the Model Context Protocol that others wrote: calls tools and prints what comes back as JSON, one line each.
 
-Usage: client.py '{"url" or "command": …, "mode": …, "calls": [[TOOL, ARGUMENTS], …]}'
+Usage: client.py '{"url" or "command": …, "mode": …, "elicits": ACTION, "calls": [[TOOL, ARGUMENTS], …]}'; with `elicits` it is one that leads a
+person to addresses, who answers so.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import json
 import sys
 
 from mcp import Client, StdioServerParameters, stdio_client
+from mcp_types import ElicitResult
 
 asked = json.loads(sys.argv[1])
 
@@ -23,11 +25,17 @@ def say(what):
     print(json.dumps(what), flush=True)
 
 
+async def elicit(context, params):
+    say({"elicit": params.mode, "url": getattr(params, "url", None), "message": params.message})
+    return ElicitResult(action=asked["elicits"])
+
+
 async def main():
     async def progress(done, total, message):
         say({"progress": done, "message": message})
 
-    async with Client(target(), mode=asked.get("mode", "auto")) as client:
+    more = {"elicitation_callback": elicit} if "elicits" in asked else {}
+    async with Client(target(), mode=asked.get("mode", "auto"), **more) as client:
         tools = await client.list_tools()
         say({"version": client.protocol_version, "tools": [tool.name for tool in tools.tools]})
         for tool, arguments in asked["calls"]:
