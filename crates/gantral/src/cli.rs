@@ -99,6 +99,8 @@ pub enum Command {
     Hook(commands::hook::HookArgs),
     /// Stands between an MCP client and a server of tools, and has each call of a tool governed
     Mcp(commands::mcp::McpArgs),
+    /// Stands before a service over HTTP, and has each governed request asked for before it is sent
+    Proxy(commands::proxy::ProxyArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while

@@ -14,6 +14,7 @@ mod failure;
 mod folders;
 mod gates;
 mod input;
+mod interceptor;
 mod local_server;
 mod logging;
 mod logins;
@@ -79,6 +80,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Run(args) => commands::run::run(args, out),
         Command::Hook(args) => commands::hook::run(args, out),
         Command::Mcp(args) => commands::mcp::run(args, out),
+        Command::Proxy(args) => commands::proxy::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),
         Command::Proposals(group) => commands::proposals::run(&group.command, &group.server, out),

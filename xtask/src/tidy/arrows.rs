@@ -64,6 +64,17 @@ const TABLE: &[Row] = &[
         arrows: &["gantral-core", "gantral-evidence", "gantral-identity", "gantral-api[client]"],
     },
     Row {
+        name: "gantral-http",
+        floor: 3,
+        arrows: &[
+            "gantral-core",
+            "gantral-edge",
+            "gantral-api[client]",
+            "gantral-listen",
+            "gantral-outbound",
+        ],
+    },
+    Row {
         name: "gantral-mcp",
         floor: 3,
         arrows: &[
@@ -95,6 +106,7 @@ const TABLE: &[Row] = &[
             "gantral-api[client]",
             "gantral-server",
             "gantral-edge",
+            "gantral-http",
             "gantral-mcp",
             "gantral-log",
             "gantral-witness",
@@ -160,7 +172,7 @@ const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 const OWNERS: &[(&str, &[&str])] = &[
     ("askama", &["gantral-console"]),
     ("anyhow", &["gantral", "gantral-bench", "xtask"]),
-    ("axum", &["gantral-listen", "gantral-mcp", "gantral-server", "gantral-witness"]),
+    ("axum", &["gantral-http", "gantral-listen", "gantral-mcp", "gantral-server", "gantral-witness"]),
     ("axum-server", &["gantral-listen"]),
     ("clap", &["gantral", "gantral-bench"]),
     ("jsonwebtoken", &["gantral-identity"]),
@@ -171,6 +183,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "reqwest",
         &[
             "gantral-api",
+            "gantral-http",
             "gantral-keys",
             "gantral-log",
             "gantral-mcp",

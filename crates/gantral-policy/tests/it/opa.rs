@@ -98,6 +98,20 @@ fn example_inputs(name: &str) -> Vec<String> {
             parameters(&format!(r#""executable":"{executable}","arguments":{arguments}"#))
         })
         .collect(),
+        "http" => [
+            ("GET", "/orders/7", "{}"),
+            ("GET", "/internal/a", "{}"),
+            ("DELETE", "/orders/7", "{}"),
+            ("POST", "/orders/7/refunds", r#"{"amount_minor":5000}"#),
+            ("POST", "/orders/7/refunds", r#"{"amount_minor":5001}"#),
+            ("POST", "/orders/7/refunds", r#"{"amount_minor":"1"}"#),
+            ("POST", "/orders/7/refunds/all", r#"{"amount_minor":1}"#),
+        ]
+        .iter()
+        .map(|(method, path, body)| {
+            parameters(&format!(r#""method":"{method}","path":"{path}","body":{body}"#))
+        })
+        .collect(),
         "mcp" => [("filesystem", "read_text_file"), ("filesystem", "write_file"), ("memory", "delete_entities"), ("other", "a")]
             .iter()
             .map(|(server, tool)| parameters(&format!(r#""server":"{server}","tool":"{tool}","arguments":{{}}"#)))

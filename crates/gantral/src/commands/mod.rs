@@ -24,6 +24,7 @@ pub mod passkeys;
 pub mod policy;
 pub mod policy_worker;
 pub mod proposals;
+pub mod proxy;
 pub mod run;
 pub mod runner;
 pub mod runner_child;

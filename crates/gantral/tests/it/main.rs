@@ -22,6 +22,7 @@ mod faults;
 mod freezes;
 mod help;
 mod hooks;
+mod http;
 mod identity;
 mod keys;
 mod login;
