@@ -24,12 +24,21 @@ looks if parameters.arguments[0] in looks_with[program]
 
 forbidden if program in never
 
+# Calls that humans proposed to let pass without asking, as far as nothing above says otherwise.
+standing_rules contains rule if {
+	some rule in data.gantral.standing.applies
+	not forbidden
+	not looks
+}
+
 default decision := "REQUIRE_HUMAN"
 
 decision := "DENY" if {
 	forbidden
 } else := "ALLOW" if {
 	looks
+} else := "ALLOW" if {
+	count(standing_rules) > 0
 }
 
 approver_roles := ["TECH_LEAD", "RISK_OFFICER"]

@@ -21,3 +21,15 @@ test_a_program_of_the_same_name_elsewhere_is_another_one if {
 }
 
 test_some_never_run if policy.decision == "DENY" with input as asked("/usr/bin/dd", ["if=/dev/zero"])
+
+test_a_standing_rule_lets_pass_what_a_human_would_be_asked if {
+	waits := asked("/usr/bin/git", ["push"])
+	policy.decision == "ALLOW" with input as waits with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == {"r-1"} with input as waits with data.gantral.standing.applies as {"r-1"}
+}
+
+test_what_is_never_done_is_denied_whatever_rules_stand if {
+	never := asked("/usr/bin/dd", [])
+	policy.decision == "DENY" with input as never with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == set() with input as never with data.gantral.standing.applies as {"r-1"}
+}

@@ -37,3 +37,15 @@ test_what_is_internal_is_denied_however_it_is_called if {
 }
 
 test_what_is_not_understood_needs_a_human if policy.decision == "REQUIRE_HUMAN" with input as {}
+
+test_a_standing_rule_lets_pass_what_a_human_would_be_asked if {
+	waits := request("DELETE", "/orders/7", {})
+	policy.decision == "ALLOW" with input as waits with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == {"r-1"} with input as waits with data.gantral.standing.applies as {"r-1"}
+}
+
+test_what_is_never_done_is_denied_whatever_rules_stand if {
+	never := request("GET", "/internal/users", {})
+	policy.decision == "DENY" with input as never with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == set() with input as never with data.gantral.standing.applies as {"r-1"}
+}

@@ -22,12 +22,21 @@ looks if tool in reads[server]
 
 forbidden if tool in never[server]
 
+# Calls that humans proposed to let pass without asking, as far as nothing above says otherwise.
+standing_rules contains rule if {
+	some rule in data.gantral.standing.applies
+	not forbidden
+	not looks
+}
+
 default decision := "REQUIRE_HUMAN"
 
 decision := "DENY" if {
 	forbidden
 } else := "ALLOW" if {
 	looks
+} else := "ALLOW" if {
+	count(standing_rules) > 0
 }
 
 approver_roles := ["RISK_OFFICER"]

@@ -28,6 +28,14 @@ harmless if {
 	parameters.input.command in lines
 }
 
+# Calls that humans proposed to let pass without asking, as far as nothing above says otherwise.
+standing_rules contains rule if {
+	some rule in data.gantral.standing.applies
+	not only_looks
+	not inside
+	not harmless
+}
+
 default decision := "REQUIRE_HUMAN"
 
 decision := "ALLOW" if {
@@ -36,6 +44,8 @@ decision := "ALLOW" if {
 	inside
 } else := "ALLOW" if {
 	harmless
+} else := "ALLOW" if {
+	count(standing_rules) > 0
 }
 
 approver_roles := ["TECH_LEAD", "RISK_OFFICER"]

@@ -21,3 +21,9 @@ test_only_whole_command_lines_pass if {
 }
 
 test_unknown_tools_wait if policy.decision == "REQUIRE_HUMAN" with input as used("mcp__pay__transfer", {})
+
+test_a_standing_rule_lets_pass_what_a_human_would_be_asked if {
+	waits := used("Bash", {"command": "git push"})
+	policy.decision == "ALLOW" with input as waits with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == {"r-1"} with input as waits with data.gantral.standing.applies as {"r-1"}
+}

@@ -34,6 +34,11 @@ impl Display for Inert<'_> {
     }
 }
 
+/// Returns the text of a file with spaces for its tabs, which mean nothing in one and would be spelled out.
+pub fn without_tabs(text: &str) -> String {
+    text.replace('\t', "    ")
+}
+
 /// It escapes by itself.
 impl HtmlSafe for Inert<'_> {}
 

@@ -15,6 +15,7 @@ mod policies;
 mod proposals;
 mod rules;
 mod signing;
+mod standing;
 
 pub use acts::Acts;
 pub use delegations::DelegationsPage;
@@ -30,3 +31,4 @@ pub use policies::{PoliciesPage, PolicyFile, PolicyPage};
 pub use proposals::{ProposalPage, ProposalsPage};
 pub use rules::{GovernedPage, HistoryPage};
 pub use signing::Signing;
+pub use standing::StandingPage;

@@ -126,6 +126,8 @@ pub struct Evaluation {
     pub escalation: Vec<Escalation>,
     /// Why, in the policy author's words: text by someone, shown as untrusted.
     pub reasons: Vec<String>,
+    /// The standing rules on which an ALLOW rests, each once: what is granted by it counts for every one of them.
+    pub standing_rules: Vec<Name>,
     /// The canonical bytes of the output document, as committed to.
     pub decision: Vec<u8>,
 }

@@ -40,6 +40,8 @@ pub(crate) struct Advised {
     /// Commitment of the context snapshot: the input bytes under the label that approvers are shown.
     pub context: Digest,
     pub reasons: Vec<String>,
+    /// The standing rules on which it rests.
+    pub standing_rules: Vec<Name>,
 }
 
 impl Engine {
@@ -117,21 +119,21 @@ impl Engine {
             plaintext: input,
         });
         let floors = &workflow.floors;
-        let (verdict, failure, decision, plan, reasons) = match evaluated {
+        let (verdict, failure, decision, plan, (reasons, standing_rules)) = match evaluated {
             Ok(evaluation) => {
                 let verdict = evaluation.verdict.max(floors.least_verdict);
                 let plan = floors.plan(Some(&evaluation));
                 let kept = keep(snapshots, CommitmentLabel::Decision, fresh, evaluation.decision);
-                (verdict, None, Some(kept), plan, evaluation.reasons)
+                (verdict, None, Some(kept), plan, (evaluation.reasons, evaluation.standing_rules))
             }
             Err(failure) => {
                 let resolved = resolve_failure(workflow.materiality, failure, workflow.failure);
                 let verdict = resolved.max(floors.least_verdict);
-                (verdict, Some(failure), None, floors.plan(None), vec![failure.to_string()])
+                (verdict, Some(failure), None, floors.plan(None), (vec![failure.to_string()], Vec::new()))
             }
         };
         let policy = PolicyRecord { version, evaluator, input: input_commitment, decision, verdict, failure };
-        Advised { advice: Advice { policy, plan }, context, reasons }
+        Advised { advice: Advice { policy, plan }, context, reasons, standing_rules }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_core::event::{Entry, Event};
-use gantral_core::ids::{TeamId, TenantId};
+use gantral_core::ids::{Name, TeamId, TenantId};
 use gantral_core::json::{Number, Object, Value};
 use gantral_core::state::OutcomeStatus;
 use gantral_core::time::UnixMillis;
@@ -70,14 +70,7 @@ impl Engine {
 impl Counted {
     /// Returns the member of the input.
     pub(crate) fn to_input(&self) -> Object {
-        let one = |total: &Total| Object::new().with("reserved", total.reserved).with("spent", total.spent);
-        let all = |totals: &Totals| {
-            one(&totals.always).with("day", one(&totals.day)).with("month", one(&totals.month))
-        };
-        Object::new()
-            .with("instance", one(&self.spending.instance))
-            .with("team", all(&self.spending.team))
-            .with("workflow", all(&self.spending.workflow))
+        told(&self.spending)
     }
 
     /// Returns what must still stand when something that rests on this commits.
@@ -90,6 +83,14 @@ impl Counted {
         }
     }
 
+    /// Returns the uses of these standing rules, where the events grant something by policy.
+    pub(crate) fn uses(&self, entries: &[Entry], rules: Vec<Name>) -> Vec<Effect> {
+        let granted = entries.iter().find(|entry| matches!(entry.event, Event::Allowed(_)));
+        let count =
+            |entry: &Entry| rules.into_iter().map(|rule| Effect::CountRule { rule, at: entry.at }).collect();
+        granted.map_or_else(Vec::new, count)
+    }
+
     /// Returns the reservations of the consumptions among these events.
     pub(crate) fn reservations(&self, entries: &[Entry]) -> Vec<Effect> {
         let reserve = |entry: &Entry| match &entry.event {
@@ -99,6 +100,24 @@ impl Counted {
             _ => None,
         };
         entries.iter().filter_map(reserve).collect()
+    }
+}
+
+/// Returns what policy is told of what was spent.
+pub(crate) fn told(spending: &Spending) -> Object {
+    let one = |total: &Total| Object::new().with("reserved", total.reserved).with("spent", total.spent);
+    let all =
+        |totals: &Totals| one(&totals.always).with("day", one(&totals.day)).with("month", one(&totals.month));
+    let rules = |used: &Vec<(Name, u64)>| {
+        used.iter().fold(Object::new(), |rules, (rule, uses)| rules.with(rule.as_str(), *uses))
+    };
+    let totals = Object::new()
+        .with("instance", one(&spending.instance))
+        .with("team", all(&spending.team))
+        .with("workflow", all(&spending.workflow));
+    match &spending.rules {
+        Some(used) => totals.with("rules", rules(used)),
+        None => totals,
     }
 }
 

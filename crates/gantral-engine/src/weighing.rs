@@ -95,7 +95,7 @@ impl Engine {
         plan.guards.extend(counted.as_ref().map(Counted::guard));
         let input = Self::input(loaded, acting.principal, &action, facts, version, counted.as_ref(), now)?;
         let advised = self.advise(&workflow, version, input, &mut call.fresh, &mut plan.snapshots).await;
-        let Advised { advice, context, reasons } = advised;
+        let Advised { advice, context, reasons, standing_rules } = advised;
         let roles = advice.plan.as_ref().map(|plan| plan.rule.roles()).unwrap_or_default();
         let ask = Ask {
             attempt: acting.attempt,
@@ -113,7 +113,10 @@ impl Engine {
             consume,
         };
         let decided = decide(&loaded.instance, acting.actor, Command::Ask(Box::new(ask)), call.now)?;
-        plan.snapshots.extend(counted.iter().flat_map(|counted| counted.reservations(&decided.events)));
+        let events = &decided.events;
+        plan.snapshots.extend(counted.iter().flat_map(|counted| counted.reservations(events)));
+        plan.snapshots
+            .extend(counted.iter().flat_map(|counted| counted.uses(events, standing_rules.clone())));
         let answer = answer_of(&decided, reasons, roles);
         Ok(Weighed { decided, plan, answer, counted })
     }

@@ -118,6 +118,11 @@ impl Bundle {
         self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
+    /// Returns one file.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
     /// Returns the language version that the manifest names; version 1 without one.
     pub const fn rego_version(&self) -> RegoVersion {
         self.rego_version
@@ -147,6 +152,11 @@ impl Bundle {
     /// because the signature covers the manifest.
     pub fn as_published(&self) -> Result<Self, BundleError> {
         if self.is_signed() { Ok(self.clone()) } else { self.with_revision() }
+    }
+
+    /// Tells whether a file of a bundle signs the others.
+    pub(crate) fn is_signature(path: &str) -> bool {
+        path == SIGNATURES
     }
 
     fn with_revision(&self) -> Result<Self, BundleError> {

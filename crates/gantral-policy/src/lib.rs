@@ -11,6 +11,7 @@
 //! - [`run_worker`]: the whole life of one worker process.
 //! - [`EvaluateAgain`]: policies that somebody brings, evaluated again.
 //! - [`compare`]: two policies over recorded inputs.
+//! - [`standing`]: rules that humans propose at gates, written as Rego.
 //! - [`check`]: publish checks, tests and explained evaluations, for policy authors.
 
 mod again;
@@ -23,6 +24,7 @@ pub mod output;
 mod pool;
 mod process;
 mod rego;
+pub mod standing;
 mod worker;
 
 pub use again::{AgainError, EvaluateAgain};

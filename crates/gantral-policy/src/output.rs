@@ -12,13 +12,15 @@
 //! | `stages` | array of {`all_of`: [{`any_of`: roles, `count`}]}, instead of `approver_roles` and `required_approvals` | one stage of one group |
 //! | `escalation` | array of {`roles`, `timeout`}, instead of `escalation_roles` | one step, or none |
 //! | `reasons` | array or set of texts | none |
+//! | `standing_rules` | array or set of at most 16 names: the standing rules on which an ALLOW rests | none |
 //!
 //! Other members of the document are the policy's helper rules and are not read. The contract is the seed's four members, with
-//! `required_approvals`, `required_rejections`, `required_evidence`, `stages`, `escalation` and `reasons` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
+//! `required_approvals`, `required_rejections`, `required_evidence`, `stages`, `escalation`, `reasons` and `standing_rules` added. Whoever evaluates (a worker, an OPA) answers through this one reader.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use gantral_core::ids::Role;
+use gantral_core::ids::{Name, Role};
 use gantral_core::json::{self, Object, Profile, Value};
 use gantral_core::policy::{Approvers, Escalation, EvalFailure, Evaluation, Verdict, evidence_asked_for};
 use gantral_core::rule::{APPROVALS_MAX, Group, REJECTIONS_MAX, RULE_PARTS_MAX, Stage};
@@ -26,7 +28,7 @@ use gantral_core::state::HumanEvidence;
 use gantral_core::time::DurationMs;
 
 /// The members that are read, sorted.
-pub const MEMBERS: [&str; 10] = [
+pub const MEMBERS: [&str; 11] = [
     "approver_roles",
     "decision",
     "escalation",
@@ -36,6 +38,7 @@ pub const MEMBERS: [&str; 10] = [
     "required_evidence",
     "required_rejections",
     "stages",
+    "standing_rules",
     "timeout",
 ];
 /// The largest output document, in bytes: it is shown to people and kept with the gate.
@@ -48,6 +51,8 @@ pub const STAGES_MAX: usize = RULE_PARTS_MAX;
 pub const GROUPS_MAX: usize = RULE_PARTS_MAX - 1;
 /// The largest number of reasons.
 pub const REASONS_MAX: usize = 64;
+/// The largest number of standing rules that one answer rests on.
+pub const STANDING_RULES_MAX: usize = 16;
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
 
@@ -106,6 +111,9 @@ pub enum OutputError {
     /// Not a list of at most 64 texts of at most 1000 bytes.
     #[error("`reasons` is not a list of at most 64 texts of at most 1000 bytes")]
     Reasons,
+    /// Not a list of at most 16 names.
+    #[error("`standing_rules` is not a list of at most 16 names")]
+    StandingRules,
 }
 
 impl OutputError {
@@ -124,7 +132,8 @@ impl OutputError {
             | Self::Escalation
             | Self::Twice { .. }
             | Self::Timeout
-            | Self::Reasons => EvalFailure::Malformed,
+            | Self::Reasons
+            | Self::StandingRules => EvalFailure::Malformed,
         }
     }
 }
@@ -147,6 +156,7 @@ pub fn read(bytes: &[u8]) -> Result<Evaluation, OutputError> {
         timeout: timeout(&contract)?,
         escalation: escalation(&contract)?,
         reasons: reasons(&contract)?,
+        standing_rules: standing_rules(&contract)?,
         decision: Value::from(contract).to_canonical(),
     })
 }
@@ -283,6 +293,15 @@ fn reasons(contract: &Object) -> Result<Vec<String>, OutputError> {
     let texts = value.as_array().filter(|texts| texts.len() <= REASONS_MAX).ok_or(OutputError::Reasons)?;
     let text = |text: &Value| text.as_str().filter(|text| text.len() <= REASON_BYTES_MAX).map(str::to_owned);
     texts.iter().map(text).collect::<Option<_>>().ok_or(OutputError::Reasons)
+}
+
+/// Reads the rules on which an ALLOW rests. Naming one twice must not make it count twice.
+fn standing_rules(contract: &Object) -> Result<Vec<Name>, OutputError> {
+    let Some(value) = contract.get("standing_rules") else { return Ok(Vec::new()) };
+    let listed = list(value, 0..=STANDING_RULES_MAX).ok_or(OutputError::StandingRules)?;
+    let name = |value: &Value| value.as_str().and_then(|text| Name::parse(text).ok());
+    let names: Option<BTreeSet<Name>> = listed.iter().map(name).collect();
+    Ok(names.ok_or(OutputError::StandingRules)?.into_iter().collect())
 }
 
 #[cfg(test)]

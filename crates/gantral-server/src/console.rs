@@ -18,6 +18,7 @@ mod policies;
 mod proposals;
 mod providers;
 mod session;
+mod standing;
 
 use axum::Router;
 use axum::http::header;
@@ -39,6 +40,7 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/console/gates/{gate_id}/changes", post(decisions::changes))
         .route("/console/gates/{gate_id}/decisions", post(decisions::decide))
         .route("/console/gates/{gate_id}/extend", post(decisions::extend))
+        .route("/console/gates/{gate_id}/rule", get(standing::show).post(standing::propose))
         .route("/console/delegations", get(delegations::show).post(delegations::lend))
         .route("/console/delegations/{delegation}/revoke", post(delegations::take_back))
         .route("/console/passkeys", get(passkeys::show))

@@ -9,7 +9,7 @@ use crate::console;
 use crate::handlers::{
     attempts, authority, bundles, calls, candidates, delegations, diffs, evidence, freezes, gates,
     governance, instances, issuers, logs, notifications, operations, outages, passkeys, policies, proposals,
-    shadow, workflows,
+    shadow, standing, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -100,6 +100,7 @@ fn v1() -> Router<App> {
         .route("/v1/gates", get(gates::list))
         .route("/v1/gates/{gate_id}", get(gates::show))
         .route("/v1/gates/{gate_id}/decisions", post(gates::decide))
+        .route("/v1/gates/{gate_id}/rules", post(standing::propose))
         .route("/v1/gates/{gate_id}/extend", post(gates::extend))
         .route("/v1/runner/claims", post(attempts::claim))
 }

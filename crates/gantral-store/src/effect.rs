@@ -115,6 +115,13 @@ pub enum Effect {
         /// Whole minor units; `None`: as much as was reserved.
         cost: Option<u64>,
     },
+    /// Counts that a standing rule of the policy has granted something in the workflow of the instance, which changes its totals.
+    CountRule {
+        /// The rule, as the policy names it.
+        rule: Name,
+        /// When.
+        at: UnixMillis,
+    },
     /// Keeps the plaintext behind a commitment, until it is erased. A commitment is salted anew whenever one is made, so
     /// that none is kept twice.
     PutSnapshot {
@@ -186,6 +193,7 @@ impl Effect {
             | Self::ConsumeGrant { .. }
             | Self::Reserve { .. }
             | Self::Settle { .. }
+            | Self::CountRule { .. }
             | Self::PutTask { .. }
             | Self::AssignTask { .. }
             | Self::EndLease { .. }

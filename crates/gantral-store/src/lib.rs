@@ -56,7 +56,7 @@ pub use rows::{
     Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
 };
 pub use sessions::{SESSIONS_MAX, SessionRow};
-pub use spending::{AMOUNT_MAX, Spending, Total, Totals};
+pub use spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;
 pub use unobserved::{UNOBSERVED_MAX, Unobserved};

@@ -3,14 +3,19 @@
 //! A total changes in the transaction of the artifact that changes it, and only there, so that it is exact however many consume at the
 //! same time. Amounts are whole minor units.
 
-use gantral_core::ids::{InstanceId, TeamId, TenantId, WorkflowId};
-use gantral_core::time::UnixMillis;
+use gantral_core::ids::{InstanceId, Name, TeamId, TenantId, WorkflowId};
+use gantral_core::time::{DurationMs, UnixMillis};
 
 use crate::error::StoreError;
 use crate::store::Store;
 
 /// The largest amount, and the largest total: greater ones stay at it.
 pub const AMOUNT_MAX: u64 = 9_007_199_254_740_991;
+
+/// The most standing rules of one workflow whose uses are told. Where more were used lately, nothing is told of any.
+pub const RULES_MAX: usize = 256;
+/// For how long after its last use a standing rule is told of: longer than any that was proposed from a gate lasts.
+pub const RULES_TOLD_FOR: DurationMs = DurationMs::from_secs(100 * 86_400);
 
 /// One total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +40,7 @@ pub struct Totals {
 }
 
 /// What was spent by one instance, and in its workflow and team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spending {
     /// By the instance.
     pub instance: Total,
@@ -43,6 +48,17 @@ pub struct Spending {
     pub workflow: Totals,
     /// In the team that owns it.
     pub team: Totals,
+    /// How often each standing rule that was used in the last [`RULES_TOLD_FOR`] has granted something in the workflow; `None` where more than
+    /// [`RULES_MAX`] were.
+    pub rules: Option<Vec<(Name, u64)>>,
+}
+
+/// Nothing was spent, and no rule used.
+impl Default for Spending {
+    fn default() -> Self {
+        let (instance, workflow, team) = Default::default();
+        Self { instance, workflow, team, rules: Some(Vec::new()) }
+    }
 }
 
 impl Store {

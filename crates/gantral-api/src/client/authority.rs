@@ -3,7 +3,7 @@
 use super::{Client, ClientError};
 use crate::wire::{
     Ask, AuthorityAnswer, Consume, ConsumeAnswer, Decide, Decided, Extend, Extended, GateList, GatePage,
-    GateView, Moved, Reconcile, ReportOutcome, text,
+    GateView, Moved, ProposeRule, ProposedRule, Reconcile, ReportOutcome, text,
 };
 
 /// # Errors
@@ -68,6 +68,15 @@ impl Client {
     /// Decides at a gate, or votes.
     pub async fn decide(&self, id: text::GateId, body: &Decide) -> Result<Decided, ClientError> {
         self.post(&["v1", "gates", &id.to_string(), "decisions"], body).await
+    }
+
+    /// Proposes a standing rule that lets pass what is like the call at a gate.
+    pub async fn propose_rule(
+        &self,
+        id: text::GateId,
+        body: &ProposeRule,
+    ) -> Result<ProposedRule, ClientError> {
+        self.post(&["v1", "gates", &id.to_string(), "rules"], body).await
     }
 
     /// Gives humans more time.

@@ -254,6 +254,9 @@ codes! {
     PolicyRejected = "policy_rejected", 422, Caller, Pointless,
         "The policy bundle was not accepted.",
         "Correct what `detail` names; `gantral policy test` runs the same checks.";
+    RuleRefused = "rule_refused", 422, Caller, Pointless,
+        "There is no such standing rule.",
+        "Change what `detail` names, or write the rule into the policy by hand.";
     PolicyUnsigned = "policy_unsigned", 422, Caller, Pointless,
         "The policy bundle is not signed, and this server takes signed ones only.",
         "Sign it with a key that the server knows, for example by `opa build --signing-key`, and publish it.";

@@ -387,6 +387,13 @@ pub const ROUTES: &[Route] = &[
             EvidenceTooWeak, ActionMismatch, ActionInvalid, ActionUndeclared, SecretInline, JustificationRequired,
             DelegationNotInForce, PasskeyRefused,
             InstanceEnded, WrongState, TooManyEvents, Conflict, SignerUnavailable]),
+    route!(Post "/v1/gates/{gate_id}/rules", "proposeRule", "gates", [Human],
+        "Proposes a standing rule that lets pass what is like the call at a gate",
+        body takes::<wire::ProposeRule>(), answers [
+            json::<wire::ProposedRule>(200, "The rule is in force already."),
+            json::<wire::ProposedRule>(202, "It is proposed: another person must confirm it.")],
+        refuses [GateUnknown, NotEligible, SelfApproval, RuleRefused, PolicyRejected, PolicyUnsigned, PolicySignatureBad, PolicyMoved,
+            ProposalsFull, JustificationRequired, EvaluatorFailed, Conflict, SignerUnavailable]),
     route!(Post "/v1/gates/{gate_id}/statement", "stateDecision", "gates", [Human],
         "Says what the caller's own authenticator is to sign for a decision; decides nothing",
         body takes::<wire::Decide>(), answers [json::<wire::ToSign>(200, "What to sign.")],

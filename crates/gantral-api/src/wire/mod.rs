@@ -31,6 +31,7 @@ mod proposal;
 mod runner;
 mod service;
 mod shadow;
+mod standing;
 pub mod text;
 mod window;
 mod workflow;
@@ -84,6 +85,7 @@ pub use proposal::{ConfirmProposal, Proposal, ProposalPage, ProposalState, Propo
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
 pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
 pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow};
+pub use standing::{ChangedFile, FileChange, ProposeRule, ProposedRule};
 pub use text::Text;
 pub use window::{AskWindow, WindowView};
 pub use workflow::{

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, text};
+use super::{ChangedFile, Document, text};
 
 /// How a proposal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -51,6 +51,9 @@ pub struct Proposal {
     /// The sequence of the governance artifact that was sealed with its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
+    /// For a policy: the files in which it differs from the one that is in force in the scope; absent in lists, and when it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<ChangedFile>>,
     /// What to do next, while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

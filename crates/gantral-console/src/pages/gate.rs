@@ -143,6 +143,11 @@ impl GatePage {
         asked.map(|asked| asked.value.clone()).unwrap_or_default()
     }
 
+    /// Tells whether humans let the call pass, changed or not.
+    const fn passed(&self) -> bool {
+        matches!(self.gate.state, GateState::Approved | GateState::Overridden)
+    }
+
     fn closed(&self) -> String {
         let cause = self.gate.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
         format!("Closed: {}{cause}.", word(self.gate.state))
@@ -276,6 +281,8 @@ pub struct DecidedPage {
     pub instance: text::InstanceId,
     /// Whether this human may look at it.
     pub follows: bool,
+    /// The gate, where the call may pass now: for who proposes that nobody is asked again.
+    pub passes: Option<text::GateId>,
     /// Whether a passkey of theirs signed it.
     pub signed: bool,
     /// The answer.

@@ -3,7 +3,7 @@
 use askama::Template;
 use gantral_api::wire::{GovernanceEvent, ModeInForce, PolicyInForce, PolicyView, Scope, text};
 
-use crate::inert::Inert;
+use crate::inert::{Inert, without_tabs};
 use crate::kept::Kept;
 use crate::page::{Page, Shell};
 use crate::words::{self, Change};
@@ -98,10 +98,13 @@ impl PolicyPage {
         shell: Shell,
         policy: PolicyView,
         active: &[PolicyInForce],
-        files: Vec<PolicyFile>,
+        mut files: Vec<PolicyFile>,
         governs: bool,
         kept: Kept,
     ) -> Self {
+        for file in &mut files {
+            file.text = file.text.as_deref().map(without_tabs);
+        }
         let places = places(active, &policy.policy_version_id);
         Self { shell, policy, places, files, governs, kept }
     }

@@ -1,9 +1,9 @@
 //! Four eyes: what waits for a second person.
 
 use askama::Template;
-use gantral_api::wire::{Proposal, ProposalState, text};
+use gantral_api::wire::{ChangedFile, FileChange, Proposal, ProposalState, text};
 
-use crate::inert::Inert;
+use crate::inert::{Inert, without_tabs};
 use crate::kept::Kept;
 use crate::page::{Page, Shell};
 use crate::words::{self, Said, said};
@@ -65,6 +65,7 @@ pub struct ProposalPage {
     ended_by: Option<String>,
     yours: bool,
     may_confirm: bool,
+    files: Vec<ChangedFile>,
     kept: Kept,
 }
 
@@ -72,8 +73,13 @@ impl Page for ProposalPage {}
 
 impl ProposalPage {
     /// Makes the page; `yours` says that this human proposed it, `may_confirm` that they may do by themselves what is proposed.
-    pub fn new(shell: Shell, proposal: Proposal, yours: bool, may_confirm: bool, kept: Kept) -> Self {
+    pub fn new(shell: Shell, mut proposal: Proposal, yours: bool, may_confirm: bool, kept: Kept) -> Self {
+        let mut files = proposal.files.take().unwrap_or_default();
+        for file in &mut files {
+            file.text = file.text.as_deref().map(without_tabs);
+        }
         Self {
+            files,
             change: said(&proposal.event, &proposal.detail),
             state: word(proposal.state),
             is_open: proposal.state == ProposalState::Open,
@@ -84,6 +90,15 @@ impl ProposalPage {
             yours,
             may_confirm,
             kept,
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
+    const fn change(&self, file: &ChangedFile) -> &'static str {
+        match file.change {
+            FileChange::Added => "New:",
+            FileChange::Changed => "Changed:",
+            FileChange::Removed => "Removed:",
         }
     }
 }

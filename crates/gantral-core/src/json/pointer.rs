@@ -32,6 +32,11 @@ impl Pointer {
         &self.text
     }
 
+    /// Returns the names of its members, or places in lists, from the root down.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
     /// Returns the name of its first member.
     pub fn first(&self) -> &str {
         self.steps.first().map_or("", String::as_str)

@@ -41,6 +41,7 @@ fn advice(roles: &[&str], required: u32, timeout: u64) -> Evaluation {
         required_evidence: None,
         timeout: Some(DurationMs::from_secs(timeout)),
         escalation: vec![Escalation { roles: vec![role("PLATFORM_ADMIN")], timeout: None }],
+        standing_rules: Vec::new(),
         reasons: vec!["large".to_string()],
         decision: vec![],
     }

@@ -111,7 +111,7 @@ impl Engine {
         Ok(self.govern(tenant, call, by, |governed| Ok(decide(governed)?.map(Act::from))).await?.into())
     }
 
-    async fn propose(
+    pub(super) async fn propose(
         &self,
         tenant: &TenantId,
         call: &mut Call,

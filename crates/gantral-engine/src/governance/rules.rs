@@ -8,7 +8,7 @@ use gantral_core::state::Mode;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::governance::{Detail, GovernanceKind, Scope};
 
-use super::{FourEyesRules, Governor, InForceAt, Ruled};
+use super::{FourEyesRules, Governed, Governor, InForceAt, Ruled};
 use crate::engine::{Call, Engine};
 use crate::error::EngineError;
 
@@ -74,6 +74,40 @@ impl Engine {
         }
     }
 
+    /// Returns from which scope a workflow has its policy by now, also where another server has changed it, and that policy.
+    ///
+    /// # Errors
+    /// `NoActivePolicy`, `Damaged`; the store's.
+    pub async fn policy_scope(
+        &self,
+        tenant: &TenantId,
+        workflow: &Workflow,
+    ) -> Result<(Scope, PolicyVersionId), EngineError> {
+        let known = self.present(tenant).await?;
+        let scopes =
+            [Scope::Workflow(workflow.id.clone()), Scope::Team(workflow.team.clone()), Scope::Tenant];
+        let with_policy = |scope: Scope| known.in_force.policy_of(&scope).map(|version| (scope, version));
+        scopes.into_iter().find_map(with_policy).ok_or(EngineError::NoActivePolicy)
+    }
+
+    /// Proposes that a policy be in force for a scope in place of `present`, whether or not that takes two persons there: whoever proposes
+    /// need not be one who may put it in force.
+    ///
+    /// # Errors
+    /// `PolicyUnknown`; `PolicyUnsigned`, `PolicyUnpinned`; `PolicyMoved`; `ProposalsFull`; `Conflict`: others were faster, repeat; the store's.
+    pub async fn propose_policy(
+        &self,
+        call: &mut Call,
+        tenant: &TenantId,
+        by: Governor<'_>,
+        scope: &Scope,
+        version: PolicyVersionId,
+        present: PolicyVersionId,
+    ) -> Result<Ruled, EngineError> {
+        self.may_be_in_force(tenant, version).await?;
+        self.propose(tenant, call, by, |governed| activated(governed, scope, version, Some(present))).await
+    }
+
     /// Puts a policy in force for a scope, from the next ask of every instance on, or proposes it where that takes two persons. An open
     /// gate keeps the version under which it was asked.
     ///
@@ -99,25 +133,18 @@ impl Engine {
         }
         let takes_two = self.takes_two(tenant, GovernanceKind::PolicyActivated);
         self.rule(tenant, call, by, takes_two, |governed| {
-            let in_force = &governed.in_force;
-            let present = in_force.policy_of(scope);
-            if seen.is_some() && seen != present {
-                return Err(EngineError::PolicyMoved { present });
-            }
             let version = match activation {
                 Activation::Version(version) => version,
-                Activation::Before => in_force.policy_before(scope).ok_or(EngineError::NoPolicyBefore)?,
+                Activation::Before => {
+                    governed.in_force.policy_before(scope).ok_or(EngineError::NoPolicyBefore)?
+                }
             };
-            // What is in force already is no change, and leaves no line in the history.
-            if present == Some(version) {
-                return Ok(None);
-            }
+            let activated = activated(governed, scope, version, seen)?;
             // Others were faster: what would be in force now is not what was looked at.
-            if looked_at != Some(version) {
+            if activated.is_some() && looked_at != Some(version) {
                 return Err(EngineError::Conflict);
             }
-            let scope = scope.clone();
-            Ok(Some(Detail::PolicyActivated { scope, version, previous: present }))
+            Ok(activated)
         })
         .await
     }
@@ -230,4 +257,19 @@ impl Engine {
     pub(super) fn takes_two(&self, tenant: &TenantId, kind: GovernanceKind) -> bool {
         self.four_eyes(tenant).takes_two(kind)
     }
+}
+
+/// Returns the event that puts a policy in force; nothing where it is already, which leaves no line in the history.
+fn activated(
+    governed: &Governed,
+    scope: &Scope,
+    version: PolicyVersionId,
+    seen: Option<PolicyVersionId>,
+) -> Result<Option<Detail>, EngineError> {
+    let present = governed.in_force.policy_of(scope);
+    if seen.is_some() && seen != present {
+        return Err(EngineError::PolicyMoved { present });
+    }
+    let change = || Detail::PolicyActivated { scope: scope.clone(), version, previous: present };
+    Ok((present != Some(version)).then(change))
 }

@@ -20,11 +20,20 @@ decision := "ALLOW" if {
 }
 reasons contains sprintf("%d spent, %d reserved", [input.totals.team.day.spent, input.totals.team.day.reserved])"#;
 
-async fn budgeted() -> World {
+/// Allows what a standing rule allows, ten times.
+const STANDING: &str = r#"default decision := "DENY"
+decision := "ALLOW" if "r-1" in standing_rules
+standing_rules contains "r-1" if object.get(input.totals.rules, "r-1", 0) < 10"#;
+
+async fn counting(policy: &str) -> World {
     let world = World::new();
     let text = REFUND.replace("\"floors\"", "\"totals\": true, \"floors\"");
-    world.apply(read(&text), &rules(BUDGET)).await;
+    world.apply(read(&text), &rules(policy)).await;
     world
+}
+
+async fn budgeted() -> World {
+    counting(BUDGET).await
 }
 
 async fn running(world: &World) -> InstanceId {
@@ -71,6 +80,28 @@ async fn a_budget_holds_exactly_however_many_ask_at_once() {
     for id in ids {
         is_valid(&world, id).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standing_rule_grants_as_often_as_it_says_however_many_ask_at_once() {
+    let world = counting(STANDING).await;
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(running(&world).await);
+    }
+    let asks = ids.iter().map(|id| allowed(&world, *id, "0"));
+    let answers = futures_util::future::join_all(asks).await;
+    assert_eq!(answers.iter().filter(|allowed| **allowed).count(), 10);
+    for id in ids {
+        is_valid(&world, id).await;
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_is_counted_a_standing_rule_with_a_bound_grants_nothing() {
+    let world = World::new();
+    world.apply(read(REFUND), &rules(STANDING)).await;
+    assert!(!allowed(&world, running(&world).await, "0").await);
 }
 
 #[tokio::test]

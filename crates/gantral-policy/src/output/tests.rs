@@ -50,6 +50,15 @@ fn members_of_a_wrong_type_are_refused_even_where_they_do_not_matter() {
     }
     check(r#"{"decision":"ALLOW","reasons":"because"}"#, Err(OutputError::Reasons));
     check(r#"{"decision":"ALLOW","reasons":[1]}"#, Err(OutputError::Reasons));
+    for wrong in ["\"r-1\"", "null", "[1]", "[\"\"]", "[\"has space\"]"] {
+        check(
+            &format!(r#"{{"decision":"ALLOW","standing_rules":{wrong}}}"#),
+            Err(OutputError::StandingRules),
+        );
+    }
+    let many =
+        format!(r#"{{"decision":"ALLOW","standing_rules":[{}"r"]}}"#, "\"r\",".repeat(STANDING_RULES_MAX));
+    check(&many, Err(OutputError::StandingRules));
     let long = format!(r#"{{"decision":"ALLOW","reasons":["{}"]}}"#, "x".repeat(REASON_BYTES_MAX + 1));
     check(&long, Err(OutputError::Reasons));
 }
@@ -84,6 +93,14 @@ fn rejections_are_asked_for_beside_approvers_or_stages_and_one_is_enough_otherwi
     assert_eq!(rejections(r#"{"decision":"REQUIRE_HUMAN","required_rejections":16}"#), 16);
     let stages = r#"{"decision":"ALLOW","required_rejections":2,"stages":[{"all_of":[{"any_of":["A"]}]}]}"#;
     assert_eq!(rejections(stages), 2);
+}
+
+#[test]
+fn a_standing_rule_is_named_once_however_often_an_answer_names_it() {
+    let rules = |output: &str| read(output.as_bytes()).unwrap().standing_rules;
+    assert!(rules(r#"{"decision":"ALLOW"}"#).is_empty());
+    let named = |names: &[&str]| names.iter().map(|name| Name::parse(name).unwrap()).collect::<Vec<_>>();
+    assert_eq!(rules(r#"{"decision":"ALLOW","standing_rules":["r-2","r-1","r-2"]}"#), named(&["r-1", "r-2"]));
 }
 
 #[test]

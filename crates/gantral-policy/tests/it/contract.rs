@@ -1,6 +1,6 @@
 //! The contract of the seed: its example, the answers of the example policies, and how failures are resolved.
 
-use gantral_core::ids::Role;
+use gantral_core::ids::{Name, Role};
 use gantral_core::policy::{
     Approvers, Closed, Escalation, EvalFailure, Evaluation, FailurePolicy, Materiality, Verdict,
     resolve_failure,
@@ -66,6 +66,7 @@ required_rejections := 3
 required_evidence := "webauthn"
 timeout := "30m"
 escalation_roles := ["ADMIN"]
+standing_rules contains "r-1"
 reasons contains "second"
 reasons contains "first"
 helper := "not read""#;
@@ -77,6 +78,7 @@ helper := "not read""#;
     assert_eq!(evaluation.timeout, Some(DurationMs::from_secs(1_800)));
     assert_eq!(evaluation.escalation, [Escalation { roles: named(&["ADMIN"]), timeout: None }]);
     assert_eq!(evaluation.reasons, ["first", "second"]);
+    assert_eq!(evaluation.standing_rules, [Name::parse("r-1").unwrap()]);
     let text = String::from_utf8(evaluation.decision).unwrap();
     assert!(text.starts_with(r#"{"approver_roles":["A","B"],"decision":"REQUIRE_HUMAN","#), "{text}");
     assert!(!text.contains("helper"));
@@ -99,6 +101,7 @@ async fn an_answer_outside_the_contract_is_malformed_and_none_at_all_undefined()
         ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence := \"passkey\"", EvalFailure::Malformed),
         ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence := \"development\"", EvalFailure::Malformed),
         ("decision := \"REQUIRE_HUMAN\"\nrequired_evidence contains \"webauthn\"", EvalFailure::Malformed),
+        ("decision := \"ALLOW\"\nstanding_rules := \"r-1\"", EvalFailure::Malformed),
         ("decision := \"ALLOW\" if false", EvalFailure::Undefined),
         ("allow := true", EvalFailure::Undefined),
         ("decision := \"ALLOW\" if input.missing.member == 1", EvalFailure::Undefined),

@@ -14,6 +14,7 @@ mod opa;
 mod parity;
 mod publishing;
 mod signing;
+mod standing;
 mod supervision;
 mod support;
 

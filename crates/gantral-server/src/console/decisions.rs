@@ -109,7 +109,10 @@ async fn decided(app: &App, id: GateId, form: &Form) -> Answer<DecidedPage> {
     let shell = visitor.shell(app, &format!("/console/gates/{id}"))?;
     let said = said(decision, decided.state.into_inner());
     let follows = sees_team(&visitor.principal, &gate.team);
-    Ok(DecidedPage { shell, said, instance: gate.instance_id, follows, signed, decided })
+    let granted =
+        decision != DecisionKind::Reject && decided.state.into_inner() != Authority::WaitingForHuman;
+    let passes = granted.then_some(gate.gate_id);
+    Ok(DecidedPage { shell, said, instance: gate.instance_id, follows, passes, signed, decided })
 }
 
 /// Returns what became of a decision, in words for whoever made it.

@@ -44,6 +44,11 @@ impl Fields {
         self.0.iter().filter(move |(its, _)| its == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the fields whose names begin so: what follows in the name, and the value.
+    pub(super) fn named<'a>(&'a self, begin: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(begin)?, value.as_str())))
+    }
+
     /// Reads a field.
     pub(super) fn read<T: FromStr>(&self, name: &str) -> Answer<T> {
         let wrong = || Failure::member(name, format!("`{name}` is missing or cannot be read"));

@@ -13,7 +13,7 @@ use super::form::{Form, can_be_mended};
 use super::frame::page;
 use super::session::Visitor;
 use crate::app::App;
-use crate::handlers::proposals::{self, agree, found, may_do, view};
+use crate::handlers::proposals::{self, agree, found, may_do, whole};
 use crate::handlers::{Path, Query};
 use crate::problems::{Answer, Failure};
 
@@ -56,7 +56,7 @@ async fn with(app: &App, visitor: &Visitor, id: ProposalId, kept: Kept) -> Answe
     let may_confirm = may_do(app, principal, &found.proposal.detail).await.is_ok();
     let yours = found.proposal.proposer.actor.id == visitor.actor(app).await?.into_inner();
     let shell = visitor.shell(app, &format!("{PATH}/{id}"))?;
-    Ok(ProposalPage::new(shell, view(&found)?, yours, may_confirm, kept))
+    Ok(ProposalPage::new(shell, whole(app, principal, &found).await?, yours, may_confirm, kept))
 }
 
 /// POST /console/proposals/{proposal_id}/confirm

@@ -14,13 +14,14 @@ use gantral_api::wire::{self, text};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::policy::{EvalFailure, PolicyVersionId};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{EngineError, RecordedGate};
+use gantral_engine::RecordedGate;
 use gantral_policy::bundle::Bundle;
 use gantral_policy::compare::{COMPARED_AT_ONCE, CompareError, Comparison, Said};
 use gantral_store::InstanceFilter;
 use tokio::time::Instant;
 
 use super::instances::teams_of;
+use super::policies::bundle;
 use crate::app::App;
 use crate::command::Write;
 use crate::identity::governs;
@@ -148,7 +149,7 @@ async fn ask(comparison: &Comparison, gate: RecordedGate) -> (RecordedGate, Opti
 async fn side(app: &App, tenant: &TenantId, side: &wire::DiffSide, name: &str) -> Answer<Bundle> {
     let archive = match side {
         wire::DiffSide::Published { policy_version_id } => {
-            return published(app, tenant, policy_version_id.into_inner()).await;
+            return bundle(app, tenant, policy_version_id.into_inner()).await;
         }
         wire::DiffSide::Archive { base64 } => STANDARD.decode(base64),
     };
@@ -158,17 +159,7 @@ async fn side(app: &App, tenant: &TenantId, side: &wire::DiffSide, name: &str) -
         .map_err(|error| Failure::new(Code::PolicyRejected, format!("`{name}`: {error}")))
 }
 
-async fn published(app: &App, tenant: &TenantId, version: PolicyVersionId) -> Answer<Bundle> {
-    let found = app.engine().store().policy_bundle(tenant, version).await.map_err(EngineError::from)?;
-    let archive =
-        found.ok_or_else(|| Failure::new(Code::PolicyUnknown, "the policy version is not known here"))?;
-    Bundle::from_archive(&archive).map_err(|error| {
-        tracing::error!(%error, version = %version.0, "a published bundle cannot be read");
-        Failure::new(Code::Internal, "a published bundle cannot be read")
-    })
-}
-
-fn not_started(error: CompareError) -> Failure {
+pub(crate) fn not_started(error: CompareError) -> Failure {
     match error {
         CompareError::Bundle(error) => Failure::new(Code::PolicyRejected, error.to_string()),
         CompareError::Start(error) => {
@@ -183,7 +174,7 @@ fn not_started(error: CompareError) -> Failure {
 }
 
 /// Tells a policy that cannot be evaluated from workers that cannot evaluate.
-fn not_ready(name: &str, failure: EvalFailure) -> Failure {
+pub(crate) fn not_ready(name: &str, failure: EvalFailure) -> Failure {
     if failure.is_outage() {
         let problem = Problem::new(Code::EvaluatorFailed, "policies cannot be compared now");
         return Failure(problem.with("failure", failure.as_str()));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
 use gantral_core::command::Refusal;
 use gantral_core::ids::{GateId, Role, TenantId};
@@ -75,6 +75,21 @@ async fn row_for(app: &App, approver: &Approver, id: GateId) -> Answer<StoredGat
     if viewer.sees(&facts) { Ok(row) } else { Err(unknown()) }
 }
 
+/// Refuses whoever does not see a gate, and whoever is none of those whom it asks.
+pub(crate) async fn askable(app: &App, approver: &Approver, id: GateId) -> Answer<()> {
+    let row = row_for(app, approver, id).await?;
+    let viewer = Viewer::of(app, approver.principal()).await?;
+    if row.gate.roles.iter().any(|role| viewer.roles.contains(role)) {
+        return Ok(());
+    }
+    let problem = Problem::new(Code::NotEligible, "the gate asks for other roles than those you hold");
+    Err(Failure(problem.with("roles", asked_roles(&row))))
+}
+
+fn asked_roles(row: &StoredGate) -> Vec<&str> {
+    row.gate.roles.iter().map(Role::as_str).collect()
+}
+
 /// Whoever holds no role for a gate is told which ones count, and whoever saw an earlier version how it has moved since.
 async fn explained(app: &App, tenant: &TenantId, error: EngineError, row: &StoredGate) -> Failure {
     let seen = match &error {
@@ -83,8 +98,7 @@ async fn explained(app: &App, tenant: &TenantId, error: EngineError, row: &Store
     };
     let Failure(problem) = error.into();
     if problem.code() == Code::NotEligible {
-        let roles: Vec<&str> = row.gate.roles.iter().map(Role::as_str).collect();
-        return Failure(problem.with("roles", roles));
+        return Failure(problem.with("roles", asked_roles(row)));
     }
     let Some(seen) = seen else { return Failure(problem) };
     match app.engine().gate(tenant, row.gate.id).await {

@@ -21,6 +21,7 @@ pub(crate) mod passkeys;
 pub(crate) mod policies;
 pub(crate) mod proposals;
 pub(crate) mod shadow;
+pub(crate) mod standing;
 pub(crate) mod workflows;
 
 use std::str::FromStr;

@@ -8,7 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, BUNDLE_BYTES_MAX, text};
+use gantral_core::ids::TenantId;
 use gantral_core::policy::{EvalFailure, PolicyVersionId};
+use gantral_core::time::UnixMillis;
 use gantral_engine::{Activation, Call, Governor, Ruled};
 use gantral_evidence::governance::Scope;
 use gantral_identity::Principal;
@@ -36,8 +38,19 @@ pub(crate) async fn publish(
     governs(&write.principal)?;
     let bundle = Bundle::from_archive(&write.body)
         .map_err(|error| Failure::new(Code::PolicyRejected, error.to_string()))?;
+    let published = keep(&app, write.principal.tenant(), bundle, write.call.now).await?;
+    Ok((StatusCode::CREATED, Json(published)))
+}
+
+/// Checks a bundle in a worker and keeps it: the one way, wherever it comes from.
+pub(crate) async fn keep(
+    app: &App,
+    tenant: &TenantId,
+    bundle: Bundle,
+    now: UnixMillis,
+) -> Answer<wire::PublishedPolicy> {
     let _permit = app.0.limits.check()?;
-    let (worker, signing, now) = (app.0.worker.clone(), Arc::clone(&app.0.signing), write.call.now);
+    let (worker, signing) = (app.0.worker.clone(), Arc::clone(&app.0.signing));
     let checked = tokio::task::spawn_blocking(move || {
         // The signature goes first: what nobody signed is not even parsed where signatures are required.
         let signed_by = signing.check(&bundle, now)?;
@@ -64,7 +77,7 @@ pub(crate) async fn publish(
         pinned: bundle.is_pinned(),
     });
     // Equal content in another archive is the same bundle: the bytes that came first stay, and a signature comes beside them.
-    let (store, tenant) = (app.engine().store(), write.principal.tenant());
+    let store = app.engine().store();
     let put = match signature.clone() {
         Some(signature) => store.put_signed_policy_bundle(tenant, version, archive, signature, now).await,
         None => store.put_policy_bundle(tenant, version, archive, now).await,
@@ -73,8 +86,7 @@ pub(crate) async fn publish(
     let (passed, failed) = counts(&report);
     let tests = wire::TestCounts { passed, failed };
     let signed_by = signature.map(signed_by_view);
-    let published = wire::PublishedPolicy { policy_version_id: version.into(), tests, signed_by };
-    Ok((StatusCode::CREATED, Json(published)))
+    Ok(wire::PublishedPolicy { policy_version_id: version.into(), tests, signed_by })
 }
 
 fn signed_by_view(signature: PolicySignature) -> wire::SignedBy {
@@ -181,6 +193,16 @@ pub(crate) async fn download(
 pub(crate) async fn archive(app: &App, principal: &Principal, version: PolicyVersionId) -> Answer<Vec<u8>> {
     let found = app.engine().store().policy_archive(principal.tenant(), version).await;
     Ok(found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?.bytes)
+}
+
+/// Reads a bundle that was published in a tenant.
+pub(crate) async fn bundle(app: &App, tenant: &TenantId, version: PolicyVersionId) -> Answer<Bundle> {
+    let found = app.engine().store().policy_bundle(tenant, version).await;
+    let archive = found.map_err(gantral_engine::EngineError::from)?.ok_or_else(unknown)?;
+    Bundle::from_archive(&archive).map_err(|error| {
+        tracing::error!(%error, version = %version.0, "a published bundle cannot be read");
+        Failure::new(Code::Internal, "a published bundle cannot be read")
+    })
 }
 
 /// GET /v1/policies/{version}/record

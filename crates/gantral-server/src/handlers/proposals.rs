@@ -13,6 +13,7 @@ use gantral_store::ProposalEnding;
 
 use super::governance::governed;
 use super::policies::{owned, scope_view};
+use super::standing::changed_files;
 use super::{Numbered, Path, Query};
 use crate::app::App;
 use crate::command::{Write, acting};
@@ -49,7 +50,7 @@ pub(crate) async fn show(
     Path(id): Path<text::ProposalId>,
 ) -> Answer<Json<wire::Proposal>> {
     let found = app.engine().proposal(principal.tenant(), id.0, app.0.clock.now()).await?;
-    Ok(Json(view(&found)?))
+    whole(&app, &principal, &found).await.map(Json)
 }
 
 /// POST /v1/proposals/{proposal_id}/confirm
@@ -161,6 +162,15 @@ pub(crate) fn outcome(ruled: Ruled) -> Answer<wire::Governed> {
     }
 }
 
+/// Shows a proposal with what would change, while it can be confirmed.
+pub(crate) async fn whole(app: &App, principal: &Principal, found: &ProposalView) -> Answer<wire::Proposal> {
+    let mut shown = view(found)?;
+    if found.standing == ProposalStanding::Open {
+        shown.files = changed_files(app, principal.tenant(), &found.proposal.detail).await?;
+    }
+    Ok(shown)
+}
+
 /// Shows a proposal.
 pub(crate) fn view(found: &ProposalView) -> Answer<wire::Proposal> {
     let proposal = &found.proposal;
@@ -177,6 +187,7 @@ pub(crate) fn view(found: &ProposalView) -> Answer<wire::Proposal> {
         ended_at: None,
         ended_by: None,
         sequence: None,
+        files: None,
         next: None,
         document: stored(&proposal.encode(), "proposal")?,
     };

@@ -37,6 +37,7 @@ mod runner;
 mod service;
 mod shadow;
 mod signing;
+mod standing;
 mod story;
 mod strangers;
 

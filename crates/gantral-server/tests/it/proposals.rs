@@ -3,8 +3,8 @@
 use gantral_api::client::Client;
 use gantral_api::problem::Code;
 use gantral_api::wire::{
-    Activate, ApplyWorkflow, AuthorityAnswer, ConfirmProposal, Governed, PageQuery, Proposal, ProposalState,
-    ProposalsQuery, SetFreeze, SetMode, text,
+    Activate, ApplyWorkflow, AuthorityAnswer, ConfirmProposal, FileChange, Governed, PageQuery, Proposal,
+    ProposalState, ProposalsQuery, SetFreeze, SetMode, text,
 };
 use gantral_core::time::DurationMs;
 use gantral_engine::{FourEyesRules, Unfreeze};
@@ -84,7 +84,14 @@ async fn what_one_proposes_another_confirms_after_a_restart_and_it_counts_at_onc
     assert!(matches!(asked(&place).await, AuthorityAnswer::Allow(_)), "nothing of it is in force");
 
     place.restart().await;
-    assert_eq!(place.human("grace").proposal(proposal.proposal_id).await.unwrap(), proposal);
+    let mut shown = place.human("grace").proposal(proposal.proposal_id).await.unwrap();
+    let files = shown.files.take().unwrap();
+    assert_eq!(
+        (files.len(), files[0].path.as_str(), files[0].change),
+        (1, "policy.rego", FileChange::Changed)
+    );
+    assert!(files[0].text.as_deref().unwrap().contains("DENY"));
+    assert_eq!(shown, proposal);
     assert!(matches!(asked(&place).await, AuthorityAnswer::Allow(_)), "reading it confirms nothing");
     let sealed = confirm(&place.human("grace"), &proposal).await.unwrap().sealed;
     assert!(matches!(asked(&place).await, AuthorityAnswer::Deny(_)));

@@ -53,6 +53,7 @@ pub(super) fn apply(connection: &Connection, append: &Append, artifact: i64) -> 
                 spending::reserve(connection, append, *grant, *amount, *at)?;
             }
             Effect::Settle { grant, cost } => spending::settle(connection, append, *grant, *cost)?,
+            Effect::CountRule { rule, at } => spending::count_rule(connection, append, rule, *at)?,
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
                 snapshots::put(connection, artifact, commitment, *label, salt, plaintext)?;
             }

@@ -34,6 +34,7 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
             | Effect::PutEvidence { .. }
             | Effect::Reserve { .. }
             | Effect::Settle { .. }
+            | Effect::CountRule { .. }
             | Effect::PutTask { .. }
             | Effect::AssignTask { .. }
             | Effect::EndLease { .. }

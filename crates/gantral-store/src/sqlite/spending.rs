@@ -1,6 +1,6 @@
 //! Running totals, and what is reserved until an outcome is known.
 
-use gantral_core::ids::{GrantId, InstanceId, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{GrantId, InstanceId, Name, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -9,7 +9,7 @@ use super::columns::{count, instance, instant, int, millis, text};
 use super::writer::Fail;
 use crate::append::Append;
 use crate::error::StoreError;
-use crate::spending::{AMOUNT_MAX, Spending, Total, Totals};
+use crate::spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Totals};
 
 impl SqliteStore {
     pub(crate) async fn spending(
@@ -26,6 +26,7 @@ impl SqliteStore {
                 instance: of("instance", &id.to_string())?.always,
                 workflow: of("workflow", workflow.as_str())?,
                 team: of("team", team.as_str())?,
+                rules: rules(connection, &tenant, &workflow, at)?,
             })
         })
         .await
@@ -74,6 +75,43 @@ fn total(
         })
         .optional()
         .map(Option::unwrap_or_default)
+}
+
+/// Returns how often standing rules were used in a workflow; nothing where they are too many.
+fn rules(
+    connection: &Connection,
+    tenant: &TenantId,
+    workflow: &WorkflowId,
+    at: UnixMillis,
+) -> rusqlite::Result<Option<Vec<(Name, u64)>>> {
+    let since = at.get().saturating_sub(RULES_TOLD_FOR.get());
+    let limit = int(u64::try_from(RULES_MAX).unwrap_or(u64::MAX).saturating_add(1));
+    let mut statement = connection.prepare_cached(
+        "SELECT rule, uses FROM rule_use WHERE tenant = ?1 AND workflow = ?2 AND last_at >= ?3 LIMIT ?4",
+    )?;
+    let found = statement
+        .query_map(params![tenant.as_str(), workflow.as_str(), int(since), limit], |row| {
+            Ok((text(row, 0, Name::parse)?, count(row, 1)?))
+        })?;
+    let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((found.len() <= RULES_MAX).then_some(found))
+}
+
+/// Counts one use of a standing rule, as a change of the totals of the workflow: who was told of fewer uses does not commit.
+pub(super) fn count_rule(
+    connection: &Connection,
+    append: &Append,
+    rule: &Name,
+    at: UnixMillis,
+) -> rusqlite::Result<()> {
+    let (tenant, workflow) = (append.tenant.as_str(), append.index.workflow.as_str());
+    connection
+        .prepare_cached(
+            "INSERT INTO rule_use(tenant, workflow, rule, uses, last_at) VALUES(?1, ?2, ?3, 1, ?4)
+             ON CONFLICT DO UPDATE SET uses = uses + 1, last_at = max(last_at, ?4)",
+        )?
+        .execute(params![tenant, workflow, rule.as_str(), millis(at)])?;
+    put(connection, &append.tenant, ("workflow", workflow, ""), 0, 0)
 }
 
 /// Returns the month and the day of an instant, of UTC.
@@ -166,23 +204,27 @@ fn add(
         ("team", of.team.as_str(), &month),
         ("team", of.team.as_str(), &day),
     ];
-    for (kind, name, period) in places {
-        connection
-            .prepare_cached(
-                "INSERT INTO spending(tenant, kind, name, period, spent, reserved, changes)
-                 VALUES(?1, ?2, ?3, ?4, ?5, max(?6, 0), 1)
-                 ON CONFLICT DO UPDATE SET spent = min(spent + ?5, ?7), reserved = max(min(reserved + ?6, ?7), 0),
-                   changes = changes + 1",
-            )?
-            .execute(params![
-                tenant.as_str(),
-                kind,
-                name,
-                period,
-                int(spent),
-                reserved,
-                int(AMOUNT_MAX)
-            ])?;
+    for place in places {
+        put(connection, tenant, place, spent, reserved)?;
     }
+    Ok(())
+}
+
+/// Adds to one total, which changes it even where nothing is added.
+fn put(
+    connection: &Connection,
+    tenant: &TenantId,
+    (kind, name, period): (&str, &str, &str),
+    spent: u64,
+    reserved: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO spending(tenant, kind, name, period, spent, reserved, changes)
+             VALUES(?1, ?2, ?3, ?4, ?5, max(?6, 0), 1)
+             ON CONFLICT DO UPDATE SET spent = min(spent + ?5, ?7), reserved = max(min(reserved + ?6, ?7), 0),
+               changes = changes + 1",
+        )?
+        .execute(params![tenant.as_str(), kind, name, period, int(spent), reserved, int(AMOUNT_MAX)])?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use gantral_api::client::Client;
 use gantral_api::wire::{Action, Decide, Decided, Extend, GateList, GateState, GateView, text};
 use gantral_core::state::{DecisionKind, EventKind};
 
+use super::standing::{ProposeRuleArgs, propose};
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -36,6 +37,8 @@ pub enum ApprovalsCommand {
     Override(OverrideArgs),
     /// Moves the deadline later, so that humans have more time
     Extend(ExtendArgs),
+    /// Proposes that nobody is asked about such a call for a while; another person must confirm it
+    ProposeRule(ProposeRuleArgs),
 }
 
 /// Arguments of `approvals ls`.
@@ -143,6 +146,7 @@ pub fn run(command: &ApprovalsCommand, server: &Server, out: Out) -> Result<Exit
             decide(&client, &args.decision, DecisionKind::Override, change, out)
         }
         ApprovalsCommand::Extend(args) => extend(&client, args, out),
+        ApprovalsCommand::ProposeRule(args) => propose(&client, args, out),
     }
 }
 
@@ -258,5 +262,6 @@ fn next_step(gate: &GateView, decided: &Decided, out: Out) {
         out.hint(format_args!("gantral approvals show {}", gate.gate_id));
     } else {
         out.hint(format_args!("gantral instances watch {}", gate.instance_id));
+        out.hint(format_args!("gantral approvals propose-rule {} --reason '…'", gate.gate_id));
     }
 }

@@ -31,6 +31,7 @@ pub mod runner_child;
 pub mod script;
 pub mod serve;
 pub mod shadow;
+mod standing;
 pub mod verify;
 pub mod whoami;
 pub mod witness;

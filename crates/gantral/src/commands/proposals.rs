@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use gantral_api::wire::{ConfirmProposal, Proposal, ProposalState, ProposalsQuery, text};
 use serde::Deserialize;
 
+use super::standing::changed;
 use crate::cli::Server;
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -180,6 +181,7 @@ fn shown(proposal: &Proposal) -> String {
         }
     }
     lines.push_str(&line("digest", proposal.digest.to_string()));
+    lines.push_str(&changed(proposal.files.as_deref().unwrap_or_default()));
     lines
 }
 

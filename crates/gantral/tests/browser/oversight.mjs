@@ -1,6 +1,6 @@
 // People who look after the rules, at the console, without a mouse.
 //
-// usage: node oversight.mjs MODULES URL rules|proposals|acting [PICTURES]
+// usage: node oversight.mjs MODULES URL rules|proposals|rule|acting [PICTURES]
 // Prints one JSON line for each thing that is seen; the test compares. With PICTURES, a folder, it leaves screenshots there.
 
 import { atProvider, say, start, tabTo } from './browser.mjs';
@@ -110,6 +110,31 @@ async function proposals() {
   await page.getByRole('heading', { name: 'Recorded' }).waitFor();
 }
 
+/// Proposes from a gate that nobody is asked again; somebody else reads the rule and confirms it.
+async function rule() {
+  await as('alice');
+  await follow('a.card');
+  await follow('main a[href$="/rule"]');
+  await page.getByRole('heading', { name: 'Do not ask about such a call again' }).waitFor();
+  await browser.look(page, 'rule-form');
+  await write('input[name=uses]', 'often');
+  await write('.decide textarea', HOSTILE);
+  await follow('.decide button.primary');
+  await page.getByText('Nothing was changed.').waitFor();
+  await tabTo(page, 'input[name=uses]');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.insertText('2');
+  await follow('.decide button.primary');
+  await page.getByText('somebody else must confirm it').waitFor();
+  const proposal = page.url();
+  await as('dave');
+  await page.goto(proposal);
+  await page.getByRole('heading', { name: 'What it changes in the policy' }).waitFor();
+  await browser.look(page, 'rule');
+  await follow('.decide button.approve');
+  await page.getByRole('heading', { name: 'Recorded' }).waitFor();
+}
+
 /// Decides for somebody else, in a browser that runs no script.
 async function acting() {
   await as('dave');
@@ -138,6 +163,7 @@ async function acting() {
 
 try {
   if (story === 'proposals') await proposals();
+  else if (story === 'rule') await rule();
   else if (story === 'acting') await acting();
   else {
     await as('dave');

@@ -58,6 +58,27 @@ fn two_persons_change_the_policy_by_keyboard_alone() {
 }
 
 #[test]
+fn person_who_is_asked_again_proposes_a_rule_and_another_confirms_it_by_keyboard_alone() {
+    let world = World::start();
+    let run = ["run", "--", "sh", "-c", "echo done >> done.txt"];
+    world.run(&run).status(3);
+    let seen = play("oversight.mjs", world.url(), "rule", || {});
+    nothing_wrong(&seen);
+    let looked: Vec<&str> = seen.iter().filter_map(|what| what["looked"].as_str()).collect();
+    assert_eq!(looked, ["rule-form", "rule"]);
+    let gate = world.run(&["approvals", "ls", "--json"]).status(0).json()["items"][0]["gate_id"].clone();
+    let gate = gate.as_str().unwrap();
+    world.run(&["approvals", "approve", gate, "--reason", "fine"]).status(0);
+    for lines in 1..=3 {
+        world.run(&run).status(0);
+        assert_eq!(world.text("done.txt"), "done\n".repeat(lines), "as approved, and twice by the rule");
+    }
+    world.run(&["run", "--", "sh", "-c", "echo other >> done.txt"]).status(3);
+    world.run(&run).status(3);
+    assert_eq!(world.text("done.txt"), "done\n".repeat(3));
+}
+
+#[test]
 fn person_decides_for_another_and_freezes_in_a_browser_without_scripts() {
     let mut world = World::start();
     world.apply("exec gantral ask refund --target order/1 --set amount=4800", "30s");

@@ -162,6 +162,7 @@ async fn call_authority(client: &Client) -> Vec<Option<ClientError>> {
         client.gate(gate).await.err(),
         client.decide(gate, &decide).await.err(),
         client.decision_to_sign(gate, &decide).await.err(),
+        client.propose_rule(gate, &body(r#"{"lasts":"1h","justification":"again"}"#)).await.err(),
         client.extend(gate, &extend).await.err(),
     ]
 }

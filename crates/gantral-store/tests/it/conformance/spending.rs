@@ -1,7 +1,10 @@
 //! Running totals: exact, by instance, workflow and team, by month and day.
 
+use gantral_core::ids::Name;
 use gantral_core::time::UnixMillis;
-use gantral_store::{AMOUNT_MAX, AppendOutcome, Effect, Guard, Spending, Store, Total, Totals};
+use gantral_store::{
+    AMOUNT_MAX, AppendOutcome, Effect, Guard, RULES_MAX, RULES_TOLD_FOR, Spending, Store, Total, Totals,
+};
 
 use crate::conformance::conformance;
 use crate::world::{Chain, at, grant, team, tenant, workflow};
@@ -12,6 +15,8 @@ conformance!(
     a_guard_of_totals_fails_after_any_change_of_either,
     amounts_end_at_the_largest_one,
     what_was_never_reserved_counts_nothing,
+    uses_of_standing_rules_are_told_for_a_while_and_change_the_totals,
+    of_too_many_standing_rules_nothing_is_told,
 );
 
 /// 2026-01-31T12:00:00Z.
@@ -106,4 +111,41 @@ async fn what_was_never_reserved_counts_nothing(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     chain.commit(store, vec![Effect::Settle { grant: grant(), cost: Some(9) }]).await;
     assert_eq!(spending(store, &chain, at(JANUARY)).await, Spending::default());
+}
+
+fn used(rule: &str, millis: u64) -> Effect {
+    Effect::CountRule { rule: Name::parse(rule).unwrap(), at: at(millis) }
+}
+
+async fn uses_of_standing_rules_are_told_for_a_while_and_change_the_totals(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    let before = spending(store, &chain, at(JANUARY)).await;
+    chain.commit(store, vec![used("r-2", JANUARY), used("r-1", JANUARY)]).await;
+    chain.commit(store, vec![used("r-2", JANUARY + DAY)]).await;
+    let told = async |chain: &Chain, millis| {
+        let rules = spending(store, chain, at(millis)).await.rules.unwrap();
+        rules.into_iter().map(|(rule, uses)| (rule.to_string(), uses)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&chain, JANUARY + DAY).await, [("r-1".to_owned(), 1), ("r-2".to_owned(), 2)]);
+    let after = spending(store, &chain, at(JANUARY)).await;
+    assert_eq!((after.workflow.changes, before.workflow.changes), (3, 0));
+    assert_eq!(after.workflow.always, total(0, 0), "a use costs nothing");
+    let later = JANUARY + RULES_TOLD_FOR.get() + 1;
+    assert_eq!(told(&chain, later).await, [("r-2".to_owned(), 2)], "the other was not used for long");
+    let mut elsewhere = Chain { tenant: tenant("other"), ..chain.clone() };
+    assert!(told(&elsewhere, JANUARY).await.is_empty());
+    elsewhere.tenant = chain.tenant.clone();
+    elsewhere.index.workflow = workflow("deploy");
+    assert!(told(&elsewhere, JANUARY).await.is_empty());
+}
+
+async fn of_too_many_standing_rules_nothing_is_told(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    for first in (0..RULES_MAX).step_by(16) {
+        let rules = (first..first + 16).map(|number| used(&format!("r-{number}"), JANUARY)).collect();
+        chain.commit(store, rules).await;
+    }
+    assert_eq!(spending(store, &chain, at(JANUARY)).await.rules.map(|rules| rules.len()), Some(RULES_MAX));
+    chain.commit(store, vec![used("one-more", JANUARY)]).await;
+    assert_eq!(spending(store, &chain, at(JANUARY)).await.rules, None);
 }
