@@ -35,7 +35,7 @@ pub enum TaskSupport {
 }
 
 /// Returns what stands at a path of an object.
-fn at<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
+pub fn at<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(text, |text, name| members(text).ok()?.last(name))
 }
 

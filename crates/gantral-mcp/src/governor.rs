@@ -27,6 +27,7 @@ use crate::message::{Id, Message, members};
 use crate::port::{Lost, Port, Work};
 use crate::reply::{self, Form};
 use crate::seal::Keyring;
+use crate::several;
 use crate::spool::{Kept, Spool, Stage};
 use crate::state::ROTATES_AFTER_MS;
 use crate::task::Manner;
@@ -61,9 +62,28 @@ pub trait Opens: Send + Sync {
     fn open(&self, governor: Arc<Governor>, stateless: bool) -> Work<'_, Result<Arc<dyn Port>, Lost>>;
 }
 
-/// Governs the calls of one server.
+/// What servers are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// There is one, of this name.
+    One(String),
+    /// There are several, each under a prefix, which is its name; together they are called so.
+    Several(String),
+}
+
+impl Called {
+    /// Returns server and tool by the name under which the tool is offered.
+    fn split<'a>(&'a self, tool: &'a str) -> (&'a str, &'a str) {
+        match self {
+            Self::One(name) => (name, tool),
+            Self::Several(name) => several::split(tool).unwrap_or((name, tool)),
+        }
+    }
+}
+
+/// Governs the calls of one server, or of several.
 pub struct Governor {
-    server: String,
+    server: Called,
     hold: Duration,
     authority: Authority,
     spool: Spool,
@@ -77,7 +97,7 @@ pub struct Governor {
 /// What a governor is made of.
 pub struct GovernorConfig {
     /// The name of the server, which begins the target of each action.
-    pub server: String,
+    pub server: Called,
     /// For how long a call is held open for humans.
     pub hold: Duration,
     /// Who is asked.
@@ -135,6 +155,10 @@ impl Governor {
                 return (reply::refused(id, "server_gone", &format!("NOT EXECUTED: {lost}."), form), None);
             }
         };
+        if let (Called::Several(_), None) = (&self.server, &tool) {
+            let why = "NOT EXECUTED [tool_unknown]: no server offers the tool now; a server that has ended offers none.";
+            return (reply::refused(id, "tool_unknown", why, form), None);
+        }
         let form = Form { promised: tool.as_ref().is_some_and(|tool| tool.promises), ..form };
         let token = call.progress_token();
         let manner = wanted(&call);
@@ -257,9 +281,9 @@ pub(crate) fn is_stateless(meta: Option<&str>) -> bool {
 }
 
 /// Returns the parameters of the canonical action.
-fn parameters(server: &str, kept: &Kept, arguments: Value) -> Object {
-    let parameters =
-        Object::new().with("server", server).with("tool", kept.tool.as_str()).with("arguments", arguments);
+fn parameters(called: &Called, kept: &Kept, arguments: Value) -> Object {
+    let (server, tool) = called.split(&kept.tool);
+    let parameters = Object::new().with("server", server).with("tool", tool).with("arguments", arguments);
     match &kept.schema_digest {
         Some(digest) => parameters.with("schema_digest", digest.as_str()),
         None => parameters,

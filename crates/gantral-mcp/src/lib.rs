@@ -19,6 +19,7 @@ pub mod remote;
 mod reply;
 pub mod seal;
 pub mod session;
+pub mod several;
 pub mod spool;
 pub mod sse;
 pub mod state;

@@ -8,6 +8,8 @@ mod raw;
 
 use serde::{Deserialize, Serialize};
 
+use crate::port::Lost;
+
 use raw::any_members;
 pub(crate) use raw::{Members, MembersError, members, span, with_value};
 
@@ -15,6 +17,9 @@ pub(crate) use raw::{Members, MembersError, members, span, with_value};
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// The longest id, in bytes: ids are counters or random values; ours is echoed by servers, theirs is kept while a call lasts.
 const ID_BYTES_MAX: usize = 512;
+
+/// JSON-RPC: reserved for implementations; here: the way to the server failed.
+const WAY_FAILED: i64 = -32000;
 
 /// The members of a message. Others are refused from a client: JSON-RPC has none.
 const MEMBERS: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
@@ -67,6 +72,8 @@ pub enum Kind {
 pub struct Message {
     bytes: Vec<u8>,
     kind: Kind,
+    /// Why there is no answer of the server, if this stands for one.
+    lost: Option<Lost>,
 }
 
 /// Why bytes of a client are no message. Its own fault; sending them again is pointless.
@@ -99,7 +106,7 @@ impl Message {
         let kind =
             read.and_then(|text| if text.trim_start().starts_with('[') { batch(text) } else { strict(text) });
         match kind {
-            Ok(kind) => Ok(Self { bytes, kind }),
+            Ok(kind) => Ok(Self { bytes, kind, lost: None }),
             Err(error) => Err((error, bytes)),
         }
     }
@@ -107,12 +114,22 @@ impl Message {
     /// Takes what a server sent.
     pub fn from_server(bytes: Vec<u8>) -> Self {
         let kind = core::str::from_utf8(&bytes).ok().and_then(lenient).unwrap_or(Kind::Foreign);
-        Self { bytes, kind }
+        Self { bytes, kind, lost: None }
     }
 
     /// Takes a message that we wrote.
     pub(crate) fn ours(text: String, kind: Kind) -> Self {
-        Self { bytes: text.into_bytes(), kind }
+        Self { bytes: text.into_bytes(), kind, lost: None }
+    }
+
+    /// Returns what stands for an answer of the server that there is not: an error to the client, and no word of the server to us.
+    pub(crate) fn lost(id: &Id, lost: Lost) -> Self {
+        Self { lost: Some(lost.clone()), ..Self::error(Some(id), WAY_FAILED, &lost.to_string()) }
+    }
+
+    /// Returns the answer of the server, or why there is none.
+    pub(crate) fn answered(mut self) -> Result<Self, Lost> {
+        self.lost.take().map_or(Ok(self), Err)
     }
 
     /// Returns an answer of ours with a result, which is JSON.
@@ -191,7 +208,7 @@ impl Message {
     /// Returns the message with the value at a path replaced or added, the rest byte for byte; as it is where it has no place for it.
     pub(crate) fn with(self, path: &[&str], value: &str) -> Self {
         match with_value(self.text(), path, value) {
-            Some(text) => Self::ours(text, self.kind),
+            Some(text) => Self { lost: self.lost, ..Self::ours(text, self.kind) },
             None => self,
         }
     }
@@ -205,7 +222,8 @@ impl Message {
             .into_iter()
             .flatten()
             .collect();
-        Self::ours(renamed, Kind::Response { id: Some(id.clone()) })
+        let lost = self.lost.clone();
+        Self { lost, ..Self::ours(renamed, Kind::Response { id: Some(id.clone()) }) }
     }
 }
 

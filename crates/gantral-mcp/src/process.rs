@@ -88,6 +88,15 @@ impl Running {
     }
 }
 
+/// Waits for the end of servers whose links were dropped; all at a time.
+pub async fn all_ended(servers: Vec<Running>) {
+    let ends: Vec<_> = servers.into_iter().map(|server| tokio::spawn(server.ended())).collect();
+    for end in ends {
+        // It ends by itself, and does not panic.
+        let _ = end.await;
+    }
+}
+
 async fn write(mut input: ChildStdin, mut messages: mpsc::Receiver<Message>) {
     while let Some(message) = messages.recv().await {
         if input.write_all(&message.into_line()).await.is_err() {

@@ -14,6 +14,7 @@ use crate::port::{Lost, Port, Work};
 use crate::process::{Running, ServerCommand};
 use crate::remote::Remote;
 use crate::session::{Outgoing, Session};
+use crate::several::{self, Begins, Prefix};
 
 /// How long a server that was started for one call may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub enum Upstream {
     Process(ServerCommand),
     /// A server over HTTP.
     Remote(Remote),
+    /// Several, each under a prefix.
+    Several(Vec<(Prefix, Upstream)>),
 }
 
 impl Upstream {
@@ -36,10 +39,24 @@ impl Upstream {
     ///
     /// # Errors
     /// The system's, if its process cannot be started.
-    pub fn link(&self) -> std::io::Result<(Link, Option<Running>)> {
+    pub fn link(&self) -> std::io::Result<(Link, Vec<Running>)> {
         match self {
-            Self::Process(command) => command.start().map(|(link, running)| (link, Some(running))),
-            Self::Remote(remote) => Ok((remote.start(), None)),
+            Self::Process(command) => command.start().map(|(link, running)| (link, vec![running])),
+            Self::Remote(remote) => Ok((remote.start(), Vec::new())),
+            Self::Several(servers) => {
+                let (mut links, mut all) = (Vec::with_capacity(servers.len()), Vec::new());
+                for (prefix, server) in servers {
+                    let (link, running) = server.link()?;
+                    let again = server.clone();
+                    let begins: Begins = Arc::new(move || {
+                        // Nobody waits for its end: its guardian brings it about when the link goes.
+                        again.link().map(|(link, _)| link)
+                    });
+                    links.push((prefix.clone(), link, begins));
+                    all.extend(running);
+                }
+                Ok((several::join(links), all))
+            }
         }
     }
 }
@@ -73,9 +90,7 @@ impl Own {
                 reader.from_server(message).await;
             }
             reader.end();
-            if let Some(running) = running {
-                running.ended().await;
-            }
+            crate::process::all_ended(running).await;
         });
         let refuses = session.clone();
         tokio::spawn(async move {

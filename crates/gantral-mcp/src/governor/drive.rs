@@ -231,6 +231,8 @@ impl Drive {
             // An error means that the client has gone, and its server with it.
             found = self.listed(port).await.ok().map(|tool| (port.clone(), tool));
         }
+        // One of several servers may have ended, which is started anew for this call.
+        let found = found.filter(|(_, tool)| tool.is_some() || self.call.schema_digest.is_none());
         let (port, tool) = match found {
             Some(found) => found,
             None => self.opened().await.map_err(|lost| ("server_gone", lost.to_string()))?,
@@ -309,9 +311,10 @@ impl Drive {
         let arguments = json::parse(self.call.arguments.as_bytes(), &Profile::DOCUMENT);
         let arguments = arguments.map_err(|error| error.to_string())?;
         let parameters = Value::Object(parameters(&self.governor.server, &self.call, arguments));
+        let (server, tool) = self.governor.server.split(&self.call.tool);
         Ok(Action {
             name: ACTION.parse()?,
-            target: format!("{}/{}", self.governor.server, self.call.tool),
+            target: format!("{server}/{tool}"),
             parameters: Document::from_value(&parameters).map_err(|error| error.to_string())?,
         })
     }

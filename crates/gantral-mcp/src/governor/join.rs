@@ -24,7 +24,8 @@ impl Governor {
         let arguments = text_of(&Value::Object(arguments));
         let schema_digest = tool.map(|tool| tool.digest.clone());
         let mut hasher = Hasher::new("gantral/mcp/call/v1");
-        for part in [&self.server, &call.tool, schema_digest.as_deref().unwrap_or_default(), &arguments] {
+        let (server, tool) = self.server.split(&call.tool);
+        for part in [server, tool, schema_digest.as_deref().unwrap_or_default(), arguments.as_str()] {
             hasher = hasher.bytes(part.as_bytes());
         }
         // An answer to what the server wanted to know makes it another call.

@@ -102,9 +102,10 @@ impl Governor {
     /// Refuses a state, and writes down that it was.
     pub(super) fn refuse_state(&self, id: &Id, call: (&str, &str), bad: &BadState, form: Form) -> Message {
         let (tool, key) = call;
+        let (server, name) = self.server.split(tool);
         tracing::warn!(tool, code = bad.code(), "a state is refused");
         let what =
-            json!({"at_ms": now_ms(), "code": bad.code(), "server": self.server, "tool": tool, "call": key});
+            json!({"at_ms": now_ms(), "code": bad.code(), "server": server, "tool": name, "call": key});
         if let Err(error) = self.spool.note_refusal(&what.to_string()) {
             tracing::error!(%error, "a refusal cannot be written down");
         }

@@ -150,9 +150,7 @@ impl Hub {
             }
             *locked(&over) = true;
             session.end();
-            if let Some(running) = running {
-                running.ended().await;
-            }
+            crate::process::all_ended(running).await;
         });
         Ok(conversation)
     }

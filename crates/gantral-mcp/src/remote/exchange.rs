@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{LAST_EVENT_ID, SESSION_ID, Talk};
 use crate::message::{Id, Kind, MESSAGE_BYTES_MAX, Message};
+use crate::port::Lost;
 use crate::sse::Events;
 
 /// How long an answer without content may take.
@@ -18,18 +19,17 @@ const RESUMES_MAX: u32 = 5;
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// The pause before we listen again.
 const LISTEN_AFTER: Duration = Duration::from_secs(2);
-/// JSON-RPC: reserved for implementations; here: the way to the server failed.
-pub const WAY_FAILED: i64 = -32000;
-
 /// Sends a request and delivers everything that comes back, an answer at least.
 pub async fn request(talk: &Talk, id: &Id, message: Message, headers: HeaderMap, begins: bool) {
     let sent = post(talk, message, headers).send().await;
     let answered = match sent {
         Ok(response) => read(talk, id, response, begins).await,
-        Err(error) => Err(what_failed(&error)),
+        // Without a connection nothing has left.
+        Err(error) if error.is_connect() => Err(Lost::NotSent(what_failed(&error))),
+        Err(error) => Err(Lost::Unanswered(what_failed(&error))),
     };
-    if let Err(why) = answered {
-        talk.deliver(Message::error(Some(id), WAY_FAILED, &why)).await;
+    if let Err(lost) = answered {
+        talk.deliver(Message::lost(id, lost)).await;
     }
 }
 
@@ -81,7 +81,7 @@ fn get(talk: &Talk, last: Option<&String>) -> reqwest::RequestBuilder {
     client.get(url.clone()).headers(headers).header(ACCEPT, "text/event-stream")
 }
 
-async fn read(talk: &Talk, id: &Id, response: Response, begins: bool) -> Result<(), String> {
+async fn read(talk: &Talk, id: &Id, response: Response, begins: bool) -> Result<(), Lost> {
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (json, events) = (kind.starts_with("application/json"), kind.starts_with("text/event-stream"));
@@ -90,10 +90,10 @@ async fn read(talk: &Talk, id: &Id, response: Response, begins: bool) -> Result<
         talk.state().session = session;
     }
     if events && status.is_success() {
-        return stream(talk, id, response, begins).await;
+        return stream(talk, id, response, begins).await.map_err(Lost::Unanswered);
     }
-    let body =
-        gantral_outbound::body(response, MESSAGE_BYTES_MAX).await.map_err(|error| error.to_string())?;
+    let body = gantral_outbound::body(response, MESSAGE_BYTES_MAX).await;
+    let body = body.map_err(|error| Lost::Unanswered(error.to_string()))?;
     let message = Message::from_server(body);
     match message.kind() {
         Kind::Response { id: found } if json => {
@@ -105,9 +105,13 @@ async fn read(talk: &Talk, id: &Id, response: Response, begins: bool) -> Result<
             Ok(())
         }
         _ if status == StatusCode::NOT_FOUND && talk.state().session.is_some() => {
-            Err("the session has ended".to_owned())
+            Err(Lost::NotSent("the session has ended".to_owned()))
         }
-        _ => Err(format!("the server answered with status {}", status.as_u16())),
+        // It was refused as a request, and not as a call.
+        _ if status.is_client_error() => {
+            Err(Lost::NotSent(format!("the server answered with status {}", status.as_u16())))
+        }
+        _ => Err(Lost::Unanswered(format!("the server answered with status {}", status.as_u16()))),
     }
 }
 

@@ -38,7 +38,7 @@ impl Port for Inner {
             if !self.send(Message::request(&own, method, &params)).await {
                 return Err(Lost::NotSent("it has ended".to_owned()));
             }
-            answered.await.map_err(|_| Lost::Unanswered("it ended before".to_owned()))
+            answered.await.map_err(|_| Lost::Unanswered("it ended before".to_owned()))?.answered()
         })
     }
 

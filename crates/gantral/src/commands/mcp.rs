@@ -2,6 +2,8 @@
 //!
 //! Standard input and output are the client's; what there is to say goes to standard error.
 
+mod servers;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,14 +16,11 @@ use gantral_core::digest::Hasher;
 use gantral_core::ids::SessionId;
 use gantral_edge::call::{Caller, CallerConfig};
 use gantral_mcp::authority::Authority;
-use gantral_mcp::governor::{Governor, GovernorConfig};
+use gantral_mcp::governor::{Called, Governor, GovernorConfig};
 use gantral_mcp::http::{self, Door};
-use gantral_mcp::process::ServerCommand;
-use gantral_mcp::remote::Remote;
 use gantral_mcp::spool::Spool;
 use gantral_mcp::stdio;
 use gantral_mcp::upstream::Upstream;
-use gantral_outbound::read_secret;
 use tokio::sync::watch;
 
 use crate::cli::Server;
@@ -37,8 +36,8 @@ use crate::{folders, logging, machine};
 const USUAL: &str = "dev-gate";
 /// For how long a call is held open for humans, unless it is said: most clients wait for a minute.
 const HOLD_SECONDS: u64 = 40;
-/// How much of a file with secrets is read, in bytes: a few headers.
-const SECRET_BYTES_MAX: u64 = 16 << 10;
+/// What several servers are called together.
+const SEVERAL: &str = "servers";
 
 /// Arguments of `mcp`.
 #[derive(Debug, Args)]
@@ -48,11 +47,14 @@ pub struct McpArgs {
     #[command(flatten)]
     server: Server,
     /// The command that starts the server of tools
-    #[arg(last = true, value_name = "COMMAND", required_unless_present = "upstream")]
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["upstream", "servers"])]
     command: Vec<OsString>,
     /// The address of the server of tools, in place of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     upstream: Option<String>,
+    /// A file with several servers, each under a prefix: tables `[servers.NAME]` with `command` or `url`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["command", "upstream", "name"])]
+    servers: Option<PathBuf>,
     /// What the server of tools is called in policies, approvals and evidence; made of its command or host when absent
     #[arg(long, value_name = "NAME")]
     name: Option<text::Name>,
@@ -100,7 +102,7 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("warn", out);
     let target = args.server.target(out, USUAL)?;
     let upstream = upstream(args)?;
-    let name = name(args)?;
+    let (name, called) = called(args)?;
     let spool = spool(args, &target, &name)?;
     let session =
         spool.session().map_err(|error| Failure::new(format!("the spool cannot be used: {error}")))?;
@@ -114,7 +116,7 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
     };
     let governor = Governor::new(GovernorConfig {
         whose: whose(args, &target, &name),
-        server: name,
+        server: called,
         hold: std::time::Duration::from_secs(args.hold),
         authority: Authority::new(Caller::new(target.client()?, caller)),
         spool,
@@ -151,29 +153,11 @@ async fn listen(
 
 fn token(args: &McpArgs) -> Result<Option<String>, Failure> {
     let Some(path) = &args.listen_token else { return Ok(None) };
-    let token = secret(path)?.trim().to_owned();
+    let token = servers::secret(path)?.trim().to_owned();
     if token.is_empty() {
         return Err(Failure::new(format!("`{}` holds no token", path.display())));
     }
     Ok(Some(token))
-}
-
-fn secret(path: &Path) -> Result<String, Failure> {
-    let bytes = read_secret(path, SECRET_BYTES_MAX).map_err(|error| Failure::file("read", path, &error))?;
-    String::from_utf8(bytes).map_err(|_| Failure::new(format!("`{}` is not text", path.display())))
-}
-
-/// Reads the headers for the server of tools.
-fn headers(args: &McpArgs) -> Result<Vec<(String, String)>, Failure> {
-    let Some(path) = &args.upstream_headers else { return Ok(Vec::new()) };
-    let text = secret(path)?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let pair = |line: &str| {
-        line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-    };
-    // The line itself is a secret.
-    let wrong = || Failure::new(format!("a line of `{}` is not `Name: value`", path.display()));
-    lines.map(|line| pair(line).ok_or_else(wrong)).collect()
 }
 
 async fn serve(governor: Arc<Governor>, upstream: Upstream) -> Result<Exit, Failure> {
@@ -183,23 +167,35 @@ async fn serve(governor: Arc<Governor>, upstream: Upstream) -> Result<Exit, Fail
     let left = tokio::spawn(governor.clone().take_up());
     let served = stdio::serve(governor, link, std::io::stdin(), std::io::stdout(), stop_requested()).await;
     left.abort();
-    if let Some(running) = running {
-        running.ended().await;
-    }
+    gantral_mcp::process::all_ended(running).await;
     served.map_err(|error| Failure::new(format!("the client cannot be served: {error}")))?;
     Ok(Exit::DONE)
 }
 
 fn upstream(args: &McpArgs) -> Result<Upstream, Failure> {
-    if let Some(url) = &args.upstream {
-        let remote = Remote::new(url, args.upstream_ca.as_deref(), &headers(args)?);
-        return remote.map(Upstream::Remote).map_err(|error| Failure::new(error.to_string()));
+    match (&args.servers, &args.upstream) {
+        (Some(file), _) => servers::of_file(file),
+        (None, Some(url)) => {
+            servers::of_address(url, args.upstream_headers.as_deref(), args.upstream_ca.as_deref())
+        }
+        (None, None) => servers::of_command(args.command.clone()),
     }
-    let program = std::env::current_exe();
-    let program =
-        program.map_err(|error| Failure::new(format!("this program cannot find itself: {error}")))?;
-    let words = ["mcp-child", "--"].map(OsString::from).to_vec();
-    Ok(Upstream::Process(ServerCommand { command: args.command.clone(), guardian: (program, words) }))
+}
+
+/// Returns what names the calls that are kept, and what servers are called in actions.
+fn called(args: &McpArgs) -> Result<(String, Called), Failure> {
+    match &args.servers {
+        None => name(args).map(|name| (name.clone(), Called::One(name))),
+        // Another file names other servers, which cannot carry out what these were asked for.
+        Some(file) => {
+            let path = std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))?;
+            let digest =
+                Hasher::new("gantral/mcp/servers/v1").bytes(path.as_os_str().as_encoded_bytes()).finish();
+            let digest = digest.to_hex();
+            let name = format!("{SEVERAL}-{}", digest.get(..12).unwrap_or_default());
+            Ok((name, Called::Several(SEVERAL.to_owned())))
+        }
+    }
 }
 
 /// Returns what the server is called: what was said, or what starts it.

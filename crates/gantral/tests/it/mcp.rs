@@ -3,6 +3,7 @@
 mod crashes;
 mod governed;
 mod rounds;
+mod several;
 mod tasks;
 mod transparent;
 

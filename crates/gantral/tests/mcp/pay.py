@@ -1,6 +1,6 @@
 """A server of tools with an effect that can be counted: `transfer` appends a line to a file.
 
-Usage: pay.py LEDGER. With LEDGER.slow it takes its time between the effect and the answer; with LEDGER.drift the tool takes one argument more.
+Usage: pay.py LEDGER [PORT]; with a port it listens for HTTP on this machine. With LEDGER.slow it takes its time between the effect and the answer; with LEDGER.drift the tool takes one argument more.
 """
 
 import asyncio
@@ -42,4 +42,7 @@ def balance() -> int:
     return 42
 
 
-server.run(transport="stdio")
+if len(sys.argv) > 2:
+    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+else:
+    server.run(transport="stdio")

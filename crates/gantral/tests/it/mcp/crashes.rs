@@ -87,6 +87,44 @@ fn server_killed_while_it_has_the_call_makes_it_unknown() {
 }
 
 #[test]
+fn server_over_http_that_is_killed_while_it_has_the_call_makes_it_unknown_and_one_that_is_not_there_failed() {
+    let world = world();
+    slow(&world);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ledger = world.path("ledger").display().to_string();
+    let serve = || {
+        let words = ["-B", &ours("pay.py"), &ledger, &port.to_string()].map(ToOwned::to_owned);
+        let log = std::fs::File::create(world.path("pay.log")).unwrap();
+        let child = Command::new(interpreter())
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        let server = Killed::of(child.unwrap());
+        assert!(wait_until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()));
+        server
+    };
+    let mut server = serve();
+    let url = format!("http://127.0.0.1:{port}/mcp");
+    let command = interceptor(&world, &["--name", "pay", "--hold", "40", "--upstream", &url]);
+    let mut client = Lines::ready(&command, world.folder());
+    transfer(&mut client, "1");
+    approve_next(&world);
+    assert!(wait_until(|| world.text("ledger") == TRANSFER));
+    server.kill();
+    let answer = client.answer("1");
+    assert_eq!(answer["result"]["structuredContent"]["status"], "UNKNOWN", "{answer}");
+    assert_eq!(outcomes(&world, 1)[0]["status"], "UNKNOWN");
+    // One that was never sent is known not to have been done.
+    client.call("2", "transfer", json!({"amount": 6, "to": "bob"}));
+    approve_next(&world);
+    let answer = client.answer("2");
+    assert_eq!(answer["result"]["structuredContent"]["code"], "server_gone", "{answer}");
+    assert_eq!(world.text("ledger"), TRANSFER);
+}
+
+#[test]
 fn nothing_of_a_server_outlives_an_interceptor_that_is_killed() {
     let world = world();
     let pattern = world.path("ledger").display().to_string();
@@ -152,7 +190,7 @@ fn gantral_killed_while_the_server_has_the_call_learns_the_outcome_late() {
 }
 
 /// Returns the processes whose command line holds all these words, but the interceptor's and its guardian's.
-fn processes(words: &[&str]) -> Vec<String> {
+pub fn processes(words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().map_while(Result::ok) {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

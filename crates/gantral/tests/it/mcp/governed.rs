@@ -160,7 +160,7 @@ pub fn listening(world: &World, words: &[&str]) -> (Killed, String) {
 }
 
 /// Starts a server over HTTP that others wrote, on this machine only.
-fn everything_over_http(world: &World) -> (Killed, String) {
+pub fn everything_over_http(world: &World) -> (Killed, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let log = std::fs::File::create(world.path("everything.log")).unwrap();
     let child = Command::new("node")
