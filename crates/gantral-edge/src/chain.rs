@@ -1,11 +1,15 @@
 //! Believing a chain: signed by pinned keys, linked, and without a broken rule. Pure: no clock, no network.
 
+use std::collections::BTreeMap;
+
 use gantral_api::wire::Document;
 use gantral_core::check::Fault;
 use gantral_core::digest::Digest;
 use gantral_core::event::{Consumed, Event, Launch};
+use gantral_core::ids::GrantId;
 use gantral_core::instance::Instance;
 use gantral_core::table::semantics_digest;
+use gantral_core::time::UnixMillis;
 use gantral_evidence::dsse::{Envelope, EnvelopeError};
 use gantral_evidence::keyring::Keyring;
 use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
@@ -65,6 +69,8 @@ pub(crate) struct Folded {
     pub launch: Option<Launch>,
     /// The newest consumption.
     pub consumed: Option<Consumed>,
+    /// Until when the action of each consumed grant must have started.
+    pub act_by: BTreeMap<GrantId, UnixMillis>,
     /// The newest event that was only observed.
     pub observed: Option<Digest>,
 }
@@ -76,6 +82,7 @@ pub(crate) struct Folded {
 pub(crate) fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, ChainError> {
     let mut folded: Option<Instance> = None;
     let (mut launched, mut consumed, mut observed) = (None, None, None);
+    let mut act_by = BTreeMap::new();
     let mut previous = None;
     for (sequence, document) in chain.iter().enumerate() {
         let Opened { hash, statement, by_ended } = open(sequence, document, keys)?;
@@ -110,14 +117,17 @@ pub(crate) fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, Cha
         }
         match statement.entry.event {
             Event::AttemptAssigned(launch) | Event::Resumed(launch) => launched = Some(launch),
-            Event::Consumed(detail) => consumed = Some(detail),
+            Event::Consumed(detail) => {
+                act_by.insert(detail.grant, detail.act_by);
+                consumed = Some(detail);
+            }
             Event::Observed(detail) => observed = Some(detail.action),
             _ => {}
         }
         (folded, previous) = (Some(instance), Some(hash));
     }
     let instance = folded.ok_or(ChainError::Empty)?;
-    Ok(Folded { instance, launch: launched, consumed, observed })
+    Ok(Folded { instance, launch: launched, consumed, act_by, observed })
 }
 
 /// An artifact whose signature is good.

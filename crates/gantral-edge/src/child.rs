@@ -28,7 +28,7 @@ pub(crate) use cgroup::Cgroups;
 pub use cgroup::{CgroupError, CgroupLimits, CgroupPlace};
 use enter::Bounds;
 pub use launch::{Ended, LaunchError, Launcher};
-pub(crate) use launch::{Launched, Plan};
+pub(crate) use launch::{Launched, Plan, Tree};
 pub use limits::Limits;
 use report::{LINE_BYTES_MAX, Report};
 use tree::Waited;

@@ -14,5 +14,6 @@ pub mod outage;
 mod private;
 pub mod runner;
 pub mod script;
+pub mod secret;
 
 pub use chain::ChainError;

@@ -172,7 +172,7 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, MayNot> {
     Ok(bytes)
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).unwrap_or(UnixMillis::EPOCH)
 }

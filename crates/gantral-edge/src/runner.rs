@@ -5,12 +5,16 @@
 
 mod attempt;
 mod config;
+mod desk;
 mod event;
 mod files;
+mod governed;
 mod lease;
 mod mask;
+mod openbao;
 mod output;
 mod places;
+mod proof;
 mod secrets;
 mod settings;
 mod verify;
@@ -31,13 +35,20 @@ use tokio::task::JoinSet;
 pub use config::{Pinned, RunnerConfig};
 pub use event::{Observer, RunnerEvent};
 pub use files::FilesError;
+pub use governed::{Governed, Reference, ReferenceError};
+pub use openbao::{Login, OPENBAO_TIMEOUT, OpenBao, OpenBaoConfig, OpenBaoError, Place};
+pub use proof::{Asks, Unproved, prove};
 pub use secrets::{SECRET_BYTES_MAX, SecretError};
-pub use settings::{Bytes, LimitSettings, QueueSettings, RunnerSettings, SETTINGS_BYTES_MAX, SettingsError};
+pub use settings::{
+    Bytes, LimitSettings, LoginSettings, OpenBaoSettings, QueueSettings, RunnerSettings, SETTINGS_BYTES_MAX,
+    SecretSettings, SettingsError,
+};
 pub use verify::{Mismatch, Verified, verify};
 
 use crate::child::{CgroupError, Cgroups};
 use crate::journal::{Journal, JournalError};
 use files::WorkDir;
+use governed::Vault;
 use places::Places;
 
 /// How long one claim of a runner with a single queue is held open by the server.
@@ -72,6 +83,15 @@ pub enum RunnerError {
     /// Control groups cannot be used as configured.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// OpenBao cannot be used as configured.
+    #[error(transparent)]
+    OpenBao(#[from] OpenBaoError),
+    /// A secret is in OpenBao, and none is configured.
+    #[error("the secret `{secret}` is in OpenBao, and none is configured")]
+    NoOpenBao {
+        /// The secret.
+        secret: String,
+    },
     /// The work or log directory cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -99,6 +119,7 @@ struct Shared {
     config: RunnerConfig,
     work: WorkDir,
     cgroups: Option<Cgroups>,
+    vault: Arc<Vault>,
     journal: Journal,
 }
 
@@ -126,10 +147,15 @@ impl Runner {
         work.put_trust(&config.pinned.trust)?;
         let cgroups = Cgroups::open(&config.cgroups, &config.group_limits, work.folder())?;
         tracing::debug!(groups = cgroups.is_some(), "control groups");
+        let bao = config.openbao.as_ref().map(OpenBao::new).transpose()?.map(Arc::new);
+        if let Some(lost) = config.secrets.iter().find(|secret| secret.from.is_bao() && bao.is_none()) {
+            return Err(RunnerError::NoOpenBao { secret: lost.name.to_string() });
+        }
+        let vault = Arc::new(Vault { secrets: config.secrets.clone(), bao });
         // As with the work directory: what a command is told must not depend on its own working directory.
         let journal = std::path::absolute(config.journal.path());
         let journal = Journal::new(journal.unwrap_or_else(|_| config.journal.path().to_owned()));
-        Ok(Self { shared: Arc::new(Shared { client, config, work, cgroups, journal }) })
+        Ok(Self { shared: Arc::new(Shared { client, config, work, cgroups, vault, journal }) })
     }
 
     /// Works until `shutdown` is ready: then claims nothing more, lets what runs come to its end for the configured

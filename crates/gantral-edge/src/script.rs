@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
 use gantral_api::wire::{
-    Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, IdempotencyKey, Moved, Receipt, ReportOutcome,
+    Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, EVIDENCE_ITEMS_MAX, IdempotencyKey, Moved, Receipt,
+    ReportOutcome, text,
 };
 use gantral_core::digest::Hasher;
 use gantral_core::ids::{GrantId, InstanceId, TenantId, WorkflowId};
@@ -16,6 +17,7 @@ use gantral_evidence::trust::Trust;
 
 use crate::journal::{Journal, JournalError};
 use crate::outage::{MayNot, Outages, is_outage};
+use crate::secret::{self, AskError, SOCKET_VARIABLE, Secret};
 
 /// The largest context that is read, in bytes: a document, with room for the grant around it.
 pub const CONTEXT_BYTES_MAX: usize = 4 << 20;
@@ -62,6 +64,12 @@ pub enum ScriptError {
         /// Why the action waits for one.
         why: MayNot,
     },
+    /// The runner has no secret for such an attempt.
+    #[error("the runner has no secret for this attempt: none is configured for its workflow and queue")]
+    NoSecrets,
+    /// The runner gives no secret.
+    #[error(transparent)]
+    Secret(#[from] AskError),
     /// The receipt could not be kept. What it says may be so; nothing may be done on its ground.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -77,6 +85,8 @@ pub struct Script {
     grant: Option<GrantId>,
     journal: Option<Journal>,
     outages: Option<Outages>,
+    /// Where the runner hands out secrets, if it has any for this attempt.
+    secrets: Option<PathBuf>,
 }
 
 /// What came of an ask.
@@ -119,6 +129,7 @@ impl Script {
             grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,
             journal: variable("GANTRAL_JOURNAL").map(Journal::new),
             outages,
+            secrets: variable(SOCKET_VARIABLE).map(Into::into),
         })
     }
 
@@ -268,6 +279,7 @@ impl Script {
         report: &ReportOutcome,
     ) -> Result<Moved, ScriptError> {
         let grant = grant.or(self.grant).ok_or(ScriptError::NoGrant)?;
+        let report = &self.with_records(grant, report).await;
         // A report is sealed once, so a line that is repeated after a lost answer means the same write.
         let unsendable = |why: String| ClientError::Unsendable { why };
         let body = serde_json::to_vec(report).map_err(|error| unsendable(error.to_string()))?;
@@ -277,6 +289,33 @@ impl Script {
         let moved = client.report_outcome(self.instance.into(), grant.into(), report).await?;
         self.keep(&moved.artifacts)?;
         Ok(moved)
+    }
+}
+
+impl Script {
+    /// Asks the runner for a secret, against a grant that was used up; that of the environment when none is named.
+    ///
+    /// # Errors
+    /// `Secret`. A value is never to be passed on in arguments, files or output.
+    pub async fn secret(&self, name: text::Name, grant: Option<GrantId>) -> Result<Secret, ScriptError> {
+        let grant = grant.or(self.grant).ok_or(ScriptError::NoGrant)?;
+        let socket = self.secrets.clone().ok_or(ScriptError::NoSecrets)?;
+        let asked = tokio::task::spawn_blocking(move || secret::ask(&socket, name, grant.into())).await;
+        Ok(asked.unwrap_or(Err(AskError::Answer))?)
+    }
+
+    /// Returns the report with what was handed out under its grant. A runner that does not say so holds up no report.
+    async fn with_records(&self, grant: GrantId, report: &ReportOutcome) -> ReportOutcome {
+        let mut report = report.clone();
+        if let Some(socket) = self.secrets.clone() {
+            let asked = tokio::task::spawn_blocking(move || secret::records(&socket, grant.into())).await;
+            let records = asked.unwrap_or(Err(AskError::Answer)).unwrap_or_default();
+            let left = EVIDENCE_ITEMS_MAX.saturating_sub(report.evidence.len());
+            let fresh = records.into_iter().filter(|record| !report.evidence.contains(record));
+            let fresh: Vec<_> = fresh.take(left).collect();
+            report.evidence.extend(fresh);
+        }
+        report
     }
 }
 

@@ -93,6 +93,9 @@ pub enum Command {
     Consume(commands::script::ConsumeArgs),
     /// Reports what came of the action; for scripts that a runner launched
     Outcome(commands::script::OutcomeArgs),
+    /// Gives a secret of the runner, once the grant is used up; for scripts that a runner launched
+    #[command(subcommand)]
+    Secret(commands::secret::SecretCommand),
     /// Runs a command once it may: sudo for agents
     Run(commands::run::RunArgs),
     /// Answers a coding agent that asks before it uses a tool

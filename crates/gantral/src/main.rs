@@ -77,6 +77,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Ask(args) => commands::script::ask(args, out),
         Command::Consume(args) => commands::script::consume(args, out),
         Command::Outcome(args) => commands::script::outcome(args, out),
+        Command::Secret(command) => commands::secret::run(command, out),
         Command::Run(args) => commands::run::run(args, out),
         Command::Hook(args) => commands::hook::run(args, out),
         Command::Mcp(args) => commands::mcp::run(args, out),

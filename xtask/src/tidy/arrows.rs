@@ -61,7 +61,13 @@ const TABLE: &[Row] = &[
     Row {
         name: "gantral-edge",
         floor: 3,
-        arrows: &["gantral-core", "gantral-evidence", "gantral-identity", "gantral-api[client]"],
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-identity",
+            "gantral-outbound",
+            "gantral-api[client]",
+        ],
     },
     Row {
         name: "gantral-http",
@@ -183,6 +189,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "reqwest",
         &[
             "gantral-api",
+            "gantral-edge",
             "gantral-http",
             "gantral-keys",
             "gantral-log",
@@ -195,6 +202,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
     ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
+    ("zeroize", &["gantral-edge"]),
 ];
 
 /// Compares the manifests with the tables.

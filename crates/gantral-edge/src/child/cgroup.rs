@@ -261,8 +261,18 @@ fn mount() -> Option<Mount> {
 
 /// Returns the folder of the group that this process is in.
 fn own() -> Option<PathBuf> {
+    folder_of("self")
+}
+
+/// Tells whether a process is in a group, or in one below it.
+pub(super) fn holds(folder: &Path, process: i32) -> bool {
+    folder_of(&process.to_string()).is_some_and(|found| found.starts_with(folder))
+}
+
+/// Returns the folder of the group that a process is in, by its name in the table of processes.
+fn folder_of(process: &str) -> Option<PathBuf> {
     let mount = mount()?;
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let text = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     let below = path.strip_prefix(mount.root.trim_end_matches('/')).unwrap_or(path);
     Some(mount.folder.join(below.trim_start_matches('/')))

@@ -16,7 +16,7 @@ use super::cgroup::Cgroup;
 use super::enter::Bounds;
 use super::limits::Limits;
 use super::report::{LINE_BYTES_MAX, LINES_MAX, Report};
-use super::{EXIT_UNUSABLE, FOLLOW, group_of};
+use super::{EXIT_UNUSABLE, FOLLOW, cgroup, group_of, tree};
 
 /// How long a guardian may take to end what it leads. One that a command has stopped is not waited for any longer.
 const SWEEP_WITHIN: Duration = Duration::from_secs(2);
@@ -130,6 +130,21 @@ pub(crate) struct Launched {
     reaped: bool,
 }
 
+/// The processes of one attempt: what the guardian started, however far it has moved away. Good as long as the attempt lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    leader: u32,
+    cgroup: Option<PathBuf>,
+}
+
+impl Tree {
+    /// Tells whether a process is one of them.
+    pub(crate) fn holds(&self, process: i32) -> bool {
+        let by_group = self.cgroup.as_ref().is_some_and(|folder| cgroup::holds(folder, process));
+        by_group || i32::try_from(self.leader).is_ok_and(|leader| tree::descends_from(process, leader))
+    }
+}
+
 impl Launcher {
     /// Launches a command. The reader yields what it writes, both outputs in one stream.
     pub(crate) async fn launch(&self, plan: Plan<'_>) -> Result<(Launched, io::PipeReader), LaunchError> {
@@ -231,6 +246,11 @@ impl Launched {
             cgroup.kill();
         }
         self.lifeline = None;
+    }
+
+    /// Returns what tells the processes of this attempt from all others.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree { leader: self.leader, cgroup: self.cgroup.as_ref().map(|group| group.folder().to_owned()) }
     }
 
     fn signal(&self, signal: Signal) {

@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
 const END_WITHIN: Duration = Duration::from_secs(1);
 /// The pause between two looks: the system takes a moment to end what was killed.
 const PAUSE: Duration = Duration::from_millis(2);
+/// The most generations between a process and its guardian that are looked through.
+const DEPTH_MAX: usize = 1_024;
 
 /// Lets this process adopt what its descendants leave behind. Whoever calls it waits by [`wait_for`], which buries the orphans too.
 ///
@@ -102,6 +104,20 @@ fn descendants() -> Vec<Pid> {
     }
     let is_alive = |process: &&i32| parents.iter().any(|row| row.process == **process && row.alive);
     found.iter().skip(1).filter(is_alive).filter_map(|process| Pid::from_raw(*process)).collect()
+}
+
+/// Tells whether a process descends from another one, as far as the table of processes says.
+pub(crate) fn descends_from(process: i32, ancestor: i32) -> bool {
+    let mut at = process;
+    // A process has fewer ancestors than this; a table that was read while it changed may have a loop.
+    for _ in 0..DEPTH_MAX {
+        match row(at) {
+            Some(row) if row.parent == ancestor => return true,
+            Some(row) if row.parent > 1 => at = row.parent,
+            Some(_) | None => return false,
+        }
+    }
+    false
 }
 
 struct Row {

@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
-use gantral_api::client::ClientError;
+use gantral_api::client::{ClientError, TokenSource};
 use gantral_api::wire::{Attach, EndAttempt, HeartbeatAnswer, IdempotencyKey, Moved, Task};
-use gantral_core::ids::{ActorId, GrantId, InstanceId};
+use gantral_core::ids::{ActorId, AttemptNo, GrantId, InstanceId, Name, WorkflowId};
+use gantral_core::workflow::Workflow;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::desk::{Desk, Open, bind};
 use super::event::RunnerEvent;
 use super::files::{AttemptDir, FilesError, open_log};
 use super::lease::{Lease, LeaseError, is_over};
 use super::mask::Mask;
-use super::output::Output;
+use super::output::{Output, SharedMask};
+use super::proof::Asks;
 use super::secrets::{SecretError, inherited, resolve};
 use super::verify::{Mismatch, Verified, check_grant, verify};
 use super::{PAUSE_FIRST, Shared, Stop, wait};
 use crate::chain::ChainError;
-use crate::child::{CgroupError, Ended, LaunchError, Launched, Plan};
+use crate::child::{CgroupError, Ended, LaunchError, Launched, Plan, Tree};
+use crate::secret::SOCKET_VARIABLE;
 
 /// The exit status that is reported when nothing was launched because this runner could not prepare it.
 const EXIT_NOT_PREPARED: i32 = 125;
@@ -62,6 +67,8 @@ enum PrepareError {
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    #[error("the socket `{path}` cannot be made: {error}; a work directory with a shorter path may help")]
+    Socket { path: String, error: std::io::Error },
     #[error("the output cannot be read: {0}")]
     Output(std::io::Error),
 }
@@ -75,9 +82,12 @@ impl PrepareError {
                 EXIT_NOT_FOUND
             }
             Self::Launch(LaunchError::Command { .. }) => EXIT_NOT_RUN,
-            Self::Secret(_) | Self::Files(_) | Self::Cgroup(_) | Self::Launch(_) | Self::Output(_) => {
-                EXIT_NOT_PREPARED
-            }
+            Self::Secret(_)
+            | Self::Files(_)
+            | Self::Cgroup(_)
+            | Self::Launch(_)
+            | Self::Socket { .. }
+            | Self::Output(_) => EXIT_NOT_PREPARED,
         }
     }
 }
@@ -96,6 +106,8 @@ struct Running {
     launched: Launched,
     output: Output,
     dir: AttemptDir,
+    /// Where it asks for secrets, if any are for it.
+    desk: Option<Open>,
 }
 
 /// Takes an attempt from its claim to its end. Whatever happens is told to the observer.
@@ -161,6 +173,8 @@ impl Attempt<'_> {
         let grant = attached.grant.map(|grant| *grant.grant_id);
         let mut running = self.launch(verified, &attached.token, grant).await?;
         let ended = self.follow(&mut running, stopped).await;
+        // Nobody is left who could ask.
+        drop(running.desk);
         drop(running.launched);
         running.output.finish().await;
         ended.map_err(AttemptError::Lease)
@@ -189,7 +203,7 @@ impl Attempt<'_> {
         let config = &self.shared.config;
         let variable = |name: &str| std::env::var_os(name);
         let secrets = resolve(&self.task.secrets, variable)?;
-        let mask = Mask::of(secrets.values().map(OsString::as_os_str));
+        let mask = Arc::new(Mutex::new(Mask::of(secrets.values().map(OsString::as_os_str))));
         let dir = self.shared.work.attempt(self.instance, self.attempt)?;
         dir.put_token(token)?;
         dir.put_context(&verified.context)?;
@@ -197,6 +211,14 @@ impl Attempt<'_> {
         find_own_program(&mut environment);
         environment.extend(secrets);
         environment.extend(self.own_variables(&dir, grant));
+        let offered = self.offered();
+        let socket = (!offered.is_empty()).then(|| dir.socket());
+        let listener = socket.as_deref().map(bind).transpose();
+        let listener = listener.map_err(|error| PrepareError::Socket {
+            path: socket.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
+            error,
+        })?;
+        environment.extend(socket.map(|path| (SOCKET_VARIABLE.into(), path.into())));
         let path = self.shared.work.log(self.instance, self.attempt);
         let log = open_log(&path)?;
         let groups = self.shared.cgroups.as_ref();
@@ -209,10 +231,43 @@ impl Attempt<'_> {
             cgroup: cgroup.transpose()?,
         };
         let (launched, pipe) = config.launcher.launch(plan).await?;
+        let desk = listener
+            .map(|listener| self.desk(offered, &dir, launched.tree(), Arc::clone(&mask)).open(listener));
         let output = Output::copy(pipe, log, mask, config.log_bytes_max).map_err(PrepareError::Output)?;
         let (instance, attempt, process) = (self.instance, self.attempt, launched.process);
         config.observer.tell(&RunnerEvent::Started { instance, attempt, process, log: path });
-        Ok(Running { launched, output, dir })
+        Ok(Running { launched, output, dir, desk })
+    }
+
+    /// Returns the names of the secrets that this attempt may have for some action.
+    fn offered(&self) -> Vec<Name> {
+        // What was verified before: the definition is the one that the chain names.
+        let definition = self.task.definition.to_value().ok();
+        let workflow = definition.and_then(|value| Workflow::read(&value).ok());
+        let queue = workflow.and_then(|workflow| workflow.run).map(|run| run.queue);
+        let secrets = self.shared.vault.secrets.iter();
+        let offered = secrets.filter(|secret| secret.is_for(&self.task.workflow.id, queue.as_ref()));
+        offered.map(|secret| secret.name.clone()).collect()
+    }
+
+    fn desk(&self, offered: Vec<Name>, dir: &AttemptDir, tree: Tree, mask: SharedMask) -> Desk {
+        let shared = self.shared;
+        Desk {
+            asks: Asks {
+                instance: self.instance,
+                workflow: WorkflowId::clone(&self.task.workflow.id),
+                attempt: AttemptNo(self.attempt),
+            },
+            vault: Arc::clone(&shared.vault),
+            offered,
+            pinned: shared.config.pinned.clone(),
+            client: shared.client.with_token(TokenSource::File(dir.token())),
+            tree,
+            mask,
+            records: shared.work.records(),
+            observer: shared.config.observer.clone(),
+            given: Mutex::default(),
+        }
     }
 
     /// What every process is told: the contract with scripts and agents.

@@ -9,6 +9,8 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_evidence::trust::Trust;
 
 use super::event::Observer;
+use super::governed::Governed;
+use super::openbao::OpenBaoConfig;
 use crate::child::{CgroupLimits, CgroupPlace, Launcher, Limits};
 use crate::journal::Journal;
 
@@ -50,6 +52,10 @@ pub struct RunnerConfig {
     pub per_queue: BTreeMap<Name, NonZeroUsize>,
     /// Names of further environment variables that commands inherit, beside `PATH`, `HOME`, `LANG` and `TZ`.
     pub inherit: Vec<String>,
+    /// Secrets that attempts are given only against a grant that they have used up.
+    pub secrets: Vec<Governed>,
+    /// Where those are that are in OpenBao.
+    pub openbao: Option<OpenBaoConfig>,
     /// How guardians are started.
     pub launcher: Launcher,
     /// What each process of an attempt may use.
@@ -84,6 +90,8 @@ impl RunnerConfig {
             concurrency: NonZeroUsize::MIN,
             per_queue: BTreeMap::new(),
             inherit: Vec::new(),
+            secrets: Vec::new(),
+            openbao: None,
             launcher,
             limits: Limits::default(),
             group_limits: CgroupLimits::default(),

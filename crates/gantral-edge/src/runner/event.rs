@@ -4,7 +4,7 @@ use core::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gantral_core::ids::InstanceId;
+use gantral_core::ids::{GrantId, InstanceId};
 use gantral_core::state::State;
 
 /// Something that happened. The same is logged; nothing of it holds a secret, a token or a document.
@@ -49,6 +49,30 @@ pub enum RunnerEvent {
         /// The attempt.
         attempt: u32,
         /// Why.
+        why: String,
+    },
+    /// A secret was handed out, against a grant that the attempt had used up.
+    SecretGiven {
+        /// The instance.
+        instance: InstanceId,
+        /// The attempt.
+        attempt: u32,
+        /// Its name.
+        secret: String,
+        /// The grant.
+        grant: GrantId,
+        /// The action of the grant.
+        action: String,
+    },
+    /// A secret was asked for and not handed out.
+    SecretRefused {
+        /// The instance.
+        instance: InstanceId,
+        /// The attempt.
+        attempt: u32,
+        /// What was asked for; empty if that was not to be understood.
+        secret: String,
+        /// Why not.
         why: String,
     },
     /// The process ran for as long as it may, and is ended.
@@ -109,6 +133,12 @@ impl Observer {
             }
             RunnerEvent::NotLaunched { instance, attempt, why } => {
                 tracing::error!(%instance, attempt, %why, "not launched");
+            }
+            RunnerEvent::SecretGiven { instance, attempt, secret, grant, action } => {
+                tracing::info!(%instance, attempt, secret, %grant, action, "secret handed out");
+            }
+            RunnerEvent::SecretRefused { instance, attempt, secret, why } => {
+                tracing::warn!(%instance, attempt, secret, why, "secret refused");
             }
             RunnerEvent::TimeIsUp { instance, attempt } => {
                 tracing::warn!(%instance, attempt, "the process ran for as long as it may, and is ended");

@@ -77,6 +77,11 @@ impl WorkDir {
         &self.folder
     }
 
+    /// Returns the file in which hand-outs of secrets are recorded.
+    pub(super) fn records(&self) -> PathBuf {
+        self.folder.join("secrets.jsonl")
+    }
+
     /// Writes down what is pinned, for the processes.
     pub(super) fn put_trust(&self, trust: &Trust) -> Result<(), FilesError> {
         private::replace(&self.trust, &trust.encode()).map_err(at(&self.trust))
@@ -115,6 +120,11 @@ pub(super) struct AttemptDir {
 impl AttemptDir {
     pub(super) fn token(&self) -> PathBuf {
         self.path.join("token")
+    }
+
+    /// Returns where the socket of secrets is: a short name, because the paths of sockets are short.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.path.join("secrets")
     }
 
     pub(super) fn context(&self) -> PathBuf {

@@ -23,17 +23,21 @@ pub(super) struct Mask {
 impl Mask {
     /// Masks values, and the lines of those that have several: a key is often printed by the line.
     pub(super) fn of<'a>(secrets: impl IntoIterator<Item = &'a OsStr>) -> Self {
-        let mut values = Vec::new();
+        let mut mask = Self { values: Vec::new(), held: Vec::new() };
         for secret in secrets {
-            let secret = secret.as_bytes();
-            let lines = secret.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-            let lines = lines.filter(|line| line.len() >= LINE_BYTES_MIN);
-            let whole = std::iter::once(secret).filter(|value| value.len() >= VALUE_BYTES_MIN);
-            values.extend(whole.chain(lines).map(<[u8]>::to_vec));
+            mask.add(secret.as_bytes());
         }
-        values.sort_unstable_by(|one: &Vec<u8>, other| other.len().cmp(&one.len()).then(one.cmp(other)));
-        values.dedup();
-        Self { values, held: Vec::new() }
+        mask
+    }
+
+    /// Masks one more value from now on.
+    pub(super) fn add(&mut self, secret: &[u8]) {
+        let lines = secret.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = lines.filter(|line| line.len() >= LINE_BYTES_MIN);
+        let whole = std::iter::once(secret).filter(|value| value.len() >= VALUE_BYTES_MIN);
+        self.values.extend(whole.chain(lines).map(<[u8]>::to_vec));
+        self.values.sort_unstable_by(|one: &Vec<u8>, other| other.len().cmp(&one.len()).then(one.cmp(other)));
+        self.values.dedup();
     }
 
     /// Returns what may be written of everything that came so far.

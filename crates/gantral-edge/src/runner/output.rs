@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, PipeReader, Write as _};
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -10,6 +11,9 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 
 use super::mask::Mask;
+
+/// A mask that learns of values while it is used.
+pub(super) type SharedMask = Arc<Mutex<Mask>>;
 
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: usize = 16 << 10;
@@ -23,7 +27,7 @@ pub(super) struct Output(JoinHandle<()>);
 impl Output {
     /// Copies everything that comes out of a pipe, at most `bytes_max` bytes; the rest is read and dropped, so that
     /// nobody is blocked by a full pipe.
-    pub(super) fn copy(pipe: PipeReader, log: File, mask: Mask, bytes_max: u64) -> io::Result<Self> {
+    pub(super) fn copy(pipe: PipeReader, log: File, mask: SharedMask, bytes_max: u64) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
         Ok(Self(tokio::spawn(async move {
             if let Err(error) = copy(pipe, log, mask, bytes_max).await {
@@ -40,14 +44,17 @@ impl Output {
     }
 }
 
-async fn copy(mut pipe: Receiver, mut log: File, mut mask: Mask, bytes_max: u64) -> io::Result<()> {
+async fn copy(mut pipe: Receiver, mut log: File, mask: SharedMask, bytes_max: u64) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut left = bytes_max;
     let mut failure = None;
     loop {
         let read = pipe.read(&mut chunk).await?;
         let is_end = read == 0;
-        let bytes = if is_end { mask.finish() } else { mask.pass(chunk.get(..read).unwrap_or_default()) };
+        let bytes = {
+            let mut mask = mask.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_end { mask.finish() } else { mask.pass(chunk.get(..read).unwrap_or_default()) }
+        };
         if left > 0 && failure.is_none() {
             let kept = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             left -= u64::try_from(kept).unwrap_or(left);

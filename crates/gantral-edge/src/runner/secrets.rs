@@ -66,19 +66,24 @@ pub(super) fn resolve(
         .iter()
         .map(|(variable, reference)| {
             let value = resolve_one(variable, reference, &environment)?;
-            let bytes = value.as_bytes();
-            let fits =
-                u64::try_from(bytes.len()).is_ok_and(|length| (1..=SECRET_BYTES_MAX).contains(&length));
-            if !fits || bytes.contains(&0) {
-                let (variable, reference) = (variable.clone(), reference.clone());
-                return Err(SecretError::Unusable { variable, reference });
-            }
+            fits(variable, reference, value.as_bytes())?;
             Ok((OsString::from(variable), value))
         })
         .collect()
 }
 
-fn resolve_one(
+/// Tells whether a value can be what a reference was meant to lead to.
+pub(super) fn fits(variable: &str, reference: &str, value: &[u8]) -> Result<(), SecretError> {
+    let fits = u64::try_from(value.len()).is_ok_and(|length| (1..=SECRET_BYTES_MAX).contains(&length));
+    if !fits || value.contains(&0) {
+        let (variable, reference) = (variable.to_owned(), reference.to_owned());
+        return Err(SecretError::Unusable { variable, reference });
+    }
+    Ok(())
+}
+
+/// Resolves one reference; `variable` is what it is called in an error.
+pub(super) fn resolve_one(
     variable: &str,
     reference: &str,
     environment: impl Fn(&str) -> Option<OsString>,

@@ -10,10 +10,14 @@ use gantral_core::ids::Name;
 use serde::Deserialize;
 
 use super::config::RunnerConfig;
+use super::governed::{Governed, Reference, ReferenceError};
+use super::openbao::{Login, OPENBAO_TIMEOUT, OpenBaoConfig};
 use crate::child::CgroupPlace;
 
 /// The largest file, in bytes.
 pub const SETTINGS_BYTES_MAX: usize = 1 << 20;
+/// The longest name of a secret, in bytes: its record has a name that is a little longer.
+const SECRET_NAME_BYTES_MAX: usize = 100;
 
 /// Why a file of settings cannot be used. Whoever wrote it is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,15 @@ pub enum SettingsError {
     /// A limit of nothing.
     #[error("`limits.{0}` is 0: leave it out, or say how much")]
     Nothing(&'static str),
+    /// Not the name of a secret, or one that is too long to be recorded.
+    #[error("`{0}` is no name of a secret: {1}")]
+    Secret(String, String),
+    /// Not a reference.
+    #[error("the secret `{0}`: {1}")]
+    Reference(String, ReferenceError),
+    /// A secret that nobody could have.
+    #[error("the secret `{0}` names no {1}: nobody could have it")]
+    Nobody(String, &'static str),
     /// Not a place for control groups.
     #[error("`cgroups` is `own`, `none`, or a folder from the root, not `{0}`")]
     Groups(String),
@@ -45,6 +58,98 @@ pub struct RunnerSettings {
     pub queues: BTreeMap<String, QueueSettings>,
     /// What an attempt may use.
     pub limits: LimitSettings,
+    /// What attempts are given only against a grant that they have used up.
+    pub secrets: BTreeMap<String, SecretSettings>,
+    /// Where those are that are in OpenBao.
+    pub openbao: Option<OpenBaoSettings>,
+}
+
+/// One governed secret.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSettings {
+    /// `env:NAME`, `file:/path` or `bao://mount/path#field`.
+    pub from: String,
+    /// The workflows whose attempts may have it.
+    pub workflows: Vec<text::WorkflowId>,
+    /// The actions for which they may have it.
+    pub actions: Vec<text::Name>,
+    /// The queues from which they may come; any when absent.
+    #[serde(default)]
+    pub queues: Vec<text::Name>,
+}
+
+/// An OpenBao, or a Vault.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenBaoSettings {
+    /// Its address.
+    pub address: String,
+    /// The namespace of everything that is asked.
+    pub namespace: Option<String>,
+    /// The authorities to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// How long one request may take.
+    pub timeout: Option<text::Duration>,
+    /// How to log in.
+    pub login: LoginSettings,
+}
+
+/// How to log in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "method", rename_all = "lowercase", deny_unknown_fields)]
+pub enum LoginSettings {
+    /// By AppRole.
+    AppRole {
+        /// Where the method is mounted.
+        #[serde(default = "approle")]
+        mount: String,
+        /// The identifier of the role.
+        role_id: String,
+        /// The file with the secret.
+        secret_id_file: PathBuf,
+    },
+    /// By a token of an identity provider.
+    Jwt {
+        /// Where the method is mounted.
+        #[serde(default = "jwt")]
+        mount: String,
+        /// The role.
+        role: String,
+        /// The file with the token.
+        jwt_file: PathBuf,
+    },
+    /// By a token of OpenBao that somebody else renews.
+    Token {
+        /// The file.
+        token_file: PathBuf,
+    },
+}
+
+fn approle() -> String {
+    "approle".to_owned()
+}
+
+fn jwt() -> String {
+    "jwt".to_owned()
+}
+
+impl OpenBaoSettings {
+    fn config(&self) -> OpenBaoConfig {
+        OpenBaoConfig {
+            address: self.address.clone(),
+            namespace: self.namespace.clone(),
+            ca_file: self.ca_file.clone(),
+            timeout: self.timeout.map_or(OPENBAO_TIMEOUT, |time| Duration::from_millis(time.get())),
+            login: match self.login.clone() {
+                LoginSettings::AppRole { mount, role_id, secret_id_file } => {
+                    Login::AppRole { mount, role_id, secret_id_file }
+                }
+                LoginSettings::Jwt { mount, role, jwt_file } => Login::Jwt { mount, role, jwt_file },
+                LoginSettings::Token { token_file } => Login::Token { token_file },
+            },
+        }
+    }
 }
 
 /// One queue.
@@ -131,7 +236,34 @@ impl RunnerSettings {
                 config.queues.push(name);
             }
         }
+        for (name, secret) in &self.secrets {
+            config.secrets.push(secret.read(name)?);
+        }
+        config.openbao = self.openbao.as_ref().map(OpenBaoSettings::config).or(config.openbao.take());
         self.limits.apply(config)
+    }
+}
+
+impl SecretSettings {
+    fn read(&self, name: &str) -> Result<Governed, SettingsError> {
+        let no_name = |why: String| SettingsError::Secret(name.to_owned(), why);
+        let parsed = Name::parse(name).map_err(|error| no_name(error.to_string()))?;
+        if name.len() > SECRET_NAME_BYTES_MAX {
+            return Err(no_name(format!("it has more than {SECRET_NAME_BYTES_MAX} characters")));
+        }
+        for (list, what) in [(self.workflows.is_empty(), "workflow"), (self.actions.is_empty(), "action")] {
+            if list {
+                return Err(SettingsError::Nobody(name.to_owned(), what));
+            }
+        }
+        let from = Reference::parse(&self.from);
+        Ok(Governed {
+            name: parsed,
+            from: from.map_err(|error| SettingsError::Reference(name.to_owned(), error))?,
+            workflows: self.workflows.iter().map(|id| (**id).clone()).collect(),
+            actions: self.actions.iter().map(|action| (**action).clone()).collect(),
+            queues: self.queues.iter().map(|queue| (**queue).clone()).collect(),
+        })
     }
 }
 

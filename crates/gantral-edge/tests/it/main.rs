@@ -10,14 +10,17 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod bao;
 mod calls;
 mod chain;
 mod journal;
 mod life;
 mod limits;
 mod lost;
+mod openbao;
 mod outage;
 mod place;
+mod proof;
 mod roles;
 mod secrets;
 mod trees;

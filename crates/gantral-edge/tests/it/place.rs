@@ -361,7 +361,7 @@ pub async fn dies(process: u32) {
     }
 }
 
-fn gantral_now() -> u64 {
+pub fn gantral_now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(now.as_millis()).unwrap()
 }

@@ -1,8 +1,9 @@
-//! What agents say to hooks, and commands that came back from a human.
+//! What agents say to hooks and to runners, and commands that came back from a human.
 
 use gantral_api::wire::Action;
 use gantral_edge::command::Resolved;
 use gantral_edge::hook::{self, MESSAGE_BYTES_MAX};
+use gantral_edge::secret::{REQUEST_BYTES_MAX, Request};
 
 use crate::target::{Answer, Seen, Target, ensure, refused, twice};
 
@@ -44,6 +45,31 @@ pub const COMMAND: Target = Target {
     },
     check: check_command,
 };
+
+pub const SECRET_REQUEST: Target = Target {
+    name: "secret_request",
+    bytes_max: 2 << 10,
+    tokens: &["\"ask\":\"secret\"", "\"ask\":\"records\"", "\"name\":\"n\"", "\"grant\":\"\""],
+    seeds: |_| {
+        let grant = "903cb2e7-1f0c-4b5e-9d3a-0123456789ab";
+        let secret = format!(r#"{{"ask":"secret","name":"pay-key","grant":"{grant}"}}"#);
+        vec![secret.into_bytes(), format!(r#"{{"ask":"records","grant":"{grant}"}}"#).into_bytes()]
+    },
+    check: check_secret_request,
+};
+
+fn check_secret_request(bytes: &[u8]) -> Answer {
+    let request = match twice(|| Request::parse(bytes))? {
+        Ok(request) => request,
+        Err(error) => return Ok(refused(&error)),
+    };
+    ensure(bytes.len() <= REQUEST_BYTES_MAX, "nothing larger is read")?;
+    let again = serde_json::to_vec(&request)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| Request::parse(&bytes));
+    ensure(again.is_ok_and(|again| again == request), "a request is what it is written as")?;
+    Ok(Seen::Accepted)
+}
 
 fn check_hook(bytes: &[u8]) -> Answer {
     let said = match twice(|| hook::read(bytes))? {

@@ -60,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     policy::WORKFLOW,
     edge::HOOK,
     edge::COMMAND,
+    edge::SECRET_REQUEST,
     service::BODY,
     service::TOKEN,
     service::KEY_SET,

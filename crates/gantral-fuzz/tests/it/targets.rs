@@ -87,6 +87,7 @@ every_target!(
     workflow,
     hook,
     command,
+    secret_request,
     api_body,
     token,
     key_set,

@@ -29,6 +29,7 @@ pub mod run;
 pub mod runner;
 pub mod runner_child;
 pub mod script;
+pub mod secret;
 pub mod serve;
 pub mod shadow;
 mod standing;

@@ -12,6 +12,7 @@ use gantral_api::wire::{
 };
 use gantral_core::json::{Number, Object, Value};
 use gantral_edge::script::{Asked, Script, ScriptError};
+use gantral_edge::secret::AskError;
 
 use crate::connection::run as converse;
 use crate::exit::Exit;
@@ -315,6 +316,13 @@ impl From<ScriptError> for Failure {
                 .hint("do not act; make room, or let the runner's user write there, and let a fresh attempt ask again"),
             ScriptError::Outage { error, why } => Self::from(error)
                 .hint(format!("without an answer nothing goes on: {why}")),
+            ScriptError::Secret(AskError::Refused { code, detail }) => Self::new(detail).code(code.as_str()),
+            error @ ScriptError::Secret(AskError::Socket { .. } | AskError::Answer) => {
+                Self::new(error.to_string()).code("secret_unavailable")
+            }
+            error @ ScriptError::NoSecrets => Self::new(error.to_string())
+                .code("secret_not_for_this")
+                .hint("whoever runs the runner says which workflow and action may have which secret"),
             error @ ScriptError::NoGrant => Self::new(error.to_string()).code("no_grant"),
         }
     }

@@ -41,6 +41,7 @@ mod python_client;
 mod replay;
 mod runner;
 mod scripts;
+mod secrets;
 mod serve;
 mod shadow;
 mod support;
