@@ -9,6 +9,7 @@ import { Misused } from "./errors.js";
 import { Gantral as Portable } from "./gantral.js";
 import { fileJournal } from "./journal.js";
 import { parse, type Json } from "./json.js";
+import { isOff, OffAttempt } from "./off.js";
 import { Trust } from "./trust.js";
 import type { GrantView, InstanceView } from "./types.js";
 
@@ -32,9 +33,12 @@ export class Gantral extends Portable {
    *
    * With `GANTRAL_TRUST` and `GANTRAL_TENANT`, which a runner always sets, everything that the server answers is verified.
    *
+   * With `GANTRAL=off` Gantral is taken away: every action may be done, nobody is asked, and nothing is recorded.
+   *
    * @throws {@link Misused} `not_launched` if a variable is missing or not what a runner sets.
    */
   static async fromEnvironment(env: Environment = process.env): Promise<Attempt> {
+    if (isOff(env)) return new OffAttempt();
     const instanceId = needed(env, "GANTRAL_INSTANCE_ID");
     const token = tokenFile(needed(env, "GANTRAL_TOKEN_FILE"));
     const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token });

@@ -19,6 +19,7 @@ from ._evidence import UUID4
 from ._gate import Gate
 from ._http import TIMEOUT_S, TRIES, AsyncSender, AsyncTokenSource, Call, Sender, Server, Steps, TokenSource
 from ._journal import Journal
+from ._off import OffCore, is_off
 from ._receipts import Receipts
 from ._trust import Trust
 
@@ -125,7 +126,10 @@ class Gantral(_Common):
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> Attempt:
-        """Returns the attempt that a runner launched this process for. Raises `Unusable` if none did."""
+        """Returns the attempt that a runner launched this process for. Raises `Unusable` if none did.
+
+        With `GANTRAL=off` in the environment Gantral is taken away: every action may be done, and nothing is recorded.
+        """
         core, token, ca_file = _launched(os.environ if environ is None else environ)
         return Attempt(core, token, ca_file)
 
@@ -204,7 +208,10 @@ class AsyncGantral(_Common):
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> AsyncAttempt:
-        """Returns the attempt that a runner launched this process for. Raises `Unusable` if none did."""
+        """Returns the attempt that a runner launched this process for. Raises `Unusable` if none did.
+
+        With `GANTRAL=off` in the environment Gantral is taken away: every action may be done, and nothing is recorded.
+        """
         core, token, ca_file = _launched(os.environ if environ is None else environ)
         return AsyncAttempt(core, token, ca_file)
 
@@ -478,8 +485,10 @@ class AsyncAttempt(_Attempt):
         return await self._sender.run(steps, self._token)
 
 
-def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, Path, None]:
+def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, None]:
     """Reads what a runner put into the environment (`spec/runner.md` §5)."""
+    if is_off(environ):
+        return OffCore(), "", None
 
     def needed(name: str) -> str:
         value = environ.get(name)

@@ -48,7 +48,7 @@ class Refunds(BaseChatAgent):
 
 async def refund(action: gantral.Action) -> str:
     parameters = action.parameters
-    return act(action.target.removeprefix("order/"), parameters["amount_minor"], parameters["currency"])
+    return act(action.target.removeprefix("order/"), parameters["amount_minor"], parameters.get("currency", "EUR"))
 
 
 async def go() -> str:

@@ -35,7 +35,7 @@ class Refunds(Flow[State]):
         with permit(self.last_human_feedback) as permitted:
             parameters = permitted.action.parameters
             order = permitted.action.target.removeprefix("order/")
-            result = act(order, parameters["amount_minor"], parameters["currency"])
+            result = act(order, parameters["amount_minor"], parameters.get("currency", "EUR"))
             permitted.succeeded(result)
         self.state.results.append(result)
         return "again" if len(self.state.results) < len(orders()) else "finished"

@@ -31,7 +31,7 @@ def refund(state: State) -> State:
         with permit(state["granted"]) as permitted:
             parameters = permitted.action.parameters
             order = permitted.action.target.removeprefix("order/")
-            result = act(order, parameters["amount_minor"], parameters["currency"])
+            result = act(order, parameters["amount_minor"], parameters.get("currency", "EUR"))
             permitted.succeeded(result)
     except gantral.AlreadySettled as settled:
         result = f"an earlier process reported {settled.status}"
