@@ -18,6 +18,7 @@ const MAIL_PINS: &str = include_str!("../parts/mail.txt");
 const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
 const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
+const PROXIES_PINS: &str = include_str!("../parts/proxies.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
@@ -53,7 +54,8 @@ impl Parts {
     /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
     /// `crewai/bin/python` one that agrees with none of them on versions, `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
-    /// TypeScript, `mcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol, `tools/bin` holds programs.
+    /// TypeScript, `mcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol, `proxies`
+    /// holds Envoy and Caddy, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -78,6 +80,7 @@ impl Parts {
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_node("mcp-node", MCP_NODE_PINS, MCP_NODE_LOCK)?;
         self.install_python("mcp", MCP_PINS, &[])?;
+        self.install_python("proxies", PROXIES_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;

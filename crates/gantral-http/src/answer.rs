@@ -8,10 +8,11 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use gantral_core::json::Object;
+use gantral_core::state::OutcomeStatus;
 use reqwest::Response;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -76,6 +77,15 @@ impl Answer {
 /// Returns the headers of an answer that are meant for the client.
 pub fn headers_of(response: &Response) -> HeaderMap {
     without_connection(response.headers())
+}
+
+/// Returns what came of a request, by the word of the service; `None` if a gateway says that it does not know.
+pub fn outcome(status: StatusCode) -> Option<OutcomeStatus> {
+    match status {
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => None,
+        status if status.is_client_error() || status.is_server_error() => Some(OutcomeStatus::Failed),
+        _ => Some(OutcomeStatus::Succeeded),
+    }
 }
 
 /// What came of reading an answer.

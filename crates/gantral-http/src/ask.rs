@@ -64,7 +64,8 @@ pub struct Approved {
 #[error("what was approved is another request than this one: only a JSON body and the query can be changed")]
 pub struct Differs;
 
-/// Returns what is asked for a request. `service` is what the service is called.
+/// Returns what is asked for a request. `service` is what the service is called; there is no `body` where whoever tells of the request did not
+/// tell of it, and then the action says so.
 ///
 /// # Errors
 /// [`BadRequest`]: the client's fault, and nothing was asked.
@@ -73,7 +74,7 @@ pub fn ask(
     head: &Head,
     treated: &Treated<'_>,
     choice: &Choice,
-    body: &Body,
+    body: Option<&Body>,
 ) -> Result<Asked, BadRequest> {
     let query = pairs(head.query.as_deref().unwrap_or_default());
     let object =
@@ -81,7 +82,7 @@ pub fn ask(
     if find_inline_secret(&Value::Object(object)).is_some() {
         return Err(BadRequest::Secret);
     }
-    let json = json_of(head, body)?;
+    let json = body.map_or(Ok(None), |body| json_of(head, body))?;
     let headers = choice.headers(head)?;
     let attributes = choice.attributes(&headers, &query, json.as_ref(), &treated.values);
     let mut parameters = Object::new().with("method", head.method.as_str()).with("path", head.path.as_str());
@@ -95,13 +96,14 @@ pub fn ask(
         parameters.insert("content_type", kind);
     }
     let is_json = json.is_some();
-    match json {
-        Some(value) => drop(parameters.insert("body", value)),
-        None if body.size > 0 => {
+    match (json, body) {
+        (Some(value), _) => drop(parameters.insert("body", value)),
+        (None, Some(body)) if body.size > 0 => {
             parameters.insert("body_sha256", body.sha256.as_str());
             parameters.insert("body_bytes", body.size);
         }
-        None => {}
+        (None, Some(_)) => {}
+        (None, None) => drop(parameters.insert("body_unseen", true)),
     }
     let target = format!("{} {service}{}", head.method, treated.template.unwrap_or(&head.path));
     if target.len() > TARGET_BYTES_MAX {
@@ -123,6 +125,16 @@ impl Asked {
             .with("parameters", self.parameters.clone())
             .with("target", self.wanted.action.target.as_str());
         Value::Object(action).to_canonical()
+    }
+
+    /// Tells whether an action that was approved is this one in everything.
+    pub fn is_same(&self, action: &Action) -> bool {
+        let unchanged = Approved { query: self.query().map(ToOwned::to_owned), body: None };
+        self.approved(action) == Ok(unchanged)
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.parameters.get("query").and_then(Value::as_str)
     }
 
     /// Returns what is sent of an action that was approved, if it is this request's in everything that a human cannot change.

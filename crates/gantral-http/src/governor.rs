@@ -4,7 +4,7 @@
 //! somebody has read the answer, the same request finds it. A request that policy let pass at once is over with its answer, and the same one
 //! is a new one.
 
-mod drive;
+pub(crate) mod drive;
 mod live;
 
 use std::collections::HashMap;

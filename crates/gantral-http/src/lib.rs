@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod authz;
 pub mod choice;
 pub mod governor;
 pub mod proxy;

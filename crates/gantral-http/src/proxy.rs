@@ -24,6 +24,7 @@ use crate::governor::{Governed, Governor, Room};
 use crate::reply::Problem;
 use crate::request::Head;
 use crate::rules::{Rules, Treatment};
+use crate::spool::Spool;
 use crate::upstream::Sending;
 
 /// What connections are granted. A client holds one for each request that waits.
@@ -52,6 +53,11 @@ impl Door {
     /// Returns where clients connect.
     pub fn url(&self) -> String {
         self.0.url()
+    }
+
+    /// Returns what listens.
+    pub(crate) fn into_listening(self) -> Listening {
+        self.0
     }
 }
 
@@ -130,8 +136,9 @@ impl App {
             }
             Treatment::Ask => {
                 let (body, room) = self.whole(&head, body).await?;
-                let asked = ask(self.governor.service(), &head, &treated, &self.config.choice, &body)?;
-                let session = self.session(&head.headers)?;
+                let asked = ask(self.governor.service(), &head, &treated, &self.config.choice, Some(&body))?;
+                let session =
+                    session(self.governor.spool(), self.config.client_header.as_ref(), &head.headers)?;
                 Ok(self.governor.answer(Governed { head, body, room, asked, session }).await)
             }
         }
@@ -151,16 +158,6 @@ impl App {
                 "the token of this proxy is missing",
             ))
         }
-    }
-
-    /// Returns the session of a client: who shows other credentials is somebody else, and must not get the answer.
-    fn session(&self, headers: &HeaderMap) -> Result<SessionId, Problem> {
-        let named = self.config.client_header.as_ref();
-        let names =
-            named.map_or_else(|| vec![AUTHORIZATION, COOKIE], |ClientHeader(name)| vec![name.clone()]);
-        let values = names.iter().flat_map(|name| headers.get_all(name).iter().map(|value| value.as_bytes()));
-        let credentials: Vec<&[u8]> = values.collect();
-        self.governor.spool().session(&credentials).map_err(|error| full(&error))
     }
 
     /// Passes a request on as it is.
@@ -242,13 +239,25 @@ impl App {
     }
 }
 
+/// Returns the session of a client: who shows other credentials is somebody else, and must not get the answer.
+pub(crate) fn session(
+    spool: &Spool,
+    named: Option<&ClientHeader>,
+    headers: &HeaderMap,
+) -> Result<SessionId, Problem> {
+    let names = named.map_or_else(|| vec![AUTHORIZATION, COOKIE], |ClientHeader(name)| vec![name.clone()]);
+    let values = names.iter().flat_map(|name| headers.get_all(name).iter().map(|value| value.as_bytes()));
+    let credentials: Vec<&[u8]> = values.collect();
+    spool.session(&credentials).map_err(|error| full(&error))
+}
+
 fn full(error: &std::io::Error) -> Problem {
     tracing::error!(%error, "a body cannot be kept");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "spool_unusable", "the body cannot be kept").again()
 }
 
 /// Compares in a time that says nothing about where they differ.
-fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     let differs = one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b));
     one.len() == other.len() && differs == 0
 }

@@ -130,16 +130,30 @@ impl Problem {
 
     /// Returns the answer.
     pub fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
+        (self.status(), self.headers(), Body::from(self.body())).into_response()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// Returns the body of the answer.
+    pub fn body(&self) -> String {
+        let status = self.status();
         let mut body = Map::new();
         body.insert("type".to_owned(), "about:blank".into());
         body.insert("title".to_owned(), status.canonical_reason().unwrap_or_default().into());
         body.insert("status".to_owned(), status.as_u16().into());
-        body.insert("code".to_owned(), self.code.into());
-        body.insert("detail".to_owned(), self.detail.into());
+        body.insert("code".to_owned(), self.code.as_str().into());
+        body.insert("detail".to_owned(), self.detail.as_str().into());
         body.insert("executed".to_owned(), if self.perhaps { Value::Null } else { Value::Bool(false) });
-        body.extend(*self.members);
+        body.extend(self.members.as_ref().clone());
+        Value::Object(body).to_string()
+    }
+
+    /// Returns the headers of the answer.
+    pub fn headers(&self) -> HeaderMap {
+        let kind = if self.status().is_success() { "application/json" } else { "application/problem+json" };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -148,7 +162,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        (status, headers, Body::from(Value::Object(body).to_string())).into_response()
+        headers
     }
 }
 

@@ -129,20 +129,35 @@ impl Head {
     /// # Errors
     /// [`BadRequest`]: the request must go no further.
     pub fn read(parts: &Parts) -> Result<Self, BadRequest> {
-        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            return Err(BadRequest::Method);
-        }
         // The second version of the protocol names scheme and authority in every request.
-        let absolute = parts.version < Version::HTTP_2 && parts.uri.scheme().is_some();
-        if absolute || !parts.uri.path().starts_with('/') {
+        if parts.version < Version::HTTP_2 && parts.uri.scheme().is_some() {
             return Err(BadRequest::Target);
         }
-        let length = framing(&parts.headers)?;
+        Self::of(&parts.method, parts.uri.path(), parts.uri.query(), &parts.headers)
+    }
+
+    /// Reads the head of a request that somebody else received, and tells of.
+    ///
+    /// # Errors
+    /// [`BadRequest`]: the request must go no further.
+    pub fn of(
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Self, BadRequest> {
+        if matches!(*method, Method::CONNECT | Method::TRACE) {
+            return Err(BadRequest::Method);
+        }
+        if !path.starts_with('/') {
+            return Err(BadRequest::Target);
+        }
+        let length = framing(headers)?;
         Ok(Self {
-            method: parts.method.clone(),
-            path: plain_path(parts.uri.path()).ok_or(BadRequest::Path)?,
-            query: query(parts.uri.query())?,
-            headers: end_to_end(&parts.headers)?,
+            method: method.clone(),
+            path: plain_path(path).ok_or(BadRequest::Path)?,
+            query: plain_query(query)?,
+            headers: end_to_end(headers)?,
             length,
         })
     }
@@ -212,7 +227,7 @@ fn may_be_encoded(byte: u8) -> bool {
 }
 
 /// Takes a query as it is, if a URL holds it as it is.
-fn query(raw: Option<&str>) -> Result<Option<String>, BadRequest> {
+fn plain_query(raw: Option<&str>) -> Result<Option<String>, BadRequest> {
     match raw {
         None => Ok(None),
         Some(query) if is_query(query) => Ok(Some(query.to_owned())),

@@ -104,6 +104,8 @@ pub enum Command {
     Mcp(commands::mcp::McpArgs),
     /// Stands before a service over HTTP, and has each governed request asked for before it is sent
     Proxy(commands::proxy::ProxyArgs),
+    /// Answers proxies that ask before they send a request on, such as Envoy
+    Authz(commands::authz::AuthzArgs),
     /// Shows what waits for humans, and decides
     Approvals(Online<commands::approvals::ApprovalsCommand>),
     /// Lets another person decide under roles of yours, for a while

@@ -13,6 +13,7 @@ mod exit;
 mod failure;
 mod folders;
 mod gates;
+mod http_gate;
 mod input;
 mod interceptor;
 mod local_server;
@@ -81,6 +82,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Run(args) => commands::run::run(args, out),
         Command::Hook(args) => commands::hook::run(args, out),
         Command::Mcp(args) => commands::mcp::run(args, out),
+        Command::Authz(args) => commands::authz::run(args, out),
         Command::Proxy(args) => commands::proxy::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),

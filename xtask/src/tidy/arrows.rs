@@ -184,6 +184,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["gantral-identity"]),
     ("lettre", &["gantral-notify"]),
     ("p256", &["gantral-evidence", "gantral-vectors"]),
+    ("prost", &["gantral-http"]),
     ("regorus", &["gantral-policy"]),
     (
         "reqwest",

@@ -14,7 +14,7 @@ fn asked(target: &str, kind: &str, body: &str) -> Result<Asked, BadRequest> {
     let choice = Choice::parse(["header:x-team", "query:dry", "body:/amount"]).unwrap();
     let bytes = Bytes::from(body.to_owned());
     let body = Body { sha256: "ab".repeat(32), size: bytes.len() as u64, kept: Kept::Memory(bytes) };
-    ask("shop", &head, &rules.treat(&head.method, &head.path), &choice, &body)
+    ask("shop", &head, &rules.treat(&head.method, &head.path), &choice, Some(&body))
 }
 
 fn changed(asked: &Asked, text: &str) -> Result<Approved, Differs> {

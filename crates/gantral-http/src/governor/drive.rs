@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::live::{Live, Progress, Ready};
 use super::{Governed, Governor, kept_until};
-use crate::answer::{self, Read, Received, headers_of, receive};
+use crate::answer::{self, Read, Received, headers_of, outcome, receive};
 use crate::ask::{Approved, Kept};
 use crate::reply::Problem;
 use crate::spool::{Owed, Record, Told};
@@ -262,22 +262,13 @@ async fn settle_unsent(caller: &Caller, instance: InstanceId) -> Result<(), Call
     caller.settle(instance, &report).await.map(|_| ())
 }
 
-/// Returns what came of a request, by the word of the service; `None` if a gateway says that it does not know.
-fn outcome(status: StatusCode) -> Option<OutcomeStatus> {
-    match status {
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => None,
-        status if status.is_client_error() || status.is_server_error() => Some(OutcomeStatus::Failed),
-        _ => Some(OutcomeStatus::Succeeded),
-    }
-}
-
 async fn pause(pauses: &mut core::slice::Iter<'_, Duration>) {
     let [.., last] = PAUSES;
     tokio::time::sleep(*pauses.next().unwrap_or(&last)).await;
 }
 
 /// Tells whether Gantral refused, and would again.
-fn is_refusal(error: &CallError) -> bool {
+pub(crate) fn is_refusal(error: &CallError) -> bool {
     match error {
         CallError::Client(error @ ClientError::Problem(_)) => error.fault() == Fault::Caller,
         CallError::Client(_) | CallError::Journal(_) => false,

@@ -7,10 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use gantral_api::wire::text;
 use gantral_core::ids::WorkflowId;
-use gantral_http::choice::Choice;
 use gantral_http::governor::{Governor, GovernorConfig, HOLD_MAX, Pending};
-use gantral_http::proxy::{ClientHeader, Door, ProxyConfig, TlsFiles, serve};
-use gantral_http::rules::Rules;
+use gantral_http::proxy::{Door, ProxyConfig, serve};
 use gantral_http::spool::Spool;
 use gantral_http::upstream::Upstream;
 use tokio::sync::watch;
@@ -19,6 +17,7 @@ use crate::cli::Server;
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::http_gate::{GateArgs, RULES, said, token};
 use crate::out::{GOOD, Out, styled};
 use crate::pinned::PinnedArgs;
 use crate::signals::stop_requested;
@@ -28,17 +27,6 @@ use crate::{interceptor, logging, machine};
 const USUAL: &str = "dev-gate";
 /// For how long a request is held open for humans, unless it is said: most clients and proxies wait for a minute.
 const HOLD: &str = "40s";
-/// How much of a file of rules is read, in bytes.
-const RULES_BYTES_MAX: u64 = 256 << 10;
-
-const RULES: &str = "\
-Rules: `pass`, `ask` or `refuse`, methods, a path; the first that fits counts, and what none fits is asked for. Segments are plain,
-`{name}` or `*`; `/**` at the end means everything below. `pass` is sent on without Gantral; the path of an `ask` names the target.
-
-    pass GET,HEAD /**
-    refuse * /internal/**
-    ask POST /orders/{order}/refunds";
-
 /// What clients are told by that a human decides.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PendingStatus {
@@ -69,27 +57,12 @@ pub struct ProxyArgs {
     /// What the service is called in policies, approvals and evidence; its host when absent
     #[arg(long, value_name = "NAME")]
     name: Option<text::Name>,
-    /// The workflow that governs the requests
-    #[arg(long, default_value = "http")]
-    workflow: text::WorkflowId,
-    /// Which requests are asked for, see below; may be given several times, and comes before those of the file
-    #[arg(long = "rule", value_name = "RULE")]
-    rules: Vec<String>,
-    /// A file of rules, one a line
-    #[arg(long = "rules", value_name = "FILE")]
-    rules_file: Option<PathBuf>,
-    /// A part of a request that policy is told: `header:NAME`, `query:NAME`, `body:/POINTER`
-    #[arg(long = "attribute", value_name = "PART")]
-    attributes: Vec<String>,
     /// For how long a request is held open for humans before its client is told that it waits
     #[arg(long, value_name = "DURATION", default_value = HOLD)]
     hold: text::Duration,
     /// The status that tells a client that a request waits
     #[arg(long, value_name = "STATUS", default_value = "202")]
     pending_status: PendingStatus,
-    /// The header that tells clients apart, whose value goes nowhere; `Authorization` and `Cookie` when absent
-    #[arg(long, value_name = "NAME")]
-    client_header: Option<String>,
     /// A file with headers for the service, one `Name: value` a line, mode 0600
     #[arg(long, value_name = "FILE")]
     upstream_headers: Option<PathBuf>,
@@ -99,25 +72,19 @@ pub struct ProxyArgs {
     /// A file with the token that clients must send as `Authorization: Bearer`, mode 0600
     #[arg(long, value_name = "FILE")]
     listen_token: Option<PathBuf>,
-    /// The certificate chain, PEM, leaf first
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_certificate: Option<PathBuf>,
-    /// The private key of the certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
-    /// Where calls are kept, for its owner alone; one for each proxy
-    #[arg(long, value_name = "DIR")]
-    spool: Option<PathBuf>,
+    /// What is governed.
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 /// Serves clients until it is told to stop.
 pub fn run(args: &ProxyArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("warn", out);
     let config = ProxyConfig {
-        rules: rules(args)?,
-        choice: Choice::parse(args.attributes.iter().map(String::as_str)).map_err(said)?,
-        token: args.listen_token.as_deref().map(interceptor::token).transpose()?,
-        client_header: args.client_header.as_deref().map(ClientHeader::parse).transpose().map_err(said)?,
+        rules: args.gate.rules()?,
+        choice: args.gate.choice()?,
+        token: token(args.listen_token.as_deref())?,
+        client_header: args.gate.client_header()?,
     };
     let hold = Duration::from_millis(args.hold.get());
     if hold > HOLD_MAX {
@@ -127,8 +94,9 @@ pub fn run(args: &ProxyArgs, out: Out) -> Result<Exit, Failure> {
     let headers = args.upstream_headers.as_deref().map(interceptor::headers).transpose()?.unwrap_or_default();
     let upstream = Upstream::new(&args.upstream, args.upstream_ca.as_deref(), &headers).map_err(said)?;
     let service = args.name.as_ref().map_or_else(|| upstream.host(), ToString::to_string);
-    let workflow = WorkflowId::clone(&args.workflow);
-    let folder = interceptor::spool(args.spool.as_deref(), "proxy", &target, workflow.as_str(), &service)?;
+    let workflow = WorkflowId::clone(&args.gate.workflow);
+    let folder =
+        interceptor::spool(args.gate.spool.as_deref(), "proxy", &target, workflow.as_str(), &service)?;
     let spool = Spool::open(&folder).map_err(|error| Failure::file("open the spool", &folder, &error))?;
     let governor = Governor::new(GovernorConfig {
         service,
@@ -143,8 +111,7 @@ pub fn run(args: &ProxyArgs, out: Out) -> Result<Exit, Failure> {
         spool,
         upstream,
     });
-    let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
-    let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
+    let tls = args.gate.tls();
     run_long(async {
         let door = Door::open(args.listen, tls.as_ref()).await.map_err(said)?;
         let url = door.url();
@@ -163,22 +130,4 @@ pub fn run(args: &ProxyArgs, out: Out) -> Result<Exit, Failure> {
         served.map_err(|error| Failure::new(format!("clients cannot be served: {error}")))?;
         Ok(Exit::DONE)
     })
-}
-
-fn rules(args: &ProxyArgs) -> Result<Rules, Failure> {
-    let file = match &args.rules_file {
-        Some(path) => {
-            let failed = |error: &std::io::Error| Failure::file("read", path, error);
-            if std::fs::metadata(path).map_err(|error| failed(&error))?.len() > RULES_BYTES_MAX {
-                return Err(Failure::new(format!("`{}` is larger than any file of rules", path.display())));
-            }
-            std::fs::read_to_string(path).map_err(|error| failed(&error))?
-        }
-        None => String::new(),
-    };
-    Rules::parse(args.rules.iter().map(String::as_str).chain(file.lines())).map_err(said)
-}
-
-fn said(error: impl std::fmt::Display) -> Failure {
-    Failure::new(error.to_string())
 }

@@ -1,5 +1,6 @@
 //! A service over HTTP with the proxy before it, clients that others wrote, and a human.
 
+mod authz;
 mod crashes;
 mod governed;
 mod refused;
@@ -30,8 +31,12 @@ struct Shop {
     world: World,
     service: Killed,
     service_port: String,
+    /// What of ours stands before it, or beside what does.
+    command: &'static str,
     proxy: Option<Killed>,
     url: String,
+    /// Where clients go.
+    front: String,
     arguments: Vec<String>,
 }
 
@@ -60,11 +65,16 @@ impl Got {
 
 impl Shop {
     fn open(arguments: &[&str]) -> Self {
+        Self::with("proxy", arguments)
+    }
+
+    fn with(command: &'static str, arguments: &[&str]) -> Self {
         let world = World::start();
         let (service, service_port) = serve(&world, "0");
         let url = "http://127.0.0.1:0".to_owned();
         let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let mut shop = Self { world, service, service_port, proxy: None, url, arguments };
+        let mut shop =
+            Self { world, service, service_port, command, proxy: None, front: url.clone(), url, arguments };
         shop.start_proxy();
         shop
     }
@@ -72,11 +82,14 @@ impl Shop {
     fn start_proxy(&mut self) {
         let mut command = gantral(self.world.folder());
         let listen = self.url.trim_start_matches("http://").to_owned();
-        let upstream = format!("http://127.0.0.1:{}", self.service_port);
-        command.args(["proxy", "--json", "--name", "shop", "--upstream", &upstream, "--listen", &listen]);
-        command.args(&self.arguments);
+        command.args([self.command, "--json", "--listen", &listen]).args(&self.arguments);
+        if self.command == "proxy" {
+            let upstream = format!("http://127.0.0.1:{}", self.service_port);
+            command.args(["--name", "shop", "--upstream", &upstream]);
+        }
         let (proxy, url) = start(command, &self.world.path("proxy.log"));
         self.proxy = Some(proxy);
+        self.front.clone_from(&url);
         self.url = url;
     }
 
@@ -92,7 +105,7 @@ impl Shop {
     fn send(&self, method: &str, path: &str, more: &[&str]) -> Child {
         let mut command = Command::new("curl");
         command.args(["-sS", "-i", "--path-as-is", "-X", method, "--max-time", "60"]).args(more);
-        command.arg(format!("{}{path}", self.url));
+        command.arg(format!("{}{path}", self.front));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
