@@ -1,5 +1,6 @@
 //! The call of a tool, as it stands in a message.
 
+use gantral_core::digest::Hasher;
 use gantral_core::json::{self, Object, Profile, Value};
 
 use crate::message::{Members, Message, members};
@@ -89,6 +90,11 @@ fn arguments(found: &Members<'_>) -> Result<Object, BadCall> {
         Ok(_) => Err(BadCall::Arguments("they are not an object".to_owned())),
         Err(error) => Err(BadCall::Arguments(error.to_string())),
     }
+}
+
+/// Adds a part to a digest, with its length before it, so that no two lists of parts have the same.
+pub(crate) fn part(hasher: Hasher, text: &str) -> Hasher {
+    hasher.text(&text.len().to_string()).bytes(text.as_bytes())
 }
 
 /// Returns a text as JSON.

@@ -31,6 +31,7 @@ use crate::several;
 use crate::spool::{Kept, Spool, Stage};
 use crate::state::ROTATES_AFTER_MS;
 use crate::task::Manner;
+use crate::withheld::Rules;
 use follow::Follows;
 use live::Live;
 pub use live::Progress;
@@ -89,6 +90,7 @@ pub struct Governor {
     spool: Spool,
     keys: Keyring,
     whose: String,
+    rules: Rules,
     opens: Arc<dyn Opens>,
     tools: [String; 2],
     live: Mutex<HashMap<String, Arc<Live>>>,
@@ -104,6 +106,8 @@ pub struct GovernorConfig {
     pub authority: Authority,
     /// A digest of who asks: what is given to a client is good for this agent.
     pub whose: String,
+    /// What is withheld, and what policy is shown.
+    pub rules: Rules,
     /// Where calls are kept.
     pub spool: Spool,
     /// A way to the server when no client has one.
@@ -119,7 +123,7 @@ impl core::fmt::Debug for Governor {
 impl Governor {
     /// Begins to govern. Calls that an earlier process left are taken up by [`Self::take_up`].
     pub fn new(config: GovernorConfig) -> Arc<Self> {
-        let GovernorConfig { server, hold, authority, whose, spool, opens } = config;
+        let GovernorConfig { server, hold, authority, whose, rules, spool, opens } = config;
         let hold = hold.min(HOLD_MAX);
         Arc::new(Self {
             server,
@@ -128,6 +132,7 @@ impl Governor {
             keys: spool.keys("states.keys", Some(ROTATES_AFTER_MS)),
             spool,
             whose,
+            rules,
             opens,
             tools: reply::tools(),
             live: Mutex::default(),
@@ -168,7 +173,11 @@ impl Governor {
         if !of_server {
             call.rest.retain(|(name, _)| name != "task");
         }
-        let kept = self.kept(call, tool.as_ref());
+        let call = match self.wanted_call(call, tool.as_ref()) {
+            Ok(call) => call,
+            Err((code, why)) => return (reply::refused(id, code, &why, form), None),
+        };
+        let kept = &call.kept;
         let follows = Follows { port: &port, token: token.as_deref(), hold: self.hold, form, pause };
         if let Some(brought) = brought {
             return match self.come_again(&brought, &kept.key) {
@@ -176,8 +185,7 @@ impl Governor {
                 Err(bad) => (self.refuse_state(id, (&kept.tool, &kept.key), &bad, form), None),
             };
         }
-        let claims = tool.and_then(|tool| tool.annotations);
-        match (self.join(kept, claims, id, &port).await, manner) {
+        match (self.join(call, id, &port).await, manner) {
             (Ok(live), Some(manner)) => self.hand_out(id, &live, manner, form).await,
             (Ok(live), None) => self.follow(id, &live, follows).await,
             (Err((code, why)), Some(Manner::Params)) => {

@@ -26,3 +26,4 @@ pub mod state;
 pub mod stdio;
 pub mod task;
 pub mod upstream;
+pub mod withheld;

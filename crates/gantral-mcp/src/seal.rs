@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantral_core::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
 /// Of a key, in bytes.
@@ -71,6 +72,17 @@ impl Keyring {
         let nonce = newest.opened()?.seal_in_place_append_tag(Aad::from(purpose.as_bytes()), &mut sealed);
         let nonce = nonce.map_err(random)?;
         Ok([&name, &nonce.as_ref()[..], &sealed].concat())
+    }
+
+    /// Returns a digest that nobody can try values out against without these keys.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keyed(&self, purpose: &str, parts: &[&str]) -> io::Result<Digest> {
+        let newest = self.newest()?;
+        let hasher = Hasher::new("gantral/mcp/keyed/v1");
+        let all = [newest.key.as_str(), purpose].into_iter().chain(parts.iter().copied());
+        Ok(all.fold(hasher, crate::call::part).finish())
     }
 
     /// Opens what was sealed for a purpose.
@@ -197,6 +209,16 @@ mod tests {
         assert!(is_refused(&ring(&other, None), "one", &sealed));
         ring(&other, None).seal("one", b"").unwrap();
         assert!(is_refused(&ring(&other, None), "one", &sealed));
+    }
+
+    #[test]
+    fn keyed_digest_stays_the_same_and_is_another_one_under_other_keys() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let digest =
+            |folder: &tempfile::TempDir, parts: &[&str]| ring(folder, None).keyed("one", parts).unwrap();
+        assert_eq!(digest(&folder, &["a", "b"]), digest(&folder, &["a", "b"]));
+        assert_ne!(digest(&folder, &["a", "b"]), digest(&folder, &["ab", ""]));
+        assert_ne!(digest(&folder, &["a", "b"]), digest(&other, &["a", "b"]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::authority::{Denial, Pending, Permit};
 use crate::seal::Keyring;
 use crate::task::{Handle, TaskId};
+use crate::withheld::Withheld;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -23,6 +24,9 @@ pub const CALLS_MAX: usize = 4096;
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// The largest file of what was refused, in bytes: of more, the older half goes.
 const REFUSED_BYTES_MAX: u64 = 1 << 20;
+
+/// What members are sealed for that are withheld.
+const WITHHELD: &str = "gantral/mcp/withheld/v1";
 
 /// The longest name of a session that is read, in bytes.
 const SESSION_BYTES_MAX: u64 = 128;
@@ -49,6 +53,9 @@ pub struct Kept {
     /// The task that stands for it, once a client was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Handle>,
+    /// Whether members of it are withheld: without them it is not sent.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub withheld: bool,
     /// The states that clients hold and have not brought back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<String>,
@@ -214,6 +221,45 @@ impl Spool {
         removed(&self.folder.join(format!("{id}.task")))
     }
 
+    /// Writes down, sealed, what is withheld of a call; durable before anything is asked.
+    ///
+    /// # Errors
+    /// The system's; the call may not be asked for then.
+    pub fn withhold(&self, key: &str, plain: &[u8]) -> io::Result<()> {
+        let sealed = self.withheld_keys().seal(&format!("{WITHHELD}/{key}"), plain)?;
+        let path = self.folder.join(format!("{key}.withheld"));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+        file.write_all(&sealed)?;
+        file.sync_data()
+    }
+
+    /// Returns what is withheld of a call.
+    ///
+    /// # Errors
+    /// It is gone, or is not what was sealed for this call.
+    pub fn withheld(&self, key: &str) -> io::Result<Withheld> {
+        let file = File::open(self.folder.join(format!("{key}.withheld")))?;
+        let mut sealed = Vec::new();
+        file.take(FILE_BYTES_MAX).read_to_end(&mut sealed)?;
+        let plain = self.withheld_keys().open(&format!("{WITHHELD}/{key}"), &sealed);
+        let plain = plain.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Withheld::read(&plain).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Erases what is withheld of a call: nothing of it is sent any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn erase_withheld(&self, key: &str) -> io::Result<()> {
+        removed(&self.folder.join(format!("{key}.withheld")))
+    }
+
+    /// Returns the keys under which members are withheld.
+    pub fn withheld_keys(&self) -> Keyring {
+        self.keys("withheld.keys", None)
+    }
+
     /// Returns a file of keys beside the calls.
     pub fn keys(&self, name: &str, rotates_after_ms: Option<u64>) -> Keyring {
         Keyring::new(self.folder.join(name), rotates_after_ms)
@@ -269,6 +315,8 @@ impl Owned {
     /// # Errors
     /// The system's.
     pub fn forget(&self) -> io::Result<()> {
+        // What is withheld of it is erased as it is settled; of a call that never was, a crash may have left it.
+        removed(&self.path.with_extension("withheld"))?;
         removed(&self.path)
     }
 

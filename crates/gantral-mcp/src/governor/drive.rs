@@ -37,7 +37,8 @@ pub struct Drive {
     pub(super) call: Kept,
     /// The client's request and its way to the server; none after a restart.
     pub(super) client: Option<(Id, Arc<dyn Port>)>,
-    claims: Option<Value>,
+    /// What policy is shown beside the call.
+    attributes: Option<Value>,
     /// Whether an earlier process began it.
     resumed: bool,
 }
@@ -49,15 +50,15 @@ impl Drive {
         live: Arc<Live>,
         call: Kept,
         client: (Id, Arc<dyn Port>),
-        claims: Option<Value>,
+        attributes: Option<Value>,
         resumed: bool,
     ) -> Self {
-        Self { governor, live, call, client: Some(client), claims, resumed }
+        Self { governor, live, call, client: Some(client), attributes, resumed }
     }
 
     /// A call that an earlier process left.
     pub fn left_behind(governor: Arc<Governor>, live: Arc<Live>, call: Kept) -> Self {
-        Self { governor, live, call, client: None, claims: None, resumed: true }
+        Self { governor, live, call, client: None, attributes: None, resumed: true }
     }
 
     /// Goes on until nothing more is to be done.
@@ -85,11 +86,7 @@ impl Drive {
             Ok(action) => action,
             Err(why) => return self.over(Outcome::NotDone { code: "call_unusable".to_owned(), why }),
         };
-        let claims = self
-            .claims
-            .as_ref()
-            .map(|claims| Value::Object(Object::new().with("annotations", claims.clone())));
-        let attributes = claims.and_then(|claims| Document::from_value(&claims).ok());
+        let attributes = self.attributes.as_ref().and_then(|shown| Document::from_value(shown).ok());
         let mut answer = self.governor.authority.ask(action.clone(), attributes.clone()).await;
         if let (true, Err(CallError::Running { instance: Some(instance) })) = (self.resumed, &answer) {
             // What an earlier process was allowed and did not begin is in the way of what is asked now.
@@ -199,6 +196,10 @@ impl Drive {
             Ok(way) => way,
             Err((code, why)) => return self.not_done(permit, code, why).await,
         };
+        let arguments = match self.restored(arguments) {
+            Ok(arguments) => arguments,
+            Err(why) => return self.not_done(permit, "withheld_gone", why).await,
+        };
         self.call.stage = Stage::Begun { permit: permit.clone() };
         if let Err(error) = self.live.keep(&self.call.stage) {
             return self.not_done(permit, "spool_unusable", error.to_string()).await;
@@ -272,7 +273,9 @@ impl Drive {
 
     /// Reports until it is told; the client has its answer meanwhile.
     async fn report(&mut self, permit: &Permit, outcome: Outcome) {
-        let (status, result) = reported(&outcome);
+        // A server may repeat what it was called with.
+        let (status, mut result) = reported(&outcome, !self.call.withheld);
+        let mut short = self.call.withheld;
         let mut pauses = PAUSES.iter();
         loop {
             match self.governor.authority.settle(permit, status, result.clone()).await {
@@ -281,6 +284,11 @@ impl Drive {
                     tracing::warn!(%error, "an outcome cannot be reported yet");
                     let [.., last] = PAUSES;
                     tokio::time::sleep(*pauses.next().unwrap_or(&last)).await;
+                }
+                // What looks like a secret is not taken, and what came of the call is to be known all the same.
+                Err(_) if !short => {
+                    short = true;
+                    result = reported(&outcome, false).1;
                 }
                 Err(error) => {
                     tracing::error!(%error, "an outcome is not taken");
@@ -296,7 +304,23 @@ impl Drive {
         self.live.tell(Progress::Over(outcome));
     }
 
+    /// Returns the arguments with what is withheld of them.
+    fn restored(&self, arguments: Value) -> Result<Value, String> {
+        if !self.call.withheld {
+            return Ok(arguments);
+        }
+        let found = self.governor.spool.withheld(&self.call.key);
+        let withheld =
+            found.map_err(|error| format!("what is withheld of the call cannot be read: {error}"))?;
+        withheld.restored(arguments).map_err(|error| error.to_string())
+    }
+
     fn keep_settled(&self, outcome: Outcome) {
+        if self.call.withheld
+            && let Err(error) = self.governor.spool.erase_withheld(&self.call.key)
+        {
+            tracing::error!(%error, "what was withheld of a call cannot be erased");
+        }
         if let Err(error) = self.live.keep(&Stage::Settled { outcome }) {
             tracing::warn!(%error, "what came of a call cannot be kept");
         }

@@ -31,12 +31,12 @@ pub fn not_executed(code: &str) -> Option<Document> {
     Document::from_value(&Value::Object(Object::new().with("executed", false).with("code", code))).ok()
 }
 
-/// Returns what is reported of an outcome.
-pub fn reported(outcome: &Outcome) -> (OutcomeStatus, Option<Document>) {
+/// Returns what is reported of an outcome; `whole` says that the result itself may be.
+pub fn reported(outcome: &Outcome, whole: bool) -> (OutcomeStatus, Option<Document>) {
     match outcome {
         Outcome::Done { succeeded, answer: (member, raw) } => {
             let status = if *succeeded { OutcomeStatus::Succeeded } else { OutcomeStatus::Failed };
-            (status, result_of(member, raw))
+            (status, result_of(member, raw, whole))
         }
         Outcome::NotDone { code, .. } => (OutcomeStatus::Failed, not_executed(code)),
         Outcome::Denied { denial } => (OutcomeStatus::Failed, not_executed(&denial.code)),
@@ -44,9 +44,10 @@ pub fn reported(outcome: &Outcome) -> (OutcomeStatus, Option<Document>) {
     }
 }
 
-/// Returns the result as it is, or size and digest of one that is too large or that cannot be taken exactly.
-fn result_of(member: &str, raw: &str) -> Option<Document> {
-    let whole = json::parse(raw.as_bytes(), &Profile::DOCUMENT.with_bytes_max(RESULT_BYTES_MAX)).ok();
+/// Returns the result as it is, or size and digest of one that stays here, is too large or cannot be taken exactly.
+fn result_of(member: &str, raw: &str, whole: bool) -> Option<Document> {
+    let parse = || json::parse(raw.as_bytes(), &Profile::DOCUMENT.with_bytes_max(RESULT_BYTES_MAX)).ok();
+    let whole = whole.then(parse).flatten();
     let told = match whole {
         Some(value) => Object::new().with(member, value),
         None => {

@@ -8,6 +8,7 @@ fn kept(stage: Stage) -> Kept {
         arguments: "{}".to_owned(),
         rest: Vec::new(),
         task: None,
+        withheld: false,
         states: Vec::new(),
         stage,
     }
@@ -118,4 +119,21 @@ fn call_that_is_over_is_found_by_its_task_and_the_same_call_is_a_new_one() {
     assert_eq!(spool.own("k").unwrap().unwrap().1, None);
     spool.forget_task(&handle.id).unwrap();
     assert_eq!(spool.task(&handle.id).unwrap(), None);
+}
+
+#[test]
+fn what_is_withheld_is_sealed_for_its_call_and_gone_once_it_is_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    let plain = br#"{"members":[{"pointer":"/arguments/p","salt":"00","value":"\"hunter2\""}]}"#;
+    spool.withhold("k", plain).unwrap();
+    assert_eq!(spool.withheld("k").unwrap().to_plain(), plain);
+    let path = folder.path().join("k.withheld");
+    let sealed = std::fs::read(&path).unwrap();
+    assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
+    // That of one call is not that of another.
+    std::fs::write(folder.path().join("l.withheld"), &sealed).unwrap();
+    assert!(spool.withheld("l").is_err());
+    spool.erase_withheld("k").unwrap();
+    assert!(spool.withheld("k").is_err() && !path.exists());
 }

@@ -21,6 +21,7 @@ use gantral_mcp::http::{self, Door};
 use gantral_mcp::spool::Spool;
 use gantral_mcp::stdio;
 use gantral_mcp::upstream::Upstream;
+use gantral_mcp::withheld::Rules;
 use tokio::sync::watch;
 
 use crate::cli::Server;
@@ -79,6 +80,12 @@ pub struct McpArgs {
     /// A file with the token that clients must send as `Authorization: Bearer`, mode 0600
     #[arg(long, value_name = "FILE", requires = "listen")]
     listen_token: Option<PathBuf>,
+    /// A member of the arguments that does not leave this machine, as a JSON pointer such as `/arguments/password`; may be repeated
+    #[arg(long, value_name = "POINTER")]
+    withhold: Vec<String>,
+    /// A member that policy is shown as an attribute of its own, such as `amount=/arguments/amount`; may be repeated
+    #[arg(long, value_name = "NAME=POINTER")]
+    attribute: Vec<String>,
     /// Where calls are kept that wait, for its owner alone; one for each agent and server
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
@@ -114,7 +121,9 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
         pinned: args.pinned.of(&target)?,
         journal: None,
     };
+    let rules = Rules::parse(&args.withhold, &args.attribute);
     let governor = Governor::new(GovernorConfig {
+        rules: rules.map_err(|error| Failure::new(error.to_string()))?,
         whose: whose(args, &target, &name),
         server: called,
         hold: std::time::Duration::from_secs(args.hold),
@@ -259,9 +268,8 @@ fn whose(args: &McpArgs, target: &Target, name: &str) -> String {
 }
 
 fn agent(args: &McpArgs, target: &Target) -> Hasher {
-    let whose = target.credentials.described();
-    let hasher = Hasher::new("gantral/mcp/spool/v1").bytes(target.url.as_bytes()).bytes(whose.as_bytes());
-    hasher.bytes(args.workflow.to_string().as_bytes())
+    let hasher = Hasher::new("gantral/mcp/spool/v1").text(&target.url).text(&target.credentials.described());
+    hasher.text(&args.workflow.to_string())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod rounds;
 mod several;
 mod tasks;
 mod transparent;
+mod withheld;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

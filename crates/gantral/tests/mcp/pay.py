@@ -37,6 +37,18 @@ else:
 
 
 @server.tool()
+async def login(user: str, password: str) -> str:
+    """Signs somebody in."""
+    return await act(f"login of {user} with {password}")
+
+
+@server.tool()
+def token() -> str:
+    """Returns what looks like a credential."""
+    return "ghp_" + "a" * 36
+
+
+@server.tool()
 def balance() -> int:
     """Says how much is there."""
     return 42

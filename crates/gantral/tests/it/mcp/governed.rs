@@ -102,6 +102,19 @@ fn human_changes_the_arguments_and_the_server_gets_those() {
 }
 
 #[test]
+fn result_that_looks_like_a_secret_reaches_the_client_and_is_reported_by_its_digest() {
+    let world = world();
+    let mut client = Lines::ready(&before_pay(&world, "40"), world.folder());
+    client.call("1", "token", json!({}));
+    approve_next(&world);
+    let answer = client.answer("1");
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().starts_with("ghp_"), "{answer}");
+    let outcomes = outcomes(&world, 1);
+    assert_eq!(outcomes[0]["status"], "SUCCEEDED");
+    assert!(!outcomes[0].to_string().contains("ghp_"), "{outcomes:?}");
+}
+
+#[test]
 fn rejection_is_told_and_nothing_happens() {
     let world = world();
     let mut client = Lines::ready(&before_pay(&world, "40"), world.folder());
