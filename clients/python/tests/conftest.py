@@ -101,10 +101,13 @@ class World:
         self.run("workflows", "apply", f"{name}.toml")
 
     def start_runner(self) -> None:
-        """Starts a runner. Its processes are told everything by their command lines."""
+        """Starts a runner. Its processes are told everything by their command lines, and one workflow is given a secret."""
+        (self.folder / "pay.key").write_text("canary-5f1d8e0c-for-python\n")
+        secret = f"from = 'file:{self.folder / 'pay.key'}'\nworkflows = ['secretive']\nactions = ['refund']\n"
+        (self.folder / "runner.toml").write_text(f"[queues.default]\n[secrets.pay-key]\n{secret}")
         with open(self.folder / "runner.log", "a") as log:
             runner = subprocess.Popen(
-                [binary(), "runner", "--queue", "default", "--json"],
+                [binary(), "runner", "--config", "runner.toml", "--json"],
                 cwd=self.folder,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -207,8 +210,8 @@ def ledger(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
 class Agent:
     """A workflow whose processes are a script of the tests, given what to do and where to write."""
 
-    def __init__(self, world: World, script: str, *arguments: object) -> None:
-        self.world, self.workflow = world, f"agent-{uuid.uuid4().hex[:12]}"
+    def __init__(self, world: World, script: str, *arguments: object, workflow: str | None = None) -> None:
+        self.world, self.workflow = world, workflow or f"agent-{uuid.uuid4().hex[:12]}"
         path = Path(__file__).parent / "agents" / script
         # CrewAI agrees with no other framework on versions, and has an environment of its own.
         python = PARTS / "crewai" / "bin" / "python" if script == "with_crewai.py" else sys.executable
@@ -221,4 +224,4 @@ class Agent:
 
 @pytest.fixture
 def agent(world: World, tmp_path: Path) -> Callable[..., Agent]:
-    return lambda script, *arguments: Agent(world, script, *arguments, tmp_path)
+    return lambda script, *arguments, **more: Agent(world, script, *arguments, tmp_path, **more)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,3 +148,33 @@ def test_context_with_a_grant_of_another_action_than_was_approved_is_refused(tmp
     Path(variables["GANTRAL_CONTEXT"]).write_text(json.dumps(context))
     with pytest.raises(gantral.Untrusted):
         gantral.Gantral.from_environment(variables)
+
+
+def test_secret_is_given_once_the_grant_is_used_up_and_the_outcome_names_it(
+    world: World, agent: Agents, ledger: Ledger
+) -> None:
+    instance = agent("refunds.py", "secretive", workflow="secretive").create()
+    world.approve(world.reach(instance, "WAITING_FOR_HUMAN")["gate"]["gate_id"])
+    world.reach(instance, "COMPLETED")
+    said = {name: value for entry in ledger() for name, value in entry.items() if name != "pid"}
+    assert said == {
+        "before": "secret_without_grant",
+        "within": "canary-5f1d8e0c-for-python",
+        "other": "secret_not_for_this",
+        "after": "secret_without_grant",
+    }
+    assert world.verdict(instance) == "VALID"
+    (record,) = (world.folder / ".gantral-dev" / "runner" / "secrets.jsonl").read_text().splitlines()
+    digest = hashlib.sha256(record.encode()).hexdigest()
+    with tarfile.open(world.folder / f"{instance}.gantral") as bundle:
+        files = [bundle.extractfile(name) for name in bundle.getnames() if name.startswith("artifacts/")]
+        payloads = [base64.b64decode(json.load(file)["payload"]).decode() for file in files if file is not None]
+    assert any(digest in payload and "secret-pay-key" in payload for payload in payloads)
+    assert not any("canary" in payload for payload in payloads)
+
+
+def test_secret_of_another_workflow_is_given_to_nobody(world: World, agent: Agents, ledger: Ledger) -> None:
+    instance = agent("refunds.py", "secretive").create()
+    world.approve(world.reach(instance, "WAITING_FOR_HUMAN")["gate"]["gate_id"])
+    world.reach(instance, "COMPLETED")
+    assert {value for entry in ledger() for name, value in entry.items() if name != "pid"} == {"secret_not_for_this"}

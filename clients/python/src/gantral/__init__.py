@@ -24,6 +24,7 @@ from ._errors import (
     GrantUnused,
     JournalFailed,
     Refused,
+    SecretRefused,
     TooLate,
     Unreachable,
     Unreported,
@@ -32,7 +33,7 @@ from ._errors import (
     Waiting,
 )
 from ._gate import Gate, Permit
-from ._governed import attempt, gate, governed, resume, run
+from ._governed import attempt, gate, governed, resume, run, secret
 from ._trust import Trust
 from ._version import VERSION as __version__
 
@@ -51,6 +52,7 @@ __all__ = [
     "JournalFailed",
     "Permit",
     "Refused",
+    "SecretRefused",
     "TooLate",
     "Trust",
     "Unreachable",
@@ -64,5 +66,6 @@ __all__ = [
     "governed",
     "resume",
     "run",
+    "secret",
     "types",
 ]

@@ -416,6 +416,13 @@ class Attempt(_Attempt):
         grant_id = grant.id if isinstance(grant, Grant) else grant
         return cast(types.Moved, self.run(self._core.outcome(grant_id, status, result, cost, evidence)))
 
+    def secret(self, name: str, *, grant: Grant | str | None = None) -> str:
+        """Returns a secret that the runner has for this action, once the grant is used up; without `grant` under the newest.
+
+        Ask just after the grant is used up, and pass the value on in no argument, file or output. Raises `SecretRefused`.
+        """
+        return self._core.secret(name, grant.id if isinstance(grant, Grant) else grant)
+
     def complete(self) -> types.Moved:
         """Says that all is done, for an agent that runs itself. Under a runner, end with status 0 instead."""
         return cast(types.Moved, self.run(self._core.end("complete")))
@@ -472,6 +479,10 @@ class AsyncAttempt(_Attempt):
         grant_id = grant.id if isinstance(grant, Grant) else grant
         return cast(types.Moved, await self.arun(self._core.outcome(grant_id, status, result, cost, evidence)))
 
+    async def secret(self, name: str, *, grant: Grant | str | None = None) -> str:
+        """As `Attempt.secret`; the runner is asked in a thread."""
+        return await anyio.to_thread.run_sync(self._core.secret, name, grant.id if isinstance(grant, Grant) else grant)
+
     async def complete(self) -> types.Moved:
         """Says that all is done, for an agent that runs itself. Under a runner, end with status 0 instead."""
         return cast(types.Moved, await self.arun(self._core.end("complete")))
@@ -516,6 +527,7 @@ def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, Non
         receipts,
         Journal(needed("GANTRAL_JOURNAL")),
         grant,
+        environ.get("GANTRAL_SECRETS") or None,
     )
     return core, Path(needed("GANTRAL_TOKEN_FILE")), None
 

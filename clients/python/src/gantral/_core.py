@@ -12,11 +12,12 @@ from typing import Any
 
 from . import _json
 from ._actions import Action, Grant
-from ._errors import AlreadySettled, Denied, GrantUnused, Refused, TooLate, Untrusted, Unusable, Waiting
+from ._errors import AlreadySettled, Denied, GrantUnused, Refused, SecretRefused, TooLate, Untrusted, Unusable, Waiting
 from ._evidence import HEX64, Malformed, Statement, commitment, from_base64, has_members, instant
 from ._http import Call, Server, Steps
 from ._journal import Journal
 from ._receipts import Receipts, UnknownKey, member, of_attempt
+from ._secrets import hand_out
 
 log = logging.getLogger("gantral")
 
@@ -25,6 +26,8 @@ FILE_BYTES_MAX = 2 << 20
 #: Refusals that are about the result of an action, and not about the report that it was done.
 UNWELCOME_RESULT = frozenset({"secret_inline", "invalid_body", "body_too_large"})
 RESULT_BYTES_MAX = 1 << 20
+#: The most references to evidence in one outcome.
+EVIDENCE_MAX = 32
 NOT_STARTED = {"error": "not started in time"}
 
 
@@ -40,11 +43,14 @@ class AttemptCore:
         receipts: Receipts,
         journal: Journal | None,
         grant: Grant | None,
+        secrets: str | None = None,
     ) -> None:
         self.server, self.instance_id, self.attempt, self.context = server, instance_id, attempt, context
         self.pending = grant
         self._receipts, self._journal = receipts, journal
         self._used: set[str] = set()
+        self._secrets, self._newest = secrets, None if grant is None else grant.id
+        self._given: dict[str, list[dict[str, str]]] = {}
         self._asked = False
 
     # -- Asking
@@ -132,9 +138,21 @@ class AttemptCore:
             window = (instant(str(member(consumed, "act_by"))) - consumed.issued_at).total_seconds()
         except Malformed as malformed:
             raise Untrusted(str(malformed)) from None
+        self._newest = grant.id
         if time.monotonic() - before >= window:
             yield from self.outcome(grant.id, "FAILED", NOT_STARTED)
             raise TooLate("the time in which the action had to start is over; it was not started")
+
+    def secret(self, name: str, grant_id: str | None) -> str:
+        """Asks the runner for a secret, under a grant that is used up; the newest when none is named. Blocks."""
+        if self._secrets is None:
+            raise SecretRefused("secret_not_for_this", "the runner has no secret for this attempt")
+        under = grant_id or self._newest
+        if under is None:
+            raise SecretRefused("secret_without_grant", "there is no grant: a secret is given for an approved action only")
+        value, record = hand_out(self._secrets, name, under)
+        self._given.setdefault(under, []).append(record)
+        return value
 
     def outcome(
         self,
@@ -147,7 +165,10 @@ class AttemptCore:
         """Says what came of it: SUCCEEDED or FAILED. Under a grant it may be repeated: it is sealed once."""
         body: dict[str, Any] = {"status": status}
         body.update({"cost": cost} if cost is not None else {})
-        body.update({"evidence": [dict(item) for item in evidence]} if evidence else {})
+        # What the runner handed out for it is named beside what was captured.
+        named = [dict(item) for item in evidence]
+        named += [record for record in self._given.get(grant_id or "", []) if record not in named]
+        body.update({"evidence": named[:EVIDENCE_MAX]} if named else {})
         try:
             return (yield from self._report(grant_id, {**body, "result": result} if result is not None else body))
         except Refused as refused:

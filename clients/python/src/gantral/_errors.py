@@ -65,6 +65,14 @@ class Refused(GantralError):
         self.problem = dict(problem)
 
 
+class SecretRefused(GantralError):
+    """The runner gives no secret. With the code `secret_unavailable` it may be asked again."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        super().__init__(f"{detail} ({code})")
+
+
 class Unreachable(GantralError):
     """No answer, or none that says anything, after all tries. Whether the server did something is unknown."""
 

@@ -62,6 +62,11 @@ def resume() -> Gate | None:
     return attempt().resume()
 
 
+def secret(name: str, *, grant: Any = None) -> str:
+    """`Attempt.secret` of the attempt that this process is: within a governed function, a secret for its action. Blocks."""
+    return attempt().secret(name, grant=grant)
+
+
 def run(main: Callable[[], object]) -> NoReturn:
     """Runs the whole of a launched process, and ends it as a runner expects.
 

@@ -39,6 +39,25 @@ def asynchronous() -> None:
     asyncio.run(refund_async("1001", 480_000, "EUR"))
 
 
+def told(name: str) -> str:
+    """Returns a secret, or why there is none."""
+    try:
+        return gantral.secret(name)
+    except gantral.SecretRefused as refused:
+        return refused.code
+
+
+@gantral.governed(action="refund", target="order/{order}", step="refund")
+def refund_with_key(order: str, amount_minor: int, currency: str = "EUR", reason: str | None = None) -> None:
+    write({"within": told("pay-key"), "other": told("other-key")})
+
+
+def secretive() -> None:
+    write({"before": told("pay-key")})
+    refund_with_key("1001", amount_minor=480_000)
+    write({"after": told("pay-key")})
+
+
 def block() -> None:
     with gantral.gate("refund", "order/1001", {"amount_minor": 480_000}) as permit:
         write({"grant_id": permit.grant_id, **permit.action.parameters})

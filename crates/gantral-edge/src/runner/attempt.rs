@@ -212,7 +212,7 @@ impl Attempt<'_> {
         environment.extend(secrets);
         environment.extend(self.own_variables(&dir, grant));
         let offered = self.offered();
-        let socket = (!offered.is_empty()).then(|| dir.socket());
+        let socket = (!offered.is_empty()).then(|| self.shared.work.socket(self.instance, self.attempt));
         let listener = socket.as_deref().map(bind).transpose();
         let listener = listener.map_err(|error| PrepareError::Socket {
             path: socket.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),

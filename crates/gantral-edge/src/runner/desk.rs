@@ -61,7 +61,20 @@ pub(super) struct Desk {
 }
 
 /// A desk that is open; closed when dropped.
-pub(super) struct Open(#[expect(dead_code, reason = "dropping it ends the tasks")] JoinSet<()>);
+pub(super) struct Open {
+    _tasks: JoinSet<()>,
+    socket: Option<PathBuf>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.socket
+            && let Err(error) = private::remove(socket)
+        {
+            tracing::warn!(%error, "the socket of an attempt stays behind");
+        }
+    }
+}
 
 /// Why nothing is given.
 #[derive(Debug)]
@@ -80,9 +93,10 @@ pub(super) fn bind(path: &Path) -> std::io::Result<UnixListener> {
 impl Desk {
     /// Answers on a socket from now on.
     pub(super) fn open(self, listener: UnixListener) -> Open {
+        let socket = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::new(self).serve(listener));
-        Open(tasks)
+        Open { _tasks: tasks, socket }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener) {

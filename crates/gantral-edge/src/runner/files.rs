@@ -10,6 +10,9 @@ use gantral_evidence::trust::Trust;
 
 use crate::private;
 
+/// How many characters of a digest name the socket of an attempt.
+const SOCKET_NAME_LEN: usize = 16;
+
 /// Why the files of a runner cannot be used. The environment is at fault.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -40,6 +43,7 @@ pub(super) struct WorkDir {
     folder: PathBuf,
     attempts: PathBuf,
     leases: PathBuf,
+    sockets: PathBuf,
     trust: PathBuf,
     logs: PathBuf,
     /// Held for as long as the runner lives; the system lets go of it when the process dies.
@@ -69,12 +73,21 @@ impl WorkDir {
         make(&attempts)?;
         let (leases, trust) = (work.join("mode-leases"), work.join("trust.json"));
         make(&leases)?;
-        Ok(Self { folder: work, attempts, leases, trust, logs, _lock: lock })
+        let sockets = work.join("sockets");
+        remove(&sockets)?;
+        make(&sockets)?;
+        Ok(Self { folder: work, attempts, leases, sockets, trust, logs, _lock: lock })
     }
 
     /// Returns the directory itself, from the root.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns where the socket of an attempt is: a short name, because the system limits the whole path of a socket.
+    pub(super) fn socket(&self, instance: InstanceId, attempt: u32) -> PathBuf {
+        let name = Digest::of(format!("{instance}-{attempt}").as_bytes()).to_hex();
+        self.sockets.join(name.get(..SOCKET_NAME_LEN).unwrap_or_default())
     }
 
     /// Returns the file in which hand-outs of secrets are recorded.
@@ -120,11 +133,6 @@ pub(super) struct AttemptDir {
 impl AttemptDir {
     pub(super) fn token(&self) -> PathBuf {
         self.path.join("token")
-    }
-
-    /// Returns where the socket of secrets is: a short name, because the paths of sockets are short.
-    pub(super) fn socket(&self) -> PathBuf {
-        self.path.join("secrets")
     }
 
     pub(super) fn context(&self) -> PathBuf {

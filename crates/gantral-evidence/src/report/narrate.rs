@@ -3,9 +3,10 @@
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 use gantral_core::digest::{CommitmentLabel, Digest};
-use gantral_core::event::{Actor, Ballot, Event, Launch, PolicyRecord};
+use gantral_core::event::{Actor, Ballot, Event, EvidenceRef, Launch, PolicyRecord};
 use gantral_core::ids::{ActorId, Role};
 use gantral_core::rule::Rule;
 use gantral_core::state::{ActorKind, DecisionKind};
@@ -16,6 +17,8 @@ use crate::verify::Opened;
 const CONTENT_CHARS_MAX: usize = 240;
 /// The most characters of what approvers were shown.
 const SHOWN_CHARS_MAX: usize = 4_000;
+/// The most references to captured evidence that one line names; the artifact has all.
+const CAPTURED_SHOWN_MAX: usize = 8;
 /// How many characters name a person in a line; the JSON of the artifact has all.
 const PERSON_CHARS: usize = 12;
 
@@ -89,13 +92,12 @@ pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
             detail.executor.kind,
             detail.executor.id
         ),
-        Event::Outcome(detail) => match &detail.result {
-            Some(result) => {
-                let result = content(CommitmentLabel::Outcome, result, opened);
-                alloc::format!("reported {}: {result}", detail.status)
-            }
-            None => alloc::format!("reported {}", detail.status),
-        },
+        Event::Outcome(detail) => {
+            let result = detail.result.as_ref().map_or_else(String::new, |result| {
+                alloc::format!(": {}", content(CommitmentLabel::Outcome, result, opened))
+            });
+            alloc::format!("reported {}{result}{}", detail.status, captured(&detail.evidence))
+        }
         Event::Reconciled(detail) => alloc::format!("settled an unknown outcome: {}", detail.status),
         Event::Completed(_) => "completed the execution".to_string(),
         Event::Terminated(detail) => match detail.cause {
@@ -103,6 +105,20 @@ pub(crate) fn narrate(event: &Event, opened: &Opened) -> String {
             None => "terminated the execution".to_string(),
         },
     }
+}
+
+/// Names what was captured of an action. Nobody but its keeper has the bytes: they are what was meant if their digest is this one.
+fn captured(evidence: &[EvidenceRef]) -> String {
+    let mut text = String::new();
+    for (at, item) in evidence.iter().take(CAPTURED_SHOWN_MAX).enumerate() {
+        let before = if at == 0 { "; captured: " } else { ", " };
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{before}{} (SHA-256 {})", item.name, item.digest);
+    }
+    if let Some(more) = evidence.len().checked_sub(CAPTURED_SHOWN_MAX).filter(|more| *more > 0) {
+        let _ = write!(text, " and {more} more");
+    }
+    text
 }
 
 /// Returns under which policy something happened.

@@ -113,7 +113,7 @@ pub struct OutcomeArgs {
     /// What it cost, in minor units
     #[arg(long)]
     cost: Option<u64>,
-    /// Captured evidence: what it is, and the SHA-256 of its bytes
+    /// Captured evidence: what it is, or the address at which it is kept, and the SHA-256 of its bytes
     #[arg(long = "evidence", value_name = "NAME=SHA256", value_parser = evidence)]
     evidence: Vec<EvidenceItem>,
 }

@@ -63,7 +63,7 @@ env > environment
 echo "it is $(cat got)"
 setsid sh -c 'gantral secret get pay-key > again; touch done'
 while [ ! -e done ]; do sleep 0.05; done
-gantral outcome SUCCEEDED
+gantral outcome SUCCEEDED --evidence "https://evidence.example.com/calls/17=$(sha256sum < /dev/null | cut -c 1-64)"
 try pay-key
 "#;
     world.apply(script, "30s");
@@ -108,14 +108,19 @@ try pay-key
     let mode =
         std::fs::metadata(world.path(".gantral-dev/runner/secrets.jsonl")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    world.verified(&id, "refund.gantral").status(0);
+    let report = world.verified(&id, "refund.gantral").status(0);
+    let captured = "captured: https://evidence.example.com/calls/17 (SHA-256 e3b0c442";
+    assert!(
+        report.data.contains(captured) && report.data.contains(", secret-pay-key (SHA-256 "),
+        "{report:?}"
+    );
     let bundle = std::fs::read(world.path("refund.gantral")).unwrap();
     let sealed = sealed_outcome(&bundle);
     let digests: Vec<&str> =
         sealed["evidence"].as_array().unwrap().iter().map(|item| item["digest"].as_str().unwrap()).collect();
     let expected: Vec<String> = lines.iter().map(|line| Digest::of(line.as_bytes()).to_hex()).collect();
     assert!(expected.iter().all(|digest| digests.contains(&digest.as_str())), "{sealed}");
-    assert!(sealed["evidence"].as_array().unwrap().iter().all(|item| item["name"] == "secret-pay-key"));
+    assert_eq!(digests.len(), 3, "{sealed}");
 }
 
 /// Returns the detail of the sealed outcome.
