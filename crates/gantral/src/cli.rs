@@ -102,6 +102,8 @@ pub enum Command {
     Hook(commands::hook::HookArgs),
     /// Stands between an MCP client and a server of tools, and has each call of a tool governed
     Mcp(commands::mcp::McpArgs),
+    /// Puts the interceptor before the servers in an MCP client's configuration, and takes it out again
+    Govern(commands::govern::GovernArgs),
     /// Stands before a service over HTTP, and has each governed request asked for before it is sent
     Proxy(commands::proxy::ProxyArgs),
     /// Answers proxies that ask before they send a request on, such as Envoy

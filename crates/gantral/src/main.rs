@@ -83,6 +83,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Hook(args) => commands::hook::run(args, out),
         Command::Mcp(args) => commands::mcp::run(args, out),
         Command::Authz(args) => commands::authz::run(args, out),
+        Command::Govern(args) => commands::govern::run(args, out),
         Command::Proxy(args) => commands::proxy::run(args, out),
         Command::Approvals(group) => commands::approvals::run(&group.command, &group.server, out),
         Command::Policy(group) => commands::policy::run(&group.command, &group.server, out),

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod enforce;
 pub mod evidence;
 pub mod freeze;
+pub mod govern;
 pub mod governance;
 pub mod hook;
 pub mod instances;

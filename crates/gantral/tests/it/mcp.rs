@@ -2,6 +2,7 @@
 
 mod crashes;
 mod governed;
+mod newcomer;
 mod rounds;
 mod several;
 mod tasks;
