@@ -4,6 +4,7 @@
 //! report the outcome is UNKNOWN, which is the truth. So each permission is a call of its own: the same request that comes again is asked for
 //! again, and an earlier one of which nobody reported is not in its way. While humans decide, it joins.
 
+pub mod access;
 pub mod door;
 pub mod envoy;
 mod grpc;
@@ -44,8 +45,10 @@ const PAUSES: [Duration; 4] =
 pub struct AuthorizerConfig {
     /// The server that is asked.
     pub client: Client,
-    /// The workflow.
+    /// The workflow of requests.
     pub workflow: WorkflowId,
+    /// The workflow of evaluations of access.
+    pub access: WorkflowId,
     /// Keys and tenant, brought here out of band.
     pub pinned: Pinned,
     /// For how long a check is held for humans.
@@ -67,6 +70,15 @@ pub struct Authorizer {
 struct Kept {
     _permit: Box<Permit>,
     _place: OwnedSemaphorePermit,
+}
+
+/// What is asked about: each has a workflow of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A request over HTTP.
+    Request,
+    /// An evaluation of access.
+    Access,
 }
 
 /// A permission: the grant is used up.
@@ -115,6 +127,7 @@ impl Authorizer {
     /// Why not. Nothing may be done then; what waits is joined by the same question.
     pub async fn authorise(
         self: &Arc<Self>,
+        about: About,
         wanted: Wanted,
         session: SessionId,
         is_same: impl Fn(&Action) -> bool,
@@ -125,7 +138,7 @@ impl Authorizer {
         })?;
         let deadline = Instant::now() + self.config.hold;
         let key = key(&wanted.action, &session);
-        let (caller, mut answer) = self.ask(&key, wanted, &session).await?;
+        let (caller, mut answer) = self.ask(about, &key, wanted, &session).await?;
         loop {
             let waiting = match answer {
                 Answer::Go(permit) => return self.pass(&key, permit, place, is_same).await,
@@ -145,14 +158,20 @@ impl Authorizer {
         }
     }
 
-    async fn ask(&self, key: &str, wanted: Wanted, session: &SessionId) -> Result<(Caller, Answer), Problem> {
+    async fn ask(
+        &self,
+        about: About,
+        key: &str,
+        wanted: Wanted,
+        session: &SessionId,
+    ) -> Result<(Caller, Answer), Problem> {
         let other = self.others().get(key).map(|(other, _)| other.clone());
-        let caller = self.caller(session, other.as_deref())?;
+        let caller = self.caller(about, session, other.as_deref())?;
         match caller.ask(wanted.clone()).await {
             // An earlier permission for the same: whether it was used is not known here, and this is another request.
             Err(CallError::Running { .. }) => {
                 let other = self.another(key)?;
-                let caller = self.caller(session, Some(&other))?;
+                let caller = self.caller(about, session, Some(&other))?;
                 let answer = caller.ask(wanted).await.map_err(|error| Problem::unasked(&error))?;
                 Ok((caller, answer))
             }
@@ -249,20 +268,24 @@ impl Authorizer {
         Ok(other)
     }
 
-    fn caller(&self, session: &SessionId, other: Option<&str>) -> Result<Caller, Problem> {
+    fn caller(&self, about: About, session: &SessionId, other: Option<&str>) -> Result<Caller, Problem> {
         let named = other.map(|other| SessionId::parse(&format!("{session}-{other}"))).transpose();
         let named = named.map_err(|error| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "spool_unusable", error.to_string())
         })?;
-        Ok(self.caller_of(Some(named.unwrap_or_else(|| session.clone()))))
+        Ok(self.caller_of(about, Some(named.unwrap_or_else(|| session.clone()))))
     }
 
     fn reporter(&self) -> Caller {
-        self.caller_of(None)
+        self.caller_of(About::Request, None)
     }
 
-    fn caller_of(&self, session: Option<SessionId>) -> Caller {
-        let (workflow, pinned) = (self.config.workflow.clone(), self.config.pinned.clone());
+    fn caller_of(&self, about: About, session: Option<SessionId>) -> Caller {
+        let workflow = match about {
+            About::Request => &self.config.workflow,
+            About::Access => &self.config.access,
+        };
+        let (workflow, pinned) = (workflow.clone(), self.config.pinned.clone());
         Caller::new(self.config.client.clone(), CallerConfig { workflow, session, pinned, journal: None })
     }
 

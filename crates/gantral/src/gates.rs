@@ -28,7 +28,7 @@ macro_rules! gate {
     };
 }
 
-const GATES: &[Gate] = &[gate!("commands"), gate!("http"), gate!("mcp"), gate!("tools")];
+const GATES: &[Gate] = &[gate!("access"), gate!("commands"), gate!("http"), gate!("mcp"), gate!("tools")];
 
 /// Registers the gates that are not there, as an administrator.
 pub async fn install(client: &Client) -> Result<(), Failure> {

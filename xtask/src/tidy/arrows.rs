@@ -165,6 +165,7 @@ const TABLE: &[Row] = &[
             "gantral-engine",
             "gantral-policy",
             "gantral-log",
+            "gantral-http",
             "gantral-mcp",
         ],
     },

@@ -4,6 +4,7 @@ mod artifact;
 mod beside;
 mod bundle;
 mod edge;
+mod http;
 mod human;
 mod json;
 mod log;
@@ -49,6 +50,11 @@ pub const TARGETS: &[Target] = &[
     bundle::MANIFEST,
     bundle::WHOLE,
     bundle::FILES,
+    http::PATH,
+    http::RULES,
+    http::CHECK,
+    http::LOGS,
+    http::ACCESS,
     mcp::MESSAGE,
     mcp::EVENTS,
     mcp::STATE,

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::envoy::{self, GRANT, INSTANCE, Told, allows, refuses, whole};
 use super::grpc::{self, MESSAGE_BYTES_MAX, Status};
-use super::{Authorizer, Came, Pass};
+use super::{About, Authorizer, Came, Pass, access};
 use crate::ask::ask;
 use crate::choice::Choice;
 use crate::proxy::{ClientHeader, Door, same, session};
@@ -97,6 +97,9 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
         GRPC_CHECK => app.grpc_check(request).await,
         GRPC_LOGS => app.grpc_logs(request).await,
         FORWARDED => app.over_http(forwarded(request.headers())).await,
+        access::ONE | access::MANY if request.method() == Method::POST => {
+            access::answer(&app.authorizer, request).await
+        }
         OUTCOME if request.method() == Method::POST => app.outcome(request.headers()).await,
         _ if path.strip_prefix(CHECK).is_some_and(|rest| rest.starts_with('/')) => {
             let told = app.envoys(request).await;
@@ -204,7 +207,8 @@ impl App {
                 let named = self.config.client_header.as_ref();
                 let session = session(self.authorizer.spool(), named, &head.headers)?;
                 let wanted = asked.wanted.clone();
-                self.authorizer.authorise(wanted, session, |action| asked.is_same(action)).await.map(Some)
+                let same = |action: &gantral_api::wire::Action| asked.is_same(action);
+                self.authorizer.authorise(About::Request, wanted, session, same).await.map(Some)
             }
         }
     }
@@ -226,7 +230,7 @@ impl App {
     }
 }
 
-async fn read(body: HttpBody) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: HttpBody) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(MESSAGE_WITHIN, to_bytes(body, MESSAGE_BYTES_MAX)).await;
     let failed =
         || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large, or late");

@@ -98,6 +98,13 @@ fn example_inputs(name: &str) -> Vec<String> {
             parameters(&format!(r#""executable":"{executable}","arguments":{arguments}"#))
         })
         .collect(),
+        "access" => ["can_read", "can_update", "can_erase"]
+            .iter()
+            .map(|name| {
+                let subject = r#""subject":{"type":"agent","id":"a"},"resource":{"type":"todo","id":"1"}"#;
+                parameters(&format!(r#"{subject},"action":{{"name":"{name}"}}"#))
+            })
+            .collect(),
         "http" => [
             ("GET", "/orders/7", "{}"),
             ("GET", "/internal/a", "{}"),

@@ -28,8 +28,9 @@ const USUAL: &str = "dev-gate";
 
 const ROUTES: &str = "\
 It answers Envoy's ext_authz over gRPC and over HTTP (path prefix `/ext_authz`), and at `/forward_auth` whoever sends method and target in
-`X-Forwarded-Method` and `X-Forwarded-Uri` (Traefik, Caddy) or `X-Original-Method` and `X-Original-URI` (nginx). What came of a request it
-learns from Envoy's access log over gRPC, or at `/gantral/outcome`.";
+`X-Forwarded-Method` and `X-Forwarded-Uri` (Traefik, Caddy) or `X-Original-Method` and `X-Original-URI` (nginx). Services ask for themselves at
+`/access/v1/evaluation` and `/access/v1/evaluations` (AuthZEN). What came of it, it learns from Envoy's access log over gRPC, or at
+`/gantral/outcome`.";
 
 /// Arguments of `authz`.
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ pub struct AuthzArgs {
     /// For how long a question is held open for humans, less than whoever asks waits for an answer; not at all when absent
     #[arg(long, value_name = "DURATION")]
     hold: Option<text::Duration>,
+    /// The workflow that governs evaluations of access (AuthZEN)
+    #[arg(long, value_name = "WORKFLOW", default_value = "access")]
+    access_workflow: text::WorkflowId,
     /// Envoy is configured to send whole bodies (`with_request_body`): a request without one that is whole is refused
     #[arg(long)]
     bodies: bool,
@@ -82,8 +86,9 @@ pub fn run(args: &AuthzArgs, out: Out) -> Result<Exit, Failure> {
     let folder = interceptor::spool(args.gate.spool.as_deref(), "authz", &target, workflow.as_str(), named)?;
     let spool = Spool::open(&folder).map_err(|error| Failure::file("open the spool", &folder, &error))?;
     let pinned = args.pinned.of(&target)?;
+    let access = WorkflowId::clone(&args.access_workflow);
     let authorizer =
-        Authorizer::new(AuthorizerConfig { client: target.client()?, workflow, pinned, hold, spool });
+        Authorizer::new(AuthorizerConfig { client: target.client()?, workflow, access, pinned, hold, spool });
     let tls = args.gate.tls();
     run_long(async {
         let door = Door::open(args.listen, tls.as_ref()).await.map_err(said)?;

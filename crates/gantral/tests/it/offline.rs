@@ -29,7 +29,7 @@ fn trust_file_that_is_none_is_not_used() {
 
 #[test]
 fn example_policies_pass_their_own_tests() {
-    for name in ["commands", "demo", "deploys", "http", "mcp", "refunds", "seed-example", "tools"] {
+    for name in ["access", "commands", "demo", "deploys", "http", "mcp", "refunds", "seed-example", "tools"] {
         let ran = run(&repository(), &["policy", "test", &format!("policies/{name}")]).status(0);
         assert!(ran.data.contains(" passed, 0 failed"), "{name}: {ran:?}");
     }
@@ -63,7 +63,7 @@ fn lint_fails_on_problems_and_where_it_is_strict_on_warnings() {
     assert_eq!(ran["findings"][1]["rule"], "contradiction");
     assert_eq!(ran["findings"][1]["weight"], "problem");
     assert_eq!(ran["findings"][1]["other"]["line"], 9);
-    for name in ["commands", "demo", "deploys", "http", "refunds", "tools"] {
+    for name in ["access", "commands", "demo", "deploys", "http", "refunds", "tools"] {
         run(&repository(), &["policy", "lint", &format!("policies/{name}"), "--strict"]).status(0);
     }
     let folder = tempfile::tempdir().unwrap();

@@ -230,3 +230,50 @@ fn service_behind_caddy_reports_what_came_of_it() {
     assert_eq!(shop.world.instance(instance)["outcomes"][0]["status"], json!("SUCCEEDED"));
     assert_eq!(shop.ledger(), DONE);
 }
+
+#[test]
+fn service_asks_for_itself_and_a_question_that_waits_is_no_permission() {
+    let mut shop = Shop::with("authz", &[]);
+    let ask = |shop: &Shop, path: &str, body: &str| {
+        shop.curl(
+            "POST",
+            path,
+            &["-H", "content-type: application/json", "-H", "x-request-id: r7", "-d", body],
+        )
+    };
+    let question = |name: &str| {
+        format!(
+            r#"{{"subject":{{"type":"agent","id":"a"}},"action":{{"name":"{name}"}},"resource":{{"type":"todo","id":"1"}}}}"#
+        )
+    };
+    let one = "/access/v1/evaluation";
+    let read = ask(&shop, one, &question("can_read_todos"));
+    assert!(read.status == 200 && read.headers.contains("x-request-id: r7"), "{read:?}");
+    assert_eq!(read.json()["decision"], true);
+    let denied = ask(&shop, one, &question("can_erase_todo")).json();
+    assert_eq!((&denied["decision"], &denied["context"]["code"]), (&json!(false), &json!("denied")));
+    let waiting = ask(&shop, one, &question("can_update_todo")).json();
+    assert_eq!(
+        (&waiting["decision"], &waiting["context"]["code"]),
+        (&json!(false), &json!("waiting_for_human"))
+    );
+    assert_eq!(waiting["context"]["gate_id"], shop.approve());
+    let permitted = ask(&shop, one, &question("can_update_todo")).json();
+    assert_eq!(permitted["decision"], true, "{permitted}");
+    let next = ask(&shop, one, &question("can_update_todo")).json();
+    assert_eq!(next["decision"], false, "one approval is for one act");
+    assert_ne!(next["context"]["gate_id"], waiting["context"]["gate_id"]);
+    let many = format!(
+        r#"{{"evaluations":[{},{},{}],"options":{{"evaluations_semantic":"deny_on_first_deny"}}}}"#,
+        question("can_read_todos"),
+        question("can_erase_todo"),
+        question("can_read_todos")
+    );
+    let several = ask(&shop, "/access/v1/evaluations", &many).json();
+    let decisions: Vec<&Value> =
+        several["evaluations"].as_array().unwrap().iter().map(|one| &one["decision"]).collect();
+    assert_eq!(decisions, [&json!(true), &json!(false)]);
+    ask(&shop, one, r#"{"subject":{}}"#).problem(400, "evaluation_unreadable");
+    shop.world.kill_server();
+    ask(&shop, one, &question("can_read_todos")).problem(503, "gantral_unreachable");
+}
