@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use gantral_api::client::{ClientError, TokenSource};
@@ -267,6 +268,7 @@ impl Attempt<'_> {
             records: shared.work.records(),
             observer: shared.config.observer.clone(),
             given: Mutex::default(),
+            asked: AtomicUsize::new(0),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub(super) struct Desk {
     pub records: PathBuf,
     pub observer: Observer,
     pub given: Mutex<Vec<(GrantId, EvidenceItem)>>,
+    /// How many requests of its processes were looked at.
+    pub asked: AtomicUsize,
 }
 
 /// A desk that is open; closed when dropped.
@@ -102,7 +105,6 @@ impl Desk {
     async fn serve(self: Arc<Self>, listener: UnixListener) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut answering = JoinSet::new();
-        let mut left = REQUESTS_MAX;
         // The semaphore is never closed.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let stream = match listener.accept().await {
@@ -114,26 +116,31 @@ impl Desk {
                 }
             };
             while answering.try_join_next().is_some() {}
-            let (desk, within_limit) = (Arc::clone(&self), left > 0);
-            left = left.saturating_sub(1);
+            let desk = Arc::clone(&self);
             answering.spawn(async move {
-                desk.answer(stream, within_limit).await;
+                desk.answer(stream).await;
                 drop(place);
             });
         }
     }
 
-    async fn answer(&self, stream: UnixStream, within_limit: bool) {
+    async fn answer(&self, stream: UnixStream) {
         let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let (reading, mut writing) = stream.into_split();
-        let limit = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-        let mut line = Vec::new();
-        let mut reading = BufReader::new(reading.take(limit));
-        let read = tokio::time::timeout(REQUEST_WITHIN, reading.read_until(b'\n', &mut line)).await;
-        let answer = match (read, peer) {
-            (Ok(Ok(1..)), Some(peer)) => self.settle(&line, peer, within_limit).await,
-            // Nothing was asked.
-            _ => return,
+        let answer = match peer.filter(|peer| self.tree.holds(*peer)) {
+            Some(peer) => {
+                let limit = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+                let mut line = Vec::new();
+                let mut reading = BufReader::new(reading.take(limit));
+                let read = reading.read_until(b'\n', &mut line);
+                match tokio::time::timeout(REQUEST_WITHIN, read).await {
+                    Ok(Ok(1..)) => self.settle(&line, peer).await,
+                    // Nothing was asked.
+                    _ => return,
+                }
+            }
+            // Not heard at all: a stranger may take neither the attempt's requests nor its time.
+            None => self.refused("", refusal(Code::SecretNotYours, "the process is none of this attempt")),
         };
         let mut line = Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
         line.push(b'\n');
@@ -141,40 +148,29 @@ impl Desk {
         let _ = tokio::time::timeout(ANSWER_WITHIN, writing.write_all(&line)).await;
     }
 
-    async fn settle(&self, line: &[u8], peer: i32, within_limit: bool) -> Answer {
-        let asked = self.hear(line, peer, within_limit);
-        let (secret, result) = match asked {
-            Ok(Request::Records { grant }) => return self.recorded(*grant),
-            Ok(Request::Secret { name, grant }) => {
-                (Some(name.to_string()), self.hand_out(&name, *grant, peer).await)
-            }
-            Err(refusal) => (None, Err(refusal)),
-        };
-        result.unwrap_or_else(|Refusal { code, detail }| {
-            self.observer.tell(&RunnerEvent::SecretRefused {
-                instance: self.asks.instance,
-                attempt: self.asks.attempt.0,
-                secret: secret.unwrap_or_default(),
-                why: detail.clone(),
-            });
-            Answer::Refused { code, detail }
-        })
+    async fn settle(&self, line: &[u8], peer: i32) -> Answer {
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
+            let detail = format_args!("an attempt may ask {REQUESTS_MAX} times").to_string();
+            return self.refused("", refusal(Code::SecretTooMany, detail));
+        }
+        match Request::parse(line.trim_ascii_end()) {
+            Ok(Request::Records { grant }) => self.recorded(*grant),
+            Ok(Request::Secret { name, grant }) => match self.hand_out(&name, *grant, peer).await {
+                Ok(answer) => answer,
+                Err(refusal) => self.refused(name.as_str(), refusal),
+            },
+            Err(why) => self.refused("", refusal(Code::SecretRequestInvalid, why)),
+        }
     }
 
-    fn hear(&self, line: &[u8], peer: i32, within_limit: bool) -> Result<Request, Refusal> {
-        if !self.tree.holds(peer) {
-            return Err(refusal(
-                Code::SecretNotYours,
-                format_args!("process {peer} is none of this attempt"),
-            ));
-        }
-        if !within_limit {
-            return Err(refusal(
-                Code::SecretTooMany,
-                format_args!("an attempt may ask {REQUESTS_MAX} times"),
-            ));
-        }
-        Request::parse(line.trim_ascii_end()).map_err(|why| refusal(Code::SecretRequestInvalid, why))
+    fn refused(&self, secret: &str, Refusal { code, detail }: Refusal) -> Answer {
+        self.observer.tell(&RunnerEvent::SecretRefused {
+            instance: self.asks.instance,
+            attempt: self.asks.attempt.0,
+            secret: secret.to_owned(),
+            why: detail.clone(),
+        });
+        Answer::Refused { code, detail }
     }
 
     fn recorded(&self, grant: GrantId) -> Answer {
