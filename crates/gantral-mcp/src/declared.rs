@@ -10,6 +10,8 @@ pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 const CLIENT: &str = "io.modelcontextprotocol/clientCapabilities";
 /// The revision that has tasks of its own.
 const REVISION: &str = "2025-11-25";
+/// The revision that has batches.
+const BATCHES: &str = "2025-03-26";
 /// What a server of tasks declares.
 const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 
@@ -53,8 +55,16 @@ pub fn of_server(answer: &Message) -> ServerTasks {
 
 /// Tells whether client and server agreed upon the revision that has tasks of its own.
 pub fn has_tasks(answer: &Message) -> bool {
-    let agreed = at(answer.text(), &["result", "protocolVersion"]);
-    agreed.and_then(|raw| serde_json::from_str::<String>(raw).ok()).as_deref() == Some(REVISION)
+    agreed(answer).as_deref() == Some(REVISION)
+}
+
+/// Tells whether client and server agreed upon the revision that has batches.
+pub fn has_batches(answer: &Message) -> bool {
+    agreed(answer).as_deref() == Some(BATCHES)
+}
+
+fn agreed(answer: &Message) -> Option<String> {
+    serde_json::from_str(at(answer.text(), &["result", "protocolVersion"])?).ok()
 }
 
 /// Declares tasks in the answer to a client that begins.

@@ -26,7 +26,7 @@ use crate::message::{Kind, MESSAGE_BYTES_MAX, Message};
 use crate::remote::{SESSION_ID, is_stateless};
 use crate::stdio::refusal;
 use crate::upstream::Upstream;
-use hub::{Conversation, Hub, NoPlace};
+use hub::{Asked, Conversation, Hub, NoPlace};
 use streams::Answer;
 
 /// What connections are granted. A client holds one for each request that waits, and one to listen.
@@ -162,9 +162,7 @@ async fn post(app: &App, headers: &HeaderMap, body: Body) -> Response {
     };
     match message.kind() {
         Kind::Request { .. } => {
-            let events = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-            let events =
-                events.is_some_and(|value| value.contains("text/event-stream") || value.contains("*/*"));
+            let events = accepts_events(headers);
             let answer = if is_stateless(headers) {
                 stateless::ask(&conversation, message).await
             } else {
@@ -178,6 +176,11 @@ async fn post(app: &App, headers: &HeaderMap, body: Body) -> Response {
         {
             StatusCode::ACCEPTED.into_response()
         }
+        Kind::Batch if conversation.session.takes_batches() => match conversation.ask_all(message).await {
+            Asked::Nothing => StatusCode::ACCEPTED.into_response(),
+            Asked::Gone => StatusCode::NOT_FOUND.into_response(),
+            Asked::Answer(answer) => respond(Some(answer), accepts_events(headers), id).await,
+        },
         Kind::Batch | Kind::Foreign => StatusCode::BAD_REQUEST.into_response(),
         Kind::Notification { .. } | Kind::Response { .. } => {
             if conversation.session.from_client(message).await {
@@ -187,6 +190,11 @@ async fn post(app: &App, headers: &HeaderMap, body: Body) -> Response {
             }
         }
     }
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|value| value.contains("text/event-stream") || value.contains("*/*"))
 }
 
 type Found = (Option<String>, Arc<Conversation>);

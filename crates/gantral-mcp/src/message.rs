@@ -18,6 +18,9 @@ pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// The longest id, in bytes: ids are counters or random values; ours is echoed by servers, theirs is kept while a call lasts.
 const ID_BYTES_MAX: usize = 512;
 
+/// The most messages of a batch: each call of one may wait for humans.
+const BATCH_MAX: usize = 128;
+
 /// JSON-RPC: reserved for implementations; here: the way to the server failed.
 const WAY_FAILED: i64 = -32000;
 
@@ -91,8 +94,8 @@ pub enum NotAMessage {
     /// The id.
     #[error("its id is neither an integer nor a short text")]
     BadId,
-    /// A batch that would hide a call.
-    #[error("a batch may not hold the call of a tool, and only messages")]
+    /// A batch.
+    #[error("a batch may hold only messages, 1 to {BATCH_MAX} of them")]
     BadBatch,
 }
 
@@ -170,6 +173,27 @@ impl Message {
     /// Returns what it is.
     pub const fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// Returns the messages of a batch that was understood; none of anything else.
+    pub fn elements(&self) -> Vec<Self> {
+        let elements: Vec<&serde_json::value::RawValue> = match self.kind {
+            Kind::Batch => serde_json::from_str(self.text()).unwrap_or_default(),
+            Kind::Request { .. } | Kind::Notification { .. } | Kind::Response { .. } | Kind::Foreign => {
+                Vec::new()
+            }
+        };
+        let read =
+            |element: &serde_json::value::RawValue| Self::from_client(element.get().as_bytes().to_vec());
+        elements.into_iter().filter_map(|element| read(element).ok()).collect()
+    }
+
+    /// Returns the id of a request.
+    pub(crate) const fn request_id(&self) -> Option<&Id> {
+        match &self.kind {
+            Kind::Request { id, .. } => Some(id),
+            Kind::Notification { .. } | Kind::Response { .. } | Kind::Batch | Kind::Foreign => None,
+        }
     }
 
     /// Returns the bytes as they arrived.
@@ -262,20 +286,17 @@ fn id_of(raw: &str) -> Result<Id, NotAMessage> {
     id.ok_or(NotAMessage::BadId)
 }
 
-/// A batch passes as it is if nothing in it is governed.
+/// A batch is understood if each of its messages is, on its own.
 fn batch(text: &str) -> Result<Kind, NotAMessage> {
     let elements: Vec<&serde_json::value::RawValue> =
         serde_json::from_str(text).map_err(|_| NotAMessage::NotJson)?;
-    for element in elements {
-        match strict(element.get()) {
-            Ok(Kind::Request { method, .. } | Kind::Notification { method }) if is_call(&method) => {
-                return Err(NotAMessage::BadBatch);
-            }
-            Ok(_) => {}
-            Err(_) => return Err(NotAMessage::BadBatch),
-        }
+    if elements.is_empty() || elements.len() > BATCH_MAX {
+        return Err(NotAMessage::BadBatch);
     }
-    Ok(Kind::Batch)
+    match elements.iter().all(|element| strict(element.get()).is_ok()) {
+        true => Ok(Kind::Batch),
+        false => Err(NotAMessage::BadBatch),
+    }
 }
 
 fn lenient(text: &str) -> Option<Kind> {

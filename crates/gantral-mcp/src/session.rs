@@ -3,10 +3,11 @@
 //! Everything passes as it is, but for calls of tools, which are governed, and lists of tools, which we read and add ours to. Ours are also
 //! the ids of what we send: an answer that a client provokes under an id of its own is never taken for that of a governed call.
 
+mod batch;
 mod port;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,10 @@ struct State {
     takes_tasks: bool,
     /// What the server itself can do with them.
     tasks: ServerTasks,
+    /// Whether the revision that was agreed upon has batches.
+    batches_agreed: bool,
+    /// Batches whose answers are not all there.
+    batches: Vec<batch::Batch>,
 }
 
 #[derive(Debug)]
@@ -147,7 +152,11 @@ impl Session {
             Kind::Notification { method } if method == "notifications/cancelled" => {
                 self.cancel(message).await
             }
-            Kind::Notification { .. } | Kind::Response { .. } | Kind::Batch | Kind::Foreign => {
+            Kind::Batch => {
+                let number = self.inner.count.fetch_add(1, Ordering::Relaxed);
+                self.batch(Id::Text(format!("{}:batch:{number}", self.inner.prefix)), message).await
+            }
+            Kind::Notification { .. } | Kind::Response { .. } | Kind::Foreign => {
                 self.inner.send(message).await
             }
         }
@@ -273,6 +282,9 @@ impl Session {
                 if let Some(held) = self.inner.state().calls.remove(&id) {
                     held.hold.abort();
                 }
+                if let Some(batch) = self.inner.no_longer_owed(&id) {
+                    self.inner.deliver(batch).await;
+                }
                 true
             }
         }
@@ -308,6 +320,7 @@ impl Inner {
         let mut state = self.state();
         state.tasks = declared::of_server(&answer);
         state.takes_tasks &= declared::has_tasks(&answer);
+        state.batches_agreed = declared::has_batches(&answer);
         let takes = state.takes_tasks;
         drop(state);
         if takes { declared::with_tasks(answer) } else { answer }
@@ -349,8 +362,10 @@ impl Inner {
     }
 
     async fn deliver(&self, outgoing: Outgoing) {
-        // A client that has gone is told nothing.
-        let _ = self.to_client.send(outgoing).await;
+        if let Some(outgoing) = self.gathered(outgoing) {
+            // A client that has gone is told nothing.
+            let _ = self.to_client.send(outgoing).await;
+        }
     }
 }
 

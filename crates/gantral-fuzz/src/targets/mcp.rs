@@ -124,9 +124,24 @@ fn check_message(bytes: &[u8]) -> Answer {
         }
         Kind::Response { .. } => ensure(others.is_none(), "an answer has no method")?,
         Kind::Batch => {
-            let all = other.as_ref().and_then(Value::as_array).into_iter().flatten();
-            let mut methods = all.filter_map(|value| value.get("method").and_then(Value::as_str));
-            ensure(methods.all(|method| method != "tools/call"), "no batch hides a call")?;
+            let elements = Message::from_client(bytes.to_vec()).map(|message| message.elements());
+            let elements = elements.unwrap_or_default();
+            let found: Vec<Option<&str>> = elements
+                .iter()
+                .map(|element| match element.kind() {
+                    Kind::Request { method, .. } | Kind::Notification { method } => Some(method.as_str()),
+                    Kind::Response { .. } | Kind::Batch | Kind::Foreign => None,
+                })
+                .collect();
+            ensure(!elements.iter().any(|element| *element.kind() == Kind::Batch), "no batch is in a batch")?;
+            let all = other.as_ref().and_then(Value::as_array);
+            let others = all.map(|all| {
+                all.iter().map(|value| value.get("method").and_then(Value::as_str)).collect::<Vec<_>>()
+            });
+            ensure(
+                others.is_none_or(|others| others == found),
+                "every reader finds the same methods in a batch",
+            )?;
         }
         Kind::Foreign => ensure(false, "what a client sends is understood or refused")?,
     }

@@ -34,6 +34,16 @@ pub enum NoPlace {
     Server(String),
 }
 
+/// What came of passing a batch on.
+pub enum Asked {
+    /// It holds no request.
+    Nothing,
+    /// The server has gone.
+    Gone,
+    /// Its requests are answered here.
+    Answer(Answer),
+}
+
 /// All conversations.
 #[derive(Debug)]
 pub struct Hub {
@@ -170,6 +180,18 @@ impl Conversation {
             }
         }
         Some(answer)
+    }
+
+    /// Passes a batch on, each message of it, and returns the one answer to its requests.
+    pub async fn ask_all(&self, message: Message) -> Asked {
+        let name = Id::Text(format!("batch:{}", self.next()));
+        let wants = message.elements().iter().any(|element| matches!(element.kind(), Kind::Request { .. }));
+        let answer = if wants { locked(&self.streams).open(&name, &message) } else { None };
+        match (self.session.batch(name, message).await, answer) {
+            (true, Some(answer)) => Asked::Answer(answer),
+            (true, None) => Asked::Nothing,
+            (false, _) => Asked::Gone,
+        }
     }
 
     /// Returns a stream for what is about no request.

@@ -39,11 +39,21 @@ fn what_two_readers_could_understand_differently_is_refused() {
 }
 
 #[test]
-fn batch_that_hides_a_call_is_refused_and_another_passes() {
-    let call = r#"[{"id":1,"method":"ping"},{"id":2,"method":"tools/call","params":{}}]"#;
-    assert_eq!(client(call), Err(NotAMessage::BadBatch));
-    assert_eq!(client(r#"[{"id":1,"method":"ping","Method":"x"}]"#), Err(NotAMessage::BadBatch));
+fn batch_is_understood_message_by_message_or_not_at_all() {
+    let calls = r#"[{"id":1,"method":"ping"},{"id":2,"method":"tools\/call","params":{}}]"#;
+    let read = Message::from_client(calls.as_bytes().to_vec()).unwrap();
+    assert_eq!(*read.kind(), Kind::Batch);
+    let kinds: Vec<_> = read.elements().into_iter().map(|element| element.kind).collect();
+    let request = |id, method: &str| Kind::Request { id: Id::Number(id), method: method.to_owned() };
+    assert_eq!(kinds, [request(1, "ping"), request(2, "tools/call")]);
     assert_eq!(client(r#" [{"id":1,"method":"ping"}]"#), Ok(Kind::Batch));
+    for bad in
+        [r#"[{"id":1,"method":"ping","Method":"x"}]"#, "[]", "[[]]", r#"[[{"id":1,"method":"ping"}]]"#, "[7]"]
+    {
+        assert_eq!(client(bad), Err(NotAMessage::BadBatch), "{bad}");
+    }
+    let many = format!("[{}]", vec![r#"{"method":"x"}"#; BATCH_MAX + 1].join(","));
+    assert_eq!(client(&many), Err(NotAMessage::BadBatch));
 }
 
 #[test]

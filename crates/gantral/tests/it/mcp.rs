@@ -1,5 +1,6 @@
 //! Clients and servers of the Model Context Protocol that others wrote, with the interceptor between them.
 
+mod batches;
 mod crashes;
 mod governed;
 mod newcomer;
