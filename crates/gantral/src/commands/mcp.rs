@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::pinned::PinnedArgs;
 use crate::signals::stop_requested;
-use crate::{folders, logging, machine};
+use crate::{interceptor, logging, machine};
 
 /// Who it is in development.
 const USUAL: &str = "dev-gate";
@@ -131,9 +131,10 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
         spool,
         opens: Arc::new(upstream.clone()),
     });
+    let token = args.listen_token.as_deref().map(interceptor::token).transpose()?;
     match args.listen {
         None => run_long(serve(governor, upstream)),
-        Some(address) => run_long(listen(governor, upstream, address, token(args)?, out)),
+        Some(address) => run_long(listen(governor, upstream, address, token, out)),
     }
 }
 
@@ -158,15 +159,6 @@ async fn listen(
     left.abort();
     served.map_err(|error| Failure::new(format!("clients cannot be served: {error}")))?;
     Ok(Exit::DONE)
-}
-
-fn token(args: &McpArgs) -> Result<Option<String>, Failure> {
-    let Some(path) = &args.listen_token else { return Ok(None) };
-    let token = servers::secret(path)?.trim().to_owned();
-    if token.is_empty() {
-        return Err(Failure::new(format!("`{}` holds no token", path.display())));
-    }
-    Ok(Some(token))
 }
 
 async fn serve(governor: Arc<Governor>, upstream: Upstream) -> Result<Exit, Failure> {
@@ -239,37 +231,14 @@ fn program(command: &[OsString]) -> Option<String> {
 
 /// Opens the folder of calls: the one that was said, or one of this agent for this server.
 fn spool(args: &McpArgs, target: &Target, name: &str) -> Result<Spool, Failure> {
-    let folder = match (&args.spool, &target.dev) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(dev)) => dev.path().join("mcp").join(acting(target)).join(name),
-        (None, None) => folders::state("--spool")?.join("gantral/mcp").join(own_folder(args, target, name)),
-    };
+    let folder = interceptor::spool(args.spool.as_deref(), "mcp", target, &args.workflow.to_string(), name)?;
     Spool::open(&folder).map_err(|error| Failure::file("open the spool", &folder, &error))
-}
-
-/// Returns whose token it is in development.
-fn acting(target: &Target) -> String {
-    let file = if let crate::credentials::Credentials::File(path) = &target.credentials {
-        path.file_stem()
-    } else {
-        None
-    };
-    file.and_then(|stem| stem.to_str()).unwrap_or("agent").to_owned()
-}
-
-/// Returns a name that differs for each server of Gantral, agent and workflow.
-fn own_folder(args: &McpArgs, target: &Target, name: &str) -> String {
-    format!("{name}-{}", agent(args, target).finish().to_hex().get(..12).unwrap_or_default())
 }
 
 /// Returns a digest of whose calls of which server these are.
 fn whose(args: &McpArgs, target: &Target, name: &str) -> String {
-    agent(args, target).bytes(name.as_bytes()).finish().to_hex()
-}
-
-fn agent(args: &McpArgs, target: &Target) -> Hasher {
     let hasher = Hasher::new("gantral/mcp/spool/v1").text(&target.url).text(&target.credentials.described());
-    hasher.text(&args.workflow.to_string())
+    hasher.text(&args.workflow.to_string()).bytes(name.as_bytes()).finish().to_hex()
 }
 
 #[cfg(test)]

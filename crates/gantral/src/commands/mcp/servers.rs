@@ -8,13 +8,11 @@ use gantral_mcp::process::ServerCommand;
 use gantral_mcp::remote::Remote;
 use gantral_mcp::several::{Prefix, SERVERS_MAX};
 use gantral_mcp::upstream::Upstream;
-use gantral_outbound::read_secret;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::interceptor;
 
-/// How much of a file with secrets is read, in bytes: a few headers.
-const SECRET_BYTES_MAX: u64 = 16 << 10;
 /// The largest file of servers, in bytes: a command and an address for each.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -82,27 +80,9 @@ pub fn of_command(command: Vec<OsString>) -> Result<Upstream, Failure> {
 
 /// Describes a server that listens.
 pub fn of_address(url: &str, given: Option<&Path>, ca: Option<&Path>) -> Result<Upstream, Failure> {
-    let remote = Remote::new(url, ca, &headers(given)?);
+    let headers = given.map(interceptor::headers).transpose()?.unwrap_or_default();
+    let remote = Remote::new(url, ca, &headers);
     remote.map(Upstream::Remote).map_err(|error| Failure::new(error.to_string()))
-}
-
-/// Reads the headers for a server of tools.
-fn headers(path: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let text = secret(path)?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let pair = |line: &str| {
-        line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-    };
-    // The line itself is a secret.
-    let wrong = || Failure::new(format!("a line of `{}` is not `Name: value`", path.display()));
-    lines.map(|line| pair(line).ok_or_else(wrong)).collect()
-}
-
-/// Reads a file with a secret.
-pub fn secret(path: &Path) -> Result<String, Failure> {
-    let bytes = read_secret(path, SECRET_BYTES_MAX).map_err(|error| Failure::file("read", path, &error))?;
-    String::from_utf8(bytes).map_err(|_| Failure::new(format!("`{}` is not text", path.display())))
 }
 
 #[cfg(test)]
@@ -137,7 +117,7 @@ mod tests {
             ("[servers.a]\ncommand = [\"a\"]\nurl = \"https://a.example\"", "not either"),
             ("[servers.a]\ncommand = [\"a\"]\nheaders = \"h\"", "not either"),
             ("[servers.a]\nrun = 1", "unknown field `run`"),
-            ("[servers.a]\nurl = \"ftp://a\"", "ftp"),
+            ("[servers.a]\nurl = \"ftp://a\"", "must be https"),
         ] {
             let said = read(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");
