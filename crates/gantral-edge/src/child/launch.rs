@@ -205,10 +205,14 @@ impl Launcher {
                 launched.finish().await;
                 Err(LaunchError::Bounds { program: program(), error })
             }
-            Some(Report::Exited(_) | Report::Killed(_)) | None => {
-                launched.finish().await;
-                Err(silent())
-            }
+            Some(Report::Exited(_) | Report::Killed(_)) | None => match launched.finish().await {
+                // By the command, perhaps, before it could say that there is one: nobody knows that nothing ran.
+                Ended::Killed(signal) => {
+                    launched.report = Some(Report::Killed(signal));
+                    Ok((launched, output))
+                }
+                Ended::Exited(_) => Err(silent()),
+            },
         }
     }
 }
