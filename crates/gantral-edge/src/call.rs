@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_api::client::{Client, ClientError};
-use gantral_api::problem::Code;
+use gantral_api::problem::{Code, Fault};
 use gantral_api::wire::{
     Action, AskCall, CallAllowed, CallAnswer, CallDenied, CallWaiting, Document, IdempotencyKey, Moved,
     SettleCall, text,
@@ -48,6 +48,17 @@ pub enum CallError {
     /// The receipts could not be kept. Nothing may be done on their ground.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+impl CallError {
+    /// Tells whether it was refused, and would be again: repeating it is of no use.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Client(error @ ClientError::Problem(_)) => error.fault() == Fault::Caller,
+            Self::Client(_) | Self::Journal(_) => false,
+            Self::Running { .. } | Self::Unbelieved(_) => true,
+        }
+    }
 }
 
 /// Who asks, of whom, and for what workflow.

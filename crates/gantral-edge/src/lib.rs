@@ -11,7 +11,7 @@ pub mod command;
 pub mod hook;
 pub mod journal;
 pub mod outage;
-mod private;
+pub mod private;
 pub mod runner;
 pub mod script;
 pub mod secret;

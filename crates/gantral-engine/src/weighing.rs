@@ -114,9 +114,10 @@ impl Engine {
         };
         let decided = decide(&loaded.instance, acting.actor, Command::Ask(Box::new(ask)), call.now)?;
         let events = &decided.events;
-        plan.snapshots.extend(counted.iter().flat_map(|counted| counted.reservations(events)));
-        plan.snapshots
-            .extend(counted.iter().flat_map(|counted| counted.uses(events, standing_rules.clone())));
+        if let Some(counted) = &counted {
+            plan.snapshots.extend(counted.reservations(events));
+            plan.snapshots.extend(counted.uses(events, standing_rules));
+        }
         let answer = answer_of(&decided, reasons, roles);
         Ok(Weighed { decided, plan, answer, counted })
     }

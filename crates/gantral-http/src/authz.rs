@@ -239,7 +239,7 @@ impl Authorizer {
             for pause in PAUSES {
                 match authorizer.came(pass, came).await {
                     Ok(()) => return,
-                    Err(error) if crate::governor::drive::is_refusal(&error) => {
+                    Err(error) if error.is_refusal() => {
                         return tracing::warn!(%error, "an outcome is not taken");
                     }
                     Err(error) => tracing::warn!(%error, "an outcome cannot be reported yet"),

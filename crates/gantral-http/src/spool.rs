@@ -3,26 +3,24 @@
 //! A folder for its owner alone, of one process at a time. No header that a client sent and no body lies there under a name: a request that waits
 //! and whose process dies goes on when it comes again. What was sent is durable before it is sent, so that it is never taken for unsent.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use gantral_api::wire::{Document, text};
 use gantral_core::digest::Hasher;
 use gantral_core::ids::SessionId;
+use gantral_edge::private;
 use serde::{Deserialize, Serialize};
 
 use crate::reply::Problem;
 
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 /// The longest record that is read, in bytes: headers and a few words.
 const RECORD_BYTES_MAX: u64 = 1 << 20;
 /// How many characters of digests tell clients apart: 96 bits.
 const CLIENT_DIGITS: usize = 24;
-/// The longest name of who this is, in bytes.
-const IDENTITY_BYTES_MAX: u64 = 256;
+/// How much chance is in the name of who this is, in bytes.
+const IDENTITY_BYTES: usize = 32;
 
 /// A folder of calls.
 #[derive(Debug)]
@@ -94,8 +92,8 @@ impl Spool {
     /// # Errors
     /// The system's, and `WouldBlock` while another process has it.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(folder)?;
-        let lock = private().create(true).open(folder.join("lock"))?;
+        private::directory(folder)?;
+        let lock = private::open(writing().create(true), &folder.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -103,7 +101,7 @@ impl Spool {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let identity = identity(&folder.join("identity"))?;
+        let identity = private::name_once(&folder.join("identity"), "", IDENTITY_BYTES)?;
         Ok(Self { folder: folder.to_owned(), identity, _lock: lock })
     }
 
@@ -144,7 +142,7 @@ impl Spool {
     /// The system's; the step that it speaks of may not be taken.
     pub fn keep(&self, key: &str, record: &Record) -> io::Result<()> {
         let beside = self.folder.join(format!("{key}.new"));
-        let mut file = private().create(true).truncate(true).open(&beside)?;
+        let mut file = private::open(writing().create(true).truncate(true), &beside)?;
         file.write_all(&serde_json::to_vec(record)?)?;
         file.sync_data()?;
         std::fs::rename(&beside, self.record(key))?;
@@ -157,8 +155,8 @@ impl Spool {
     /// The system's.
     pub fn new_body(&self, key: &str) -> io::Result<File> {
         // One that is still read by a client stays as it is.
-        remove(&self.body(key))?;
-        private().read(true).create_new(true).open(self.body(key))
+        private::remove(&self.body(key))?;
+        private::open(writing().read(true).create_new(true), &self.body(key))
     }
 
     /// Opens the body of an answer.
@@ -176,7 +174,7 @@ impl Spool {
     pub fn scratch(&self) -> io::Result<File> {
         let number = getrandom::u64().map_err(io::Error::other)?;
         let path = self.folder.join(format!("{number:016x}.scratch"));
-        let file = private().read(true).create_new(true).open(&path)?;
+        let file = private::open(writing().read(true).create_new(true), &path)?;
         std::fs::remove_file(&path)?;
         Ok(file)
     }
@@ -186,8 +184,8 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn forget(&self, key: &str) -> io::Result<()> {
-        remove(&self.record(key))?;
-        remove(&self.body(key))
+        private::remove(&self.record(key))?;
+        private::remove(&self.body(key))
     }
 
     /// Returns the keys of the calls that are kept.
@@ -195,14 +193,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn keys(&self) -> io::Result<Vec<String>> {
-        let mut keys = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            if let Some(key) = name.to_str().and_then(|name| name.strip_suffix(".call")) {
-                keys.push(key.to_owned());
-            }
-        }
-        Ok(keys)
+        private::named(&self.folder, ".call")
     }
 
     fn record(&self, key: &str) -> PathBuf {
@@ -214,35 +205,10 @@ impl Spool {
     }
 }
 
-/// Reads who this is, made once, at random.
-fn identity(path: &Path) -> io::Result<String> {
-    let mut name = String::new();
-    match File::open(path) {
-        Ok(file) => drop(file.take(IDENTITY_BYTES_MAX).read_to_string(&mut name)?),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) => {}
-    }
-    if name.is_empty() {
-        let random = || getrandom::u64().map_err(io::Error::other);
-        name = format!("{:016x}{:016x}{:016x}{:016x}", random()?, random()?, random()?, random()?);
-        let mut file = private().create(true).truncate(true).open(path)?;
-        file.write_all(name.as_bytes())?;
-        file.sync_all()?;
-    }
-    Ok(name)
-}
-
-fn private() -> OpenOptions {
+fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).mode(FILE_MODE);
+    options.write(true);
     options
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 #[cfg(test)]

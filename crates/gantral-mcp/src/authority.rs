@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gantral_api::client::ClientError;
 use gantral_api::wire::{Action, CallDenied, CallWaiting, Document, SettleCall, ShowInstance, text};
 use gantral_core::state::OutcomeStatus;
 use gantral_edge::call::{self, CallError, Caller, Wanted};
@@ -154,15 +153,5 @@ pub(crate) fn code(error: &CallError) -> &'static str {
         CallError::Running { .. } => "call_key_taken",
         CallError::Unbelieved(_) => "answer_unbelieved",
         CallError::Journal(_) => "journal_unusable",
-    }
-}
-
-/// Tells whether the server refused, and would again.
-pub(crate) fn is_refusal(error: &CallError) -> bool {
-    use gantral_api::problem::Fault;
-    match error {
-        CallError::Client(error @ ClientError::Problem(_)) => error.fault() == Fault::Caller,
-        CallError::Client(_) | CallError::Journal(_) => false,
-        CallError::Running { .. } | CallError::Unbelieved(_) => true,
     }
 }

@@ -4,11 +4,12 @@
 //! before it is sent: one that was begun, and of which nothing more is known, was perhaps done, and is never sent again. What else a crash
 //! of the machine may take is asked for, or reported, once more.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use gantral_edge::private;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Denial, Pending, Permit};
@@ -16,8 +17,6 @@ use crate::seal::Keyring;
 use crate::task::{Handle, TaskId};
 use crate::withheld::Withheld;
 
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 /// The most calls that are kept: one more is refused before it is asked for.
 pub const CALLS_MAX: usize = 4096;
 /// The largest file that is read back, in bytes: arguments and a result, each of which is limited.
@@ -28,8 +27,8 @@ const REFUSED_BYTES_MAX: u64 = 1 << 20;
 /// What members are sealed for that are withheld.
 const WITHHELD: &str = "gantral/mcp/withheld/v1";
 
-/// The longest name of a session that is read, in bytes.
-const SESSION_BYTES_MAX: u64 = 128;
+/// How much chance is in the name of a session, in bytes.
+const SESSION_BYTES: usize = 16;
 
 /// A folder of calls.
 #[derive(Debug, Clone)]
@@ -140,7 +139,7 @@ impl Spool {
     /// The system's.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&folder)?;
+        private::directory(&folder)?;
         Ok(Self { folder })
     }
 
@@ -149,17 +148,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn session(&self) -> io::Result<String> {
-        let mut file = open(&self.folder.join("session"))?;
-        file.lock()?;
-        let mut name = String::new();
-        (&file).take(SESSION_BYTES_MAX).read_to_string(&mut name)?;
-        if name.is_empty() {
-            let random = || getrandom::u64().map_err(io::Error::other);
-            name = format!("mcp-{:016x}{:016x}", random()?, random()?);
-            file.write_all(name.as_bytes())?;
-            file.sync_all()?;
-        }
-        Ok(name)
+        private::name_once(&self.folder.join("session"), "mcp-", SESSION_BYTES)
     }
 
     /// Takes a call for this process; `None` while another one, or another part of this one, has it.
@@ -189,7 +178,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn calls(&self) -> io::Result<Vec<String>> {
-        self.named(".call")
+        private::named(&self.folder, ".call")
     }
 
     /// Returns a call that is over and whose task may still be asked for.
@@ -210,7 +199,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn tasks(&self) -> io::Result<Vec<TaskId>> {
-        Ok(self.named(".task")?.iter().filter_map(|id| TaskId::parse(id)).collect())
+        Ok(private::named(&self.folder, ".task")?.iter().filter_map(|id| TaskId::parse(id)).collect())
     }
 
     /// Forgets a task: nobody may ask for it any more.
@@ -218,7 +207,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn forget_task(&self, id: &TaskId) -> io::Result<()> {
-        removed(&self.folder.join(format!("{id}.task")))
+        private::remove(&self.folder.join(format!("{id}.task")))
     }
 
     /// Writes down, sealed, what is withheld of a call; durable before anything is asked.
@@ -228,8 +217,7 @@ impl Spool {
     pub fn withhold(&self, key: &str, plain: &[u8]) -> io::Result<()> {
         let sealed = self.withheld_keys().seal(&format!("{WITHHELD}/{key}"), plain)?;
         let path = self.folder.join(format!("{key}.withheld"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+        let mut file = private::open(OpenOptions::new().write(true).create(true).truncate(true), &path)?;
         file.write_all(&sealed)?;
         file.sync_data()
     }
@@ -252,7 +240,7 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn erase_withheld(&self, key: &str) -> io::Result<()> {
-        removed(&self.folder.join(format!("{key}.withheld")))
+        private::remove(&self.folder.join(format!("{key}.withheld")))
     }
 
     /// Returns the keys under which members are withheld.
@@ -277,17 +265,6 @@ impl Spool {
             file = open(&path)?;
         }
         file.write_all(format!("{line}\n").as_bytes())
-    }
-
-    fn named(&self, end: &str) -> io::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            if let Some(key) = name.to_str().and_then(|name| name.strip_suffix(end)) {
-                found.push(key.to_owned());
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -316,8 +293,8 @@ impl Owned {
     /// The system's.
     pub fn forget(&self) -> io::Result<()> {
         // What is withheld of it is erased as it is settled; of a call that never was, a crash may have left it.
-        removed(&self.path.with_extension("withheld"))?;
-        removed(&self.path)
+        private::remove(&self.path.with_extension("withheld"))?;
+        private::remove(&self.path)
     }
 
     /// Lets the same call be a new one, and keeps what came of it under its task.
@@ -329,15 +306,8 @@ impl Owned {
     }
 }
 
-fn removed(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(FILE_MODE).open(path)
+    private::open(OpenOptions::new().read(true).append(true).create(true), path)
 }
 
 /// Reads the last step. A crash of the machine may have cut off a line, whose step was not taken then; a whole line that cannot be read is an

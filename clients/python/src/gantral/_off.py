@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ._actions import Action, Grant
@@ -44,19 +44,9 @@ class OffCore(AttemptCore):
         return Grant(None, action, enforced=False)
         yield
 
-    def outcome(
-        self,
-        grant_id: str | None,
-        status: str,
-        result: Any = None,
-        cost: int | None = None,
-        evidence: Sequence[Mapping[str, str]] = (),
+    def _post(
+        self, path: tuple[str, ...], body: Any, key: str | None = None, believe: bool = True
     ) -> Steps[Mapping[str, Any]]:
-        """Tells nobody."""
-        return {}
-        yield
-
-    def end(self, how: str) -> Steps[Mapping[str, Any]]:
-        """Tells nobody."""
+        """Tells nobody what came of it, nor how it ended."""
         return {}
         yield

@@ -57,3 +57,16 @@ fn files_are_for_their_owner_alone_and_replaced_whole() {
     remove(&path).unwrap();
     remove(&path).unwrap();
 }
+
+#[test]
+fn name_is_made_once_and_anew_only_if_it_was_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("session");
+    let name = name_once(&path, "mcp-", 16).unwrap();
+    assert_eq!((name.get(..4), name.len()), (Some("mcp-"), 36));
+    assert_eq!(name_once(&path, "mcp-", 16).unwrap(), name);
+    std::fs::write(&path, &name[..10]).unwrap();
+    let other = name_once(&path, "mcp-", 16).unwrap();
+    assert_ne!(other, name);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+}

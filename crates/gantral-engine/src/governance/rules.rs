@@ -84,10 +84,9 @@ impl Engine {
         workflow: &Workflow,
     ) -> Result<(Scope, PolicyVersionId), EngineError> {
         let known = self.present(tenant).await?;
-        let scopes =
-            [Scope::Workflow(workflow.id.clone()), Scope::Team(workflow.team.clone()), Scope::Tenant];
-        let with_policy = |scope: Scope| known.in_force.policy_of(&scope).map(|version| (scope, version));
-        scopes.into_iter().find_map(with_policy).ok_or(EngineError::NoActivePolicy)
+        let scope = known.in_force.policy_scope(&workflow.id, Some(&workflow.team));
+        let found = scope.and_then(|scope| known.in_force.policy_of(&scope).map(|version| (scope, version)));
+        found.ok_or(EngineError::NoActivePolicy)
     }
 
     /// Proposes that a policy be in force for a scope in place of `present`, whether or not that takes two persons there: whoever proposes

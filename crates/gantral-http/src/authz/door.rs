@@ -221,7 +221,7 @@ impl App {
         };
         match self.authorizer.came(pass, came).await {
             Ok(()) => StatusCode::NO_CONTENT.into_response(),
-            Err(error) if crate::governor::drive::is_refusal(&error) => {
+            Err(error) if error.is_refusal() => {
                 let detail = "no such outcome is owed";
                 Problem::new(StatusCode::CONFLICT, "outcome_not_owed", detail).into_response()
             }

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use gantral_api::client::ClientError;
-use gantral_api::problem::Fault;
 use gantral_api::wire::{CallWaiting, Document, SettleCall, ShowInstance};
 use gantral_core::ids::InstanceId;
 use gantral_core::json::{Object, Value};
@@ -102,7 +100,7 @@ impl Drive {
                 }
                 Ok(Answer::Go(permit)) => return self.send(&permit).await,
                 Ok(Answer::Denied(denied)) => return self.refuse(Problem::denied(&denied), false),
-                Err(error) if is_refusal(&error) => return self.refuse(Problem::unasked(&error), false),
+                Err(error) if error.is_refusal() => return self.refuse(Problem::unasked(&error), false),
                 Err(error) => {
                     tracing::warn!(%error, "no answer about a request that waits");
                     pause(&mut pauses).await;
@@ -233,7 +231,7 @@ async fn report(governor: &Governor, live: &Live, caller: &Caller, owed: Owed, t
     loop {
         match caller.settle(*owed.instance, &report).await {
             Ok(_) => break,
-            Err(error) if is_refusal(&error) => {
+            Err(error) if error.is_refusal() => {
                 tracing::error!(%error, "an outcome is not taken");
                 break;
             }
@@ -265,13 +263,4 @@ async fn settle_unsent(caller: &Caller, instance: InstanceId) -> Result<(), Call
 async fn pause(pauses: &mut core::slice::Iter<'_, Duration>) {
     let [.., last] = PAUSES;
     tokio::time::sleep(*pauses.next().unwrap_or(&last)).await;
-}
-
-/// Tells whether Gantral refused, and would again.
-pub(crate) fn is_refusal(error: &CallError) -> bool {
-    match error {
-        CallError::Client(error @ ClientError::Problem(_)) => error.fault() == Fault::Caller,
-        CallError::Client(_) | CallError::Journal(_) => false,
-        CallError::Running { .. } | CallError::Unbelieved(_) => true,
-    }
 }

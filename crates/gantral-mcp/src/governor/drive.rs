@@ -15,7 +15,7 @@ use super::live::{Live, Progress};
 use super::outcome::{done, not_executed, reported};
 use super::send::Sends;
 use super::{Governor, is_stateless, parameters};
-use crate::authority::{Answer, Pending, Permit, code, is_refusal};
+use crate::authority::{Answer, Pending, Permit, code};
 use crate::call::text_of;
 use crate::catalogue::Tool;
 use crate::message::Id;
@@ -109,7 +109,7 @@ impl Drive {
     /// Without an answer nothing is done. What was asked for may stand at the server: the call is kept, so that the next try finds it.
     fn unasked(&self, error: &CallError) {
         let code = code(error);
-        if is_refusal(error) {
+        if error.is_refusal() {
             return self.over(Outcome::NotDone { code: code.to_owned(), why: error.to_string() });
         }
         if let Err(error) = self.live.keep(&Stage::Unasked) {
@@ -163,7 +163,7 @@ impl Drive {
                     });
                 }
                 Err(error) => {
-                    if self.resumed && is_refusal(&error) && self.lapsed(&pending).await {
+                    if self.resumed && error.is_refusal() && self.lapsed(&pending).await {
                         return;
                     }
                     tracing::warn!(%error, "no answer about a call that waits");
@@ -280,7 +280,7 @@ impl Drive {
         loop {
             match self.governor.authority.settle(permit, status, result.clone()).await {
                 Ok(()) => break,
-                Err(error) if !is_refusal(&error) => {
+                Err(error) if !error.is_refusal() => {
                     tracing::warn!(%error, "an outcome cannot be reported yet");
                     let [.., last] = PAUSES;
                     tokio::time::sleep(*pauses.next().unwrap_or(&last)).await;
