@@ -7,6 +7,7 @@ mod attempt;
 mod config;
 mod desk;
 mod event;
+mod executor;
 mod files;
 mod governed;
 mod lease;
@@ -45,8 +46,9 @@ pub use settings::{
 };
 pub use verify::{Mismatch, Verified, verify};
 
-use crate::child::{CgroupError, Cgroups};
+use crate::child::CgroupError;
 use crate::journal::{Journal, JournalError};
+use executor::Executor;
 use files::WorkDir;
 use governed::Vault;
 use places::Places;
@@ -118,7 +120,7 @@ struct Shared {
     client: Client,
     config: RunnerConfig,
     work: WorkDir,
-    cgroups: Option<Cgroups>,
+    executor: Executor,
     vault: Arc<Vault>,
     journal: Journal,
 }
@@ -145,8 +147,7 @@ impl Runner {
         }
         let work = WorkDir::take(&config.work_dir, &config.log_dir)?;
         work.put_trust(&config.pinned.trust)?;
-        let cgroups = Cgroups::open(&config.cgroups, &config.group_limits, work.folder())?;
-        tracing::debug!(groups = cgroups.is_some(), "control groups");
+        let executor = Executor::open(&config, work.folder())?;
         let bao = config.openbao.as_ref().map(OpenBao::new).transpose()?.map(Arc::new);
         if let Some(lost) = config.secrets.iter().find(|secret| secret.from.is_bao() && bao.is_none()) {
             return Err(RunnerError::NoOpenBao { secret: lost.name.to_string() });
@@ -155,7 +156,7 @@ impl Runner {
         // As with the work directory: what a command is told must not depend on its own working directory.
         let journal = std::path::absolute(config.journal.path());
         let journal = Journal::new(journal.unwrap_or_else(|_| config.journal.path().to_owned()));
-        Ok(Self { shared: Arc::new(Shared { client, config, work, cgroups, vault, journal }) })
+        Ok(Self { shared: Arc::new(Shared { client, config, work, executor, vault, journal }) })
     }
 
     /// Works until `shutdown` is ready: then claims nothing more, lets what runs come to its end for the configured

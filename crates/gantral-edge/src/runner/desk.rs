@@ -23,10 +23,10 @@ use zeroize::Zeroizing;
 
 use super::Pinned;
 use super::event::{Observer, RunnerEvent};
+use super::executor::Members;
 use super::governed::{Governed, Unresolved, Vault};
 use super::output::SharedMask;
 use super::proof::{Asks, prove};
-use crate::child::Tree;
 use crate::outage::now;
 use crate::private;
 use crate::secret::{Answer, Code, REQUEST_BYTES_MAX, Request};
@@ -53,7 +53,7 @@ pub(super) struct Desk {
     pub pinned: Pinned,
     /// Acts with the attempt's own token.
     pub client: Client,
-    pub tree: Tree,
+    pub members: Members,
     pub mask: SharedMask,
     /// The file of records.
     pub records: PathBuf,
@@ -127,7 +127,7 @@ impl Desk {
     async fn answer(&self, stream: UnixStream) {
         let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let (reading, mut writing) = stream.into_split();
-        let answer = match peer.filter(|peer| self.tree.holds(*peer)) {
+        let answer = match peer.filter(|peer| self.members.hold(*peer)) {
             Some(peer) => {
                 let limit = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
                 let mut line = Vec::new();
