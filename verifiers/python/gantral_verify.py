@@ -1128,7 +1128,7 @@ def read_rule(value, where):
 
 
 def closed_but(optional, read, **members):
-    """A5, G23: an object with exactly these members, and one more that may be missing: then it is None."""
+    """A5, A16, G23: an object with exactly these members, and one more that may be missing: then it is None."""
     without = closed(**members)
 
     def read_all(value, where):
@@ -1141,6 +1141,19 @@ def closed_but(optional, read, **members):
         return record
 
     return read_all
+
+
+ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]{0,31}://(?=.)(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::[0-9]{1,5})?"
+    r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
+)
+
+
+def address(value, where):
+    """A16: where captured evidence is kept; no user, no query, no fragment."""
+    if len(ascii_text(value, where)) > 1024 or not ADDRESS.fullmatch(value):
+        raise wrong(where)
+    return value
 
 
 roles_16 = list_of(name, 16)
@@ -1192,7 +1205,7 @@ READERS = {  # §4: how each member of a detail is read when it is not null
     "deadline": instant,
     "decision": decision,
     "escalation": list_of(closed(duration_ms=integer(0), roles=roles_16), 16),
-    "evidence": list_of(closed(digest=digest, name=name), 64),
+    "evidence": list_of(closed_but("url", address, digest=digest, name=name), 64),  # A16
     "executor": executor,
     "exit_status": integer(-(2**31), 2**31 - 1),
     "expires_at": instant,

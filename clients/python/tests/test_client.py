@@ -39,6 +39,21 @@ def test_allowed_action_is_used_up_done_and_reported(world: World) -> None:
     assert world.verdict(attempt.instance_id) == "VALID"
 
 
+@pytest.mark.parametrize("bad", [None, "https://me:hunter2@host/x", "https://host/x?sig=hunter2"])
+def test_what_was_captured_is_sealed_with_its_address_and_a_bad_one_costs_no_outcome(world: World, bad: str | None) -> None:
+    captured = {"name": "answer", "digest": "ab" * 32, "url": "s3://audit/calls/17"}
+    with world.client() as client:
+        attempt = begin(client)
+        with attempt.gate("refund", "order/1001", REFUND["parameters"]) as permit:
+            more = [{**captured, "url": bad}] if bad else []
+            permit.succeeded({"refund": "r-1"}, evidence=[captured, *more])
+        attempt.complete()
+        outcome = client.instance(attempt.instance_id)["outcomes"][0]
+    assert outcome["status"] == "SUCCEEDED"
+    assert outcome.get("evidence") == (None if bad else [captured])
+    assert world.verdict(attempt.instance_id) == "VALID"
+
+
 def test_human_changes_the_action_and_a_new_attempt_does_what_was_approved(world: World) -> None:
     with world.client() as client:
         first = begin(client)

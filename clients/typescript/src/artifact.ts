@@ -107,6 +107,12 @@ const DECISION = object({
   role: name,
 });
 
+/** A16: scheme, host, port and path, and nothing by which credentials travel. Its absence is the only way to say that no address is known. */
+const ADDRESS = text(
+  /^(?=.{1,1024}$)[a-z][a-z0-9+.-]{0,31}:\/\/(?=.)(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::[0-9]{1,5})?(?:\/(?:[A-Za-z0-9._~!$&'()*+,;=:@\/-]|%[0-9A-Fa-f]{2})*)?$/,
+);
+const EVIDENCE_REF = object({ digest, name }, { url: ADDRESS });
+
 /** The shape of each member of a detail. Whether it may be `null` is in {@link MATRIX}. */
 const MEMBERS: Readonly<Record<string, Shape>> = {
   act_by: instant,
@@ -117,7 +123,7 @@ const MEMBERS: Readonly<Record<string, Shape>> = {
   deadline: instant,
   decision: DECISION,
   escalation: list(object({ duration_ms: count, roles: ROLES }), 0, LIST_MAX),
-  evidence: list(object({ digest, name }), 0, LINKS_MAX),
+  evidence: list(EVIDENCE_REF, 0, LINKS_MAX),
   executor: EXECUTOR,
   exit_status: integer(-(2 ** 31), 2 ** 31 - 1),
   expires_at: instant,

@@ -8,7 +8,7 @@ import type { Action, EvidenceItem, Moved, ReportOutcome } from "./types.js";
 export interface OutcomeDetails {
   /** What it cost, in minor units. */
   cost?: number | undefined;
-  /** References to captured evidence, at most 32. */
+  /** References to captured evidence, at most 32. One whose address must not be sealed is left out of the report, with the others. */
   evidence?: EvidenceItem[] | undefined;
 }
 
@@ -21,8 +21,12 @@ export interface PermitTerms {
   report: (body: ReportOutcome) => Promise<Moved>;
 }
 
-/** The refusals of a report that one without a result does not meet. */
-const ABOUT_THE_RESULT = ["secret_inline", "body_too_large"];
+/** The refusals of a report, and the member without which it does not meet them. */
+const ABOUT: Readonly<Record<string, "result" | "evidence">> = {
+  secret_inline: "result",
+  body_too_large: "result",
+  evidence_refused: "evidence",
+};
 
 /** One action may start now. Act once, then say what came of it; {@link run} does both. */
 export class Permit {
@@ -105,12 +109,16 @@ export class Permit {
 
   private async send(status: "SUCCEEDED" | "FAILED", result: unknown, details: OutcomeDetails): Promise<Moved> {
     const body: ReportOutcome = { status, ...details };
-    try {
-      return await this.tell(result === undefined ? body : { ...body, result: result as Json });
-    } catch (error) {
-      // An outcome without its result says more than one that nobody knows.
-      if (result === undefined || !(error instanceof Refused) || !ABOUT_THE_RESULT.includes(error.code)) throw error;
-      return this.tell(body);
+    if (result !== undefined) body.result = result as Json;
+    for (;;) {
+      try {
+        return await this.tell(body);
+      } catch (error) {
+        // An outcome without its result, or without what was captured, says more than one that nobody knows.
+        const left = error instanceof Refused ? ABOUT[error.code] : undefined;
+        if (left === undefined || body[left] === undefined) throw error;
+        delete body[left];
+      }
     }
   }
 

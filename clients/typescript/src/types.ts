@@ -182,6 +182,11 @@ export type EvidenceItem = {
   digest: Digest;
   /** What it is. */
   name: Name;
+  /**
+   * Where the bytes are kept: `https://`, `s3://`, `file://` or the like, at most 1024 characters. It is sealed and never erased, so it has no
+   * user, no query and no fragment, and nothing in it looks like a secret.
+   */
+  url?: string | null | undefined;
 };
 
 /** Who carries an action out; `self` is the agent itself and is reported as not enforced. */
@@ -372,6 +377,8 @@ export type OutcomeStatus = "SUCCEEDED" | "FAILED" | "UNKNOWN";
 
 /** What became of a consumed grant. */
 export type OutcomeView = {
+  /** What was captured of the action, as the report named it. */
+  evidence?: EvidenceItem[] | undefined;
   /** The grant. */
   grant_id: GrantId;
   /** What was reported; absent while the report is owed. */
@@ -392,7 +399,7 @@ export type PolicyVersionId = string;
 /** Problem details (RFC 9457). Further members depend on the code and are named on its page. */
 export type Problem = {
   /** The stable code. */
-  code: "unauthenticated" | "token_rejected" | "forbidden" | "not_found" | "method_not_allowed" | "invalid_body" | "unsupported_media_type" | "invalid_parameter" | "idempotency_key_missing" | "idempotency_key_reused" | "body_too_large" | "too_many_requests" | "instance_ended" | "wrong_state" | "stale_attempt" | "attempt_inactive" | "attempt_alive" | "gate_unknown" | "already_decided" | "gate_moved" | "deadline_passed" | "self_approval" | "not_eligible" | "already_voted" | "evidence_too_weak" | "action_mismatch" | "action_invalid" | "action_undeclared" | "secret_inline" | "grant_unusable" | "grant_expired" | "grant_not_released" | "release_not_immediate" | "action_changed" | "evaluator_failed" | "nobody_eligible" | "frozen" | "outcome_unknown" | "outcome_not_owed" | "outcome_open" | "not_creator" | "extension_out_of_range" | "too_many_events" | "lease_lost" | "call_key_taken" | "conflict" | "workflow_unknown" | "workflow_invalid" | "workflow_version_exists" | "policy_unknown" | "policy_rejected" | "rule_refused" | "policy_unsigned" | "policy_signature_bad" | "policy_not_as_signed" | "policy_unpinned" | "candidates_full" | "policy_moved" | "no_policy_before" | "same_person" | "delegation_not_in_force" | "passkey_refused" | "proposal_differs" | "proposal_moved" | "proposal_ended" | "proposals_full" | "approvers_unconfirmed" | "no_active_policy" | "justification_required" | "ledger_unavailable" | "signer_unavailable" | "issuer_unavailable" | "not_ready" | "read_only" | "internal";
+  code: "unauthenticated" | "token_rejected" | "forbidden" | "not_found" | "method_not_allowed" | "invalid_body" | "unsupported_media_type" | "invalid_parameter" | "idempotency_key_missing" | "idempotency_key_reused" | "body_too_large" | "too_many_requests" | "instance_ended" | "wrong_state" | "stale_attempt" | "attempt_inactive" | "attempt_alive" | "gate_unknown" | "already_decided" | "gate_moved" | "deadline_passed" | "self_approval" | "not_eligible" | "already_voted" | "evidence_too_weak" | "action_mismatch" | "action_invalid" | "action_undeclared" | "secret_inline" | "evidence_refused" | "grant_unusable" | "grant_expired" | "grant_not_released" | "release_not_immediate" | "action_changed" | "evaluator_failed" | "nobody_eligible" | "frozen" | "outcome_unknown" | "outcome_not_owed" | "outcome_open" | "not_creator" | "extension_out_of_range" | "too_many_events" | "lease_lost" | "call_key_taken" | "conflict" | "workflow_unknown" | "workflow_invalid" | "workflow_version_exists" | "policy_unknown" | "policy_rejected" | "rule_refused" | "policy_unsigned" | "policy_signature_bad" | "policy_not_as_signed" | "policy_unpinned" | "candidates_full" | "policy_moved" | "no_policy_before" | "same_person" | "delegation_not_in_force" | "passkey_refused" | "proposal_differs" | "proposal_moved" | "proposal_ended" | "proposals_full" | "approvers_unconfirmed" | "no_active_policy" | "justification_required" | "ledger_unavailable" | "signer_unavailable" | "issuer_unavailable" | "not_ready" | "read_only" | "internal";
   /** What is wrong this time. */
   detail: string;
   /** The API path that was called. */

@@ -33,6 +33,23 @@ test('small refund is done at once, reported and completed, and the evidence is 
   assert.equal(await world.verdict(attempt.instanceId), 'VALID');
 });
 
+test('what was captured is sealed with its address, and an address with a password costs no outcome', async () => {
+  const digest = 'ab'.repeat(32);
+  const captured = { name: 'answer', digest, url: 's3://audit/calls/17' };
+  for (const [evidence, sealed] of [
+    [[captured], [captured]],
+    [[captured, { name: 'bad', digest, url: 'https://me:hunter2@host/x' }], undefined],
+  ]) {
+    const attempt = await begin();
+    const permit = await attempt.gate(refund(50));
+    await permit.run((_action, its) => its.succeeded({ refund: 'r-1' }, { evidence }));
+    const { outcomes } = await world.instance(attempt.instanceId);
+    assert.deepEqual([outcomes[0].status, outcomes[0].evidence], ['SUCCEEDED', sealed]);
+    await attempt.complete();
+    assert.equal(await world.verdict(attempt.instanceId), 'VALID');
+  }
+});
+
 test('agent ends at the gate, and a fresh attempt does what the human changed it to, once', async () => {
   const first = await begin();
   const error = await first.gate(refund(480_000), { step: 'propose' }).catch((thrown) => thrown);

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::address::EvidenceUrl;
 use crate::digest::Digest;
 use crate::ids::{
     ActorId, AttemptNo, GateId, GrantId, InstanceId, LogOrigin, Name, PersonId, Role, SessionId, TenantId,
@@ -322,6 +323,8 @@ pub struct EvidenceRef {
     pub digest: Digest,
     /// What it is, in a name.
     pub name: Name,
+    /// Where the bytes are kept, if somebody said so.
+    pub url: Option<EvidenceUrl>,
 }
 
 /// Detail of `outcome`.

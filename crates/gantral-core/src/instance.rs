@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use crate::check::{Fault, check, check_created};
 use crate::digest::Digest;
 use crate::event::{
-    Allowed, Asked, Ballot, Consumed, Created, Entry, Event, Executor, GateMoved, Granted, HumanRequired,
-    Identity, Launch, PolicyRecord,
+    Allowed, Asked, Ballot, Consumed, Created, Entry, Event, EvidenceRef, Executor, GateMoved, Granted,
+    HumanRequired, Identity, Launch, PolicyRecord,
 };
 use crate::ids::{ActorId, AttemptNo, GateId, GrantId, PersonId};
 use crate::policy::PolicyVersionId;
@@ -202,6 +202,8 @@ pub struct Consumption {
     pub action: Digest,
     /// Its outcome, when there is one.
     pub outcome: Option<OutcomeStatus>,
+    /// What was captured of it, as its report named it.
+    pub evidence: Vec<EvidenceRef>,
 }
 
 impl Instance {
@@ -356,6 +358,9 @@ impl Instance {
             Event::Outcome(detail) => {
                 if let Some(grant) = detail.grant {
                     self.settle(grant, detail.status);
+                    if let Some(consumption) = self.consumptions.get_mut(&grant) {
+                        consumption.evidence.clone_from(&detail.evidence);
+                    }
                 }
             }
             Event::Reconciled(detail) => {
@@ -416,7 +421,7 @@ impl Instance {
 
     fn consume(&mut self, detail: &Consumed, attempt: AttemptNo) {
         self.grants.remove(&detail.grant);
-        let consumption = Consumption { attempt, action: detail.action, outcome: None };
+        let consumption = Consumption { attempt, action: detail.action, outcome: None, evidence: Vec::new() };
         self.consumptions.insert(detail.grant, consumption);
         self.open.insert(detail.grant, attempt);
     }

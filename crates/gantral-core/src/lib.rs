@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod action;
+pub mod address;
 pub mod check;
 pub mod command;
 pub mod decide;

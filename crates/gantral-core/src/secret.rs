@@ -83,7 +83,8 @@ fn is_secret_name(name: &str) -> bool {
     NAMES.contains(&plain.as_str())
 }
 
-fn looks_like_secret(text: &str) -> bool {
+/// Tells whether a text holds what looks like a credential, by its form alone.
+pub(crate) fn looks_like_secret(text: &str) -> bool {
     if text.contains("PRIVATE KEY-----") {
         return true;
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::problem::{Code, Fault};
 use gantral_api::wire::{
-    Action, AskCall, CallAllowed, CallAnswer, CallDenied, CallWaiting, Document, IdempotencyKey, Moved,
-    SettleCall, text,
+    Action, AskCall, CallAllowed, CallAnswer, CallDenied, CallWaiting, Document, EvidenceItem,
+    IdempotencyKey, Moved, SettleCall, text,
 };
 use gantral_core::digest::Hasher;
 use gantral_core::ids::{GrantId, InstanceId, SessionId, WorkflowId};
@@ -277,7 +277,20 @@ impl Permit {
     /// # Errors
     /// As [`Caller::settle`].
     pub async fn settle(&self, status: OutcomeStatus, result: Option<Document>) -> Result<Moved, CallError> {
-        let report = SettleCall::of(self.grant.map(Into::into), status, result);
+        self.settle_with(status, result, Vec::new()).await
+    }
+
+    /// As [`Self::settle`], and names what was captured: at most `EVIDENCE_ITEMS_MAX` pieces.
+    ///
+    /// # Errors
+    /// As [`Caller::settle`].
+    pub async fn settle_with(
+        &self,
+        status: OutcomeStatus,
+        result: Option<Document>,
+        evidence: Vec<EvidenceItem>,
+    ) -> Result<Moved, CallError> {
+        let report = SettleCall { evidence, ..SettleCall::of(self.grant.map(Into::into), status, result) };
         self.caller.settle(self.instance, &report).await
     }
 }

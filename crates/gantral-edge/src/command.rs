@@ -14,7 +14,7 @@ use gantral_core::digest::Digest;
 use gantral_core::json::{Object, Value};
 
 pub use self::carry::{Captured, CarryError, Ended, carry_out};
-pub use self::resolve::{CommandSpec, ResolveError, resolve};
+pub use self::resolve::{CommandSpec, ResolveError, file_digest, resolve};
 
 /// The name of the action, as workflows declare it.
 pub const ACTION: &str = "command.run";

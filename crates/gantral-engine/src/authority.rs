@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantral_core::action::ActionError;
+use gantral_core::address::{EvidenceUrl, admit_name};
 use gantral_core::command::{Command, Refusal};
 use gantral_core::decide::decide;
 use gantral_core::digest::CommitmentLabel;
@@ -50,12 +51,17 @@ pub struct OutcomeReport {
 }
 
 impl OutcomeReport {
-    /// Refuses what looks like a secret.
+    /// Refuses what looks like a secret, also where captured evidence is said to lie: that is sealed, and never erased.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
-        match self.result.as_ref().and_then(find_inline_secret) {
-            Some(path) => Err(ActionError::InlineSecret { path }.into()),
-            None => Ok(()),
+        if let Some(path) = self.result.as_ref().and_then(find_inline_secret) {
+            return Err(ActionError::InlineSecret { path }.into());
         }
+        self.evidence.iter().enumerate().try_for_each(|(index, item)| {
+            let refused = |member| move |error| EngineError::Evidence { index, member, error };
+            admit_name(item.name.as_str()).map_err(refused("name"))?;
+            let url = item.url.as_ref().map_or(Ok(()), |url| EvidenceUrl::admit(url.as_str()).map(|_| ()));
+            url.map_err(refused("url"))
+        })
     }
 
     /// Returns the outcome to seal; the result itself goes into the plan's snapshots.
@@ -194,7 +200,7 @@ impl Engine {
     /// what came of something that was only observed: the newest attempt may say so, as often as it likes.
     ///
     /// # Errors
-    /// `Refused(OutcomeNotOwed)`; without a grant `Refused(WrongState | StaleAttempt)`; `Action(InlineSecret)` for the result; the store's.
+    /// `Refused(OutcomeNotOwed)`; without a grant `Refused(WrongState | StaleAttempt)`; `Action(InlineSecret)` for the result; `Evidence`; the store's.
     pub async fn report(
         &self,
         mut call: Call,

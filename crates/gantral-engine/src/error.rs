@@ -1,6 +1,7 @@
 //! Why the engine did not do what it was asked.
 
 use gantral_core::action::ActionError;
+use gantral_core::address::AddressError;
 use gantral_core::command::Refusal;
 use gantral_core::ids::{ActorId, InstanceId, TenantId};
 use gantral_core::policy::PolicyVersionId;
@@ -28,6 +29,16 @@ pub enum EngineError {
     /// The action does not follow its declaration. The caller must change it.
     #[error(transparent)]
     Action(#[from] ActionError),
+    /// A reference to captured evidence must not be sealed. The caller must change it.
+    #[error("evidence {index}: {error}", index = index + 1)]
+    Evidence {
+        /// Its place in the report, from 0.
+        index: usize,
+        /// `name` or `url`.
+        member: &'static str,
+        /// What is wrong with it.
+        error: AddressError,
+    },
     /// What the ask says beside the action breaks the policy contract. The caller must change it.
     #[error(transparent)]
     Input(#[from] InputError),

@@ -7,6 +7,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use gantral_core::address::EvidenceUrl;
 use gantral_core::digest::{Digest, Salt};
 use gantral_core::ids::{
     ActorId, ArtifactId, AttemptNo, GateId, GrantId, InstanceId, LogOrigin, Name, PersonId, ProposalId, Role,
@@ -227,6 +228,7 @@ texts! {
     Name, "a name", |text| Name::parse(text).ok();
     ActorId, "a name", |text| ActorId::parse(text).ok();
     SessionId, "a name", |text| SessionId::parse(text).ok();
+    EvidenceUrl, "an address without user, query and fragment", |text| EvidenceUrl::parse(text).ok();
     UnixMillis, "an instant `YYYY-MM-DDThh:mm:ss.sssZ`", |text| UnixMillis::parse(text).ok();
     Materiality, "a materiality", Materiality::parse;
     Verdict, "a verdict", Verdict::parse;

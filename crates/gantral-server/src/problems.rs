@@ -127,6 +127,9 @@ impl From<EngineError> for Failure {
             EngineError::Refused(refusal) => return refusals::failure(&refusal),
             EngineError::Action(error) => action(&error),
             EngineError::NotFound { what } => problem(unknown(what)),
+            EngineError::Evidence { index, member, error } => problem(Code::EvidenceRefused)
+                .with("path", format!("evidence[{index}].{member}"))
+                .with("reason", error.reason()),
             EngineError::Input(error) => input(&error, detail),
             EngineError::Text { member, .. } => problem(Code::InvalidBody).with("path", member),
             EngineError::Seal(_) => problem(Code::InvalidBody),

@@ -1,8 +1,10 @@
 //! From facts to answers.
 
+use std::collections::BTreeMap;
+
 use gantral_api::wire::{self, Document, text};
 use gantral_core::digest::{Digest, Salt};
-use gantral_core::event::WorkflowRef;
+use gantral_core::event::{EvidenceRef, WorkflowRef};
 use gantral_core::ids::{GateId, GrantId, Name, Role};
 use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::{Object, Value};
@@ -142,11 +144,27 @@ fn requesters(fold: &Instance) -> Vec<wire::RequesterView> {
 }
 
 fn outcomes(fold: &Instance) -> Vec<wire::OutcomeView> {
+    // The newest attempts first: how much is shown is limited.
+    let mut newest: Vec<_> = fold.consumptions.iter().collect();
+    newest.sort_by_key(|(_, consumption)| core::cmp::Reverse(consumption.attempt));
+    let mut left = wire::EVIDENCE_SHOWN_MAX;
+    let mut shown: BTreeMap<GrantId, Vec<wire::EvidenceItem>> = BTreeMap::new();
+    for (id, consumption) in newest {
+        let items: Vec<_> = consumption.evidence.iter().take(left).map(captured).collect();
+        left = left.saturating_sub(items.len());
+        shown.insert(*id, items);
+    }
     let consumed = fold.consumptions.iter().map(|(id, consumption)| wire::OutcomeView {
         grant_id: (*id).into(),
         status: consumption.outcome.map(Into::into),
+        evidence: shown.remove(id).unwrap_or_default(),
     });
     consumed.collect()
+}
+
+fn captured(item: &EvidenceRef) -> wire::EvidenceItem {
+    let url = item.url.as_ref().map(|url| url.as_str().to_owned());
+    wire::EvidenceItem { name: item.name.clone().into(), digest: item.digest.into(), url }
 }
 
 pub(crate) fn cause(fold: &Instance) -> Option<text::Cause> {

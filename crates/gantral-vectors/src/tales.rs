@@ -1,9 +1,11 @@
 //! More stories: one for each way in which an execution can go.
 
 use gantral_core::action::Action;
+use gantral_core::address::EvidenceUrl;
 use gantral_core::command::{AttemptEnd, Command};
 use gantral_core::digest::Digest;
-use gantral_core::event::{Outcome, Reconciled};
+use gantral_core::event::{EvidenceRef, Outcome, Reconciled};
+use gantral_core::ids::Name;
 use gantral_core::policy::{EvalFailure, Materiality, Verdict};
 use gantral_core::rule::{EscalationStep, GatePlan, Group, Rule, Stage};
 use gantral_core::state::{DecisionKind, HumanEvidence, Mode, NextStep, OutcomeStatus};
@@ -287,6 +289,24 @@ pub fn reported_late() -> Story {
     let status = OutcomeStatus::Failed;
     let outcome = Outcome { grant, status, result: None, evidence: Vec::new(), cost: None };
     story.command(&agent(), Command::Report { attempt, outcome });
+    story
+}
+
+/// What was captured of an action is named in its outcome: one piece with the address at which it is kept, and one without.
+pub fn captured() -> Story {
+    let mut story = Story::begin();
+    story.launch().ask(&refund(20), Verdict::Allow, None).consume(&refund(20));
+    let named = |name: &str, bytes: &[u8], url: Option<&str>| EvidenceRef {
+        digest: Digest::of(bytes),
+        name: Name::parse(name).unwrap(),
+        url: url.map(|url| EvidenceUrl::parse(url).unwrap()),
+    };
+    let url = "https://evidence.example.com:8443/calls/17%20b/@answer,url=1";
+    let evidence = vec![named("answer", b"R-1", Some(url)), named("question", b"refund 20", None)];
+    let (grant, attempt) = (story.consumed_grant(), story.instance.attempt);
+    let outcome = Outcome { grant, status: OutcomeStatus::Succeeded, result: None, evidence, cost: None };
+    story.command(&agent(), Command::Report { attempt, outcome });
+    story.exit(0);
     story
 }
 

@@ -4,6 +4,7 @@
 //! into words.
 
 mod bundle_files;
+mod captured;
 mod cli;
 mod commands;
 mod connection;

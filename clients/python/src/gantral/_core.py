@@ -25,6 +25,8 @@ log = logging.getLogger("gantral")
 FILE_BYTES_MAX = 2 << 20
 #: Refusals that are about the result of an action, and not about the report that it was done.
 UNWELCOME_RESULT = frozenset({"secret_inline", "invalid_body", "body_too_large"})
+#: The refusal of a reference to captured evidence that must not be sealed.
+UNWELCOME_EVIDENCE = "evidence_refused"
 RESULT_BYTES_MAX = 1 << 20
 #: The most references to evidence in one outcome.
 EVIDENCE_MAX = 32
@@ -166,17 +168,25 @@ class AttemptCore:
         body: dict[str, Any] = {"status": status}
         body.update({"cost": cost} if cost is not None else {})
         # What the runner handed out for it is named beside what was captured.
+        given = self._given.get(grant_id or "", [])
         named = [dict(item) for item in evidence]
-        named += [record for record in self._given.get(grant_id or "", []) if record not in named]
+        named += [record for record in given if record not in named]
         body.update({"evidence": named[:EVIDENCE_MAX]} if named else {})
-        try:
-            return (yield from self._report(grant_id, {**body, "result": result} if result is not None else body))
-        except Refused as refused:
-            if result is None or refused.code not in UNWELCOME_RESULT:
-                raise
-            # That it was done matters more than what it returned.
-            log.warning("the result of an action is left out of its report: %s", refused)
-            return (yield from self._report(grant_id, body))
+        body.update({"result": result} if result is not None else {})
+        while True:
+            try:
+                return (yield from self._report(grant_id, body))
+            except Refused as refused:
+                # That it was done matters more than what it returned, and than what was captured of it.
+                if "result" in body and refused.code in UNWELCOME_RESULT:
+                    log.warning("the result of an action is left out of its report: %s", refused)
+                    del body["result"]
+                elif named != given and refused.code == UNWELCOME_EVIDENCE:
+                    log.warning("what was captured of an action is left out of its report: %s", refused)
+                    named = given
+                    body.update({"evidence": given})
+                else:
+                    raise
 
     def _report(self, grant_id: str | None, body: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
         if grant_id is None:

@@ -52,7 +52,8 @@ class Permit:
     def succeeded(self, result: Any = None, *, cost: int | None = None, evidence: Any = ()) -> None:
         """Says what will be reported at the end: that it was done, with a result that is JSON.
 
-        `cost` is in minor units; `evidence` is a list of `{"name", "digest"}` of what was captured.
+        `cost` is in minor units; `evidence` is a list of `{"name", "digest"}` of what was captured, with `url` where it is
+        kept: scheme, host and path alone, since it is sealed.
         """
         self._status, self._result, self._cost, self._evidence = "SUCCEEDED", result, cost, tuple(evidence)
 

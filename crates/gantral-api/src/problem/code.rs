@@ -188,6 +188,9 @@ codes! {
     SecretInline = "secret_inline", 422, Caller, Pointless,
         "Something in the request looks like a secret.",
         "Pass a reference such as `env:NAME` and let the executor resolve it; consider the value as leaked.";
+    EvidenceRefused = "evidence_refused", 422, Caller, Pointless,
+        "A reference to captured evidence must not be sealed.",
+        "Name an address without user, password, query and fragment, or the digest alone; consider what stood there as leaked.";
     GrantUnusable = "grant_unusable", 409, Caller, Pointless,
         "The grant does not exist, was used before, or lapsed.",
         "Do not act; ask anew for what is still to be done.";

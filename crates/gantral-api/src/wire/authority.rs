@@ -179,6 +179,11 @@ pub struct EvidenceItem {
     pub name: text::Name,
     /// SHA-256 of its bytes.
     pub digest: text::Digest,
+    /// Where the bytes are kept: `https://`, `s3://`, `file://` or the like, at most 1024 characters. It is sealed and never erased, so it has no
+    /// user, no query and no fragment, and nothing in it looks like a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024, pattern = "^[a-z][a-z0-9+.-]{0,31}://[^?#@]+$")]
+    pub url: Option<String>,
 }
 
 /// The member that tells the answers apart.

@@ -4,7 +4,7 @@ use gantral_core::json::{Object, ParseError, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, text};
+use super::{Document, EvidenceItem, text};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -63,4 +63,7 @@ pub struct OutcomeView {
     /// What was reported; absent while the report is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<text::OutcomeStatus>,
+    /// What was captured of the action, as the report named it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceItem>,
 }

@@ -109,6 +109,8 @@ pub const WAIT_SECONDS_MAX: u64 = 60;
 pub const PROSE_BYTES_MAX: usize = 16 << 10;
 /// The most references to evidence in one outcome.
 pub const EVIDENCE_ITEMS_MAX: usize = 32;
+/// The most references to evidence that one view of an instance shows, those of the newest outcomes first: the evidence itself has all.
+pub const EVIDENCE_SHOWN_MAX: usize = 256;
 
 /// The header that makes a write repeatable.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -95,6 +95,10 @@ impl InstancePage {
         self.instance.mode.into_inner() == Mode::Shadow
     }
 
+    fn captured(&self) -> bool {
+        self.instance.outcomes.iter().any(|outcome| !outcome.evidence.is_empty())
+    }
+
     fn waiting(&self) -> Option<&GateView> {
         self.instance.gate.as_ref().filter(|gate| gate.state == GateState::Open)
     }

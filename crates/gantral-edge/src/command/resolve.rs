@@ -110,13 +110,13 @@ pub fn resolve(spec: &CommandSpec) -> Result<Resolved, ResolveError> {
     let mut inputs = Vec::with_capacity(spec.inputs.len());
     for path in &spec.inputs {
         let path = text(directory.join(path))?;
-        let digest = digest(&path)?;
+        let digest = file_digest(&path)?;
         inputs.push((path, digest));
     }
     inputs.sort();
     inputs.dedup();
     Ok(Resolved {
-        digest: digest(&executable)?,
+        digest: file_digest(&executable)?,
         executable: text(executable)?,
         arguments: arguments.to_vec(),
         directory: text(directory)?,
@@ -138,7 +138,7 @@ impl Resolved {
         variables(&self.environment)?;
         let named = std::iter::once((&self.executable, &self.digest));
         for (path, approved) in named.chain(self.inputs.iter().map(|(path, digest)| (path, digest))) {
-            if digest(path)? != *approved {
+            if file_digest(path)? != *approved {
                 return Err(ResolveError::Changed { path: path.display().to_string() });
             }
         }
@@ -190,7 +190,11 @@ fn file(path: &Path, error: io::Error) -> ResolveError {
     ResolveError::File { path: path.display().to_string(), error }
 }
 
-fn digest(path: &Path) -> Result<Digest, ResolveError> {
+/// Returns the SHA-256 of what a file holds now.
+///
+/// # Errors
+/// A file that cannot be read, or is no file.
+pub fn file_digest(path: &Path) -> Result<Digest, ResolveError> {
     let hashed = || -> io::Result<Digest> {
         let file = File::open(path)?;
         let length = file.metadata()?;

@@ -242,7 +242,7 @@ impl Desk {
         let line = line.to_string();
         let digest = Digest::of(line.as_bytes());
         let name = Name::parse(&format!("{RECORD}{}", secret.name)).unwrap_or_else(|_| secret.name.clone());
-        let item = EvidenceItem { name: text::Name::from(name), digest: digest.into() };
+        let item = EvidenceItem { name: text::Name::from(name), digest: digest.into(), url: None };
         {
             let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
             if given.len() >= HAND_OUTS_MAX {

@@ -117,6 +117,7 @@ async fn an_outcome_with_more_evidence_than_an_artifact_holds_is_refused_and_may
     let piece = gantral_core::event::EvidenceRef {
         digest: Digest::of(b"photo"),
         name: Name::parse("photo").unwrap(),
+        url: None,
     };
     let many =
         gantral_engine::OutcomeReport { evidence: vec![piece; 2_000], ..crate::script::outcome(Some(grant)) };

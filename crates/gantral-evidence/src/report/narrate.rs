@@ -114,6 +114,9 @@ fn captured(evidence: &[EvidenceRef]) -> String {
         let before = if at == 0 { "; captured: " } else { ", " };
         // Writing to a `String` cannot fail.
         let _ = write!(text, "{before}{} (SHA-256 {})", item.name, item.digest);
+        if let Some(url) = &item.url {
+            let _ = write!(text, ", kept at {url}");
+        }
     }
     if let Some(more) = evidence.len().checked_sub(CAPTURED_SHOWN_MAX).filter(|more| *more > 0) {
         let _ = write!(text, " and {more} more");

@@ -309,8 +309,10 @@ fn outcome(fields: &Fields<'_>) -> Read<Outcome> {
 }
 
 fn evidence_ref(value: &Value) -> Read<EvidenceRef> {
-    let fields = Fields::open(value, "evidence", ["digest", "name"].into_iter())?;
-    Ok(EvidenceRef { digest: fields.get("digest")?, name: fields.get("name")? })
+    // A16: its absence is the only way to say that no address is known.
+    let fields = Fields::open_with(value, "evidence", ["digest", "name", "url"].into_iter(), &["url"])?;
+    let url = if value.get("url").is_some() { Some(fields.get("url")?) } else { None };
+    Ok(EvidenceRef { digest: fields.get("digest")?, name: fields.get("name")?, url })
 }
 
 fn reconciled(fields: &Fields<'_>) -> Read<Reconciled> {

@@ -231,6 +231,10 @@ fn outcome(out: Out<'_, '_>, detail: &Outcome) {
         for reference in &detail.evidence {
             out.object(|out| {
                 out.hex("digest", reference.digest.as_bytes()).str("name", reference.name.as_str());
+                // A16: its absence is the only way to say that no address is known.
+                if let Some(url) = &reference.url {
+                    out.str("url", url.as_str());
+                }
             });
         }
     });

@@ -3,6 +3,7 @@ use alloc::string::ToString as _;
 use alloc::vec;
 use core::fmt::Debug;
 
+use gantral_core::address::EvidenceUrl;
 use gantral_core::event::*;
 use gantral_core::ids::*;
 use gantral_core::json::{self, Profile, Value};
@@ -229,8 +230,13 @@ impl Dice {
                 grant: self.maybe(|dice| GrantId::from_random(dice.bytes())),
                 status: self.one_of(OutcomeStatus::ALL),
                 result: self.maybe(Self::digest),
-                evidence: self
-                    .some(|dice| EvidenceRef { digest: dice.digest(), name: dice.text(Name::parse) }),
+                evidence: self.some(|dice| EvidenceRef {
+                    digest: dice.digest(),
+                    name: dice.text(Name::parse),
+                    url: dice.maybe(|dice| {
+                        EvidenceUrl::parse(&["s3://b/", dice.role().as_str()].concat()).unwrap()
+                    }),
+                }),
                 cost: self.maybe(|dice| dice.roll(1 << 53)),
             }),
             EventKind::Reconciled => Event::Reconciled(Reconciled {
@@ -397,6 +403,9 @@ fn a_missing_an_unknown_and_a_wrong_member_are_named() {
         refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::from(1_u64))),
         refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::from(17_u64))),
         refused(EventKind::HumanRequired, |_, predicate| needs_rejections(predicate, Value::Null)),
+        refused(EventKind::Outcome, |_, predicate| refers_to(predicate, "https://me:pass@host/x".into())),
+        refused(EventKind::Outcome, |_, predicate| refers_to(predicate, "https://host/x?sig=1".into())),
+        refused(EventKind::Outcome, |_, predicate| refers_to(predicate, Value::Null)),
     ];
     assert_eq!(
         cases,
@@ -415,6 +424,9 @@ fn a_missing_an_unknown_and_a_wrong_member_are_named() {
             "member `rejections` of `rule` is not a number of persons from 2 to 16",
             "member `rejections` of `rule` is not a number of persons from 2 to 16",
             "member `rejections` of `rule` is not a whole number from 0 to 2^32 - 1",
+            "member `url` of `evidence` is not an address without user, query and fragment",
+            "member `url` of `evidence` is not an address without user, query and fragment",
+            "member `url` of `evidence` is not an address without user, query and fragment",
         ]
     );
 }
@@ -426,6 +438,12 @@ fn needs_rejections(predicate: &mut json::Object, number: Value) {
         rule.insert("rejections", number);
         detail.insert("rule", rule);
     });
+}
+
+/// Writes where the only evidence of an outcome is kept.
+fn refers_to(predicate: &mut json::Object, url: Value) {
+    let item = json::Object::new().with("digest", "a".repeat(64)).with("name", "log").with("url", url);
+    change_detail(predicate, |detail| _ = detail.insert("evidence", vec![Value::Object(item)]));
 }
 
 #[test]

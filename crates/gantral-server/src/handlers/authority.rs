@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gantral_api::problem::Code;
 use gantral_api::wire::{self, AuthorityAnswer, ConsumeAnswer, text};
+use gantral_core::address::EvidenceUrl;
 use gantral_core::event::EvidenceRef;
 use gantral_core::ids::{GateId, GrantId, InstanceId};
 use gantral_core::json::{Object, Value};
 use gantral_core::state::{ExecutorKind, NextStep, OutcomeStatus};
-use gantral_engine::{Answer as Said, AskFacts, AskRequest, OutcomeReport, Reconciliation};
+use gantral_engine::{Answer as Said, AskFacts, AskRequest, EngineError, OutcomeReport, Reconciliation};
 
 use super::instances::{moved, trigger};
 use super::{Path, action, value};
@@ -153,17 +154,22 @@ pub(crate) fn report_of(grant: Option<GrantId>, body: wire::ReportOutcome) -> An
             "`status` is SUCCEEDED or FAILED: only the engine says UNKNOWN",
         ));
     }
-    let evidence = body
-        .evidence
-        .into_iter()
-        .map(|item| EvidenceRef { digest: item.digest.into_inner(), name: item.name.into_inner() });
+    let evidence = body.evidence.into_iter().enumerate().map(|(index, item)| reference(index, item));
     Ok(OutcomeReport {
         grant,
         status: body.status.into_inner(),
         result: body.result.as_ref().map(|result| value(result, "result")).transpose()?,
         cost: body.cost,
-        evidence: evidence.collect(),
+        evidence: evidence.collect::<Answer<_>>()?,
     })
+}
+
+/// Reads a reference to captured evidence; whether it may be sealed is for the engine.
+fn reference(index: usize, item: wire::EvidenceItem) -> Answer<EvidenceRef> {
+    let wire::EvidenceItem { name, digest, url } = item;
+    let url = url.as_deref().map(EvidenceUrl::parse).transpose();
+    let url = url.map_err(|error| EngineError::Evidence { index, member: "url", error })?;
+    Ok(EvidenceRef { digest: digest.into_inner(), name: name.into_inner(), url })
 }
 
 /// What is said beside an action, as sent.

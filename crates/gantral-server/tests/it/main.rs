@@ -11,6 +11,7 @@ mod activations;
 mod break_glass;
 mod browser;
 mod candidates;
+mod captured;
 mod console;
 mod console_passkeys;
 mod console_proof;

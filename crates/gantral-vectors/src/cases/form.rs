@@ -219,6 +219,7 @@ fn members() -> Vec<Case> {
         .invalid(&["E_NO_POLICY", "N_WITHHELD"], "001-allowed"),
     );
     cases.extend(rejections());
+    cases.extend(addresses());
     cases
 }
 
@@ -241,6 +242,45 @@ fn rejections() -> Vec<Case> {
             "\"rejections\":1",
         ),
         said(129, "too-many-rejections", "More rejections than a rule may need", "\"rejections\":17"),
+    ]
+}
+
+/// Where captured evidence is kept says scheme, host and path, and nothing by which credentials travel.
+fn addresses() -> Vec<Case> {
+    let kept = |number, slug, about, from: &'static str, to: &'static str| {
+        let story = tales::captured();
+        let mut files = lean(&story);
+        respelled(&mut files, story.position(EventKind::Outcome), replaced(from, to));
+        Case::from_files(number, slug, about, &story, story.scope(), files)
+            .invalid(&["E_SCHEMA", "N_WITHHELD"], "029-captured")
+    };
+    const URL: &str = "\"url\":\"https://evidence.example.com:8443/calls/17%20b/@answer,url=1\"";
+    vec![
+        kept(
+            140,
+            "address-with-a-user",
+            "An address names a user and a password",
+            "https://e",
+            "https://me:pass@e",
+        ),
+        kept(141, "address-with-a-query", "An address has a query", "@answer,url=1", "@answer?url=1"),
+        kept(142, "address-without-a-scheme", "An address has no scheme", "https://e", "e"),
+        kept(143, "address-spelled-badly", "A percent sign that encodes nothing", "17%20b", "17%2gb"),
+        kept(144, "address-of-a-bad-port", "A port that is no number", ":8443/", ":84x3/"),
+        kept(
+            145,
+            "no-address-written",
+            "No address is written, where its absence says so",
+            URL,
+            "\"url\":null",
+        ),
+        kept(
+            146,
+            "reference-with-more",
+            "A reference to evidence has a member that does not exist",
+            URL,
+            "\"uri\":\"https://h/\"",
+        ),
     ]
 }
 

@@ -68,5 +68,6 @@ pub(super) fn all() -> Vec<Case> {
             "The gate asks for evidence of development, and gets it",
             development,
         ),
+        lean(29, "captured", "An outcome names what was captured, and where it is kept", tales::captured()),
     ]
 }

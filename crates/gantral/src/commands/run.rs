@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gantral_api::wire::{CallDenied, CallWaiting, text};
+use gantral_api::wire::{CallDenied, CallWaiting, EvidenceItem, text};
 use gantral_core::ids::{InstanceId, WorkflowId};
 use gantral_core::json::text::inert;
 use gantral_core::state::OutcomeStatus;
 use gantral_edge::call::{Answer, CallError, Caller, CallerConfig, Permit, Wanted};
 use gantral_edge::command::{CommandSpec, Ended, Resolved, carry_out, resolve};
 
+use crate::captured::{self, EvidenceFile};
 use crate::cli::Server;
 use crate::connection::run_long;
 use crate::exit::Exit;
@@ -59,6 +60,10 @@ pub struct RunArgs {
     /// A file whose content is part of what is approved, such as a saved plan
     #[arg(long = "input", value_name = "FILE")]
     inputs: Vec<PathBuf>,
+    /// A file that is there once the command has ended, such as its log: the outcome names its SHA-256, and where it is kept if somebody is to find
+    /// it; may be repeated
+    #[arg(long = "evidence", value_name = "NAME=FILE[,url=URL]")]
+    evidence: Vec<String>,
     /// How long to wait for a human, such as `10m`; without a terminal not at all, with one as long as they have
     #[arg(long, value_name = "DURATION")]
     wait: Option<text::Duration>,
@@ -71,6 +76,7 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("error", out);
     let wanted = wanted(args)?;
+    let evidence = captured::files(&args.evidence)?;
     let target = args.server.target(out, USUAL)?;
     let config = CallerConfig {
         workflow: WorkflowId::clone(&args.workflow),
@@ -81,7 +87,7 @@ pub fn run(args: &RunArgs, out: Out) -> Result<Exit, Failure> {
     let caller = Caller::new(target.client()?, config);
     run_long(async {
         let answer = caller.ask(wanted).await.map_err(failed)?;
-        settled(args, &caller, answer, out).await
+        settled(args, &evidence, &caller, answer, out).await
     })
 }
 
@@ -105,14 +111,20 @@ fn wanted(args: &RunArgs) -> Result<Wanted, Failure> {
 }
 
 /// Waits until the call may go or is refused, or for as long as was said.
-async fn settled(args: &RunArgs, caller: &Caller, answer: Answer, out: Out) -> Result<Exit, Failure> {
+async fn settled(
+    args: &RunArgs,
+    evidence: &[EvidenceFile],
+    caller: &Caller,
+    answer: Answer,
+    out: Out,
+) -> Result<Exit, Failure> {
     let mut stop = std::pin::pin!(stop_signals());
     let until = limit(args).map(|limit| Instant::now() + limit);
     let mut answer = answer;
     let mut told = None;
     loop {
         let waiting = match answer {
-            Answer::Go(permit) => return carried(&permit, out).await,
+            Answer::Go(permit) => return carried(&permit, evidence, out).await,
             Answer::Denied(denied) => return denies(&denied, out),
             Answer::Waits(waiting) => waiting,
         };
@@ -143,7 +155,7 @@ fn limit(args: &RunArgs) -> Option<Duration> {
 }
 
 /// Runs what was approved, and says what came of it.
-async fn carried(permit: &Permit, out: Out) -> Result<Exit, Failure> {
+async fn carried(permit: &Permit, evidence: &[EvidenceFile], out: Out) -> Result<Exit, Failure> {
     let resolved = Resolved::of(permit.action());
     let ended = match &resolved {
         Ok(resolved) => carry_out(resolved).await.map_err(|error| error.to_string()),
@@ -156,7 +168,9 @@ async fn carried(permit: &Permit, out: Out) -> Result<Exit, Failure> {
             (OutcomeStatus::Failed, gantral_core::json::Object::new().with("not_run", why.as_str()).into())
         }
     };
-    let reported = permit.settle(status, Some(document(&result)?)).await;
+    // What has not run has left nothing behind: what lies there is older.
+    let kept = if ended.is_ok() { kept(evidence, out) } else { Vec::new() };
+    let reported = permit.settle_with(status, Some(document(&result)?), kept).await;
     if let Err(error) = &reported {
         out.talk(format_args!(
             "{}: what came of it could not be reported, and counts as unknown: {error}",
@@ -171,6 +185,18 @@ async fn carried(permit: &Permit, out: Out) -> Result<Exit, Failure> {
         Ok(ended) => Ok(Exit(status_of(&ended))),
         Err(why) => Err(Failure::new(format!("the command has not run: {why}"))),
     }
+}
+
+/// Names what a command has left behind. What is not there holds up no report: that the command has run must be said.
+fn kept(evidence: &[EvidenceFile], out: Out) -> Vec<EvidenceItem> {
+    let read = evidence.iter().filter_map(|file| match file.item() {
+        Ok(item) => Some(item),
+        Err(error) => {
+            out.talk(format_args!("{}: {error}; the outcome does not name it", styled(BAD, "NO EVIDENCE")));
+            None
+        }
+    });
+    read.collect()
 }
 
 fn status_of(ended: &Ended) -> u8 {

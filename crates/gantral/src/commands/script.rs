@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use gantral_api::wire::{
-    Allowed, Ask, AuthorityAnswer, ConsumeAnswer, Denied, EvidenceItem, ReportOutcome, Waiting, text,
-};
+use gantral_api::wire::{Allowed, Ask, AuthorityAnswer, ConsumeAnswer, Denied, ReportOutcome, Waiting, text};
 use gantral_core::json::{Number, Object, Value};
 use gantral_edge::script::{Asked, Script, ScriptError};
 use gantral_edge::secret::AskError;
 
+use crate::captured;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -113,14 +112,9 @@ pub struct OutcomeArgs {
     /// What it cost, in minor units
     #[arg(long)]
     cost: Option<u64>,
-    /// Captured evidence: what it is, or the address at which it is kept, and the SHA-256 of its bytes
-    #[arg(long = "evidence", value_name = "NAME=SHA256", value_parser = evidence)]
-    evidence: Vec<EvidenceItem>,
-}
-
-fn evidence(text: &str) -> Result<EvidenceItem, String> {
-    let (name, digest) = text.split_once('=').ok_or("write NAME=SHA256")?;
-    Ok(EvidenceItem { name: name.parse()?, digest: digest.parse()? })
+    /// Captured evidence: what it is, the SHA-256 of its bytes, and where they are kept if somebody is to find them; may be repeated
+    #[arg(long = "evidence", value_name = "NAME=SHA256[,url=URL]")]
+    evidence: Vec<String>,
 }
 
 /// Asks.
@@ -278,8 +272,12 @@ pub fn outcome(args: &OutcomeArgs, out: Out) -> Result<Exit, Failure> {
         return Ok(Exit::DONE);
     }
     let result = args.result.as_deref().map(|path| document(&input::value(path)?)).transpose()?;
-    let report =
-        ReportOutcome { status: args.status, result, cost: args.cost, evidence: args.evidence.clone() };
+    let report = ReportOutcome {
+        status: args.status,
+        result,
+        cost: args.cost,
+        evidence: captured::items(&args.evidence)?,
+    };
     let moved = converse(async {
         match args.grant {
             None => Ok(Some(script.outcome(None, &report).await?)),

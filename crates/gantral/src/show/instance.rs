@@ -46,6 +46,10 @@ pub fn view(instance: &InstanceView, now: UnixMillis) -> Result<String, Failure>
     for outcome in &instance.outcomes {
         let status = outcome.status.map_or_else(|| "owed".to_owned(), |status| status.to_string());
         text.push_str(&row("outcome", format_args!("{status} of grant {}", outcome.grant_id)));
+        for item in &outcome.evidence {
+            let kept = item.url.as_ref().map(|url| format!(", kept at {}", inert(url))).unwrap_or_default();
+            text.push_str(&row("evidence", format_args!("{} sha256:{}{kept}", item.name, item.digest)));
+        }
     }
     if let Some(open) = &instance.gate {
         text.push('\n');

@@ -10,6 +10,7 @@
 mod approvals;
 mod auditors;
 mod break_glass;
+mod captured;
 mod commands;
 mod console;
 mod delegations;
