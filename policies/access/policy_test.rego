@@ -18,3 +18,15 @@ test_the_rest_waits_for_a_human if {
 test_erasing_is_denied if policy.decision == "DENY" with input as asked("can_erase_todo")
 
 test_what_is_not_understood_needs_a_human if policy.decision == "REQUIRE_HUMAN" with input as {}
+
+test_a_standing_rule_lets_pass_what_a_human_would_be_asked if {
+	waits := asked("can_update_todo")
+	policy.decision == "ALLOW" with input as waits with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == {"r-1"} with input as waits with data.gantral.standing.applies as {"r-1"}
+}
+
+test_erasing_is_denied_whatever_rules_stand if {
+	never := asked("can_erase_todo")
+	policy.decision == "DENY" with input as never with data.gantral.standing.applies as {"r-1"}
+	policy.standing_rules == set() with input as never with data.gantral.standing.applies as {"r-1"}
+}
