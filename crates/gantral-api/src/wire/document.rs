@@ -66,6 +66,32 @@ impl Document {
     pub fn to_value(&self) -> Result<json::Value, ParseError> {
         json::parse(self.as_str().as_bytes(), &Profile::DOCUMENT)
     }
+
+    /// Returns the text over several lines, indented, for people to read. Numbers and the order of members stay as they are; of a string that
+    /// is longer than `string_chars_max` characters the rest is left out, and that is said. Never to be digested or sent.
+    pub fn pretty(&self, string_chars_max: usize) -> String {
+        let parsed: Option<serde_json::Value> = serde_json::from_str(self.as_str()).ok();
+        let written = parsed.and_then(|mut value| {
+            shorten(&mut value, string_chars_max);
+            serde_json::to_string_pretty(&value).ok()
+        });
+        written.unwrap_or_else(|| self.as_str().to_owned())
+    }
+}
+
+fn shorten(value: &mut serde_json::Value, max: usize) {
+    match value {
+        serde_json::Value::String(text) => {
+            let more = text.chars().count().saturating_sub(max);
+            if more > 0 {
+                let kept: String = text.chars().take(max).collect();
+                *text = format!("{kept} … and {more} characters more");
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, max)),
+        serde_json::Value::Object(members) => members.values_mut().for_each(|value| shorten(value, max)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
 }
 
 impl PartialEq for Document {

@@ -1,5 +1,6 @@
 //! Gates: what waits for humans, and what humans say.
 
+use gantral_core::json::Value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,6 +114,42 @@ pub struct GateView {
     pub cause: Option<text::Cause>,
     /// Digest of what an approver is shown; sealed with each vote.
     pub display_digest: text::Digest,
+}
+
+/// Something that whoever asked says: nobody checked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// Of what: `step`, `trigger`, or the name of an attribute.
+    pub name: String,
+    /// What: a text as it is, anything else as JSON.
+    pub words: String,
+}
+
+impl GateView {
+    /// Returns what whoever asked says of it beside the action, which policy was told too: step, trigger, and attributes. Untrusted text.
+    /// A step that is called as the action, and the trigger `OTHER`, are what nobody said.
+    pub fn claims(&self) -> Vec<Assertion> {
+        let Ok(told) = self.context.to_value() else { return Vec::new() };
+        let said = |name: &str, value: Option<&Value>| {
+            let words = match value? {
+                Value::String(text) => text.clone(),
+                other => String::from_utf8_lossy(&other.to_canonical()).into_owned(),
+            };
+            Some(Assertion { name: name.to_owned(), words })
+        };
+        let context = told.get("context");
+        let step = said("step", told.get("execution").and_then(|execution| execution.get("step")));
+        let step = step.filter(|step| step.words != self.action.name.as_str());
+        let trigger = said("trigger", context.and_then(|context| context.get("trigger")));
+        let trigger = trigger.filter(|trigger| trigger.words != "OTHER");
+        let attributes = match context.and_then(|context| context.get("attributes")) {
+            Some(Value::Object(members)) => {
+                members.iter().filter_map(|(name, value)| said(name, Some(value))).collect()
+            }
+            Some(_) | None => Vec::new(),
+        };
+        step.into_iter().chain(trigger).chain(attributes).collect()
+    }
 }
 
 /// One gate in a list.

@@ -56,8 +56,8 @@ pub use delegation::{Delegate, DelegationPage, DelegationView, Human, RevokeDele
 pub use diff::{AskDiff, DiffFailure, DiffPages, DiffSample, DiffSide, PolicyDiff, Transition};
 pub use document::{Document, NotJson};
 pub use gate::{
-    Decide, Decided, Extend, Extended, GateFilter, GateGroup, GateList, GatePage, GateStage, GateState,
-    GateSummary, GateView, VoteView,
+    Assertion, Decide, Decided, Extend, Extended, GateFilter, GateGroup, GateList, GatePage, GateStage,
+    GateState, GateSummary, GateView, VoteView,
 };
 pub use governance::{
     Activate, Erase, Freeze, Freezes, GovernanceEvent, GovernancePage, Governed, PoliciesInForce,

@@ -212,3 +212,12 @@ fn every_member_of_a_definition_is_one_that_the_reader_knows() {
     let read = gantral_core::workflow::Workflow::read(&written).unwrap();
     assert_eq!(read.id, typed.id.into_inner());
 }
+
+#[test]
+fn document_for_people_keeps_numbers_and_order_and_says_what_it_leaves_out() {
+    let document = Document::from_text(r#"{"z":1.50,"a":["four",{}]}"#).unwrap();
+    assert_eq!(
+        document.pretty(3),
+        "{\n  \"z\": 1.50,\n  \"a\": [\n    \"fou … and 1 characters more\",\n    {}\n  ]\n}"
+    );
+}

@@ -1,7 +1,7 @@
 //! One gate: what is asked, why, who must agree, and what this human says to it.
 
 use askama::Template;
-use gantral_api::wire::{Action, Decided, GateGroup, GateState, GateSummary, GateView, text};
+use gantral_api::wire::{Action, Assertion, Decided, GateGroup, GateState, GateSummary, GateView, text};
 use gantral_core::time::DurationMs;
 
 use super::actors::on_behalf_of;
@@ -33,6 +33,8 @@ pub struct GatePage {
     /// Whether this human may look at the execution too.
     follows: bool,
     earlier: Vec<GateSummary>,
+    /// What whoever asks says of it.
+    claims: Vec<Assertion>,
     context: String,
     justification: String,
     changing: bool,
@@ -103,7 +105,8 @@ impl GatePage {
             signing,
             chosen: String::new(),
             earlier,
-            context: pretty(gate.context.as_str()),
+            context: gate.context.pretty(TEXT_CHARS_MAX),
+            claims: gate.claims(),
             justification: String::new(),
             changing: false,
             target: gate.action.target.clone(),
@@ -175,32 +178,6 @@ impl Field {
 
 /// The most characters of one text of the context: a long one must not push the others off the page.
 const TEXT_CHARS_MAX: usize = 2_000;
-
-/// Returns a document with line breaks; numbers and the order of members stay as they are, and what is left out of a text is said.
-fn pretty(document: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(document).ok();
-    let shortened = parsed.map(|mut value| {
-        shorten(&mut value);
-        value
-    });
-    let written = shortened.and_then(|value| serde_json::to_string_pretty(&value).ok());
-    written.unwrap_or_else(|| document.to_owned())
-}
-
-fn shorten(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::String(text) => {
-            let more = text.chars().count().saturating_sub(TEXT_CHARS_MAX);
-            if more > 0 {
-                let kept: String = text.chars().take(TEXT_CHARS_MAX).collect();
-                *text = format!("{kept} … and {more} characters more");
-            }
-        }
-        serde_json::Value::Array(values) => values.iter_mut().for_each(shorten),
-        serde_json::Value::Object(members) => members.values_mut().for_each(shorten),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
-}
 
 fn list(roles: &[text::Role]) -> String {
     roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")

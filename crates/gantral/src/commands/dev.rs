@@ -4,7 +4,7 @@
 //! can read the folder is anybody.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::out::{FAINT, GOOD, Out, STRONG, styled};
 use crate::signals::stop_requested;
 use crate::{folders, gates};
 
+/// A workflow to begin with, as seen from the repository.
+const EXAMPLE: &str = "examples/split-agent/workflow.toml";
 /// How often tokens are renewed: three times in their life, so that a missed time harms nobody.
 const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 
@@ -102,6 +104,18 @@ fn announce(folder: &DevFolder, url: &str, out: Out) -> Result<(), Failure> {
             styled(FAINT, "(development identities, this machine only)")
         )
     })?;
+    // Whoever installed the program alone has no such file.
+    let example = if Path::new(EXAMPLE).exists() {
+        format!(
+            "
+  gantral workflows apply {EXAMPLE}
+  gantral runner --queue default
+  gantral instances create split-refund
+"
+        )
+    } else {
+        String::new()
+    };
     out.talk(format_args!(
         "
   console   {url}/console/
@@ -112,13 +126,10 @@ fn announce(folder: &DevFolder, url: &str, out: Out) -> Result<(), Failure> {
 
 In other terminals, in this folder:
 
-  gantral workflows apply examples/split-agent/workflow.toml
-  gantral runner --queue default
-  gantral instances create split-refund
+  gantral run -- sh -c 'echo done > result.txt'   # a command that a human decides on
   gantral approvals ls
-
-  gantral run -- sh -c 'echo done > result.txt'
-
+  gantral govern .mcp.json                        # has the servers of an MCP client governed
+{example}
 Commands find this server by `./{DEV_FOLDER}` and act as whoever usually does such things; `--as NAME` chooses another.
 Stop with Ctrl-C; everything is kept in `{shown}`."
     ));

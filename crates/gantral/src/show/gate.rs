@@ -1,10 +1,10 @@
 //! A gate as an approver sees it: the exact action first, everybody's prose last and named as untrusted.
 
-use gantral_api::wire::{Action, GateGroup, GatePage, GateState, GateSummary, GateView, text};
+use gantral_api::wire::{Action, Document, GateGroup, GatePage, GateState, GateSummary, GateView, text};
 use gantral_core::json::{Object, Value};
 use gantral_core::time::UnixMillis;
 
-use super::{row, workflow};
+use super::{row, rows, workflow};
 use crate::failure::Failure;
 use crate::input::canonical;
 use crate::out::{FAINT, LOOK, STRONG, styled};
@@ -12,8 +12,10 @@ use crate::table::table;
 use crate::when::{distance, with_distance};
 use gantral_core::json::text::inert;
 
-/// The most characters of the context that are shown; the JSON form has all.
-const CONTEXT_CHARS_MAX: usize = 4_000;
+/// The most lines of the context that are shown; the JSON form has all.
+const CONTEXT_LINES_MAX: usize = 200;
+/// The most characters of one text in it that are shown.
+const TEXT_CHARS_MAX: usize = 2_000;
 
 /// Returns the word of a state.
 pub const fn state(state: GateState) -> &'static str {
@@ -63,23 +65,24 @@ pub fn view(gate: &GateView, now: UnixMillis) -> Result<String, Failure> {
             text.push_str(&format!("  | {}\n", inert(reason)));
         }
     }
-    text.push_str(&format!(
-        "\n{} {}\n",
-        styled(STRONG, "What policy was told"),
-        styled(FAINT, "(attributes are the agent's own words: untrusted)")
-    ));
-    text.push_str(&context(gate.context.as_str()));
+    let claims = gate.claims();
+    if !claims.is_empty() {
+        text.push_str(&untrusted("What the agent says", "its own words, which nobody checked"));
+        let pairs: Vec<_> = claims.iter().map(|claim| (inert(&claim.name), inert(&claim.words))).collect();
+        text.push_str(&rows(&pairs));
+    }
+    text.push_str(&untrusted("What policy was told", "with the words of the agent among it"));
+    text.push_str(&context(&gate.context));
     Ok(text)
 }
 
 /// Returns an action: its canonical bytes, then its members one by one.
 pub fn action(action: &Action) -> Result<String, Failure> {
     let mut text = format!("  {}\n\n", styled(LOOK, inert(&canonical(action)?)));
-    text.push_str(&row("action", &action.name));
-    text.push_str(&row("target", inert(&action.target)));
-    for (name, value) in members(action)?.iter() {
-        text.push_str(&row(&inert(name), json(value)));
-    }
+    let mut pairs =
+        vec![("action".to_owned(), action.name.to_string()), ("target".to_owned(), inert(&action.target))];
+    pairs.extend(members(action)?.iter().map(|(name, value)| (inert(name), json(value))));
+    text.push_str(&rows(&pairs));
     Ok(text)
 }
 
@@ -118,12 +121,18 @@ fn json(value: &Value) -> String {
     inert(&String::from_utf8_lossy(&value.to_canonical()))
 }
 
-fn context(document: &str) -> String {
-    let shown: String = document.chars().take(CONTEXT_CHARS_MAX).collect();
-    let more = document.chars().count().saturating_sub(CONTEXT_CHARS_MAX);
-    let mut text = format!("  | {}\n", inert(&shown));
+fn untrusted(title: &str, why: &str) -> String {
+    format!("\n{} {}\n", styled(STRONG, title), styled(FAINT, format_args!("({why})")))
+}
+
+fn context(document: &Document) -> String {
+    let pretty = document.pretty(TEXT_CHARS_MAX);
+    let mut lines = pretty.lines();
+    let mut text: String =
+        lines.by_ref().take(CONTEXT_LINES_MAX).map(|line| format!("  | {}\n", inert(line))).collect();
+    let more = lines.count();
     if more > 0 {
-        text.push_str(&format!("  | … and {more} characters more: `--json` shows all\n"));
+        text.push_str(&format!("  | … and {more} lines more: `--json` shows all\n"));
     }
     text
 }
@@ -190,7 +199,6 @@ pub fn page(page: &GatePage, now: UnixMillis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gantral_api::wire::Document;
 
     fn refund(parameters: &str, target: &str) -> Action {
         Action {

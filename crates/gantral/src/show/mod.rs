@@ -7,6 +7,11 @@ pub mod monitor;
 
 use gantral_api::wire::{Receipt, WorkflowRef};
 
+/// How much room a label has.
+const LABEL_CHARS: usize = 11;
+/// How much room labels that others chose get at most: a longer one stands out of its column.
+const LABEL_CHARS_MAX: usize = 32;
+
 /// Returns a workflow version in a few words.
 pub fn workflow(reference: &WorkflowRef) -> String {
     format!("{} version {} ({})", reference.id, reference.version, reference.materiality)
@@ -20,5 +25,16 @@ pub fn receipts(receipts: &[Receipt]) -> String {
 
 /// Returns a label and a value, aligned.
 pub fn row(label: &str, value: impl std::fmt::Display) -> String {
-    format!("  {label:<11} {value}\n")
+    aligned(label, LABEL_CHARS, value)
+}
+
+/// Returns labels and values, aligned with each other and with other rows as far as the labels allow.
+pub fn rows(pairs: &[(String, String)]) -> String {
+    let longest = pairs.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default();
+    let width = longest.clamp(LABEL_CHARS, LABEL_CHARS_MAX);
+    pairs.iter().map(|(label, value)| aligned(label, width, value)).collect()
+}
+
+fn aligned(label: &str, width: usize, value: impl std::fmt::Display) -> String {
+    format!("  {label:<width$} {value}\n")
 }

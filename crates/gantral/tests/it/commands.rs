@@ -78,7 +78,9 @@ fn a_command_waits_and_the_same_command_runs_it_once_when_it_is_approved() {
         again.talk
     );
     let shown = world.run(&["approvals", "show", &gate]).status(0).data;
-    assert!(shown.contains("the disk is full"), "{shown}");
+    let said = shown.split_once("What the agent says").map(|(_, said)| said).unwrap_or_default();
+    let said = said.split_once("What policy was told").map(|(said, _)| said).unwrap_or_default();
+    assert!(said.contains("  because     the disk is full\n"), "{shown}");
     assert_eq!(ran(&world), 0);
     approve(&world, &gate);
     let done = world.run(&["run", "--", "sh", "-c", APPEND]);
