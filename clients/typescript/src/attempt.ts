@@ -4,10 +4,10 @@ import { ASKED, CONSUMED, INSTANCE, MOVED } from "./answers.js";
 import type { Commitment } from "./artifact.js";
 import { Chain } from "./chain.js";
 import { newKey, type Connection } from "./connection.js";
-import { Denied, Untrusted, Misused, Waiting } from "./errors.js";
+import { Denied, Untrusted, Misused, SecretRefused, Waiting } from "./errors.js";
 import { labelled } from "./hashes.js";
 import { canonical, sameJson, type Json, type JsonObject } from "./json.js";
-import { Permit } from "./permit.js";
+import { Permit, type PermitTerms } from "./permit.js";
 import { readInstant, type Shape } from "./shape.js";
 import type { Trust } from "./trust.js";
 import type {
@@ -16,6 +16,7 @@ import type {
   AuthorityAnswer,
   Consume,
   ConsumeAnswer,
+  EvidenceItem,
   GrantView,
   InstanceView,
   Moved,
@@ -29,6 +30,15 @@ export type Facts = Omit<Ask, "action" | "consume" | "executor">;
 
 /** Keeps receipts, durable when it returns. What throws keeps the attempt from acting. */
 export type Journal = (receipts: readonly Receipt[]) => void | Promise<void>;
+
+/** A secret, and the record of its hand-out, which the outcome names. */
+export interface HandedOut {
+  value: string;
+  record: { name: string; digest: string };
+}
+
+/** Asks the runner for a secret under a grant that was used up. */
+export type Secrets = (name: string, grantId: string) => Promise<HandedOut>;
 
 /** Whom a client believes, and for which tenant. */
 export interface Pinned {
@@ -63,10 +73,14 @@ export interface AttemptOptions {
   /** Without it the server is believed, whatever it says. */
   pinned: Pinned | null;
   journal: Journal | null;
+  /** Absent where no runner hands secrets out: outside of Node.js, and in a process that no runner launched. */
+  secrets?: Secrets | null | undefined;
 }
 
 /** The largest bundle of evidence that is read, in bytes. */
 const EVIDENCE_BYTES_MAX = 64 << 20;
+/** The most references to evidence in one outcome. */
+const EVIDENCE_ITEMS_MAX = 32;
 
 /** An attempt. Made by `Gantral.fromEnvironment`, `Gantral.attach` or `Gantral.start`. */
 export class Attempt {
@@ -78,7 +92,12 @@ export class Attempt {
   private readonly connection: Connection;
   private readonly journal: Journal | null;
   private readonly chain: Chain | null;
+  private readonly secrets: Secrets | null;
   private pending: GrantView | null;
+  /** The grant that was used up last. */
+  private newest: string | null = null;
+  /** What the runner handed out under each grant. */
+  private readonly given = new Map<string, EvidenceItem[]>();
 
   constructor(options: AttemptOptions) {
     this.connection = options.connection;
@@ -87,6 +106,7 @@ export class Attempt {
     this.context = options.context;
     this.journal = options.journal;
     this.pending = options.grant;
+    this.secrets = options.secrets ?? null;
     const { pinned } = options;
     this.chain = pinned && new Chain(pinned.trust, pinned.tenant, this.instanceId, () => this.evidence());
   }
@@ -170,8 +190,30 @@ export class Attempt {
     return (await this.consumed(grant)).answer;
   }
 
+  /**
+   * Asks the runner for a secret that it has for this action, once the grant is used up: without `grantId` under the newest. The outcome names the
+   * hand-out by itself. Never pass a value on in arguments, files or output.
+   *
+   * For processes in Node.js that a runner launched (`docs/runners.md`); everywhere else it is refused.
+   *
+   * @throws {@link SecretRefused} with the code of the runner.
+   */
+  async secret(name: string, { grantId = this.newest }: { grantId?: string | null } = {}): Promise<string> {
+    if (this.secrets === null) {
+      const message = "no runner has a secret for this attempt: it hands secrets out to processes in Node.js that it launched";
+      throw new SecretRefused("secret_not_for_this", message);
+    }
+    if (grantId === null) {
+      throw new SecretRefused("secret_without_grant", "there is no grant: a secret is given for an approved action only");
+    }
+    const { value, record } = await this.secrets(name, grantId);
+    this.given.set(grantId, [...(this.given.get(grantId) ?? []), record]);
+    return value;
+  }
+
   /** Reports what came of a consumed grant, or, with `null`, of an action that was only observed. May be repeated until it succeeds. */
-  async outcome(grantId: string | null, body: ReportOutcome): Promise<Moved> {
+  async outcome(grantId: string | null, report: ReportOutcome): Promise<Moved> {
+    const body = this.withRecords(grantId, report);
     const path = grantId === null ? ["outcome"] : ["grants", grantId, "outcome"];
     // One report of one grant is one write, whoever repeats it. Nothing tells two actions apart that were only observed.
     const key = grantId === null ? newKey() : await labelled("gantral/client/v1", canonical([grantId, body]));
@@ -196,6 +238,15 @@ export class Attempt {
     return this.connection.json({ method: "GET", path: ["v1", "instances", this.instanceId] }, INSTANCE);
   }
 
+  /** Names beside what was captured what the runner handed out for it. */
+  private withRecords(grantId: string | null, report: ReportOutcome): ReportOutcome {
+    const given = (grantId !== null && this.given.get(grantId)) || [];
+    if (given.length === 0) return report;
+    const named = report.evidence ?? [];
+    const missing = given.filter(({ digest }) => !named.some((item) => item.digest === digest));
+    return { ...report, evidence: [...named, ...missing].slice(0, Math.max(EVIDENCE_ITEMS_MAX, named.length)) };
+  }
+
   private async asked(action: Action, facts: Facts): Promise<{ answer: AuthorityAnswer; fresh: Commitment[] }> {
     const since = this.chain?.length ?? 0;
     const answer = await this.post<AuthorityAnswer>(["authority"], { ...facts, action } satisfies Ask, newKey(), ASKED);
@@ -214,14 +265,19 @@ export class Attempt {
         throw new Untrusted("receipt_missing", "the answer says that policy is only observed, and nothing signed says so");
       checkKept(action, await this.chain.disclosedAction(sealed));
     }
-    return new Permit({ action, grantId: null, startBy: null, report: (body) => this.outcome(null, body) });
+    return new Permit({ action, grantId: null, startBy: null, ...this.ways(null) });
   }
 
   private async use(grant: GrantView): Promise<Permit> {
     const { answer, startBy } = await this.consumed(grant);
     if (answer.answer === "REQUIRE_HUMAN") throw waiting(answer);
     if (answer.answer === "DENY") throw new Denied(answer.reasons);
-    return new Permit({ action: grant.action, grantId: grant.grant_id, startBy, report: (body) => this.outcome(grant.grant_id, body) });
+    return new Permit({ action: grant.action, grantId: grant.grant_id, startBy, ...this.ways(grant.grant_id) });
+  }
+
+  /** How a permit asks for secrets, and reports. */
+  private ways(grantId: string | null): Pick<PermitTerms, "report" | "secret"> {
+    return { report: (body) => this.outcome(grantId, body), secret: (name) => this.secret(name, { grantId }) };
   }
 
   private async consumed(grant: GrantView): Promise<{ answer: ConsumeAnswer; startBy: number }> {
@@ -235,6 +291,7 @@ export class Attempt {
     const fresh = await this.keep(answer.artifacts, since);
     if (this.pending?.grant_id === grant.grant_id) this.pending = null;
     if (answer.answer !== "ALLOW") return { answer, startBy: sent };
+    this.newest = grant.grant_id;
     const sealed = fresh.find(({ event, detail }) => event === "consumed" && detail["grant_id"] === grant.grant_id);
     if (this.chain !== null) checkConsumed(sealed, grant, this.number);
     const within = sealed === undefined ? Infinity : readInstant(sealed.detail["act_by"] as string) - readInstant(sealed.issued_at);

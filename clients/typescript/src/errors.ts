@@ -132,6 +132,20 @@ export class Misused extends GantralError {
 }
 
 /**
+ * The runner gives no secret. `code` is that of the runner (`secret_without_grant`, `secret_not_for_this`, `secret_not_yours`, `secret_too_many`,
+ * `secret_unavailable` …); with `secret_unavailable` it may be asked again. `secret_not_text`: it gave one that is no text.
+ */
+export class SecretRefused extends GantralError {
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/**
  * The action was done, or failed, and the server could not be told. `cause` says why. Report it again with
  * `Permit.succeeded` or `Permit.failed`: a report may come late, and until then the outcome is unknown and nothing is granted.
  */

@@ -1,6 +1,6 @@
 /** Ask before you act: the client of Gantral. This entry needs nothing but `fetch` and WebCrypto; that of Node.js adds files. */
 
-export { Attempt, type AttemptOptions, type Context, type Facts, type Journal, type Pinned } from "./attempt.js";
+export { Attempt, type AttemptOptions, type Context, type Facts, type HandedOut, type Journal, type Pinned, type Secrets } from "./attempt.js";
 export type { ConnectionOptions, TokenSource } from "./connection.js";
 export {
   Denied,
@@ -15,6 +15,7 @@ export {
   Misused,
   Unreported,
   Refused,
+  SecretRefused,
   TrustError,
   Unanswered,
   Waiting,

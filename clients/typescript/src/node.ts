@@ -10,6 +10,7 @@ import { Gantral as Portable } from "./gantral.js";
 import { fileJournal } from "./journal.js";
 import { parse, type Json } from "./json.js";
 import { isOff, OffAttempt } from "./off.js";
+import { socketSecrets } from "./secrets.js";
 import { Trust } from "./trust.js";
 import type { GrantView, InstanceView } from "./types.js";
 
@@ -59,6 +60,7 @@ export class Gantral extends Portable {
       grant: await readGrant(env["GANTRAL_GRANT"], context, connection, instanceId),
       pinned: trust === undefined ? null : { trust: await Trust.read(await readFile(trust)), tenant: needed(env, "GANTRAL_TENANT") },
       journal: env["GANTRAL_JOURNAL"] === undefined ? null : fileJournal(env["GANTRAL_JOURNAL"]),
+      secrets: env["GANTRAL_SECRETS"] === undefined ? null : socketSecrets(env["GANTRAL_SECRETS"]),
     });
   }
 }

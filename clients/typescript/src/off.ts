@@ -30,7 +30,7 @@ export class OffAttempt extends Attempt {
   }
 
   override async gate(action: Action): Promise<Permit> {
-    return new Permit({ action, grantId: null, startBy: null, report: async () => NOTHING });
+    return new Permit({ action, grantId: null, startBy: null, report: async () => NOTHING, secret: (name) => this.secret(name) });
   }
 
   override async ask(_action: Action, _facts?: Facts): Promise<AuthorityAnswer> {

@@ -19,6 +19,7 @@ export interface PermitTerms {
   /** Until when the action must have started, by the clock of `performance.now()`; `null` where nothing says so. */
   startBy: number | null;
   report: (body: ReportOutcome) => Promise<Moved>;
+  secret: (name: string) => Promise<string>;
 }
 
 /** The refusals of a report, and the member without which it does not meet them. */
@@ -85,6 +86,15 @@ export class Permit {
    */
   unknown(): void {
     this.reported = true;
+  }
+
+  /**
+   * Asks the runner for a secret that it has for this action. In Node.js, in a process that a runner launched; see `Attempt.secret`.
+   *
+   * @throws {@link SecretRefused}
+   */
+  secret(name: string): Promise<string> {
+    return this.terms.secret(name);
   }
 
   /** Reports that the action took effect. May be repeated until it succeeds: a report is sealed once. */

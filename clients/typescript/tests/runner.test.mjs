@@ -3,13 +3,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Gantral } from 'gantral';
-import { REPOSITORY, World } from './world.mjs';
-
-/// Where the package is installed, with the examples and the tests in it.
-const HERE = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
+import { HERE, REPOSITORY, World } from './world.mjs';
 
 let world;
 before(async () => {
@@ -40,23 +37,8 @@ test('example asks, ends, and is started afresh with what the human changed; it 
   assert.equal(await world.verdict(id), 'VALID');
 });
 
-/// What `source` makes of its attempt, launched by the runner; it says so in a file of its own.
-async function launched(name, source) {
-  const [script, said] = [join(HERE, `${name}.mjs`), world.path(`${name}.said`)];
-  writeFileSync(
-    script,
-    `import { writeFileSync } from 'node:fs';\nimport { Gantral } from 'gantral';
-    const attempt = await Gantral.fromEnvironment();\nwriteFileSync('${said}', JSON.stringify(await (${source})(attempt)));\n`,
-  );
-  await world.apply(name, `[run]\nqueue = 'default'\nlease = '30s'\ncommand = ['node', '${name}.mjs']`);
-  writeFileSync(world.path('input.json'), '{"order":"1001","count":9007199254740993}');
-  const id = await world.gantral('instances', 'create', name, '--input', 'input.json');
-  await world.reach(id, 'COMPLETED');
-  return JSON.parse(readFileSync(said, 'utf8'));
-}
-
 test('launched process verifies by what the runner has pinned, and keeps its receipts in the journal of the runner', async () => {
-  const said = await launched(
+  const said = await world.launched(
     'looks',
     `async (attempt) => {
     const permit = await attempt.gate({ name: 'refund', target: 'order/1', parameters: { amount_minor: 50 } });

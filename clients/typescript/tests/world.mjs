@@ -3,13 +3,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Gantral } from 'gantral';
 
 const run = promisify(execFile);
 const BINARY = process.env.GANTRAL_BIN;
 export const REPOSITORY = process.env.GANTRAL_REPOSITORY;
+/// Where the package is installed, with the examples and the tests in it.
+export const HERE = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
 /// Longer than anything takes on a machine that is busy with other tests.
 export const PATIENCE_MS = 60_000;
 
@@ -136,14 +138,29 @@ export class World {
     return JSON.parse(await this.gantral('verify', `${id}.gantral`, '--trust', `${id}.trust.json`, '--json')).verdict;
   }
 
-  /// Starts a runner of queue `default`.
-  startRunner(words = [], variables = {}) {
+  /// Starts a runner, of queue `default` unless `which` says otherwise.
+  startRunner(words = [], variables = {}, which = ['--queue', 'default']) {
     const log = openSync(this.path('runner.log'), 'a');
     const env = { ...this.environment(), ...variables };
     this.children.push(
-      spawn(BINARY, ['runner', '--queue', 'default', '--json', ...words], { cwd: this.folder, env, stdio: ['ignore', log, log] }),
+      spawn(BINARY, ['runner', ...which, '--json', ...words], { cwd: this.folder, env, stdio: ['ignore', log, log] }),
     );
     closeSync(log);
+  }
+
+  /// What `source` makes of its attempt, launched by the runner; it says so in a file of its own.
+  async launched(name, source) {
+    const [script, said] = [join(HERE, `${name}.mjs`), this.path(`${name}.said`)];
+    writeFileSync(
+      script,
+      `import { writeFileSync } from 'node:fs';\nimport { Gantral } from 'gantral';
+    const attempt = await Gantral.fromEnvironment();\nwriteFileSync('${said}', JSON.stringify(await (${source})(attempt)));\n`,
+    );
+    await this.apply(name, `[run]\nqueue = 'default'\nlease = '30s'\ncommand = ['node', '${name}.mjs']`);
+    writeFileSync(this.path('input.json'), '{"order":"1001","count":9007199254740993}');
+    const id = await this.gantral('instances', 'create', name, '--input', 'input.json');
+    await this.reach(id, 'COMPLETED');
+    return JSON.parse(this.text(`${name}.said`));
   }
 
   async stop() {
