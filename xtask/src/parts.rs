@@ -3,6 +3,8 @@
 //! Each part has a stamp: the text of its pins as they were installed. A part whose stamp equals its pins is left alone; any other
 //! is removed and installed anew, so that an interrupted install is repeated and never half used.
 
+mod system;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,10 +36,6 @@ const OPA_VERSION: &str = "1.9.0";
 const PYTHON_MIN: (u32, u32) = (3, 11);
 /// `core` and `alloc` exist for it, `std` does not.
 const FLOOR_0_TARGET: &str = "wasm32v1-none";
-/// What Debian calls the browser of the tests.
-const BROWSER: &str = "chromium";
-/// Browsers that the tests of the page can drive, as they look for them.
-const BROWSERS: &[&str] = &[BROWSER, "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// The folder of installed parts.
 pub struct Parts {
@@ -73,7 +71,8 @@ impl Parts {
         self.install_tools()?;
         self.install_page_target()?;
         let _lock = self.lock()?;
-        install_browser()?;
+        system::install_browser()?;
+        system::install_engine()?;
         self.install_opa()?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;
@@ -269,28 +268,6 @@ fn target_is_installed(target: &str) -> Result<bool> {
         .context("cannot start `rustc`")?;
     let folder = String::from_utf8_lossy(&output.stdout);
     Ok(output.status.success() && Path::new(folder.trim()).is_dir())
-}
-
-/// A browser is the system's: it is used as it is there, and installed only where there is none.
-fn install_browser() -> Result<()> {
-    if browser_is_installed() {
-        return Ok(());
-    }
-    println!("{BROWSER}: from the packages of the system");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        succeed(command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update"]).and_then(|()| apt(&["install", "--no-install-recommends", "--yes", BROWSER])).context(
-        "the page is tested in a browser, and there is none\n\
-         hint: install Chromium or Chrome, or name one in `GANTRAL_BROWSER`",
-    )
-}
-
-fn browser_is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = |name: &&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    std::env::var_os("GANTRAL_BROWSER").is_some() || BROWSERS.iter().any(on_path)
 }
 
 /// Returns `Python X.Y.Z`; the stamp holds it, because a virtual environment breaks when its Python changes.

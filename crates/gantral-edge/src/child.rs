@@ -6,6 +6,10 @@
 //! the orphans among them, so that leaving the group or the session leads nowhere. A command that ends its guardian
 //! dies with it, and what that leaves behind is reached by the control group, where there is one.
 //!
+//! What a command started elsewhere, such as a container, does not descend from the guardian. For such a command the guardian is told what to
+//! run behind it, and runs that when the pipe closes. When the command ends it only says so, and waits for the runner to let go: until then
+//! the runner can ask what has become of the container.
+//!
 //! On its standard output the guardian tells the runner what became of the command; the command itself writes to the
 //! guardian's standard error, which is the runner's log. Source: `spec/runner.md` §5.
 
@@ -19,7 +23,10 @@ pub mod tree;
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
@@ -40,6 +47,18 @@ const FOLLOW: &str = "follow";
 /// The role of the process that becomes the command.
 const ENTER: &str = "enter";
 
+/// How long clearing up behind a command may take: an engine that is busy takes its time.
+const CLEAR_WITHIN: Duration = Duration::from_secs(15);
+/// The pause between two looks whether it is done.
+const CLEAR_PAUSE: Duration = Duration::from_millis(5);
+/// How often it is tried: an engine may refuse to remove what was killed a moment ago.
+const CLEAR_TRIES: u32 = 5;
+/// The pause after a try that failed; each further one is longer by as much.
+const CLEAR_AGAIN: Duration = Duration::from_millis(50);
+
+/// Held by the thread that clears up, so that neither ends what the other one has begun.
+static CLEARING: Mutex<()> = Mutex::new(());
+
 /// Becomes the guardian of a command, or the step between the two: called by the hidden subcommand that [`Launcher`] names, never by
 /// people, with the words that it was given.
 ///
@@ -52,13 +71,13 @@ pub fn guard(words: &[OsString]) -> ExitCode {
     };
     match role.to_str() {
         Some(ENTER) => enter::enter(&bounds, program, arguments),
-        Some(FOLLOW) => follow(words),
+        Some(FOLLOW) => follow(words, bounds.after),
         Some(_) | None => unusable("knows no such role"),
     }
 }
 
 /// `words` begin with the role.
-fn follow(words: &[OsString]) -> ExitCode {
+fn follow(words: &[OsString], after: Vec<String>) -> ExitCode {
     // The group is what gets killed; whoever started this by hand would lose more than the command.
     if getpgrp() != getpid() {
         return unusable("is started by a runner, in a process group of its own");
@@ -67,18 +86,28 @@ fn follow(words: &[OsString]) -> ExitCode {
         Ok(deaf) => deaf,
         Err(error) => return unusable(&error.to_string()),
     };
-    let report = match launch(words) {
+    let report = match launch(words, after.clone()) {
         Ok(Ok(child)) => watch(child),
         Ok(Err(report)) => report,
         Err(error) => Report::Failed(error),
     };
-    tree::end_descendants();
+    if let (false, Report::Exited(_) | Report::Killed(_)) = (after.is_empty(), &report) {
+        let _ = tell(&report);
+        loop {
+            // The other thread ends this process.
+            std::thread::park();
+        }
+    }
+    {
+        let _only = CLEARING.lock().unwrap_or_else(PoisonError::into_inner);
+        clear(&after);
+    }
     drop(deaf);
     if tell(&report).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNUSABLE) }
 }
 
 /// Starts this program again as the step before the command. Returns the command's process id, or why it did not come so far.
-fn launch(words: &[OsString]) -> io::Result<Result<u32, Report>> {
+fn launch(words: &[OsString], after: Vec<String>) -> io::Result<Result<u32, Report>> {
     tree::adopt_orphans()?;
     let own = std::env::args_os();
     let ours = own.len().saturating_sub(words.len());
@@ -94,7 +123,7 @@ fn launch(words: &[OsString]) -> io::Result<Result<u32, Report>> {
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;
-    std::thread::Builder::new().name("lifeline".to_owned()).spawn(die_with_the_runner)?;
+    std::thread::Builder::new().name("lifeline".to_owned()).spawn(move || die_with_the_runner(&after))?;
     // Ends as soon as the step has become the command.
     let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
     let mut line = String::new();
@@ -113,12 +142,45 @@ fn watch(child: u32) -> Report {
 }
 
 /// Waits until the runner lets go, then ends everything that was launched, and this process with it.
-fn die_with_the_runner() {
+fn die_with_the_runner(after: &[String]) {
     let mut byte = [0];
     while io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
-    tree::end_descendants();
+    // Until the end of this process: the other thread, which sees the command end, has nothing more to say.
+    let _only = CLEARING.lock().unwrap_or_else(PoisonError::into_inner);
+    clear(after);
     let _ = kill_process_group(getpgrp(), Signal::KILL);
     std::process::exit(i32::from(EXIT_UNUSABLE));
+}
+
+/// Ends everything that descends from this process, then clears up behind it.
+fn clear(after: &[String]) {
+    tree::end_descendants();
+    let until = Instant::now() + CLEAR_WITHIN;
+    for tried in 0..CLEAR_TRIES {
+        if after.is_empty() || clear_once(after, until) || Instant::now() >= until {
+            break;
+        }
+        std::thread::sleep(CLEAR_AGAIN.saturating_mul(tried + 1));
+    }
+    tree::end_descendants();
+}
+
+/// Tells whether it is done. The runner looks too, if it lives.
+fn clear_once(after: &[String], until: Instant) -> bool {
+    let [program, arguments @ ..] = after else { return true };
+    let mut clearing = Command::new(program);
+    clearing.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // What asks the command to end asks its group.
+    clearing.process_group(0);
+    let Ok(mut clearing) = clearing.spawn() else { return true };
+    loop {
+        match clearing.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if Instant::now() < until => std::thread::sleep(CLEAR_PAUSE),
+            // Time is up, or the other thread has buried it.
+            Ok(None) | Err(_) => return false,
+        }
+    }
 }
 
 fn tell(report: &Report) -> io::Result<()> {

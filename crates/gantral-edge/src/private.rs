@@ -18,6 +18,14 @@ pub fn directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }
 
+/// Makes an empty file, if there is none.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn make_sure(path: &Path) -> io::Result<()> {
+    open(OpenOptions::new().append(true).create(true), path).map(drop)
+}
+
 /// Opens a file, which gets the mode if it is made.
 ///
 /// # Errors

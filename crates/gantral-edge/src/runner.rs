@@ -35,18 +35,18 @@ use tokio::task::JoinSet;
 
 pub use config::{Pinned, RunnerConfig};
 pub use event::{Observer, RunnerEvent};
+pub use executor::{ContainerConfig, EngineError, EngineKind, ExecutorConfig, ExecutorError, Pull};
 pub use files::FilesError;
 pub use governed::{Governed, Reference, ReferenceError};
 pub use openbao::{Login, OPENBAO_TIMEOUT, OpenBao, OpenBaoConfig, OpenBaoError, Place};
 pub use proof::{Asks, Unproved, prove};
 pub use secrets::{SECRET_BYTES_MAX, SecretError};
 pub use settings::{
-    Bytes, LimitSettings, LoginSettings, OpenBaoSettings, QueueSettings, RunnerSettings, SETTINGS_BYTES_MAX,
-    SecretSettings, SettingsError,
+    Bytes, Cpus, EngineName, ExecutorSettings, LimitSettings, LoginSettings, OpenBaoSettings, PullWhen,
+    QueueSettings, RunnerSettings, SETTINGS_BYTES_MAX, SecretSettings, SettingsError,
 };
 pub use verify::{Mismatch, Verified, verify};
 
-use crate::child::CgroupError;
 use crate::journal::{Journal, JournalError};
 use executor::Executor;
 use files::WorkDir;
@@ -82,9 +82,9 @@ pub enum RunnerError {
         /// The pinned tenant.
         pinned: String,
     },
-    /// Control groups cannot be used as configured.
+    /// Nothing can be launched as configured.
     #[error(transparent)]
-    Cgroup(#[from] CgroupError),
+    Executor(#[from] ExecutorError),
     /// OpenBao cannot be used as configured.
     #[error(transparent)]
     OpenBao(#[from] OpenBaoError),
@@ -212,6 +212,7 @@ impl Runner {
         stopped: &watch::Receiver<Stop>,
         attempts: &mut JoinSet<()>,
     ) -> Result<(), RunnerError> {
+        self.shared.executor.ready().await?;
         let me = self.introduce().await?;
         self.present_journal().await?;
         let places = Places::new(self.shared.config.concurrency, &self.shared.config.per_queue);

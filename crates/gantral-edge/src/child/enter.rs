@@ -26,6 +26,9 @@ pub(super) struct Bounds {
     pub cgroup: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
+    /// What the guardian runs when nothing of the command is left, or the runner is gone: it clears up behind the command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
 }
 
 impl Bounds {

@@ -16,7 +16,7 @@ use super::cgroup::Cgroup;
 use super::enter::Bounds;
 use super::limits::Limits;
 use super::report::{LINE_BYTES_MAX, LINES_MAX, Report};
-use super::{EXIT_UNUSABLE, FOLLOW, cgroup, group_of, tree};
+use super::{CLEAR_WITHIN, EXIT_UNUSABLE, FOLLOW, cgroup, group_of, tree};
 
 /// How long a guardian may take to end what it leads. One that a command has stopped is not waited for any longer.
 const SWEEP_WITHIN: Duration = Duration::from_secs(2);
@@ -107,6 +107,8 @@ pub(crate) struct Plan<'a> {
     pub limits: &'a Limits,
     /// The control group that it enters.
     pub cgroup: Option<Cgroup>,
+    /// What the guardian runs behind the command, however that ends; nothing when empty.
+    pub after: &'a [String],
 }
 
 /// A process that runs, with everything that it started.
@@ -127,6 +129,8 @@ pub(crate) struct Launched {
     lifeline: Option<ChildStdin>,
     /// Holds the command and what it started.
     cgroup: Option<Cgroup>,
+    /// How long the guardian may take to end what it leads, and to clear up.
+    sweep_within: Duration,
     reaped: bool,
 }
 
@@ -154,7 +158,10 @@ impl Launcher {
         let bounds = Bounds {
             cgroup: cgroup.as_ref().map(|group| group.folder().to_owned()),
             limits: plan.limits.clone(),
+            after: plan.after.to_vec(),
         };
+        let sweep_within =
+            if plan.after.is_empty() { SWEEP_WITHIN } else { SWEEP_WITHIN.saturating_add(CLEAR_WITHIN) };
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -189,6 +196,7 @@ impl Launcher {
             report,
             lifeline,
             cgroup,
+            sweep_within,
             reaped: false,
         };
         let program = || plan.command.first().map(String::as_str).unwrap_or_default().to_owned();
@@ -224,7 +232,7 @@ impl Launched {
             self.report = match self.lifeline {
                 Some(_) => self.word().await,
                 // One that was stopped says nothing; it is killed next.
-                None => tokio::time::timeout(SWEEP_WITHIN, self.word()).await.unwrap_or_default(),
+                None => tokio::time::timeout(self.sweep_within, self.word()).await.unwrap_or_default(),
             };
         }
         let guardian = self.finish().await;
@@ -236,6 +244,20 @@ impl Launched {
                 Ended::Exited(_) => Ended::Exited(i32::from(EXIT_UNUSABLE)),
                 Ended::Killed(signal) => Ended::Killed(signal),
             },
+        }
+    }
+
+    /// Waits until the guardian says how the command ended; `None` if it never will. May be dropped and called again.
+    ///
+    /// For a command that is cleared up behind: the guardian waits for [`Self::kill`] then.
+    pub(crate) async fn said(&mut self) -> Option<Ended> {
+        if self.report.is_none() {
+            self.report = self.word().await;
+        }
+        match &self.report {
+            Some(Report::Exited(status)) => Some(Ended::Exited(*status)),
+            Some(Report::Killed(signal)) => Some(Ended::Killed(*signal)),
+            Some(Report::Started(_) | Report::Failed(_) | Report::Unbound(_)) | None => None,
         }
     }
 
@@ -274,7 +296,7 @@ impl Launched {
         let mut exited = tokio::task::spawn_blocking(exited);
         if self.lifeline.is_some() {
             let _ = (&mut exited).await;
-        } else if tokio::time::timeout(SWEEP_WITHIN, &mut exited).await.is_err() {
+        } else if tokio::time::timeout(self.sweep_within, &mut exited).await.is_err() {
             tracing::warn!(guardian = self.leader, "a guardian did not end what it leads, and is killed");
         }
         self.signal(Signal::KILL);

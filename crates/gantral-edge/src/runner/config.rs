@@ -9,6 +9,7 @@ use gantral_core::ids::{Name, TenantId};
 use gantral_evidence::trust::Trust;
 
 use super::event::Observer;
+use super::executor::ExecutorConfig;
 use super::governed::Governed;
 use super::openbao::OpenBaoConfig;
 use crate::child::{CgroupLimits, CgroupPlace, Launcher, Limits};
@@ -56,6 +57,8 @@ pub struct RunnerConfig {
     pub secrets: Vec<Governed>,
     /// Where those are that are in OpenBao.
     pub openbao: Option<OpenBaoConfig>,
+    /// Where commands run.
+    pub executor: ExecutorConfig,
     /// How guardians are started.
     pub launcher: Launcher,
     /// What each process of an attempt may use.
@@ -92,6 +95,7 @@ impl RunnerConfig {
             inherit: Vec::new(),
             secrets: Vec::new(),
             openbao: None,
+            executor: ExecutorConfig::default(),
             launcher,
             limits: Limits::default(),
             group_limits: CgroupLimits::default(),

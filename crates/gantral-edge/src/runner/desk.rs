@@ -127,7 +127,11 @@ impl Desk {
     async fn answer(&self, stream: UnixStream) {
         let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let (reading, mut writing) = stream.into_split();
-        let answer = match peer.filter(|peer| self.members.hold(*peer)) {
+        let member = match peer {
+            Some(peer) if self.members.hold(peer).await => Some(peer),
+            Some(_) | None => None,
+        };
+        let answer = match member {
             Some(peer) => {
                 let limit = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
                 let mut line = Vec::new();

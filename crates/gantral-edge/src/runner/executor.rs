@@ -3,18 +3,21 @@
 //! There is one contract, whatever the place: the same variables and files, secrets in no argument, an end that is asked for before it is
 //! forced, and nothing left of an attempt when its end is reported. Source: `spec/runner.md` §5.
 
+mod container;
 mod process;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::PipeReader;
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 
 use gantral_core::ids::{GrantId, InstanceId, TenantId, WorkflowId};
 
+use self::container::{Contained, Containers, Inside};
+pub use self::container::{ContainerConfig, EngineError, EngineKind, Pull};
 use self::process::Process;
 use super::RunnerConfig;
-use crate::child::{self, CgroupError, Ended, LaunchError, Tree};
+use crate::child::{self, CgroupError, CgroupPlace, Ended, LaunchError, Tree};
 use crate::secret::SOCKET_VARIABLE;
 
 /// The exit status that is reported when the command exists and cannot be run.
@@ -27,6 +30,39 @@ const EXIT_NOT_FOUND: i32 = 127;
 pub(super) enum Executor {
     /// Processes of this machine, below a guardian.
     Process(Process),
+    /// Containers of an engine on this machine.
+    Container(Containers),
+}
+
+/// Which of them, and what it needs to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ExecutorConfig {
+    /// Processes of this machine.
+    #[default]
+    Process,
+    /// Containers of an engine on this machine.
+    Container(ContainerConfig),
+}
+
+/// Why a runner cannot launch as it is configured to. Whoever runs it is at fault; nothing was claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// Control groups cannot be used as configured.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// A setting that means nothing there.
+    #[error("`{setting}` does not go with the executor `{executor}`: {why}")]
+    Impossible {
+        /// The setting.
+        setting: &'static str,
+        /// The executor.
+        executor: &'static str,
+        /// What may help.
+        why: &'static str,
+    },
+    /// The engine is of no use.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A command that runs, with everything that it started.
@@ -35,6 +71,8 @@ pub(super) enum Executor {
 pub(super) enum Launched {
     /// A process of this machine.
     Process(child::Launched),
+    /// A container, with the engine's command line that follows it.
+    Container(Contained),
 }
 
 /// Which processes belong to an attempt.
@@ -42,6 +80,8 @@ pub(super) enum Launched {
 pub(super) enum Members {
     /// Those that its guardian started.
     Tree(Tree),
+    /// Those inside its container.
+    Inside(Inside),
 }
 
 /// Why a command was not launched. Nothing of it ran.
@@ -51,6 +91,14 @@ pub(super) enum StartError {
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    #[error("the definition names no command")]
+    NoCommand,
+    #[error(
+        "the value of `{0}` has a line end or is no text, and no container can be given it so: make it a governed secret"
+    )]
+    Variable(String),
+    #[error("the files of a container cannot be made: {0}")]
+    Environment(io::Error),
 }
 
 /// What is to be launched, and what it is told.
@@ -78,6 +126,10 @@ pub(super) struct Facts {
 
 /// The files by which a command and its runner speak, as the runner sees them.
 pub(super) struct Paths {
+    /// The folder of the attempt.
+    pub private: PathBuf,
+    /// A folder in it, with token and context and nothing else.
+    pub told: PathBuf,
     pub token: PathBuf,
     pub context: PathBuf,
     pub journal: PathBuf,
@@ -92,8 +144,26 @@ impl Executor {
     ///
     /// # Errors
     /// If it cannot be used as configured: then nothing is claimed.
-    pub(super) fn open(config: &RunnerConfig, work: &Path) -> Result<Self, CgroupError> {
-        Process::open(config, work).map(Self::Process)
+    pub(super) fn open(config: &RunnerConfig, work: &Path) -> Result<Self, ExecutorError> {
+        match &config.executor {
+            ExecutorConfig::Process => Ok(Self::Process(Process::open(config, work)?)),
+            ExecutorConfig::Container(container) => {
+                for_containers(config)?;
+                Ok(Self::Container(Containers::new(container.clone(), work)))
+            }
+        }
+    }
+
+    /// Sees that something can be launched at all, and ends what an earlier runner with this work directory left.
+    ///
+    /// # Errors
+    /// If it cannot be used: then nothing is claimed.
+    pub(super) async fn ready(&self) -> Result<(), ExecutorError> {
+        match self {
+            // Its leftovers died with the runner, or were ended when the control groups were opened.
+            Self::Process(_) => Ok(()),
+            Self::Container(containers) => Ok(containers.ready().await?),
+        }
     }
 
     /// Launches a command. The reader yields what it writes, both outputs in one stream.
@@ -101,6 +171,9 @@ impl Executor {
         match self {
             Self::Process(process) => {
                 process.launch(work).await.map(|(launched, pipe)| (Launched::Process(launched), pipe))
+            }
+            Self::Container(containers) => {
+                containers.launch(work).await.map(|(launched, pipe)| (Launched::Container(launched), pipe))
             }
         }
     }
@@ -111,6 +184,7 @@ impl Launched {
     pub(super) async fn ended(&mut self) -> Ended {
         match self {
             Self::Process(launched) => launched.ended().await,
+            Self::Container(container) => container.ended().await,
         }
     }
 
@@ -118,6 +192,7 @@ impl Launched {
     pub(super) fn ask_to_end(&self) {
         match self {
             Self::Process(launched) => launched.ask_to_end(),
+            Self::Container(container) => container.ask_to_end(),
         }
     }
 
@@ -125,6 +200,7 @@ impl Launched {
     pub(super) fn kill(&mut self) {
         match self {
             Self::Process(launched) => launched.kill(),
+            Self::Container(container) => container.kill(),
         }
     }
 
@@ -132,6 +208,7 @@ impl Launched {
     pub(super) const fn process(&self) -> u32 {
         match self {
             Self::Process(launched) => launched.process,
+            Self::Container(container) => container.launched.process,
         }
     }
 
@@ -139,15 +216,17 @@ impl Launched {
     pub(super) fn members(&self) -> Members {
         match self {
             Self::Process(launched) => Members::Tree(launched.tree()),
+            Self::Container(container) => Members::Inside(container.inside()),
         }
     }
 }
 
 impl Members {
     /// Tells whether a process, as this machine numbers it, is one of them.
-    pub(super) fn hold(&self, process: i32) -> bool {
+    pub(super) async fn hold(&self, process: i32) -> bool {
         match self {
             Self::Tree(tree) => tree.holds(process),
+            Self::Inside(inside) => inside.holds(process).await,
         }
     }
 }
@@ -156,13 +235,15 @@ impl StartError {
     /// Returns the exit status that says what was wrong with the command; `None` where it was not the command.
     pub(super) fn exit_status(&self) -> Option<i32> {
         match self {
-            Self::Launch(LaunchError::Command { error, .. })
-                if error.kind() == std::io::ErrorKind::NotFound =>
-            {
+            Self::Launch(LaunchError::Command { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Some(EXIT_NOT_FOUND)
             }
             Self::Launch(LaunchError::Command { .. }) => Some(EXIT_NOT_RUN),
-            Self::Launch(_) | Self::Cgroup(_) => None,
+            Self::Launch(_)
+            | Self::Cgroup(_)
+            | Self::NoCommand
+            | Self::Variable(_)
+            | Self::Environment(_) => None,
         }
     }
 }
@@ -186,4 +267,19 @@ impl Facts {
         variables.extend(paths.socket.as_deref().map(|socket| (SOCKET_VARIABLE.into(), socket.into())));
         variables
     }
+}
+
+/// Refuses what a container could not keep.
+fn for_containers(config: &RunnerConfig) -> Result<(), ExecutorError> {
+    let impossible = |setting, why| ExecutorError::Impossible { setting, executor: "container", why };
+    if config.limits.address_bytes.is_some() {
+        return Err(impossible("limits.address_space", "engines have no such limit, say `limits.memory`"));
+    }
+    if matches!(config.cgroups, CgroupPlace::Folder(_)) {
+        return Err(impossible("cgroups", "the engine makes its own"));
+    }
+    if config.command_dir.is_some() {
+        return Err(impossible("--command-dir", "give the engine `--workdir` in `run_options`"));
+    }
+    Ok(())
 }

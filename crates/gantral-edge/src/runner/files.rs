@@ -114,8 +114,9 @@ impl WorkDir {
     pub(super) fn attempt(&self, instance: InstanceId, attempt: u32) -> Result<AttemptDir, FilesError> {
         let path = self.attempts.join(format!("{instance}-{attempt}"));
         remove(&path)?;
-        make(&path)?;
-        Ok(AttemptDir { path })
+        let dir = AttemptDir { path };
+        make(&dir.told())?;
+        Ok(dir)
     }
 
     /// Returns where the output of an attempt goes.
@@ -131,12 +132,21 @@ pub(super) struct AttemptDir {
 }
 
 impl AttemptDir {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder with what the command is told, and nothing else.
+    pub(super) fn told(&self) -> PathBuf {
+        self.path.join("told")
+    }
+
     pub(super) fn token(&self) -> PathBuf {
-        self.path.join("token")
+        self.told().join("token")
     }
 
     pub(super) fn context(&self) -> PathBuf {
-        self.path.join("context.json")
+        self.told().join("context.json")
     }
 
     /// Replaces the token: a reader sees the old one or the new one.

@@ -1,5 +1,7 @@
 //! The file in which an operator says what a runner does. Source: `docs/runners.md`.
 
+mod executor;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use gantral_api::wire::text;
 use gantral_core::ids::Name;
 use serde::Deserialize;
 
+pub use self::executor::{Cpus, EngineName, ExecutorSettings, PullWhen};
 use super::config::RunnerConfig;
 use super::governed::{Governed, Reference, ReferenceError};
 use super::openbao::{Login, OPENBAO_TIMEOUT, OpenBaoConfig};
@@ -40,6 +43,14 @@ pub enum SettingsError {
     /// Not a place for control groups.
     #[error("`cgroups` is `own`, `none`, or a folder from the root, not `{0}`")]
     Groups(String),
+    /// An executor that cannot be meant.
+    #[error("`executor.{member}`: {why}")]
+    Executor {
+        /// The member.
+        member: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }
 
 /// What a file of settings holds; everything has a default.
@@ -56,6 +67,8 @@ pub struct RunnerSettings {
     pub cgroups: Option<String>,
     /// The queues to claim from.
     pub queues: BTreeMap<String, QueueSettings>,
+    /// Where commands run.
+    pub executor: Option<ExecutorSettings>,
     /// What an attempt may use.
     pub limits: LimitSettings,
     /// What attempts are given only against a grant that they have used up.
@@ -240,6 +253,9 @@ impl RunnerSettings {
             config.secrets.push(secret.read(name)?);
         }
         config.openbao = self.openbao.as_ref().map(OpenBaoSettings::config).or(config.openbao.take());
+        if let Some(executor) = &self.executor {
+            config.executor = executor.config()?;
+        }
         self.limits.apply(config)
     }
 }

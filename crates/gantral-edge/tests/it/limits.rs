@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantral_core::state::State;
 use gantral_edge::child::{CgroupPlace, Limits};
-use gantral_edge::runner::{Runner, RunnerError, RunnerEvent};
+use gantral_edge::runner::{ExecutorError, Runner, RunnerError, RunnerEvent};
 
 use crate::place::{Place, dies, lives, numbers, runs, shell};
 
@@ -73,7 +73,7 @@ async fn a_limit_that_cannot_be_kept_lets_no_runner_start() {
     let mut config = place.config().await;
     (config.cgroups, config.group_limits.processes) = (CgroupPlace::Nowhere, Some(10));
     let error = Runner::new(place.client("dev-runner"), config).unwrap_err();
-    assert!(matches!(error, RunnerError::Cgroup(_)), "{error}");
+    assert!(matches!(error, RunnerError::Executor(ExecutorError::Cgroup(_))), "{error}");
     assert!(error.to_string().contains("delegate one"), "{error}");
 
     let mut config = place.config().await;
@@ -94,7 +94,7 @@ async fn memory_and_processes_are_limited_together_or_nothing_is_launched() {
     (config.group_limits.memory_bytes, config.group_limits.processes) = (Some(64 << 20), Some(5));
     match Runner::new(place.client("dev-runner"), config.clone()) {
         // This machine gives its controllers to nobody, or to version 1.
-        Err(error) => assert!(matches!(error, RunnerError::Cgroup(_)), "{error}"),
+        Err(error) => assert!(matches!(error, RunnerError::Executor(ExecutorError::Cgroup(_))), "{error}"),
         Ok(runner) => {
             drop(runner);
             let running = place.run(|ours| ours.group_limits = config.group_limits).await;

@@ -13,6 +13,8 @@
 mod bao;
 mod calls;
 mod chain;
+mod containers;
+mod engine;
 mod journal;
 mod life;
 mod limits;

@@ -14,7 +14,9 @@ use gantral_core::ids::{InstanceId, Name, TenantId};
 use gantral_core::state::{DecisionKind, State};
 use gantral_core::time::UnixMillis;
 use gantral_edge::child::CgroupPlace;
-use gantral_edge::runner::{Observer, Pinned, Runner, RunnerConfig, RunnerError, RunnerEvent};
+use gantral_edge::runner::{
+    ContainerConfig, Observer, Pinned, Runner, RunnerConfig, RunnerError, RunnerEvent,
+};
 use gantral_evidence::trust::Trust;
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::evaluators::PolicySettings;
@@ -301,6 +303,19 @@ pub async fn runner_process(place: &Place, groups: &CgroupPlace) -> std::process
     std::fs::write(&trust, place.trust().await.encode()).unwrap();
     let words = roles::runner(&place.url, &token, &trust, &place.work(), groups);
     std::process::Command::new(&words[0]).args(&words[1..]).spawn().unwrap()
+}
+
+/// Starts a runner in a process of its own, which launches containers.
+pub async fn runner_of(place: &Place, containers: &ContainerConfig) -> std::process::Child {
+    let (token, trust) = (place.folder.path().join("token"), place.folder.path().join("trust.json"));
+    std::fs::write(&token, place.token("dev-runner")).unwrap();
+    std::fs::write(&trust, place.trust().await.encode()).unwrap();
+    let mut words = roles::runner(&place.url, &token, &trust, &place.work(), &CgroupPlace::Nowhere);
+    words.push(containers.image.clone());
+    words.push(serde_json::json!([containers.engine_options, containers.run_options]).to_string());
+    // A test that fails must not be waited for because of a runner that it left.
+    let null = std::process::Stdio::null;
+    std::process::Command::new(&words[0]).args(&words[1..]).stdout(null()).stderr(null()).spawn().unwrap()
 }
 
 /// Kills a runner, as a crash would.

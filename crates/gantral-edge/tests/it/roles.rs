@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_api::wire::{Ask, AuthorityAnswer, ConsumeAnswer, Document, ReportOutcome};
 use gantral_core::ids::{Name, TenantId};
 use gantral_core::state::OutcomeStatus;
 use gantral_edge::child::{CgroupPlace, Launcher, guard};
-use gantral_edge::runner::{Pinned, Runner, RunnerConfig};
+use gantral_edge::runner::{Pinned, Runner, RunnerConfig, RunnerSettings};
 use gantral_edge::script::{Asked, Script};
 use gantral_evidence::trust::Trust;
 use gantral_identity::DEV_TENANT;
@@ -102,30 +103,52 @@ async fn play(ledger: &std::path::Path, manner: &str) -> i32 {
     let (_, answer) = script.consume(None, None).await.unwrap();
     assert!(matches!(answer, ConsumeAnswer::Allow(_)));
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(ledger).unwrap();
+    if manner == "secret" {
+        writeln!(file, "grant {}", script.grant().unwrap()).unwrap();
+        while !ledger.with_file_name("go").exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let secret = script.secret("pay".parse().unwrap(), None).await.unwrap();
+        writeln!(file, "secret {}", String::from_utf8_lossy(&secret.value)).unwrap();
+        report(&script).await;
+        return 0;
+    }
     writeln!(file, "{} {}", std::process::id(), action.parameters.as_str()).unwrap();
     if manner == "vanish" {
         std::future::pending::<()>().await;
     }
     // Whoever consumes again is refused, because the first time may have acted.
     assert!(script.consume(None, None).await.is_err());
+    report(&script).await;
+    0
+}
+
+/// Reports that it is done.
+async fn report(script: &Script) {
     let result = Some(Document::from_text(r#"{"done":true}"#).unwrap());
     let (status, cost, evidence) = (OutcomeStatus::Succeeded.into(), None, Vec::new());
     let report = ReportOutcome { status, result, cost, evidence };
     script.outcome(None, &report).await.unwrap();
     // Whoever reports again says the same again.
     script.outcome(None, &report).await.unwrap();
-    0
 }
 
 #[test]
 fn runner_process() {
     let Some(words) = started_for("roles::runner_process") else { return };
-    let [url, token, trust, work, groups] = &words[..] else { panic!("{words:?}") };
+    let [url, token, trust, work, groups, containers @ ..] = &words[..] else { panic!("{words:?}") };
     let trust = Trust::parse(&std::fs::read(trust).unwrap()).unwrap();
     let pinned = Pinned { trust, tenant: TenantId::parse(DEV_TENANT).unwrap() };
     let queues = vec![Name::parse("default").unwrap()];
     let mut config = RunnerConfig::new(queues, pinned, PathBuf::from(work), launcher());
     config.cgroups = if groups == "own" { CgroupPlace::Own } else { CgroupPlace::Nowhere };
+    if let [image, options] = containers {
+        let options: [Vec<String>; 2] = serde_json::from_str(options.to_str().unwrap()).unwrap();
+        let settings = serde_json::json!({"executor": {"kind": "container", "engine": "podman", "pull": "never",
+            "image": image.to_str().unwrap(), "network": "host",
+            "engine_options": options[0], "run_options": options[1]}});
+        serde_json::from_value::<RunnerSettings>(settings).unwrap().apply(&mut config).unwrap();
+    }
     let token = TokenSource::File(PathBuf::from(token));
     let client = Client::new(ClientConfig::new(url.to_str().unwrap(), token)).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();

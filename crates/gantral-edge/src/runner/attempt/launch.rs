@@ -74,6 +74,8 @@ impl Attempt<'_> {
             command: &self.task.command,
             secrets,
             paths: Paths {
+                private: dir.path().to_owned(),
+                told: dir.told(),
                 token: dir.token(),
                 context: dir.context(),
                 journal: shared.journal.path().to_owned(),

@@ -37,6 +37,7 @@ impl Process {
             directory: config.command_dir.as_deref(),
             limits: &config.limits,
             cgroup: groups.map(|groups| groups.attempt(&name)).transpose()?,
+            after: &[],
         };
         Ok(config.launcher.launch(plan).await?)
     }

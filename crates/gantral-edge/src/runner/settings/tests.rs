@@ -2,6 +2,7 @@ use gantral_core::ids::TenantId;
 use gantral_evidence::trust::Trust;
 
 use super::super::Pinned;
+use super::super::executor::{EngineKind, ExecutorConfig, Pull};
 use super::*;
 use crate::child::Launcher;
 
@@ -39,6 +40,31 @@ fn what_the_file_says_counts_and_the_rest_stays() {
     assert_eq!(config.log_bytes_max, 1_000);
 }
 
+/// Settings of containers, changed.
+fn container(change: serde_json::Value) -> serde_json::Value {
+    let mut executor = serde_json::json!({"kind": "container", "engine": "podman", "image": "agents:1"});
+    for (member, value) in change.as_object().unwrap() {
+        executor[member] = value.clone();
+    }
+    serde_json::json!({"executor": executor})
+}
+
+#[test]
+fn containers_are_made_of_what_the_file_says() {
+    assert_eq!(
+        applied(serde_json::json!({"executor": {"kind": "process"}})).unwrap().executor,
+        ExecutorConfig::Process
+    );
+    let said =
+        container(serde_json::json!({"cpus": "1500m", "network": "none", "tmp": "1MiB", "pull": "never"}));
+    let ExecutorConfig::Container(config) = applied(said).unwrap().executor else { panic!("no containers") };
+    assert_eq!((config.engine, config.program.to_str()), (EngineKind::Podman, Some("podman")));
+    assert_eq!((config.image.as_str(), config.network.as_deref()), ("agents:1", Some("none")));
+    assert_eq!((config.milli_cpus, config.tmp_bytes, config.pull), (Some(1_500), 1 << 20, Pull::Never));
+    // Nobody may write to the image or leave its limits by an oversight.
+    assert!(!config.writable && config.run_options.is_empty());
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused() {
     for (settings, said) in [
@@ -46,6 +72,9 @@ fn what_cannot_be_meant_is_refused() {
         (serde_json::json!({"limits": {"processes": 0}}), "`limits.processes` is 0"),
         (serde_json::json!({"limits": {"memory": "0MiB"}}), "`limits.memory` is 0"),
         (serde_json::json!({"cgroups": "below"}), "not `below`"),
+        (container(serde_json::json!({"image": ""})), "`executor.image`: it is empty"),
+        (container(serde_json::json!({"image": "--privileged"})), "`executor.image`: it begins with `-`"),
+        (container(serde_json::json!({"network": "a b"})), "`executor.network`: it holds a blank"),
     ] {
         let error = applied(settings).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
@@ -59,6 +88,15 @@ fn what_cannot_be_meant_is_refused() {
         serde_json::json!({"queues": {"a": {"max_concurrent": 0}}}),
         serde_json::json!({"limits": {"time": "0s"}}),
         serde_json::json!({"drain": "soon"}),
+        serde_json::json!({"executor": {}}),
+        serde_json::json!({"executor": {"kind": "vm"}}),
+        serde_json::json!({"executor": {"kind": "process", "image": "a"}}),
+        serde_json::json!({"executor": {"kind": "container", "image": "a"}}),
+        container(serde_json::json!({"imgae": "a"})),
+        container(serde_json::json!({"engine": "lxc"})),
+        container(serde_json::json!({"cpus": "some"})),
+        container(serde_json::json!({"cpus": "0m"})),
+        container(serde_json::json!({"pull": "sometimes"})),
     ] {
         assert!(serde_json::from_value::<RunnerSettings>(settings.clone()).is_err(), "{settings}");
     }
