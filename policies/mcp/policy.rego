@@ -7,6 +7,7 @@ package gantral.policy
 reads := {
 	"everything": {"echo", "get-sum"},
 	"git": {"git_status", "git_log", "git_diff", "git_show"},
+	"sqlite": {"read_query", "list_tables", "describe_table"},
 	"time": {"get_current_time", "convert_time"},
 	"filesystem": {"read_text_file", "list_directory", "list_allowed_directories"},
 	"memory": {"read_graph", "search_nodes", "open_nodes"},

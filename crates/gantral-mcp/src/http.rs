@@ -235,15 +235,17 @@ fn no_place(none: NoPlace) -> Response {
     json(status, Message::error(None, code, text))
 }
 
-/// Answers as JSON if the answer is the first that there is to say, and as events otherwise.
+/// Answers with events, as servers mostly do, so that whatever else there is to say has its place and whatever is between keeps the
+/// connection open; as JSON to a client that takes nothing else.
 async fn respond(answer: Option<Answer>, events: bool, session: Option<String>) -> Response {
     let Some(mut answer) = answer else {
         return json(StatusCode::BAD_REQUEST, Message::error(None, -32600, crate::reply::TOO_MANY));
     };
-    let (kind, body) = if answer.is_one(events).await {
-        ("application/json", Body::from_stream(answer.into_json()))
-    } else {
+    let (kind, body) = if events {
         ("text/event-stream", Body::from_stream(answer.into_events()))
+    } else {
+        answer.whole().await;
+        ("application/json", Body::from_stream(answer.into_json()))
     };
     let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")];
     let mut response = (StatusCode::OK, headers, body).into_response();

@@ -15,8 +15,6 @@ use crate::sse;
 const WAITING_MAX: usize = 64;
 /// How many messages wait on one answer.
 const STREAM_MAX: usize = 64;
-/// How long an answer may be nothing but JSON: after that it is a stream, so that whatever is between keeps the connection open.
-const JSON_WITHIN: Duration = Duration::from_secs(5);
 /// How often a stream shows that it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -118,7 +116,8 @@ pub struct Answer {
     receiver: mpsc::Receiver<Outgoing>,
     /// The request that ends it; none for whoever listens.
     id: Option<Id>,
-    first: VecDeque<Outgoing>,
+    /// What was waited for.
+    first: Option<Box<Outgoing>>,
     /// Held until the answer is closed, from whichever side.
     _guard: Option<Box<dyn Send>>,
     edit: fn(Message, &Id) -> Message,
@@ -127,7 +126,7 @@ pub struct Answer {
 
 impl Answer {
     fn new(receiver: mpsc::Receiver<Outgoing>, id: Option<Id>) -> Self {
-        Self { receiver, id, first: VecDeque::new(), _guard: None, edit: |message, _| message, named: None }
+        Self { receiver, id, first: None, _guard: None, edit: |message, _| message, named: None }
     }
 
     /// Holds something until the answer is closed.
@@ -143,18 +142,12 @@ impl Answer {
         self
     }
 
-    /// Waits for the first message; tells whether it is the answer itself. A client that takes no events waits for that, and is told
-    /// nothing else.
-    pub async fn is_one(&mut self, events: bool) -> bool {
-        loop {
-            let wait = if events { JSON_WITHIN } else { Duration::MAX };
-            let Ok(Some(outgoing)) = tokio::time::timeout(wait, self.receiver.recv()).await else {
-                return !events;
-            };
-            let ends = self.ends(&outgoing.message);
-            if ends || events {
-                self.first.push_back(outgoing);
-                return ends;
+    /// Waits for the answer itself: a client that takes no events is told nothing else.
+    pub async fn whole(&mut self) {
+        while let Some(outgoing) = self.receiver.recv().await {
+            if self.ends(&outgoing.message) {
+                self.first = Some(Box::new(outgoing));
+                return;
             }
         }
     }
@@ -175,7 +168,7 @@ impl Answer {
     pub fn into_json(self) -> impl Stream<Item = Result<Vec<u8>, Infallible>> {
         unfold((self, None), async |(mut answer, left): (Self, Option<Left>)| {
             told(left);
-            let Outgoing { message, left, .. } = answer.first.pop_front()?;
+            let Outgoing { message, left, .. } = *answer.first.take()?;
             let bytes = answer.bytes(message);
             Some((Ok(bytes), (answer, left)))
         })
@@ -189,10 +182,7 @@ impl Answer {
             if over {
                 return None;
             }
-            let next = match answer.first.pop_front() {
-                Some(outgoing) => Ok(Some(outgoing)),
-                None => tokio::time::timeout(ALIVE_EVERY, answer.receiver.recv()).await,
-            };
+            let next = tokio::time::timeout(ALIVE_EVERY, answer.receiver.recv()).await;
             match next {
                 Ok(Some(Outgoing { message, left, .. })) => {
                     let over = answer.ends(&message);

@@ -1,9 +1,11 @@
 //! Clients and servers of the Model Context Protocol that others wrote, with the interceptor between them.
 
 mod batches;
+mod conformance;
 mod crashes;
 mod governed;
 mod newcomer;
+mod peers;
 mod rounds;
 mod several;
 mod tasks;
@@ -51,11 +53,25 @@ fn world() -> World {
 
 /// Starts a world in which a tool of `everything` passes that does not elsewhere.
 fn world_where_passes(tool: &str) -> World {
+    world_with_policy(&[("\"get-sum\"", &format!("\"get-sum\", \"{tool}\""))])
+}
+
+/// Starts a world in which every call passes without a human.
+fn world_that_allows_all() -> World {
+    world_with_policy(&[("default decision := \"REQUIRE_HUMAN\"", "default decision := \"ALLOW\"")])
+}
+
+/// Starts a world whose policy says something else in some places.
+fn world_with_policy(changes: &[(&str, &str)]) -> World {
     let world = World::start();
     let folder = world.path("policy");
     std::fs::create_dir(&folder).unwrap();
     let text = |name: &str| std::fs::read_to_string(repository().join("policies/mcp").join(name)).unwrap();
-    let policy = text("policy.rego").replace("\"get-sum\"", &format!("\"get-sum\", \"{tool}\""));
+    let mut policy = text("policy.rego");
+    for (said, says) in changes {
+        assert!(policy.contains(said), "{said}");
+        policy = policy.replace(said, says);
+    }
     std::fs::write(folder.join("policy.rego"), policy).unwrap();
     std::fs::write(folder.join("workflow.toml"), text("workflow.toml")).unwrap();
     world.run(&["workflows", "apply", &folder.join("workflow.toml").display().to_string()]).status(0);
@@ -220,14 +236,15 @@ fn python_client(asked: &Value, folder: &Path, work: impl FnOnce()) -> Vec<Value
 
 /// Runs a client in Python.
 fn python(program: &str, asked: &Value, folder: &Path, work: impl FnOnce()) -> Vec<Value> {
+    let mut client = Command::new(interpreter());
+    client.args(["-B", &ours(program), &asked.to_string()]);
+    client_of_others(client, folder, work)
+}
+
+/// Runs a client that prints lines of JSON; `work` happens while it waits.
+fn client_of_others(mut client: Command, folder: &Path, work: impl FnOnce()) -> Vec<Value> {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("client.log")).unwrap();
-    let child = Command::new(interpreter())
-        .args(["-B", &ours(program), &asked.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
+    let child = client.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     work();
     let output = child.wait_with_output().unwrap();
     let log = || std::fs::read_to_string(folder.join("client.log")).unwrap();
