@@ -21,6 +21,7 @@ mod local_server;
 mod logging;
 mod logins;
 mod machine;
+mod off;
 mod out;
 mod pinned;
 mod replay;

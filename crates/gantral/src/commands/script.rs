@@ -17,6 +17,7 @@ use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::input::{self, Setting, action_of, canonical, document, setting};
+use crate::off::is_off;
 use crate::out::{BAD, GOOD, LOOK, Out, styled};
 use crate::show;
 use crate::when::{now, with_distance};
@@ -119,6 +120,11 @@ pub struct OutcomeArgs {
 
 /// Asks.
 pub fn ask(args: &AskArgs, out: Out) -> Result<Exit, Failure> {
+    if is_off(out)? {
+        let told = serde_json::json!({ "answer": "ALLOW", "enforced": false, "off": true });
+        out.show(&told, |_| UNOBSERVED.to_owned())?;
+        return Ok(Exit::DONE);
+    }
     let script = Script::from_environment()?;
     let body = ask_of(args)?;
     let answer = match converse(async { Ok(script.ask(&body).await?) })? {
@@ -221,6 +227,14 @@ fn denies(denied: &Denied, out: Out) -> Exit {
 
 /// Uses a grant up and prints the action that may now be done, and nothing else.
 pub fn consume(args: &ConsumeArgs, out: Out) -> Result<Exit, Failure> {
+    if is_off(out)? {
+        let path =
+            args.action.as_deref().ok_or_else(|| Failure::new("no action is named").exit(Exit::USAGE))?;
+        let action = input::action(path)?;
+        let canonical = canonical(&action)?;
+        out.show(&serde_json::json!({ "grant_id": null, "action": action, "off": true }), |_| canonical)?;
+        return Ok(Exit::DONE);
+    }
     let script = Script::from_environment()?;
     let action = match &args.action {
         Some(path) => input::action(path)?,
@@ -266,6 +280,9 @@ pub fn consume(args: &ConsumeArgs, out: Out) -> Result<Exit, Failure> {
 
 /// Reports what came of the action.
 pub fn outcome(args: &OutcomeArgs, out: Out) -> Result<Exit, Failure> {
+    if is_off(out)? {
+        return Ok(Exit::DONE);
+    }
     let script = Script::from_environment()?;
     if let Some(GrantArg::Unobserved) = args.grant {
         out.talk("no server knows of the action: there is nothing to report");

@@ -1,6 +1,7 @@
 //! A service over HTTP with the proxy before it, clients that others wrote, and a human.
 
 mod authz;
+mod away;
 mod crashes;
 mod governed;
 mod refused;

@@ -9,6 +9,7 @@
 
 mod approvals;
 mod auditors;
+mod away;
 mod break_glass;
 mod captured;
 mod commands;

@@ -1,5 +1,6 @@
 //! Clients and servers of the Model Context Protocol that others wrote, with the interceptor between them.
 
+mod away;
 mod batches;
 mod conformance;
 mod crashes;

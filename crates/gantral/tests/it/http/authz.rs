@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 /// Over gRPC, with the access log that says what came of it.
-const GRPC: [(&str, &str); 3] = [
+pub(super) const GRPC: [(&str, &str); 3] = [
     ("PROTOCOL", "http2_protocol_options"),
     ("SERVICE", "grpc_service: { envoy_grpc: { cluster_name: gantral }, timeout: 30s }"),
     (
@@ -54,30 +54,51 @@ fn free_port() -> String {
 }
 
 /// The shop, something of ours that is asked, and a proxy of others before it.
-struct Asked {
-    shop: Shop,
-    _proxy: Killed,
+pub(super) struct Asked {
+    pub(super) shop: Shop,
+    port: String,
+    proxy: Killed,
 }
 
 impl Asked {
-    fn behind(start: impl FnOnce(&Shop, &str) -> Killed, arguments: &[&str]) -> Self {
+    pub(super) fn behind(start: impl FnOnce(&Shop, &str) -> Killed, arguments: &[&str]) -> Self {
         let mut shop = Shop::with("authz", arguments);
         let port = free_port();
+        shop.front = format!("http://127.0.0.1:{port}");
         let proxy = start(&shop, &port);
-        let place = format!("127.0.0.1:{port}");
-        assert!(wait_until(|| TcpStream::connect(&place).is_ok()), "{}", shop.world.text("other.log"));
-        shop.front = format!("http://{place}");
-        Self { shop, _proxy: proxy }
+        let asked = Self { shop, port, proxy };
+        asked.is_up();
+        asked
+    }
+
+    /// Puts another in the place of the proxy.
+    pub(super) fn replace(&mut self, start: impl FnOnce(&Shop, &str) -> Killed) {
+        self.proxy.kill();
+        self.proxy = start(&self.shop, &self.port);
+        self.is_up();
+    }
+
+    fn is_up(&self) {
+        let place = format!("127.0.0.1:{}", self.port);
+        assert!(wait_until(|| TcpStream::connect(&place).is_ok()), "{}", self.shop.world.text("other.log"));
     }
 
     fn envoy(how: &[(&str, &str)], arguments: &[&str]) -> Self {
-        Self::behind(|shop, port| envoy(shop, port, how), &[&["--bodies"], arguments].concat())
+        Self::behind(|shop, port| envoy(shop, port, how, true), &[&["--bodies"], arguments].concat())
     }
 }
 
-fn envoy(shop: &Shop, port: &str, how: &[(&str, &str)]) -> Killed {
+/// Starts Envoy, with the filter that asks or without.
+pub(super) fn envoy(shop: &Shop, port: &str, how: &[(&str, &str)], asks: bool) -> Killed {
     let template = repository().join("crates/gantral/tests/http/envoy.yaml");
     let mut text = std::fs::read_to_string(template).unwrap();
+    if !asks {
+        let (before, filter) =
+            text.split_once("                  - name: envoy.filters.http.ext_authz").unwrap();
+        let (_, after) = filter.split_once("SERVICE\n").unwrap();
+        text = format!("{before}{after}");
+    }
+    let how = if asks { how } else { &[("PROTOCOL", "http_protocol_options"), ("ACCESS_LOG", "[]")] };
     let ours = shop.url.rsplit_once(':').unwrap().1;
     let ports = [("LISTEN", port), ("GANTRAL", ours), ("SHOP", shop.service_port.as_str())];
     for (word, value) in how.iter().chain(&ports) {
@@ -96,10 +117,15 @@ fn envoy(shop: &Shop, port: &str, how: &[(&str, &str)]) -> Killed {
     logged(&shop.world, command)
 }
 
-fn caddy(shop: &Shop, port: &str) -> Killed {
+/// Starts Caddy, with the directive that asks or without.
+pub(super) fn caddy(shop: &Shop, port: &str, asks: bool) -> Killed {
     let ours = shop.url.trim_start_matches("http://");
+    let asking = format!(
+        " forward_auth {ours} {{\n  uri /forward_auth\n  copy_headers Gantral-Instance Gantral-Grant\n }}\n"
+    );
+    let asking = if asks { asking } else { String::new() };
     let text = format!(
-        "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n forward_auth {ours} {{\n  uri /forward_auth\n  copy_headers Gantral-Instance Gantral-Grant\n }}\n reverse_proxy 127.0.0.1:{}\n}}\n",
+        "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n{asking} reverse_proxy 127.0.0.1:{}\n}}\n",
         shop.service_port
     );
     let file = shop.world.path("Caddyfile");
@@ -201,7 +227,7 @@ fn envoy_over_http_leaves_unknown_what_nobody_reports_and_asks_again_for_the_nex
 
 #[test]
 fn service_behind_caddy_reports_what_came_of_it() {
-    let asked = Asked::behind(caddy, &["--name", "shop"]);
+    let asked = Asked::behind(|shop, port| caddy(shop, port, true), &["--name", "shop"]);
     let shop = &asked.shop;
     assert_eq!(shop.curl("GET", "/orders/7?a=1", &[]).json()["path"], "/orders/7?a=1");
     let waiting = shop.json("POST", PATH, REFUND).problem(403, "waiting_for_human");
