@@ -2,8 +2,9 @@
 //!
 //! What each server names (tools, prompts, resources, tasks) is offered under a prefix of its own, and goes to that server without it. Ids of requests
 //! are ours on both sides, so that those of two servers, or of a server and a client, do not meet. A server that has ended takes its own
-//! requests with it and nothing else.
+//! requests with it and nothing else, and is started again.
 
+mod again;
 mod fan;
 mod names;
 mod ways;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::again::{Ends, Pauses};
 use self::fan::{Fan, What};
 use crate::link::{Link, QUEUE_MAX};
 use crate::message::{Id, Kind, Message, members, span};
@@ -36,11 +38,11 @@ pub type Begins = Arc<dyn Fn() -> std::io::Result<Link> + Send + Sync>;
 
 /// Joins ways to servers into one. The way ends when the last of them does.
 pub fn join(servers: Vec<(Prefix, Link, Begins)>) -> Link {
-    join_within(servers, fan::BEGIN_WITHIN)
+    join_within(servers, fan::BEGIN_WITHIN, Pauses::USUAL)
 }
 
 /// The same; a server may take so long to begin before the others do without it.
-fn join_within(servers: Vec<(Prefix, Link, Begins)>, begin_within: Duration) -> Link {
+fn join_within(servers: Vec<(Prefix, Link, Begins)>, begin_within: Duration, pauses: Pauses) -> Link {
     let (to_server, from_client) = mpsc::channel(QUEUE_MAX);
     let (to_client, from_server) = mpsc::channel(QUEUE_MAX);
     let (said, hears) = mpsc::channel(QUEUE_MAX);
@@ -52,11 +54,14 @@ fn join_within(servers: Vec<(Prefix, Link, Begins)>, begin_within: Duration) -> 
         waiting: HashMap::new(),
         fans: HashMap::new(),
         asked: HashMap::new(),
+        hello: None,
         began: None,
         begin_within,
     };
     for (prefix, link, begins) in servers {
-        let server = Server { prefix, begins, to: None, turn: 0, ready: false, discovered: false };
+        let (ready, discovered) = (false, false);
+        let server =
+            Server { prefix, begins, to: None, turn: 0, ready, discovered, ends: Ends::none(pauses) };
         switch.servers.push(server);
         switch.take(switch.servers.len().saturating_sub(1), link);
     }
@@ -78,6 +83,7 @@ struct Server {
     ready: bool,
     /// It was spoken to in the revision without a handshake: it may not shake hands any more in this conversation.
     discovered: bool,
+    ends: Ends,
 }
 
 /// What is owed for a request that a server has.
@@ -99,6 +105,8 @@ struct Switch {
     fans: HashMap<u64, Fan>,
     /// What servers asked the client, by our id: who, and under which id of its own.
     asked: HashMap<Id, (usize, Id)>,
+    /// How the client shook hands, for servers that are started again.
+    hello: Option<Message>,
     /// What the client said as it began, for servers that are late.
     began: Option<Message>,
     begin_within: Duration,
@@ -108,6 +116,7 @@ impl Switch {
     async fn run(mut self, mut client: mpsc::Receiver<Message>, mut servers: mpsc::Receiver<Said>) {
         loop {
             let late = self.fans.values().map(|fan| fan.until).min();
+            let again = self.next_again();
             tokio::select! {
                 message = client.recv() => match message {
                     Some(message) => self.hear_client(message).await,
@@ -126,6 +135,7 @@ impl Switch {
                     None => return,
                 },
                 () = due(late), if late.is_some() => self.late().await,
+                () = due(again), if again.is_some() => self.again().await,
             }
         }
     }
@@ -211,6 +221,9 @@ impl Switch {
         self.count = self.count.wrapping_add(1);
         let number = self.count;
         let within = if what == What::Begin { self.begin_within } else { what.within() };
+        if what == What::Begin {
+            self.hello = Some(message.clone());
+        }
         let mut fan = Fan::new(id, what, message.clone(), within);
         let all = matches!(what, What::Begin | What::Discover) || fan.is_stateless();
         for at in self.usable(all) {
@@ -346,7 +359,7 @@ impl Switch {
 
     /// Says of everything that a server had that there is no answer.
     async fn gone(&mut self, at: usize) {
-        tracing::error!(server = self.name(at), "a server has ended; the others are there");
+        self.plan_again(at);
         if let Some(server) = self.servers.get_mut(at) {
             server.to = None;
         }

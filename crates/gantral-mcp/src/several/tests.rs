@@ -32,20 +32,33 @@ fn two() -> (Link, Peer, Peer) {
     two_within(fan::BEGIN_WITHIN)
 }
 
+fn way() -> (Link, Peer) {
+    let (to_server, hears) = mpsc::channel(8);
+    let (says, from_server) = mpsc::channel(8);
+    (Link { to_server, from_server }, Peer { hears, says })
+}
+
+/// Begins as often as it is asked to; the other ends are received.
+fn again_and_again() -> (Begins, mpsc::Receiver<Peer>) {
+    let (given, taken) = mpsc::channel(1);
+    let begins = move || {
+        let (link, peer) = way();
+        given.try_send(peer).map_err(std::io::Error::other)?;
+        Ok(link)
+    };
+    (Arc::new(begins), taken)
+}
+
 fn never() -> Begins {
     Arc::new(|| Err(std::io::Error::other("it begins once")))
 }
 
 fn two_within(begin_within: Duration) -> (Link, Peer, Peer) {
-    let peer = || {
-        let (to_server, hears) = mpsc::channel(8);
-        let (says, from_server) = mpsc::channel(8);
-        (Link { to_server, from_server }, Peer { hears, says })
-    };
-    let ((one, a), (other, b)) = (peer(), peer());
+    let ((one, a), (other, b)) = (way(), way());
     let named = |text: &str| Prefix::parse(text).unwrap();
     {
-        let link = join_within(vec![(named("a"), one, never()), (named("b"), other, never())], begin_within);
+        let servers = vec![(named("a"), one, never()), (named("b"), other, never())];
+        let link = join_within(servers, begin_within, Pauses::USUAL);
         (link, a, b)
     }
 }
@@ -211,18 +224,64 @@ async fn client_shakes_hands_unless_all_servers_do_without() {
 }
 
 #[tokio::test]
+async fn server_that_ended_is_started_again_later_and_later_and_shakes_hands_as_the_client_did() {
+    let ((first, mut old), (other, mut b)) = (way(), way());
+    let (begins, mut taken) = again_and_again();
+    let named = |text: &str| Prefix::parse(text).unwrap();
+    let servers = vec![(named("a"), first, begins), (named("b"), other, never())];
+    let pauses = Pauses { first: Duration::from_millis(100), lasts: Duration::from_secs(2), ..Pauses::USUAL };
+    let mut link = join_within(servers, fan::BEGIN_WITHIN, pauses);
+    send(&link, json!({"id": 0, "method": "initialize", "params": {"clientInfo": {"name": "c"}}})).await;
+    let can = || json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
+    old.answers(can()).await;
+    b.answers(can()).await;
+    assert_eq!(next(&mut link).await.0["id"], 0);
+    send(&link, json!({"method": "notifications/initialized"})).await;
+    assert_eq!(b.heard().await["method"], "notifications/initialized");
+    for pause in [100, 200, 400] {
+        drop(old);
+        let ended = Instant::now();
+        assert_eq!(next(&mut link).await.0["method"], "notifications/tools/list_changed");
+        old = taken.recv().await.unwrap();
+        assert!(ended.elapsed() >= Duration::from_millis(pause), "{:?}", ended.elapsed());
+        let hello = old.answers(can()).await;
+        let said = (&hello["method"], &hello["params"]["clientInfo"]["name"]);
+        assert_eq!(said, (&json!("initialize"), &json!("c")));
+        assert_eq!(old.heard().await["method"], "notifications/initialized");
+        while next(&mut link).await.0["method"] != "notifications/resources/list_changed" {}
+        while next(&mut link).await.0["method"] != "notifications/resources/list_changed" {}
+        send(&link, json!({"id": pause, "method": "tools/call", "params": {"name": "a__x"}})).await;
+        old.answers(json!({"content": []})).await;
+        assert_eq!(next(&mut link).await.0["id"], pause);
+    }
+    tokio::time::sleep(pauses.lasts).await;
+    drop(old);
+    let ended = Instant::now();
+    taken.recv().await.unwrap();
+    assert!(ended.elapsed() < Duration::from_millis(800), "it had stayed: {:?}", ended.elapsed());
+}
+
+#[tokio::test]
+async fn server_that_does_not_stay_is_given_up() {
+    let ((first, old), (other, _b)) = (way(), way());
+    let (begins, mut taken) = again_and_again();
+    let named = |text: &str| Prefix::parse(text).unwrap();
+    let servers = vec![(named("a"), first, begins), (named("b"), other, never())];
+    let pauses = Pauses { first: Duration::from_millis(1), max: Duration::from_millis(5), ..Pauses::USUAL };
+    let _link = join_within(servers, fan::BEGIN_WITHIN, pauses);
+    drop(old);
+    for _ in 0..10 {
+        drop(taken.recv().await.unwrap());
+    }
+    let more = tokio::time::timeout(Duration::from_millis(200), taken.recv()).await;
+    assert!(more.is_err(), "it was started an eleventh time");
+}
+
+#[tokio::test]
 async fn server_that_was_spoken_to_without_a_handshake_begins_anew_to_shake_hands() {
-    let (to_server, hears) = mpsc::channel(8);
-    let (says, from_server) = mpsc::channel(8);
-    let mut old = Peer { hears, says };
-    let (given, mut taken) = mpsc::channel(1);
-    let begins: Begins = Arc::new(move || {
-        let (to_server, hears) = mpsc::channel(8);
-        let (says, from_server) = mpsc::channel(8);
-        given.try_send(Peer { hears, says }).map_err(std::io::Error::other)?;
-        Ok(Link { to_server, from_server })
-    });
-    let mut link = join(vec![(Prefix::parse("a").unwrap(), Link { to_server, from_server }, begins)]);
+    let (first, mut old) = way();
+    let (begins, mut taken) = again_and_again();
+    let mut link = join(vec![(Prefix::parse("a").unwrap(), first, begins)]);
     send(&link, json!({"id": 1, "method": "server/discover"})).await;
     old.answers(json!({"supportedVersions": []})).await;
     assert_eq!(next(&mut link).await.0["error"]["code"], METHOD_NOT_FOUND);

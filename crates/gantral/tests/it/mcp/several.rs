@@ -17,8 +17,11 @@ fn servers(world: &World, servers: &[(&str, Value)]) -> String {
     world.path("servers.toml").display().to_string()
 }
 
+/// The server `pay`, as a file that a test can take away.
 fn pay(world: &World) -> Value {
-    json!({"command": [interpreter(), "-B", ours("pay.py"), world.path("ledger").display().to_string()]})
+    std::fs::copy(ours("pay.py"), world.path("pay.py")).unwrap();
+    let [script, ledger] = ["pay.py", "ledger"].map(|name| world.path(name).display().to_string());
+    json!({"command": [interpreter(), "-B".to_owned(), script, ledger]})
 }
 
 /// Starts a client before the servers `pay` and `memory`.
@@ -147,6 +150,7 @@ fn death_of_one_server_is_a_clear_result_and_leaves_the_others() {
     let world = world();
     let mut client = Lines::ready(&before_two(&world, "40"), world.folder());
     assert!(tools(&mut client, "1").contains(&"memory__read_graph".to_owned()));
+    std::fs::remove_file(world.path("pay.py")).unwrap();
     kill(&["pay.py", &world.path("ledger").display().to_string()]);
     assert!(wait_until(|| !tools(&mut client, "2").contains(&"pay__transfer".to_owned())));
     client.call("3", "pay__transfer", json!({"amount": 5, "to": "bob"}));
@@ -156,6 +160,24 @@ fn death_of_one_server_is_a_clear_result_and_leaves_the_others() {
     assert_eq!(client.answer("4")["result"].get("isError"), None);
     // Nobody was asked to approve what cannot be done.
     assert_eq!(world.run(&["approvals", "ls", "--json"]).status(0).json()["items"], json!([]));
+}
+
+#[test]
+fn server_that_died_is_started_again_and_does_what_is_approved_once() {
+    let world = world();
+    let mut client = Lines::ready(&before_two(&world, "40"), world.folder());
+    assert!(tools(&mut client, "1").contains(&"pay__transfer".to_owned()));
+    std::fs::rename(world.path("pay.py"), world.path("away.py")).unwrap();
+    kill(&["pay.py", &world.path("ledger").display().to_string()]);
+    let offered = |client: &mut Lines| tools(client, "2").contains(&"pay__transfer".to_owned());
+    assert!(wait_until(|| !offered(&mut client)));
+    std::fs::rename(world.path("away.py"), world.path("pay.py")).unwrap();
+    assert!(wait_until(|| offered(&mut client)));
+    client.call("3", "pay__transfer", json!({"amount": 5, "to": "bob"}));
+    approve_next(&world);
+    let answer = client.answer("3");
+    assert_eq!(answer["result"]["content"][0]["text"], "5 EUR to bob", "{answer}");
+    assert_eq!(world.text("ledger"), TRANSFER);
 }
 
 #[test]
