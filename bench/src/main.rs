@@ -5,6 +5,7 @@ mod diff;
 mod gates;
 mod http;
 mod log;
+mod mcp;
 mod meter;
 mod opa;
 mod policies;
@@ -23,7 +24,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str =
-    "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | policies | verify";
+    "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | mcp | policies | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
         ["gates"] => gates::run(&gates::CONNECTIONS),
         ["gates", connections] => gates::run(&[connections.parse()?]),
         ["log"] => log::run(),
+        ["mcp"] => mcp::run(),
         ["policies"] => policies::run(),
         ["verify"] => verifying::run(),
         ["verify-window", window, trust, threads] => {

