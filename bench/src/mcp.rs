@@ -1,7 +1,8 @@
 //! Calls of tools over MCP: straight to a server, through `gantral mcp`, and through gateways of others.
 //!
-//! The governed call is one that policy allows: asked for, sealed, consumed, sent, and its outcome sealed, both durably before the client has its
-//! result. The gateways of others decide nothing and record nothing: they are what a message costs that somebody else takes apart and passes on.
+//! The governed call is one that policy allows: asked for, sealed and consumed durably before it is sent. Its outcome is sealed once the client has its
+//! result, and so in the way of the next call. The gateways of others decide nothing and record nothing: they are what a message costs that somebody
+//! else takes apart and passes on.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -29,7 +30,8 @@ const REVISION: &str = "2025-06-18";
 
 const LEGEND: &str = "\
 One call of a tool that answers at once, by one client alone, over a session that stands. The governed call is allowed by policy: what it adds holds a token
-checked, a policy evaluated, three artifacts signed, two durable commits, and the chain verified before the call is sent.
+checked, a policy evaluated, artifacts signed, committed durably and verified, and a durable line in the folder of calls before the call is sent. Its outcome is
+sealed once the client has its result, in the way of the next call.
 
                                                   p50        p99     p50 above
 ";
