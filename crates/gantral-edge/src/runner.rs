@@ -35,7 +35,10 @@ use tokio::task::JoinSet;
 
 pub use config::{Pinned, RunnerConfig};
 pub use event::{Observer, RunnerEvent};
-pub use executor::{ContainerConfig, EngineError, EngineKind, ExecutorConfig, ExecutorError, Pull};
+pub use executor::{
+    ClusterError, ContainerConfig, EngineError, EngineKind, ExecutorConfig, ExecutorError, KubernetesConfig,
+    Pull,
+};
 pub use files::FilesError;
 pub use governed::{Governed, Reference, ReferenceError};
 pub use openbao::{Login, OPENBAO_TIMEOUT, OpenBao, OpenBaoConfig, OpenBaoError, Place};

@@ -37,8 +37,8 @@ pub enum RunnerEvent {
         instance: InstanceId,
         /// The attempt.
         attempt: u32,
-        /// Its process id.
-        process: u32,
+        /// Its process id, where it runs on this machine.
+        process: Option<u32>,
         /// Where its output goes.
         log: PathBuf,
     },

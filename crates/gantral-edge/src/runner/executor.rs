@@ -4,6 +4,7 @@
 //! forced, and nothing left of an attempt when its end is reported. Source: `spec/runner.md` §5.
 
 mod container;
+mod kubernetes;
 mod process;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,11 @@ use gantral_core::ids::{GrantId, InstanceId, TenantId, WorkflowId};
 
 use self::container::{Contained, Containers, Inside};
 pub use self::container::{ContainerConfig, EngineError, EngineKind, Pull};
+use self::kubernetes::{Cluster, Job};
+pub use self::kubernetes::{ClusterError, KubernetesConfig};
 use self::process::Process;
 use super::RunnerConfig;
+use super::lease::Lease;
 use crate::child::{self, CgroupError, CgroupPlace, Ended, LaunchError, Tree};
 use crate::secret::SOCKET_VARIABLE;
 
@@ -32,6 +36,8 @@ pub(super) enum Executor {
     Process(Process),
     /// Containers of an engine on this machine.
     Container(Containers),
+    /// Jobs of a Kubernetes cluster.
+    Kubernetes(Cluster),
 }
 
 /// Which of them, and what it needs to know.
@@ -42,6 +48,8 @@ pub enum ExecutorConfig {
     Process,
     /// Containers of an engine on this machine.
     Container(ContainerConfig),
+    /// Jobs of a Kubernetes cluster.
+    Kubernetes(KubernetesConfig),
 }
 
 /// Why a runner cannot launch as it is configured to. Whoever runs it is at fault; nothing was claimed.
@@ -63,6 +71,9 @@ pub enum ExecutorError {
     /// The engine is of no use.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The cluster is of no use.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }
 
 /// A command that runs, with everything that it started.
@@ -73,6 +84,8 @@ pub(super) enum Launched {
     Process(child::Launched),
     /// A container, with the engine's command line that follows it.
     Container(Contained),
+    /// A Job, with what follows it.
+    Kubernetes(Job),
 }
 
 /// Which processes belong to an attempt.
@@ -82,6 +95,8 @@ pub(super) enum Members {
     Tree(Tree),
     /// Those inside its container.
     Inside(Inside),
+    /// None of this machine.
+    Nobody,
 }
 
 /// Why a command was not launched. Nothing of it ran.
@@ -94,16 +109,19 @@ pub(super) enum StartError {
     #[error("the definition names no command")]
     NoCommand,
     #[error(
-        "the value of `{0}` has a line end or is no text, and no container can be given it so: make it a governed secret"
+        "the value of `{0}` has a line end, a zero byte or is no text, and cannot be passed on so: make it a governed secret"
     )]
     Variable(String),
-    #[error("the files of a container cannot be made: {0}")]
+    #[error("what the command is told cannot be passed on: {0}")]
     Environment(io::Error),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }
 
 /// What is to be launched, and what it is told.
 pub(super) struct Work<'a> {
     pub config: &'a RunnerConfig,
+    pub lease: Lease,
     pub facts: Facts,
     /// Program and arguments.
     pub command: &'a [String],
@@ -151,6 +169,10 @@ impl Executor {
                 for_containers(config)?;
                 Ok(Self::Container(Containers::new(container.clone(), work)))
             }
+            ExecutorConfig::Kubernetes(cluster) => {
+                for_jobs(config)?;
+                Ok(Self::Kubernetes(Cluster::new(cluster.clone(), work)?))
+            }
         }
     }
 
@@ -163,6 +185,7 @@ impl Executor {
             // Its leftovers died with the runner, or were ended when the control groups were opened.
             Self::Process(_) => Ok(()),
             Self::Container(containers) => Ok(containers.ready().await?),
+            Self::Kubernetes(cluster) => Ok(cluster.ready().await?),
         }
     }
 
@@ -175,6 +198,9 @@ impl Executor {
             Self::Container(containers) => {
                 containers.launch(work).await.map(|(launched, pipe)| (Launched::Container(launched), pipe))
             }
+            Self::Kubernetes(cluster) => {
+                cluster.launch(work).await.map(|(launched, pipe)| (Launched::Kubernetes(launched), pipe))
+            }
         }
     }
 }
@@ -185,14 +211,16 @@ impl Launched {
         match self {
             Self::Process(launched) => launched.ended().await,
             Self::Container(container) => container.ended().await,
+            Self::Kubernetes(job) => job.ended().await,
         }
     }
 
     /// Asks it to end.
-    pub(super) fn ask_to_end(&self) {
+    pub(super) fn ask_to_end(&mut self) {
         match self {
             Self::Process(launched) => launched.ask_to_end(),
             Self::Container(container) => container.ask_to_end(),
+            Self::Kubernetes(job) => job.ask_to_end(),
         }
     }
 
@@ -201,14 +229,24 @@ impl Launched {
         match self {
             Self::Process(launched) => launched.kill(),
             Self::Container(container) => container.kill(),
+            Self::Kubernetes(job) => job.kill(),
         }
     }
 
-    /// Returns the number of a process of this machine that stands for it.
-    pub(super) const fn process(&self) -> u32 {
+    /// Passes on what a renewal of the lease brought, where a file of this machine is not enough.
+    pub(super) fn renewed(&self, token: &str, lease: &Lease) {
         match self {
-            Self::Process(launched) => launched.process,
-            Self::Container(container) => container.launched.process,
+            Self::Process(_) | Self::Container(_) => {}
+            Self::Kubernetes(job) => job.renewed(token, lease),
+        }
+    }
+
+    /// Returns the number of a process of this machine that stands for it, if one does.
+    pub(super) const fn process(&self) -> Option<u32> {
+        match self {
+            Self::Process(launched) => Some(launched.process),
+            Self::Container(container) => Some(container.launched.process),
+            Self::Kubernetes(_) => None,
         }
     }
 
@@ -217,6 +255,7 @@ impl Launched {
         match self {
             Self::Process(launched) => Members::Tree(launched.tree()),
             Self::Container(container) => Members::Inside(container.inside()),
+            Self::Kubernetes(_) => Members::Nobody,
         }
     }
 }
@@ -227,6 +266,7 @@ impl Members {
         match self {
             Self::Tree(tree) => tree.holds(process),
             Self::Inside(inside) => inside.holds(process).await,
+            Self::Nobody => false,
         }
     }
 }
@@ -243,7 +283,8 @@ impl StartError {
             | Self::Cgroup(_)
             | Self::NoCommand
             | Self::Variable(_)
-            | Self::Environment(_) => None,
+            | Self::Environment(_)
+            | Self::Cluster(_) => None,
         }
     }
 }
@@ -280,6 +321,27 @@ fn for_containers(config: &RunnerConfig) -> Result<(), ExecutorError> {
     }
     if config.command_dir.is_some() {
         return Err(impossible("--command-dir", "give the engine `--workdir` in `run_options`"));
+    }
+    Ok(())
+}
+
+/// Refuses what a pod on another machine could not keep.
+fn for_jobs(config: &RunnerConfig) -> Result<(), ExecutorError> {
+    let impossible = |setting, why| ExecutorError::Impossible { setting, executor: "kubernetes", why };
+    if !config.secrets.is_empty() {
+        return Err(impossible("secrets", "their socket does not reach another machine"));
+    }
+    let each = &config.limits;
+    let per_process = [each.cpu_seconds, each.open_files, each.file_bytes, each.address_bytes];
+    if per_process.iter().any(Option::is_some) || config.group_limits.processes.is_some() {
+        let why = "of its limits a pod has `time`, `memory`, `output` and `executor.cpus`";
+        return Err(impossible("limits", why));
+    }
+    if matches!(config.cgroups, CgroupPlace::Folder(_)) {
+        return Err(impossible("cgroups", "the cluster makes its own"));
+    }
+    if config.command_dir.is_some() {
+        return Err(impossible("--command-dir", "the image says where its commands begin"));
     }
     Ok(())
 }

@@ -44,6 +44,13 @@ impl Lease {
         Self { length, ends_at: Instant::now(), grace: grace.min(length / 4) }
     }
 
+    /// Returns one that was renewed this very moment.
+    #[cfg(test)]
+    pub(super) fn renewed_now(length: Duration, grace: Duration) -> Self {
+        let lease = Self::new(length, grace);
+        Self { ends_at: lease.ends_at + length, ..lease }
+    }
+
     /// Renews the lease, once.
     pub(super) async fn renew(
         &mut self,

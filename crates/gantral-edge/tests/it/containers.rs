@@ -256,7 +256,7 @@ async fn a_guardian_that_is_killed_leaves_no_container_behind_the_reported_end()
     let running = place.run(|config| config.executor = executor).await;
     let inside = sleeper(&mark).await;
     let started = |event: &RunnerEvent| match event {
-        RunnerEvent::Started { process, .. } => Some(*process),
+        RunnerEvent::Started { process, .. } => *process,
         _ => None,
     };
     let cli = running.tells(started).await;
@@ -281,7 +281,7 @@ async fn an_engine_that_is_ended_by_somebody_else_has_completed_nothing() {
     let running = place.run(|config| config.executor = executor).await;
     let inside = sleeper(&mark).await;
     let started = |event: &RunnerEvent| match event {
-        RunnerEvent::Started { process, .. } => Some(*process),
+        RunnerEvent::Started { process, .. } => *process,
         _ => None,
     };
     signal(running.tells(started).await, rustix::process::Signal::KILL);

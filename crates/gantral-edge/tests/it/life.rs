@@ -20,7 +20,7 @@ fn ended(event: &RunnerEvent) -> Option<(i32, State)> {
 
 fn processes(events: &[RunnerEvent]) -> Vec<u32> {
     let process = |event: &RunnerEvent| match event {
-        RunnerEvent::Started { process, .. } => Some(*process),
+        RunnerEvent::Started { process, .. } => *process,
         _ => None,
     };
     events.iter().filter_map(process).collect()

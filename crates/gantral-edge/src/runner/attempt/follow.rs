@@ -57,6 +57,7 @@ impl Attempt<'_> {
                             if let Err(error) = running.dir.put_token(&answer.token) {
                                 tracing::error!(%error, "the renewed token cannot be passed on");
                             }
+                            running.launched.renewed(&answer.token, &self.lease);
                             next_renewal = Instant::now() + self.lease.period();
                         }
                         Err(error @ LeaseError::Over(_)) => {

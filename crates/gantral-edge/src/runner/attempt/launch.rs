@@ -70,6 +70,7 @@ impl Attempt<'_> {
         let log = open_log(&path)?;
         let work = Work {
             config: &shared.config,
+            lease: self.lease,
             facts: self.facts(grant),
             command: &self.task.command,
             secrets,

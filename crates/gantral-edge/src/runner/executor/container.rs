@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantral_core::digest::Digest;
+use tokio::task::JoinSet;
 
 pub(super) use self::engine::Engine;
 pub use self::engine::EngineError;
@@ -89,6 +90,8 @@ pub(in crate::runner) struct Containers {
 pub(in crate::runner) struct Contained {
     pub(super) launched: child::Launched,
     is_killed: bool,
+    /// Asks it to end, as long as it is there.
+    asking: JoinSet<()>,
     engine: Arc<Engine>,
     name: String,
     /// How the command ended, as the engine said.
@@ -146,7 +149,18 @@ impl Containers {
         };
         let (launched, pipe) = work.config.launcher.launch(plan).await?;
         let engine = Arc::clone(&self.engine);
-        Ok((Contained { launched, is_killed: false, engine, name, outcome: None, is_gone: false }, pipe))
+        Ok((
+            Contained {
+                launched,
+                is_killed: false,
+                asking: JoinSet::new(),
+                engine,
+                name,
+                outcome: None,
+                is_gone: false,
+            },
+            pipe,
+        ))
     }
 }
 
@@ -160,6 +174,7 @@ impl Contained {
         {
             self.outcome = Some(self.engine.outcome(&self.name, said).await);
         }
+        self.asking.abort_all();
         self.launched.kill();
         let ended = self.launched.ended().await;
         if !self.is_gone {
@@ -183,9 +198,9 @@ impl Contained {
 
     /// Asks the first process of the container to end, by the engine. Its command line would pass a signal on too, but not from its first
     /// moment.
-    pub(super) fn ask_to_end(&self) {
+    pub(super) fn ask_to_end(&mut self) {
         let (engine, name) = (Arc::clone(&self.engine), self.name.clone());
-        tokio::spawn(async move { engine.ask_to_end(&name).await });
+        self.asking.spawn(async move { engine.ask_to_end(&name).await });
     }
 
     pub(super) fn inside(&self) -> Inside {

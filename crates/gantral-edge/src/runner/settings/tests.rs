@@ -66,12 +66,29 @@ fn containers_are_made_of_what_the_file_says() {
 }
 
 #[test]
+fn jobs_are_made_of_what_the_file_says() {
+    let mut said = serde_json::json!({"kind": "kubernetes", "namespace": "agents", "image": "agents:1"});
+    // Where these tests run there is no cluster around them.
+    let error = applied(serde_json::json!({"executor": said})).unwrap_err();
+    assert!(error.to_string().contains("say where the API is"), "{error}");
+    said["server"] = "https://kubernetes.example.com:6443".into();
+    let ExecutorConfig::Kubernetes(config) = applied(serde_json::json!({"executor": said})).unwrap().executor
+    else {
+        panic!("no jobs")
+    };
+    // The authorities are not those of another cluster.
+    assert_eq!((config.ca_file, config.user, config.writable), (None, 65_532, false));
+    assert_eq!(config.token_file.to_str(), Some("/var/run/secrets/kubernetes.io/serviceaccount/token"));
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
     for (settings, said) in [
         (serde_json::json!({"queues": {"no queue": {}}}), "`no queue` is no queue"),
         (serde_json::json!({"limits": {"processes": 0}}), "`limits.processes` is 0"),
         (serde_json::json!({"limits": {"memory": "0MiB"}}), "`limits.memory` is 0"),
         (serde_json::json!({"cgroups": "below"}), "not `below`"),
+        (container(serde_json::json!({"tmp": 0})), "`executor.tmp`: it is 0"),
         (container(serde_json::json!({"image": ""})), "`executor.image`: it is empty"),
         (container(serde_json::json!({"image": "--privileged"})), "`executor.image`: it begins with `-`"),
         (container(serde_json::json!({"network": "a b"})), "`executor.network`: it holds a blank"),
@@ -90,6 +107,8 @@ fn what_cannot_be_meant_is_refused() {
         serde_json::json!({"drain": "soon"}),
         serde_json::json!({"executor": {}}),
         serde_json::json!({"executor": {"kind": "vm"}}),
+        serde_json::json!({"executor": {"kind": "kubernetes", "image": "a"}}),
+        serde_json::json!({"executor": {"kind": "kubernetes", "image": "a", "namespace": "a", "user": 0}}),
         serde_json::json!({"executor": {"kind": "process", "image": "a"}}),
         serde_json::json!({"executor": {"kind": "container", "image": "a"}}),
         container(serde_json::json!({"imgae": "a"})),

@@ -83,7 +83,7 @@ impl Stage {
     /// Waits for the start of the next process; returns its number and its attempt.
     pub async fn process_started(&mut self) -> Result<(u32, u32), Failure> {
         loop {
-            if let RunnerEvent::Started { attempt, process, .. } = self.next().await? {
+            if let RunnerEvent::Started { attempt, process: Some(process), .. } = self.next().await? {
                 return Ok((process, attempt));
             }
         }
