@@ -107,6 +107,54 @@ fn a_human_decides_in_another_terminal_while_it_waits() {
     assert_eq!((done.status, done.data.as_str(), ran(&world)), (4, "rejected\n", 0));
 }
 
+/// Reads a saved plan and makes it so: each line of the plan is added to the state.
+const APPLY: &str = "#!/bin/sh\nset -eu\ntest \"$1\" = apply\nwhile read -r line; do echo \"$line\" >> state; echo \"created $line\"; done < \"$2\"\n";
+
+#[test]
+fn saved_plan_is_applied_once_by_who_waited_for_a_human_in_another_terminal() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start();
+    std::fs::write(world.path("infra"), APPLY).unwrap();
+    std::fs::set_permissions(world.path("infra"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(world.path("plan.out"), "network\nmachine\n").unwrap();
+    let words = ["--wait", "60s", "--input", "plan.out", "--", "./infra", "apply", "plan.out"];
+    let child = background(&world, &words);
+    let gate = open_gate(&world);
+    assert_eq!(world.text("state"), "", "nothing happens while it waits");
+    let shown = world.run(&["approvals", "show", &gate, "--json"]).status(0).json();
+    let plan = gantral_core::digest::Digest::of(b"network\nmachine\n").to_hex();
+    assert!(shown["action"]["parameters"]["inputs"].to_string().contains(&plan), "{shown}");
+    approve(&world, &gate);
+    let done = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((done.status, done.data.as_str()), (0, "created network\ncreated machine\n"), "{done:?}");
+    assert_eq!(world.text("state"), "network\nmachine\n");
+    assert_eq!(newest(&world)["outcomes"][0]["status"], "SUCCEEDED");
+    // The same plan again is another question.
+    let again = waits(&world, &["--input", "plan.out", "--", "./infra", "apply", "plan.out"]);
+    assert_ne!(again, gate);
+    assert_eq!(world.text("state"), "network\nmachine\n");
+}
+
+#[test]
+fn humans_who_let_the_time_pass_have_refused_and_who_waits_is_told() {
+    let world = World::start();
+    let from = crate::support::repository().join("policies/commands");
+    std::fs::create_dir(world.path("hasty")).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text
+            .replace("timeout := \"30m\"", "timeout := \"2s\"")
+            .replace("id = \"commands\"", "id = \"hasty\"");
+        std::fs::write(world.path("hasty").join(path.file_name().unwrap()), text).unwrap();
+    }
+    world.run(&["workflows", "apply", "hasty/workflow.toml"]).status(0);
+    let words = ["run", "--workflow", "hasty", "--wait", "60s", "--json", "--", "sh", "-c", APPEND];
+    let told = world.run(&words).status(4).json();
+    assert_eq!((&told["executed"], &told["cause"]), (&Value::Bool(false), &"timeout".into()), "{told}");
+    assert_eq!(ran(&world), 0);
+}
+
 #[test]
 fn nobody_comes_and_nothing_has_run() {
     let world = World::start();
