@@ -15,7 +15,8 @@ from conftest import World
 import gantral
 from gantral import AsyncGantral, Attempt, Gantral
 
-REFUND = {"name": "refund", "target": "order/1001", "parameters": {"amount_minor": 100}}
+PARAMETERS = {"amount_minor": 100}
+REFUND = {"name": "refund", "target": "order/1001", "parameters": PARAMETERS}
 LARGE = {"name": "refund", "target": "order/1001", "parameters": {"amount_minor": 480_000}}
 ABSURD = {"name": "refund", "target": "order/1001", "parameters": {"amount_minor": 99_000_000}}
 
@@ -44,7 +45,7 @@ def test_what_was_captured_is_sealed_with_its_address_and_a_bad_one_costs_no_out
     captured = {"name": "answer", "digest": "ab" * 32, "url": "s3://audit/calls/17"}
     with world.client() as client:
         attempt = begin(client)
-        with attempt.gate("refund", "order/1001", REFUND["parameters"]) as permit:
+        with attempt.gate("refund", "order/1001", PARAMETERS) as permit:
             more = [{**captured, "url": bad}] if bad else []
             permit.succeeded({"refund": "r-1"}, evidence=[captured, *more])
         attempt.complete()

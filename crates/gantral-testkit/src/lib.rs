@@ -18,6 +18,7 @@ pub mod mail;
 mod people;
 pub mod policy;
 mod signer;
+mod traces;
 pub mod workflows;
 mod world;
 
@@ -26,4 +27,5 @@ pub use clock::Clock;
 pub use ledger::copy_ledger;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
 pub use signer::{FaultySigner, SignerFaults};
+pub use traces::files_holding;
 pub use world::{World, WorldOptions};

@@ -85,7 +85,8 @@ async fn a_container_is_told_what_a_process_is_told_and_can_do_no_more_than_it_m
         ls -d "$RUNNER" || echo the runner is not seen
         echo "$KEY $HOME" ; echo "$KEY" >&2
         exit 7"#;
-    let script = format!("RUNNER={}\n{script} 2>&1", place.work().display());
+    // One stream, so that no line of one stands within a line of the other.
+    let script = format!("exec 2>&1; RUNNER={}\n{script}", place.work().display());
     let mut run = runs(&shell(&script), "30s");
     run["secrets"] = serde_json::json!({"KEY": format!("file:{}", secret.display())});
     place.apply(&run).await;
@@ -247,31 +248,20 @@ async fn a_container_dies_with_its_runner() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guardian_that_is_killed_leaves_no_container_behind_the_reported_end() {
-    let (place, engine) = (Place::open().await, Engine::open());
-    let shared = shared(&place);
-    let mark = seconds();
-    place.apply(&runs(&["sleep".to_owned(), mark.clone()], "30s")).await;
-    place.create().await;
-    let executor = engine.executor(&shared);
-    let running = place.run(|config| config.executor = executor).await;
-    let inside = sleeper(&mark).await;
-    let started = |event: &RunnerEvent| match event {
-        RunnerEvent::Started { process, .. } => *process,
-        _ => None,
+    let guardian = |engine: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{engine}/stat")).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    let cli = running.tells(started).await;
-    let stat = std::fs::read_to_string(format!("/proc/{cli}/stat")).unwrap();
-    let guardian = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
-    signal(guardian, rustix::process::Signal::KILL);
-    let (status, state) = running.tells(ended).await;
-    assert!(status != 0 && state == State::Terminated, "{status}");
-    assert!(!lives(inside));
-    assert_eq!(engine.containers(), Vec::<String>::new());
-    running.stop().await;
+    has_completed_nothing_when_killed(guardian).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_ended_by_somebody_else_has_completed_nothing() {
+    has_completed_nothing_when_killed(|engine| engine).await;
+}
+
+/// `whom` finds who is killed from the command line of the engine.
+async fn has_completed_nothing_when_killed(whom: impl Fn(u32) -> u32) {
     let (place, engine) = (Place::open().await, Engine::open());
     let shared = shared(&place);
     let mark = seconds();
@@ -284,7 +274,7 @@ async fn an_engine_that_is_ended_by_somebody_else_has_completed_nothing() {
         RunnerEvent::Started { process, .. } => *process,
         _ => None,
     };
-    signal(running.tells(started).await, rustix::process::Signal::KILL);
+    signal(whom(running.tells(started).await), rustix::process::Signal::KILL);
     let (status, state) = running.tells(ended).await;
     assert!(status != 0 && state == State::Terminated, "{status}");
     assert!(!lives(inside));

@@ -2,26 +2,11 @@
 
 use gantral_core::state::State;
 use gantral_edge::runner::RunnerEvent;
+use gantral_testkit::files_holding;
 
 use crate::place::{Place, runs, shell};
 
 const CANARY: &str = "canary-5f1d8e0c-in-a-file";
-
-/// Every file below a folder that holds the canary.
-fn holding(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            holding(&path, found);
-        } else if std::fs::read(&path)
-            .unwrap_or_default()
-            .windows(CANARY.len())
-            .any(|w| w == CANARY.as_bytes())
-        {
-            found.push(path);
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_reaches_the_process_and_nothing_else() {
@@ -43,10 +28,7 @@ async fn a_secret_reaches_the_process_and_nothing_else() {
     let events = running.stop().await;
     assert_eq!(std::fs::read_to_string(&out).unwrap(), format!("{CANARY} gantral-edge"));
     assert!(!format!("{events:?}").contains(CANARY));
-    let mut found = Vec::new();
-    holding(place.folder.path(), &mut found);
-    found.sort();
-    assert_eq!(found, [out, secret]);
+    assert_eq!(files_holding(place.folder.path(), CANARY), [out, secret]);
     // Careless processes print what they hold; the runner's log does not keep it.
     let log = std::fs::read_to_string(place.work().join("logs").join(format!("{id}-1.log"))).unwrap();
     assert_eq!(log, "told ***\ncanary-5f\n***\n");

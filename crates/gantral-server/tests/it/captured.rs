@@ -1,12 +1,12 @@
 //! References to captured evidence: sealed, shown, and never a place in which a credential is kept for ever.
 
 use gantral_api::problem::Code;
-use gantral_api::wire::{AuthorityAnswer, ReportOutcome};
+use gantral_api::wire::ReportOutcome;
 use gantral_core::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::place::{Place, action, problem, to};
+use crate::place::{Place, problem, to};
 
 fn report(name: &str, url: &Value) -> ReportOutcome {
     let digest = Digest::of(b"what came back").to_hex();
@@ -19,11 +19,7 @@ fn report(name: &str, url: &Value) -> ReportOutcome {
 #[tokio::test]
 async fn what_would_seal_a_credential_is_refused_by_its_place_and_the_rest_is_sealed_and_shown() {
     let place = Place::start().await;
-    place.apply_refunds().await;
-    let id = place.create("refund").await.instance_id;
-    let (attempt, _) = place.begin(id).await;
-    let ask = to(json!({"action": action(480), "consume": true}));
-    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &ask).await.unwrap() else { panic!("not allowed") };
+    let (id, attempt, allowed) = place.allowed().await;
     let grant = allowed.grant_id.unwrap();
     let head = place.show(id).await.head;
 
@@ -65,11 +61,7 @@ async fn what_would_seal_a_credential_is_refused_by_its_place_and_the_rest_is_se
 #[tokio::test]
 async fn as_much_as_one_report_may_name_fits_into_an_artifact_and_one_more_is_refused() {
     let place = Place::start().await;
-    place.apply_refunds().await;
-    let id = place.create("refund").await.instance_id;
-    let (attempt, _) = place.begin(id).await;
-    let ask = to(json!({"action": action(480), "consume": true}));
-    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &ask).await.unwrap() else { panic!("not allowed") };
+    let (id, attempt, allowed) = place.allowed().await;
     let grant = allowed.grant_id.unwrap();
     let url = format!("https://host/{}", "u".repeat(1024 - 13));
     let digest = Digest::of(b"x").to_hex();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use gantral_api::client::{Client, ClientConfig, ClientError, TokenSource};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{
-    ApplyWorkflow, Ask, Attach, Attached, AuthorityAnswer, CreateInstance, Decide, InstanceView, SetFreeze,
-    ShowInstance, Waiting, text,
+    Allowed, ApplyWorkflow, Ask, Attach, Attached, AuthorityAnswer, CreateInstance, Decide, InstanceView,
+    SetFreeze, ShowInstance, Waiting, text,
 };
 use gantral_core::ids::TenantId;
 use gantral_core::time::{DurationMs, UnixMillis};
@@ -237,6 +237,18 @@ impl Place {
     pub async fn begin(&self, id: text::InstanceId) -> (Client, Attached) {
         let attached = self.machine(AGENT).attach(id, Attach::SelfRun).await.unwrap();
         (self.bearing(&attached.token), attached)
+    }
+
+    /// Goes to where a small refund was allowed and consumed in one call.
+    pub async fn allowed(&self) -> (text::InstanceId, Client, Allowed) {
+        self.apply_refunds().await;
+        let id = self.create("refund").await.instance_id;
+        let (attempt, _) = self.begin(id).await;
+        let ask = to(json!({"action": action(480), "consume": true}));
+        let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &ask).await.unwrap() else {
+            panic!("not allowed")
+        };
+        (id, attempt, allowed)
     }
 
     /// Goes to where a refund of 48,000 waits for a FINANCE_LEAD.

@@ -15,11 +15,7 @@ use crate::place::{PUBLIC_URL, Place, action, code, decision, problem, refund, t
 #[tokio::test]
 async fn a_small_refund_is_allowed_and_consumed_in_one_call() {
     let place = Place::start().await;
-    place.apply_refunds().await;
-    let id = place.create("refund").await.instance_id;
-    let (attempt, _) = place.begin(id).await;
-    let ask = to(json!({"action": action(480), "consume": true}));
-    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &ask).await.unwrap() else { panic!("not allowed") };
+    let (id, attempt, allowed) = place.allowed().await;
     assert!(allowed.enforced && allowed.act_by.is_some() && allowed.grant.is_none());
     let events: Vec<String> = allowed.artifacts.iter().map(|receipt| receipt.event.to_string()).collect();
     assert_eq!(events, ["allowed", "consumed"]);

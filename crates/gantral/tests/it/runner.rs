@@ -1,24 +1,12 @@
 //! The runner as a service manager sees it: its file of settings, and being told to stop.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::support::{Killed, World, gantral, wait_until};
+use crate::support::{Killed, World, wait_until};
 
 /// Never ends by itself, and says so where the test can see it.
 const ENDLESS: &str = "echo $$ > running; while true; do sleep 0.1; done";
-
-fn runner(world: &World, settings: &str) -> Killed {
-    std::fs::write(world.path("runner.toml"), settings).unwrap();
-    let log = std::fs::File::options().create(true).append(true).open(world.path("runner.log")).unwrap();
-    let child = gantral(world.folder())
-        .args(["runner", "--config", "runner.toml"])
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    Killed::of(child)
-}
 
 fn terminate(runner: &Killed) {
     let asked = Command::new("kill").args(["-TERM", &runner.pid().to_string()]).status().unwrap();
@@ -33,7 +21,7 @@ fn lives(process: &str) -> bool {
 fn first_sigterm_lets_attempts_end_and_second_ends_them() {
     let world = World::start();
     world.apply(ENDLESS, "30s");
-    let mut runner = runner(&world, "drain = '1h'\n[queues.default]\n");
+    let mut runner = world.runner("drain = '1h'\n[queues.default]\n");
     let id = world.create();
     assert!(wait_until(|| !world.text("running").is_empty()));
     terminate(&runner);
@@ -49,7 +37,7 @@ fn first_sigterm_lets_attempts_end_and_second_ends_them() {
 fn sigterm_ends_what_does_not_end_within_the_drain() {
     let world = World::start();
     world.apply(ENDLESS, "30s");
-    let mut runner = runner(&world, "drain = '300ms'\n[queues.default]\nmax_concurrent = 1\n");
+    let mut runner = world.runner("drain = '300ms'\n[queues.default]\nmax_concurrent = 1\n");
     let id = world.create();
     assert!(wait_until(|| !world.text("running").is_empty()));
     assert_eq!(runner.stop(), Some(0));
@@ -60,7 +48,7 @@ fn sigterm_ends_what_does_not_end_within_the_drain() {
 fn limits_of_the_file_hold_for_the_command() {
     let world = World::start();
     world.apply("ulimit -n > files; ulimit -c >> files", "30s");
-    let _runner = runner(&world, "[queues.default]\n[limits]\nopen_files = 40\n");
+    let _runner = world.runner("[queues.default]\n[limits]\nopen_files = 40\n");
     let id = world.create();
     world.reach(&id, "COMPLETED");
     assert_eq!(world.text("files"), "40\n0\n");

@@ -3,13 +3,13 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use gantral_core::digest::Digest;
+use gantral_testkit::files_holding;
 use serde_json::Value;
 
-use crate::support::{Killed, World, gantral, run, wait_until};
+use crate::support::{Killed, World, run, wait_until};
 
 const CANARY: &str = "canary-5f1d8e0c-governed";
 
@@ -18,34 +18,10 @@ fn runner(world: &World, for_what: &str) -> Killed {
     std::fs::write(world.path("pay.key"), format!("{CANARY}\n")).unwrap();
     let file = world.path("pay.key").display().to_string();
     let settings = format!("[queues.default]\n[secrets.pay-key]\nfrom = 'file:{file}'\n{for_what}\n");
-    std::fs::write(world.path("runner.toml"), settings).unwrap();
-    let log = std::fs::File::options().create(true).append(true).open(world.path("runner.log")).unwrap();
-    let child = gantral(world.folder())
-        .args(["runner", "--config", "runner.toml"])
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    Killed::of(child)
+    world.runner(&settings)
 }
 
 const FOR_REFUNDS: &str = "workflows = ['refund']\nactions = ['refund']";
-
-/// Every file below a folder that holds the canary.
-fn holding(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            holding(&path, found);
-        } else if std::fs::read(&path)
-            .unwrap_or_default()
-            .windows(CANARY.len())
-            .any(|window| window == CANARY.as_bytes())
-        {
-            found.push(path);
-        }
-    }
-}
 
 #[test]
 fn secret_is_given_once_the_grant_is_used_up_and_is_on_record() {
@@ -86,11 +62,8 @@ try pay-key
     assert!(world.text("environment").contains("GANTRAL_SECRETS="));
 
     // Nowhere but where the script itself put it.
-    let mut found = Vec::new();
-    holding(world.folder(), &mut found);
-    found.sort();
     let own = ["again", "got", "pay.key"].map(|name| world.path(name));
-    assert_eq!(found, own);
+    assert_eq!(files_holding(world.folder(), CANARY), own);
     let log = std::fs::read_to_string(world.path(&format!(".gantral-dev/runner/logs/{id}-2.log"))).unwrap();
     assert!(log.contains("it is ***"), "{log}");
 

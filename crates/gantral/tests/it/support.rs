@@ -1,5 +1,6 @@
 //! The binary as a process, a development server, a runner, and workflows whose command is a shell script.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -73,7 +74,7 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// Starts a server whose log is appended to `log`; returns it with the URL that it says.
 pub fn start(mut command: Command, log: &Path) -> (Killed, String) {
-    let file = std::fs::File::options().create(true).append(true).open(log).unwrap();
+    let file = File::options().create(true).append(true).open(log).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -155,6 +156,15 @@ impl World {
         }
     }
 
+    /// Starts a runner with these settings, whose talk is in `runner.log`.
+    pub fn runner(&self, settings: &str) -> Killed {
+        std::fs::write(self.path("runner.toml"), settings).unwrap();
+        let log = File::options().create(true).append(true).open(self.path("runner.log")).unwrap();
+        let mut command = gantral(self.folder());
+        command.args(["runner", "--config", "runner.toml"]).stdout(Stdio::null()).stderr(log);
+        Killed::of(command.spawn().unwrap())
+    }
+
     /// Starts the server on the address that it had before.
     pub fn start_server(&mut self) {
         let listen = self.url.trim_start_matches("http://").to_owned();
@@ -182,7 +192,7 @@ impl World {
 
     /// Starts a runner of queue `default` with further arguments and variables.
     pub fn start_runner_with(&mut self, arguments: &[&str], variables: &[(&str, &Path)]) {
-        let log = std::fs::File::options().create(true).append(true).open(self.path("runner.log")).unwrap();
+        let log = File::options().create(true).append(true).open(self.path("runner.log")).unwrap();
         let child = gantral(self.folder.path())
             .args(["runner", "--queue", "default", "--json"])
             .args(arguments)

@@ -16,6 +16,7 @@ try {
   // The provider's pages name fonts of another host, which are nobody's business here.
   await page.route((url) => url.hostname !== '127.0.0.1', (route) => route.abort());
   await page.goto(said.url, { waitUntil: 'domcontentloaded' });
+  let settled = false;
   for (let pages = 0; pages < PAGES_MAX; pages += 1) {
     const there = async (selector) => (await page.locator(selector).count()) > 0;
     let press;
@@ -29,9 +30,15 @@ try {
       press = 'a[href$="/abort"]';
     } else if (await there('button[type=submit]')) {
       press = 'button[type=submit]:not([name=abort])';
+    } else if (!settled) {
+      // A page that has only begun to arrive has no buttons either.
+      await page.waitForLoadState('load');
+      settled = true;
+      continue;
     } else {
       break;
     }
+    settled = false;
     await Promise.all([page.waitForNavigation({ waitUntil: 'domcontentloaded' }), page.click(press)]);
   }
   console.log(JSON.stringify({ url: page.url(), text: await page.innerText('body') }));

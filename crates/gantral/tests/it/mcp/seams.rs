@@ -252,6 +252,16 @@ const NOT_BEGUN: True = &[("FAILED", 0)];
 /// Whoever begins anew asks for what was asked, or takes what was granted. What was granted to somebody who had gone by then is not sent.
 const EITHER: True = &[("SUCCEEDED", 1), ("FAILED", 0)];
 
+/// Every step, for those whose death the interceptor lives to see.
+const EVERY_STEP: &[(Step, Side, True)] = &[
+    (Step::Ask, Side::Before, EITHER),
+    (Step::Ask, Side::After, EITHER),
+    (Step::Take, Side::Before, EITHER),
+    (Step::Take, Side::After, EITHER),
+    (Step::Settle, Side::Before, DONE),
+    (Step::Settle, Side::After, DONE),
+];
+
 /// Kills somebody at each step, and demands that what is said afterwards is true.
 fn survives(victim: Victim, cases: &[(Step, Side, True)]) {
     let mut world = world();
@@ -284,13 +294,7 @@ fn interceptor_that_is_killed_at_any_step_leaves_one_execution_at_most_and_a_tru
 
 #[test]
 fn client_that_goes_at_any_step_leaves_one_execution_at_most_and_a_true_outcome() {
-    let cases = [
-        (Step::Ask, Side::Before, EITHER),
-        (Step::Ask, Side::After, EITHER),
-        (Step::Take, Side::After, EITHER),
-        (Step::Settle, Side::Before, DONE),
-    ];
-    survives(Victim::Client, &cases);
+    survives(Victim::Client, EVERY_STEP);
 }
 
 #[test]
@@ -302,10 +306,5 @@ fn gantral_that_is_killed_at_any_step_goes_on_and_the_call_happens_once() {
 
 #[test]
 fn server_that_is_killed_at_any_step_leaves_one_execution_at_most_and_a_true_outcome() {
-    let cases = [
-        (Step::Ask, Side::Before, EITHER),
-        (Step::Take, Side::After, EITHER),
-        (Step::Settle, Side::Before, DONE),
-    ];
-    survives(Victim::Server, &cases);
+    survives(Victim::Server, EVERY_STEP);
 }
