@@ -101,9 +101,7 @@ impl EvidenceUrl {
     /// As [`Self::parse`], and `Secret`. The heuristic of [`crate::secret`] is for writers alone: what was sealed is read by its form.
     pub fn admit(text: &str) -> Result<Self, AddressError> {
         let address = Self::parse(text)?;
-        if text.split(['/', ':']).any(secret::looks_like_secret) {
-            return Err(AddressError::Secret);
-        }
+        no_part_is_secret(text)?;
         Ok(address)
     }
 
@@ -134,7 +132,11 @@ pub fn admit_name(name: &str) -> Result<(), AddressError> {
     if name.contains("://") {
         return EvidenceUrl::admit(name).map(|_| ());
     }
-    if name.split(['/', ':']).any(secret::looks_like_secret) { Err(AddressError::Secret) } else { Ok(()) }
+    no_part_is_secret(name)
+}
+
+fn no_part_is_secret(text: &str) -> Result<(), AddressError> {
+    if text.split(['/', ':']).any(secret::looks_like_secret) { Err(AddressError::Secret) } else { Ok(()) }
 }
 
 fn is_scheme(text: &str) -> bool {

@@ -10,8 +10,10 @@ mod process;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, PipeReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use gantral_core::digest::Digest;
 use gantral_core::ids::{GrantId, InstanceId, TenantId, WorkflowId};
 
 use self::container::{Contained, Containers, Inside};
@@ -28,6 +30,9 @@ use crate::secret::SOCKET_VARIABLE;
 const EXIT_NOT_RUN: i32 = 126;
 /// The exit status that is reported when there is no such command.
 const EXIT_NOT_FOUND: i32 = 127;
+
+/// The exit status of a command that was launched and of which nobody knows how it ended.
+const EXIT_LOST: i32 = 125;
 
 /// What launches the commands of one runner.
 #[derive(Debug)]
@@ -344,4 +349,14 @@ fn for_jobs(config: &RunnerConfig) -> Result<(), ExecutorError> {
         return Err(impossible("--command-dir", "the image says where its commands begin"));
     }
     Ok(())
+}
+
+/// Returns the first digits of a digest: as many as tell what is named by it from others.
+fn short(digest: Digest, digits: usize) -> String {
+    digest.to_hex().get(..digits).unwrap_or_default().to_owned()
+}
+
+/// Returns what tells a runner from others: its work directory, which it holds alone.
+fn owner(work: &Path, digits: usize) -> String {
+    short(Digest::of(work.as_os_str().as_bytes()), digits)
 }

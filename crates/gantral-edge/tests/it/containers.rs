@@ -232,9 +232,7 @@ async fn a_container_is_asked_to_end_before_it_is_made_to() {
 async fn a_container_dies_with_its_runner() {
     let (place, engine) = (Place::open().await, Engine::open());
     let shared = shared(&place);
-    let mark = seconds();
-    place.apply(&runs(&["sleep".to_owned(), mark.clone()], "30s")).await;
-    place.create().await;
+    let mark = sleeps(&place).await;
     let runner = runner_of(&place, &engine.config(&shared)).await;
     let inside = sleeper(&mark).await;
     end(runner);
@@ -260,13 +258,19 @@ async fn an_engine_that_is_ended_by_somebody_else_has_completed_nothing() {
     has_completed_nothing_when_killed(|engine| engine).await;
 }
 
+/// Creates an instance whose command only sleeps; returns for how long, by which it is known.
+async fn sleeps(place: &Place) -> String {
+    let mark = seconds();
+    place.apply(&runs(&["sleep".to_owned(), mark.clone()], "30s")).await;
+    place.create().await;
+    mark
+}
+
 /// `whom` finds who is killed from the command line of the engine.
 async fn has_completed_nothing_when_killed(whom: impl Fn(u32) -> u32) {
     let (place, engine) = (Place::open().await, Engine::open());
     let shared = shared(&place);
-    let mark = seconds();
-    place.apply(&runs(&["sleep".to_owned(), mark.clone()], "30s")).await;
-    place.create().await;
+    let mark = sleeps(&place).await;
     let executor = engine.executor(&shared);
     let running = place.run(|config| config.executor = executor).await;
     let inside = sleeper(&mark).await;
@@ -286,9 +290,7 @@ async fn has_completed_nothing_when_killed(whom: impl Fn(u32) -> u32) {
 async fn what_an_earlier_runner_left_is_ended_before_anything_is_claimed() {
     let (place, engine) = (Place::open().await, Engine::open());
     let shared = shared(&place);
-    let mark = seconds();
-    place.apply(&runs(&["sleep".to_owned(), mark.clone()], "30s")).await;
-    place.create().await;
+    let mark = sleeps(&place).await;
     let runner = runner_of(&place, &engine.config(&shared)).await;
     let inside = sleeper(&mark).await;
     let found = engine.containers();

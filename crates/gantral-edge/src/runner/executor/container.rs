@@ -15,19 +15,18 @@ use std::io::PipeReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantral_core::digest::Digest;
 use tokio::task::JoinSet;
 
 pub(super) use self::engine::Engine;
 pub use self::engine::EngineError;
 pub(in crate::runner) use self::members::Inside;
 use self::run::{environment_file, inside, words};
-use super::{StartError, Work};
+use super::{EXIT_LOST, StartError, Work, owner};
 use crate::child::{self, Ended, Limits, Plan};
 use crate::private;
 
-/// The exit status of a container of which nobody knows how it ended.
-const EXIT_LOST: i32 = 125;
+/// How many digits tell one runner from others.
+const NAME_LEN: usize = 16;
 
 /// Which engine, and how its command line is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,9 +101,7 @@ pub(in crate::runner) struct Contained {
 impl Containers {
     /// `work` is the work directory of the runner: its containers are told from those of others by it.
     pub(super) fn new(config: ContainerConfig, work: &Path) -> Self {
-        use std::os::unix::ffi::OsStrExt as _;
-        let owner = Digest::of(work.as_os_str().as_bytes());
-        let engine = Arc::new(Engine::new(&config, owner));
+        let engine = Arc::new(Engine::new(&config, owner(work, NAME_LEN)));
         Self { config, engine }
     }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub use self::api::ClusterError;
 use self::api::{Api, Kind};
 use self::drive::Drive;
-use super::{StartError, Work};
+use super::{EXIT_LOST, StartError, Work, owner, short};
 use crate::child::Ended;
 use crate::runner::lease::Lease;
 
@@ -101,9 +101,8 @@ enum End {
 impl Cluster {
     /// `work` is the work directory of the runner: its Jobs are told from those of others by it.
     pub(super) fn new(config: KubernetesConfig, work: &Path) -> Result<Self, ClusterError> {
-        use std::os::unix::ffi::OsStrExt as _;
         let api = Arc::new(Api::new(&config)?);
-        Ok(Self { config, api, owner: short(Digest::of(work.as_os_str().as_bytes())) })
+        Ok(Self { config, api, owner: owner(work, NAME_LEN) })
     }
 
     /// Deletes what an earlier runner with this work directory left, and sees that the cluster lets this one in.
@@ -120,7 +119,7 @@ impl Cluster {
 
     pub(super) async fn launch(&self, work: Work<'_>) -> Result<(Job, PipeReader), StartError> {
         let attempt = format!("{} {} {}", self.owner, work.facts.instance, work.facts.attempt);
-        let name = format!("gantral-{}", short(Digest::of(attempt.as_bytes())));
+        let name = format!("gantral-{}", short(Digest::of(attempt.as_bytes()), NAME_LEN));
         let (lease, grace) = (work.lease, work.lease.grace());
         let said = manifest::Said::read(&work, self.config.url.as_deref())?;
         let (pipe, output) = io::pipe().map_err(StartError::Environment)?;
@@ -162,7 +161,7 @@ impl Job {
     pub(super) async fn ended(&mut self) -> Ended {
         let ended = self.ended.wait_for(Option::is_some).await;
         // Nobody knows that it ended well.
-        ended.ok().and_then(|ended| *ended).unwrap_or(Ended::Exited(drive::EXIT_LOST))
+        ended.ok().and_then(|ended| *ended).unwrap_or(Ended::Exited(EXIT_LOST))
     }
 
     /// Has the cluster ask it to end, and end it after the grace.
@@ -195,10 +194,6 @@ impl Job {
 /// Returns whole seconds, and never more than there are; at least one, because none is no deadline.
 fn seconds_between(from: Instant, to: Instant) -> u64 {
     to.saturating_duration_since(from).as_secs().max(1)
-}
-
-fn short(digest: Digest) -> String {
-    digest.to_hex().get(..NAME_LEN).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

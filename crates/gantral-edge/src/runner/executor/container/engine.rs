@@ -6,14 +6,14 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
-use gantral_core::digest::Digest;
 use gantral_core::ids::InstanceId;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::{ContainerConfig, EXIT_LOST, EngineKind};
+use super::{ContainerConfig, EngineKind};
 use crate::child::Ended;
+use crate::runner::executor::EXIT_LOST;
 
 /// How long one question may take. An engine that is busy with images takes its time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -25,8 +25,6 @@ const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How many characters of a digest tell one runner, or one attempt, from others.
-const NAME_LEN: usize = 16;
 /// The label of every container of a runner; its value tells which runner.
 const LABEL: &str = "gantral.runner";
 
@@ -92,14 +90,14 @@ pub(in crate::runner) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(config: &ContainerConfig, owner: Digest) -> Self {
+    pub(super) fn new(config: &ContainerConfig, owner: String) -> Self {
         let variable = |name: &str| Some((OsString::from(name), std::env::var_os(name)?));
         Self {
             kind: config.engine,
             program: config.program.display().to_string(),
             options: config.engine_options.clone(),
             environment: VARIABLES.into_iter().filter_map(variable).collect(),
-            owner: short(owner),
+            owner,
         }
     }
 
@@ -266,10 +264,6 @@ fn ended(found: &str, said: Ended) -> Ended {
         (_, _) if said == Ended::Exited(0) => Ended::Exited(EXIT_LOST),
         (_, _) => said,
     }
-}
-
-fn short(digest: Digest) -> String {
-    digest.to_hex().get(..NAME_LEN).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

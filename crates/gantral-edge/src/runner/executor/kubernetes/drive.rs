@@ -14,9 +14,8 @@ use tokio::time::{Instant, sleep};
 use super::api::{Api, ClusterError, Kind};
 use super::{ATTEMPT, End, Wish, log, seconds_between};
 use crate::child::Ended;
+use crate::runner::executor::EXIT_LOST;
 
-/// The exit status of a pod of which nobody knows how it ended, or that never began.
-pub(super) const EXIT_LOST: i32 = 125;
 /// SIGTERM, for a pod that was asked to end and told nobody how it did.
 const TERMINATED: i32 = 15;
 /// SIGKILL, for one that was ended.
