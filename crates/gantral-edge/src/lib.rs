@@ -4,6 +4,7 @@
 //! A client of the public API like any other. What the server says is believed only as far as a pinned key signed it;
 //! secrets are resolved here and nowhere else; what a process writes stays here. Source: `spec/runner.md`.
 
+pub mod boot;
 pub mod call;
 mod chain;
 pub mod child;

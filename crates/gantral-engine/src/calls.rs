@@ -54,8 +54,8 @@ pub struct NewCall {
 /// What came of asking for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Called {
-    /// It was asked for, and answered.
-    Asked(Done),
+    /// It was asked for, and answered; with the action where it is at hand.
+    Asked(Done, Option<Opened>),
     /// Humans refused the same call a short while ago: nobody is asked again, and nothing was written.
     RefusedBefore(InstanceId),
 }
@@ -94,7 +94,7 @@ impl Engine {
     ) -> Result<Called, EngineError> {
         let tenant = requester.principal().tenant();
         if let Some(first) = self.lookup(&call, tenant).await? {
-            return self.replayed(tenant, first).await.map(Called::Asked);
+            return Ok(Called::Asked(self.replayed(tenant, first).await?, None));
         }
         for _ in 0..DECISIONS_MAX {
             if let Some(called) = self.call_once(&mut call, requester, &new).await? {
@@ -175,13 +175,14 @@ impl Engine {
         entries.extend(begun.decided.events);
         entries.extend(events);
         let plan = joined(plan, weighed, entries);
+        let action = Opened::of(&plan.snapshots, CommitmentLabel::Action);
         if refusal.is_some() {
             call.key = None;
         }
         let commit = self.append_chain(call, began, plan, answer).await?;
         match refusal {
             Some(refusal) => Err(refusal.into()),
-            None => Ok(commit.answered()?.map(Called::Asked)),
+            None => Ok(commit.answered()?.map(|done| Called::Asked(done, action))),
         }
     }
 
@@ -345,11 +346,16 @@ impl Engine {
         if renewed { Ok(until) } else { Err(EngineError::LeaseLost) }
     }
 
-    /// Returns the action that a call was begun with, or that policy was asked about.
+    /// Returns the action that a call was begun with, or that policy was asked about: the one at hand if it is that, and the stored one otherwise.
     ///
     /// # Errors
     /// `NotFound` when it was erased; the store's.
-    pub async fn begun_action(&self, tenant: &TenantId, done: &Done) -> Result<BegunAction, EngineError> {
+    pub async fn begun_action(
+        &self,
+        tenant: &TenantId,
+        done: &Done,
+        at_hand: Option<Opened>,
+    ) -> Result<BegunAction, EngineError> {
         let missing = || EngineError::NotFound { what: "the action, which was erased," };
         for receipt in done.receipts.iter().rev() {
             let (commitment, grant) = match statement(&receipt.envelope)?.entry.event {
@@ -358,7 +364,11 @@ impl Engine {
                 Event::Observed(detail) => (detail.action, None),
                 _ => continue,
             };
-            let opened = self.opened(tenant, done.instance, CommitmentLabel::Action, commitment).await?;
+            let label = CommitmentLabel::Action;
+            let opened = match at_hand.filter(|opened| opened.is(label, commitment)) {
+                Some(opened) => Some(opened),
+                None => self.opened(tenant, done.instance, label, commitment).await?,
+            };
             return Ok(BegunAction { grant, opened: opened.ok_or_else(missing)? });
         }
         Err(missing())

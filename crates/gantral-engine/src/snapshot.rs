@@ -1,5 +1,7 @@
 //! Plaintexts beside the chain: written with their commitment, read back by it, erasable.
 
+use std::fmt;
+
 use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::json::{Profile, Value, parse};
@@ -31,7 +33,29 @@ pub struct Opened {
     pub plaintext: Vec<u8>,
 }
 
+/// Never shows the bytes, nor the salt that keeps them from being guessed.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("bytes", &self.plaintext.len()).finish_non_exhaustive()
+    }
+}
+
 impl Opened {
+    /// Returns what these effects keep under a label, if they keep it.
+    pub(crate) fn of(effects: &[Effect], wanted: CommitmentLabel) -> Option<Self> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::PutSnapshot { label, salt, plaintext, .. } if *label == wanted => {
+                Some(Self { salt: *salt, plaintext: plaintext.clone() })
+            }
+            _ => None,
+        })
+    }
+
+    /// Tells whether a commitment commits to it.
+    pub(crate) fn is(&self, label: CommitmentLabel, commitment: Digest) -> bool {
+        commit(label, &self.salt, &self.plaintext) == commitment
+    }
+
     /// Reads the plaintext as a document.
     ///
     /// # Errors
@@ -56,12 +80,12 @@ impl Engine {
     ) -> Result<Option<Opened>, EngineError> {
         let Some(snapshot) = self.0.store.snapshot(tenant, id, commitment).await? else { return Ok(None) };
         match snapshot.content {
-            SnapshotContent::Kept { salt, plaintext } if commit(label, &salt, &plaintext) == commitment => {
-                Ok(Some(Opened { salt, plaintext }))
+            SnapshotContent::Kept { salt, plaintext } => {
+                let opened = Opened { salt, plaintext };
+                let what = || format!("snapshot {commitment} does not match its commitment");
+                let is = opened.is(label, commitment);
+                if is { Ok(Some(opened)) } else { Err(EngineError::Damaged { what: what() }) }
             }
-            SnapshotContent::Kept { .. } => Err(EngineError::Damaged {
-                what: format!("snapshot {commitment} does not match its commitment"),
-            }),
             SnapshotContent::Erased { .. } => Ok(None),
         }
     }

@@ -260,7 +260,7 @@ impl Governor {
         if live.is_over() {
             let mut lives = self.live();
             if lives.get(&live.key).is_some_and(|found| Arc::ptr_eq(found, live)) {
-                let room = self.spool.tasks().is_ok_and(|tasks| tasks.len() < tasks::TASKS_MAX);
+                let room = || self.spool.tasks().is_ok_and(|tasks| tasks.len() < tasks::TASKS_MAX);
                 live.forget(room);
                 lives.remove(&live.key);
             }

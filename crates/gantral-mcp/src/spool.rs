@@ -1,15 +1,19 @@
 //! What outlives this process: calls that were asked for, that wait, that were sent, and results that nobody has read.
 //!
-//! One file for each call, for the owner alone, with a line for each step, written before the step is taken. That a call was begun is durable
-//! before it is sent: one that was begun, and of which nothing more is known, was perhaps done, and is never sent again. What else a crash
-//! of the machine may take is asked for, or reported, once more.
+//! One file for each call, for the owner alone, with a line for each step, written before the step is taken. One that was begun, and of which
+//! nothing more is known, was perhaps done, and is never sent again.
+//!
+//! Against a crash of the machine, which takes what was not flushed: that a call was asked for is durable before it is sent, and says on
+//! which start of the machine that was. On another start nobody knows what followed, so it was perhaps done too. That is flushed while
+//! the server answers, and costs the call nothing. A call that waits for humans outlives the machine: that it waits is durable, and from then
+//! on that it was begun is durable before it is sent.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use gantral_edge::private;
+use gantral_edge::{boot, private};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{Denial, Pending, Permit};
@@ -34,6 +38,8 @@ const SESSION_BYTES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Spool {
     folder: PathBuf,
+    /// The start of the machine, if it has a name.
+    boot: Option<String>,
 }
 
 /// A call as it is kept.
@@ -58,6 +64,9 @@ pub struct Kept {
     /// The states that clients hold and have not brought back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<String>,
+    /// The start of the machine on which it was asked for, as long as what follows is not flushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
     /// How far it is.
     pub stage: Stage,
 }
@@ -68,6 +77,8 @@ pub struct Kept {
 pub enum Stage {
     /// It is asked for; whether the server knows is not certain.
     Asking,
+    /// It was asked for when the machine went down, and whatever followed is forgotten. Never written: it is what is found.
+    Fallen,
     /// It was asked for without an answer, and its client was told so: nothing is done unless a client sends it again.
     Unasked,
     /// Humans decide.
@@ -138,9 +149,17 @@ impl Spool {
     /// # Errors
     /// The system's.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
+        Self::on(folder.into(), boot::id())
+    }
+
+    fn on(folder: PathBuf, boot: Option<String>) -> io::Result<Self> {
         private::directory(&folder)?;
-        Ok(Self { folder })
+        Ok(Self { folder, boot })
+    }
+
+    /// Returns the start of the machine, for a call that is to be asked for.
+    pub fn boot(&self) -> Option<String> {
+        self.boot.clone()
     }
 
     /// Returns the name of the session that the calls of this folder belong to: made once, at random.
@@ -167,7 +186,7 @@ impl Spool {
             // It may have been forgotten, and removed, before it was locked.
             let there = std::fs::metadata(&path).map(|there| there.ino());
             if there.is_ok_and(|inode| file.metadata().is_ok_and(|own| own.ino() == inode)) {
-                let kept = last_line(&file)?;
+                let kept = last_line(&file)?.map(|kept| kept.found_on(self.boot.as_ref()));
                 return Ok(Some((Owned { path, file }, kept)));
             }
         }
@@ -268,6 +287,41 @@ impl Spool {
     }
 }
 
+impl Kept {
+    /// Returns it as it is found on a start of the machine.
+    fn found_on(self, boot: Option<&String>) -> Self {
+        match self.stage {
+            Stage::Asking if self.boot.is_some() && self.boot.as_ref() != boot => {
+                Self { stage: Stage::Fallen, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Returns it at another stage. A call that waits, or whose client was sent away, is on no start of the machine: it may outlive it.
+    #[must_use]
+    pub fn at(self, stage: Stage) -> Self {
+        let boot = match stage {
+            Stage::Waiting { .. } | Stage::Unasked => None,
+            Stage::Asking
+            | Stage::Fallen
+            | Stage::Begun { .. }
+            | Stage::Answered { .. }
+            | Stage::Settled { .. } => self.boot,
+        };
+        Self { boot, stage, ..self }
+    }
+
+    /// Tells whether it must be flushed before the step that it tells of is taken.
+    fn is_flushed(&self) -> bool {
+        match self.stage {
+            Stage::Begun { .. } => self.boot.is_none(),
+            Stage::Waiting { .. } | Stage::Unasked => true,
+            Stage::Asking | Stage::Fallen | Stage::Answered { .. } | Stage::Settled { .. } => false,
+        }
+    }
+}
+
 impl Owned {
     /// Writes a step down.
     ///
@@ -277,14 +331,19 @@ impl Owned {
         let mut line = serde_json::to_vec(call)?;
         line.push(b'\n');
         (&self.file).write_all(&line)?;
-        match call.stage {
-            Stage::Begun { .. } => self.file.sync_data(),
-            Stage::Asking
-            | Stage::Unasked
-            | Stage::Waiting { .. }
-            | Stage::Answered { .. }
-            | Stage::Settled { .. } => Ok(()),
-        }
+        if call.is_flushed() { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Returns what makes durable that there is the call, and what was written of it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn flush(&self) -> io::Result<impl FnOnce() -> io::Result<()> + Send + 'static> {
+        let (file, folder) = (self.file.try_clone()?, self.path.parent().map(Path::to_owned));
+        Ok(move || {
+            file.sync_data()?;
+            folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        })
     }
 
     /// Forgets the call: its client has what came of it.

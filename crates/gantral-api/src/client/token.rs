@@ -59,11 +59,17 @@ impl TokenSource {
             Self::File(path) => {
                 let wrong = |why: String| ClientError::Token { why: format!("`{}` {why}", path.display()) };
                 let unreadable = |error: std::io::Error| wrong(format!("cannot be read: {error}"));
-                let length = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-                if length > TOKEN_BYTES_MAX {
+                let found = std::fs::metadata(path).map_err(unreadable)?;
+                if found.len() > TOKEN_BYTES_MAX {
                     return Err(wrong(format!("is larger than {TOKEN_BYTES_MAX} bytes")));
                 }
-                let text = tokio::fs::read_to_string(path).await.map_err(unreadable)?;
+                // A small file is read sooner than another thread is asked to; a pipe may keep its reader waiting.
+                let text = if found.is_file() {
+                    std::fs::read_to_string(path)
+                } else {
+                    tokio::fs::read_to_string(path).await
+                };
+                let text = text.map_err(unreadable)?;
                 let token = text.trim();
                 if token.is_empty() { Err(wrong("is empty".to_owned())) } else { Ok(Some(token.to_owned())) }
             }

@@ -40,7 +40,7 @@ fn new_call(workflow: &str, amount: u64) -> NewCall {
 async fn call_as(world: &World, who: &str, amount: u64) -> Result<Done, EngineError> {
     let requester = world.people.requester(who, world.clock.now());
     match world.engine().call(world.call(), &requester, new_call("refund", amount)).await? {
-        Called::Asked(done) => Ok(done),
+        Called::Asked(done, _) => Ok(done),
         Called::RefusedBefore(id) => panic!("{id} was refused before"),
     }
 }
@@ -67,7 +67,7 @@ fn kinds(done: &Done) -> Vec<E> {
 
 /// The grant that a call was begun with.
 async fn begun(world: &World, done: &Done) -> (gantral_core::ids::GrantId, Value) {
-    let begun = world.engine().begun_action(&world.tenant(), done).await.unwrap();
+    let begun = world.engine().begun_action(&world.tenant(), done, None).await.unwrap();
     (begun.grant.unwrap(), begun.opened.document().unwrap())
 }
 
@@ -202,9 +202,16 @@ async fn a_repeated_request_gets_the_first_answer() {
     let world = world().await;
     let gate = world.people.requester(GATE, world.clock.now());
     let keyed = || world.keyed(gate.principal(), "POST /v1/calls", "1", "body");
-    let first = world.engine().call(keyed(), &gate, new_call("refund", SMALL)).await.unwrap();
-    let second = world.engine().call(keyed(), &gate, new_call("refund", SMALL)).await.unwrap();
+    let asked = async || match world.engine().call(keyed(), &gate, new_call("refund", SMALL)).await.unwrap() {
+        Called::Asked(done, action) => (done, action),
+        Called::RefusedBefore(id) => panic!("{id} was refused before"),
+    };
+    let ((first, at_hand), (second, stored)) = (asked().await, asked().await);
     assert_eq!(first, second);
+    assert!(at_hand.is_some() && stored.is_none());
+    let opened = async |action| world.engine().begun_action(&world.tenant(), &first, action).await.unwrap();
+    let (at_hand, stored) = (opened(at_hand).await, opened(stored).await);
+    assert_eq!((at_hand.grant, at_hand.opened), (stored.grant, stored.opened));
     let asked = call_as(&world, GATE, LARGE).await.unwrap();
     decide(&world, &asked, Step::Approve).await;
     let keyed = || world.keyed(gate.principal(), "POST take", "1", "body");

@@ -65,6 +65,9 @@ impl Drive {
     pub async fn run(mut self) {
         match self.call.stage.clone() {
             Stage::Asking | Stage::Unasked => self.ask().await,
+            Stage::Fallen => {
+                self.over(Outcome::Unknown { why: "the machine went down meanwhile".to_owned() });
+            }
             Stage::Waiting { .. } => self.wait().await,
             Stage::Begun { .. } => {
                 self.over(Outcome::Unknown {
@@ -87,7 +90,8 @@ impl Drive {
             Err(why) => return self.over(Outcome::NotDone { code: "call_unusable".to_owned(), why }),
         };
         let attributes = self.attributes.as_ref().and_then(|shown| Document::from_value(shown).ok());
-        let mut answer = self.governor.authority.ask(action.clone(), attributes.clone()).await;
+        let asked = self.governor.authority.ask(action.clone(), attributes.clone());
+        let (mut answer, flushed) = tokio::join!(asked, self.live.flushed());
         if let (true, Err(CallError::Running { instance: Some(instance) })) = (self.resumed, &answer) {
             // What an earlier process was allowed and did not begin is in the way of what is asked now.
             if self
@@ -100,9 +104,12 @@ impl Drive {
                 answer = self.governor.authority.ask(action, attributes).await;
             }
         }
-        match answer {
-            Ok(answer) => self.answered(answer).await,
-            Err(error) => self.unasked(&error),
+        match (answer, flushed) {
+            (Ok(Answer::Go(permit, _live)), Err(error)) => {
+                self.not_done(permit, "spool_unusable", error.to_string()).await;
+            }
+            (Ok(answer), _) => self.answered(answer).await,
+            (Err(error), _) => self.unasked(&error),
         }
     }
 

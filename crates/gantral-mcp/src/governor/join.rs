@@ -75,6 +75,7 @@ impl Governor {
             task: None,
             withheld: !withheld.is_empty(),
             states: Vec::new(),
+            boot: self.spool.boot(),
             stage: Stage::Asking,
         };
         Ok(Wanted { kept, withheld, attributes })

@@ -71,6 +71,7 @@ impl Live {
                 (Progress::Waiting(pending.clone()), Some(pending.gate.to_string()))
             }
             Stage::Asking
+            | Stage::Fallen
             | Stage::Unasked
             | Stage::Begun { .. }
             | Stage::Answered { .. }
@@ -123,11 +124,20 @@ impl Live {
     /// The system's; the step may not be taken.
     pub fn keep(&self, stage: &Stage) -> io::Result<()> {
         let mut kept = self.kept();
-        kept.stage = stage.clone();
+        *kept = kept.clone().at(stage.clone());
         if let Some(task) = &mut kept.task {
             task.stepped();
         }
         self.owned.keep(&kept)
+    }
+
+    /// Makes durable that it is asked for, while the answer is on its way.
+    ///
+    /// # Errors
+    /// The system's; the call may not be sent then.
+    pub async fn flushed(&self) -> io::Result<()> {
+        let flush = self.owned.flush()?;
+        tokio::task::spawn_blocking(flush).await.map_err(io::Error::other)?
     }
 
     /// Returns the task that stands for it, if a client was given one.
@@ -230,13 +240,13 @@ impl Live {
         !waits && !*self.ended.borrow()
     }
 
-    /// Forgets it on disk, unless the next try has to know of it; while its task may be asked for, it is kept under that if `keeps` says so.
-    pub fn forget(&self, keeps: bool) {
+    /// Forgets it on disk, unless the next try has to know of it; while its task may be asked for, it is kept under that if there is room.
+    pub fn forget(&self, room: impl FnOnce() -> bool) {
         if matches!(*self.progress.borrow(), Progress::Failed { .. }) {
             return;
         }
         let done = match self.task() {
-            Some(task) if keeps && !task.is_stale() => self.owned.retire(&task.id),
+            Some(task) if !task.is_stale() && room() => self.owned.retire(&task.id),
             Some(_) | None => self.owned.forget(),
         };
         if let Err(error) = done {

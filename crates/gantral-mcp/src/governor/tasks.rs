@@ -46,7 +46,7 @@ fn stands(stage: &Stage) -> Progress {
     match stage {
         Stage::Settled { outcome } | Stage::Answered { outcome, .. } => Progress::Over(outcome.clone()),
         Stage::Waiting { pending } => Progress::Waiting(pending.clone()),
-        Stage::Asking | Stage::Unasked | Stage::Begun { .. } => Progress::Begun,
+        Stage::Asking | Stage::Fallen | Stage::Unasked | Stage::Begun { .. } => Progress::Begun,
     }
 }
 

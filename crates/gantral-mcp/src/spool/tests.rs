@@ -10,6 +10,7 @@ fn kept(stage: Stage) -> Kept {
         task: None,
         withheld: false,
         states: Vec::new(),
+        boot: None,
         stage,
     }
 }
@@ -136,4 +137,61 @@ fn what_is_withheld_is_sealed_for_its_call_and_gone_once_it_is_erased() {
     assert!(spool.withheld("l").is_err());
     spool.erase_withheld("k").unwrap();
     assert!(spool.withheld("k").is_err() && !path.exists());
+}
+
+fn on(folder: &Path, boot: &str) -> Spool {
+    Spool::on(folder.to_owned(), Some(boot.to_owned())).unwrap()
+}
+
+fn asked_on(boot: &str) -> Kept {
+    Kept { boot: Some(boot.to_owned()), ..kept(Stage::Asking) }
+}
+
+#[test]
+fn call_that_was_asked_for_before_the_machine_went_down_was_perhaps_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = on(folder.path(), "before");
+    before.own("k").unwrap().unwrap().0.keep(&asked_on("before")).unwrap();
+    let stage = |spool: &Spool| spool.own("k").unwrap().unwrap().1.unwrap().stage;
+    assert_eq!(stage(&before), Stage::Asking, "another process of the same start");
+    assert_eq!(stage(&on(folder.path(), "after")), Stage::Fallen);
+    let nameless = Spool::on(folder.path().to_owned(), None).unwrap();
+    assert_eq!(stage(&nameless), Stage::Fallen, "a start without a name is no start that is known");
+}
+
+#[test]
+fn call_that_waits_or_was_not_asked_for_outlives_the_machine() {
+    let pending = || Pending {
+        instance: gantral_core::ids::InstanceId::from_random([7; 16]).into(),
+        gate: gantral_core::ids::GateId::from_random([8; 16]).into(),
+        expires_at: gantral_core::time::UnixMillis::new(1).unwrap().into(),
+        url: String::new(),
+        roles: Vec::new(),
+        reasons: Vec::new(),
+    };
+    for stage in [Stage::Waiting { pending: pending() }, Stage::Unasked] {
+        let folder = tempfile::tempdir().unwrap();
+        let before = on(folder.path(), "before");
+        let (owned, _) = before.own("k").unwrap().unwrap();
+        owned.keep(&asked_on("before")).unwrap();
+        let waits = asked_on("before").at(stage.clone());
+        assert!(waits.is_flushed(), "{stage:?}");
+        owned.keep(&waits).unwrap();
+        drop(owned);
+        assert_eq!(on(folder.path(), "after").own("k").unwrap().unwrap().1.unwrap().stage, stage);
+    }
+}
+
+#[test]
+fn that_a_call_was_begun_is_flushed_unless_its_start_of_the_machine_is() {
+    let begun = Stage::Begun {
+        permit: Permit {
+            instance: gantral_core::ids::InstanceId::from_random([7; 16]).into(),
+            grant: None,
+            action: serde_json::from_str(r#"{"name":"mcp.call"}"#).unwrap(),
+        },
+    };
+    assert!(!asked_on("now").at(begun.clone()).is_flushed());
+    assert!(asked_on("now").at(Stage::Unasked).at(begun.clone()).is_flushed(), "asked for again");
+    assert!(kept(Stage::Asking).at(begun).is_flushed(), "a system without names of its starts");
 }

@@ -9,7 +9,7 @@ use gantral_api::wire::{self, CallAnswer, text};
 use gantral_core::ids::GateId;
 use gantral_core::state::{Cause, State as Authority};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{Answer as Said, Called, Done, EngineError, InstanceFacts, NewCall};
+use gantral_engine::{Answer as Said, Called, Done, EngineError, InstanceFacts, NewCall, Opened};
 use gantral_identity::{Principal, PrincipalKind, Requester};
 
 use super::authority::{Facts, facts_of, report_of};
@@ -40,7 +40,7 @@ pub(crate) async fn ask(State(app): State<App>, write: Write<wire::AskCall>) -> 
         facts,
     };
     match app.engine().call(write.call, &requester, new).await {
-        Ok(Called::Asked(done)) => answered(&app, &write.principal, done).await,
+        Ok(Called::Asked(done, action)) => answered(&app, &write.principal, done, action).await,
         Ok(Called::RefusedBefore(id)) => {
             refused(&app.engine().instance(write.principal.tenant(), id).await?, true)
         }
@@ -90,7 +90,7 @@ pub(crate) async fn take(
         write.call.now = app.0.clock.now();
     }
     let done = app.engine().take_call(write.call, &requester, id).await?;
-    answered(&app, &write.principal, done).await
+    answered(&app, &write.principal, done, None).await
 }
 
 /// POST /v1/calls/{id}/heartbeat
@@ -132,25 +132,25 @@ fn caller(principal: &Principal) -> Answer<Requester> {
     }
 }
 
-/// Says what the engine answered.
-async fn answered(app: &App, principal: &Principal, done: Done) -> Answer<Response> {
+/// Says what the engine answered; with the action, if it is at hand.
+async fn answered(app: &App, principal: &Principal, done: Done, action: Option<Opened>) -> Answer<Response> {
     let artifacts = receipts(&done.receipts)?;
     match &done.answer {
         Said::Observed { verdict, roles, reasons } => {
             let roles = roles.iter().cloned().map(Into::into).collect();
             let observed = Some(wire::ObservedVerdict { verdict: (*verdict).into(), roles });
             let reasons = reasons.clone();
-            let begun = Begun { enforced: false, act_by: None, observed, reasons, artifacts };
+            let begun = Begun { action, enforced: false, act_by: None, observed, reasons, artifacts };
             allowed(app, principal, &done, begun).await
         }
         Said::Allowed { act_by, reasons, .. } => {
             let (act_by, reasons) = (*act_by, reasons.clone());
-            let begun = Begun { enforced: true, act_by, observed: None, reasons, artifacts };
+            let begun = Begun { action, enforced: true, act_by, observed: None, reasons, artifacts };
             allowed(app, principal, &done, begun).await
         }
         Said::Consumed { act_by } => {
             let (act_by, reasons) = (Some(*act_by), Vec::new());
-            let begun = Begun { enforced: true, act_by, observed: None, reasons, artifacts };
+            let begun = Begun { action, enforced: true, act_by, observed: None, reasons, artifacts };
             allowed(app, principal, &done, begun).await
         }
         Said::Waiting { gate, deadline, roles, reasons } => {
@@ -183,6 +183,7 @@ async fn answered(app: &App, principal: &Principal, done: Done) -> Answer<Respon
 
 /// What is said of a call that may be carried out.
 struct Begun {
+    action: Option<Opened>,
     enforced: bool,
     act_by: Option<UnixMillis>,
     observed: Option<wire::ObservedVerdict>,
@@ -195,7 +196,7 @@ async fn allowed(app: &App, principal: &Principal, done: &Done, begun: Begun) ->
     let envelopes = |them: &[Vec<u8>], what| -> Answer<Vec<wire::Document>> {
         them.iter().map(|envelope| stored(envelope, what)).collect()
     };
-    let begun_action = app.engine().begun_action(principal.tenant(), done).await?;
+    let begun_action = app.engine().begun_action(principal.tenant(), done, begun.action).await?;
     Ok(Json(CallAnswer::Allow(wire::CallAllowed {
         instance_id: done.instance.into(),
         enforced: begun.enforced,

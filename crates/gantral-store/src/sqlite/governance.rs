@@ -32,7 +32,7 @@ pub(super) struct Place {
 
 impl SqliteStore {
     pub(crate) async fn governance_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
-        self.read(move |connection| Ok(place(connection, &tenant)?.map(|place| place.head))).await
+        self.look(move |connection| Ok(place(connection, &tenant)?.map(|place| place.head))).await
     }
 
     pub(crate) async fn append_governance(

@@ -34,7 +34,7 @@ impl SqliteStore {
         tenant: TenantId,
         id: InstanceId,
     ) -> Result<Option<InstanceRow>, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM instance WHERE tenant = ?1 AND id = ?2");
             let mut select = connection.prepare_cached(&sql)?;
             Ok(select.query_row(params![tenant.as_str(), id.as_bytes()], instance_row).optional()?)
@@ -91,7 +91,7 @@ impl SqliteStore {
         tenant: TenantId,
         call_key: Digest,
     ) -> Result<Option<InstanceId>, StoreError> {
-        self.read(move |connection| Ok(call_holder(connection, &tenant, &call_key)?)).await
+        self.look(move |connection| Ok(call_holder(connection, &tenant, &call_key)?)).await
     }
 
     pub(crate) async fn ended_call(
@@ -100,7 +100,7 @@ impl SqliteStore {
         call_key: Digest,
         state: StateCode,
     ) -> Result<Option<InstanceId>, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT id FROM instance
                  WHERE tenant = ?1 AND call_key = ?2 AND state = ?3 AND open = 0

@@ -49,7 +49,7 @@ pub struct SqliteOptions {
     /// The largest size of the file, in bytes; a write that needs more stops the writer as a full disk does. `None` is
     /// bounded by the disk only.
     pub file_bytes_max: Option<u64>,
-    /// How many threads read; 0 chooses by the machine.
+    /// How many threads read, and how many callers do so themselves at the same time; 0 chooses by the machine.
     pub readers: usize,
     /// Faults on purpose.
     pub faults: Option<FaultPlan>,
@@ -104,12 +104,13 @@ impl SqliteStore {
             0 => thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),
             some => some,
         };
-        let connections = (0..readers).map(|_| file::reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let connections = || (0..readers).map(|_| file::reader(path)).collect::<Result<Vec<_>, _>>();
         let (writes, queue) = mpsc::channel(writer::QUEUE_MAX);
         let announcer = Announcer::new();
         let subscriber = announcer.subscriber();
         let health = Health::default();
-        let (reads, mut threads) = Readers::start(connections).map_err(OpenError::Threads)?;
+        let (reads, mut threads) =
+            Readers::start(connections()?, connections()?).map_err(OpenError::Threads)?;
         let (checkpoints, thread) =
             Checkpoints::start(&mut connection, file::checkpointer(path)?).map_err(OpenError::Threads)?;
         threads.push(thread);
@@ -175,13 +176,25 @@ impl SqliteStore {
         })
     }
 
+    /// Reads whatever takes its time: pages, and chains.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match &self.0.queues {
-            Some(queues) => queues.reads.read(read).await,
-            None => Err(StoreError::Failed { reason: "the store is closed".to_owned() }),
-        }
+        self.readers()?.read(read).await
+    }
+
+    /// Reads a few rows by their keys.
+    async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers()?.look(read).await
+    }
+
+    fn readers(&self) -> Result<&Readers, StoreError> {
+        let queues = self.0.queues.as_ref();
+        let closed = || StoreError::Failed { reason: "the store is closed".to_owned() };
+        queues.map(|queues| &queues.reads).ok_or_else(closed)
     }
 }

@@ -23,7 +23,7 @@ impl SqliteStore {
         body: Digest,
         now: UnixMillis,
     ) -> Result<IdempotencyLookup, StoreError> {
-        self.read(move |connection| Ok(idempotency(connection, &tenant, &scope, &body, now)?)).await
+        self.look(move |connection| Ok(idempotency(connection, &tenant, &scope, &body, now)?)).await
     }
 
     pub(crate) async fn forget_idempotency(
@@ -57,7 +57,7 @@ impl SqliteStore {
         id: WorkflowId,
         version: Option<Name>,
     ) -> Result<Option<WorkflowRow>, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let found = match &version {
                 Some(version) => connection
                     .prepare_cached(&format!(
@@ -82,7 +82,7 @@ impl SqliteStore {
         tenant: TenantId,
         digest: Digest,
     ) -> Result<Option<WorkflowRow>, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
                     "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND digest = ?2 ORDER BY number LIMIT 1"

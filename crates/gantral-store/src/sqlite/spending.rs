@@ -20,7 +20,7 @@ impl SqliteStore {
         team: TeamId,
         at: UnixMillis,
     ) -> Result<Spending, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let of = |kind, name: &str| totals(connection, &tenant, kind, name, at);
             Ok(Spending {
                 instance: of("instance", &id.to_string())?.always,
@@ -185,7 +185,7 @@ pub(super) fn settle(
     Ok(add(connection, &append.tenant, &reservation, cost, reserved.saturating_neg())?)
 }
 
-/// Adds to every total that a reservation counts in.
+/// Adds to every total that a reservation counts in. Where nothing is added nothing changes, and who was told of the totals may commit.
 fn add(
     connection: &Connection,
     tenant: &TenantId,
@@ -193,6 +193,9 @@ fn add(
     spent: u64,
     reserved: i64,
 ) -> rusqlite::Result<()> {
+    if (spent, reserved) == (0, 0) {
+        return Ok(());
+    }
     let [month, day] = periods(of.at);
     let instance = of.instance.to_string();
     let places = [
@@ -210,7 +213,7 @@ fn add(
     Ok(())
 }
 
-/// Adds to one total, which changes it even where nothing is added.
+/// Adds to one total, and counts that as a change of it.
 fn put(
     connection: &Connection,
     tenant: &TenantId,

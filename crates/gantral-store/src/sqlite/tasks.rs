@@ -51,7 +51,7 @@ impl SqliteStore {
         tenant: TenantId,
         id: InstanceId,
     ) -> Result<Option<LeaseRow>, StoreError> {
-        self.read(move |connection| {
+        self.look(move |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT tenant, instance, attempt, executor, until, ended FROM lease
                  WHERE tenant = ?1 AND instance = ?2",

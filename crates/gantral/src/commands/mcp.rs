@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::pinned::PinnedArgs;
 use crate::signals::stop_requested;
-use crate::{interceptor, logging, machine};
+use crate::{connection, interceptor, logging, machine};
 
 /// Who it is in development.
 const USUAL: &str = "dev-gate";
@@ -133,7 +133,7 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
     });
     let token = args.listen_token.as_deref().map(interceptor::token).transpose()?;
     match args.listen {
-        None => run_long(serve(governor, upstream)),
+        None => connection::run(serve(governor, upstream)),
         Some(address) => run_long(listen(governor, upstream, address, token, out)),
     }
 }

@@ -13,6 +13,7 @@ conformance!(
     what_is_reserved_becomes_what_it_cost,
     months_and_days_are_those_of_the_reservation,
     a_guard_of_totals_fails_after_any_change_of_either,
+    what_costs_nothing_changes_no_total,
     amounts_end_at_the_largest_one,
     what_was_never_reserved_counts_nothing,
     uses_of_standing_rules_are_told_for_a_while_and_change_the_totals,
@@ -95,6 +96,23 @@ async fn a_guard_of_totals_fails_after_any_change_of_either(store: &Store) {
     }
     let append = chain.guarded(guard(1, 1));
     chain.committed(store, append).await;
+}
+
+async fn what_costs_nothing_changes_no_total(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    let (free, nothing) = reserve(0, JANUARY);
+    chain.commit(store, vec![nothing]).await;
+    let before = spending(store, &chain, at(JANUARY)).await;
+    let (_, again) = reserve(0, JANUARY);
+    chain.commit(store, vec![Effect::Settle { grant: free, cost: None }, again]).await;
+    assert_eq!(spending(store, &chain, at(JANUARY)).await, before);
+    assert_eq!(before, Spending { rules: before.rules.clone(), ..Spending::default() });
+    // What was thought to cost nothing counts when it did.
+    let (dearer, nothing) = reserve(0, JANUARY);
+    chain.commit(store, vec![nothing]).await;
+    chain.commit(store, vec![Effect::Settle { grant: dearer, cost: Some(5) }]).await;
+    let after = spending(store, &chain, at(JANUARY)).await;
+    assert_eq!((after.instance, after.workflow.changes), (total(5, 0), before.workflow.changes + 1));
 }
 
 async fn amounts_end_at_the_largest_one(store: &Store) {
