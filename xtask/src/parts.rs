@@ -3,6 +3,7 @@
 //! Each part has a stamp: the text of its pins as they were installed. A part whose stamp equals its pins is left alone; any other
 //! is removed and installed anew, so that an interrupted install is repeated and never half used.
 
+mod postgres;
 mod system;
 
 use std::fs::{self, File};
@@ -37,6 +38,8 @@ const RMCP_FILES: [(&str, &str); 3] = [
 ];
 const MCP_NODE_PINS: &str = include_str!("../parts/mcp/package.json");
 const MCP_NODE_LOCK: &str = include_str!("../parts/mcp/package-lock.json");
+const POSTGRES_PINS: &str = include_str!("../parts/postgres/package.json");
+const POSTGRES_LOCK: &str = include_str!("../parts/postgres/package-lock.json");
 const CONFORMANCE_PINS: &str = include_str!("../parts/conformance/package.json");
 const CONFORMANCE_LOCK: &str = include_str!("../parts/conformance/package-lock.json");
 /// The suite needs a newer Node.js than the rest, which this package brings.
@@ -67,7 +70,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `postgres/server` a PostgreSQL server, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -92,6 +95,7 @@ impl Parts {
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_node("mcp-node", MCP_NODE_PINS, MCP_NODE_LOCK)?;
+        self.install_packages("postgres", POSTGRES_PINS, POSTGRES_LOCK, postgres::link_libraries)?;
         self.install_python("mcp", MCP_PINS, &[])?;
         self.install_python("sqlite", SQLITE_PINS, &[])?;
         self.install_rmcp()?;
@@ -220,6 +224,17 @@ impl Parts {
 
     /// Installs packages of Node.js, as their lock file pins them.
     fn install_node(&self, name: &str, packages: &str, lock: &str) -> Result<()> {
+        self.install_packages(name, packages, lock, |_| Ok(()))
+    }
+
+    /// Installs packages of Node.js, as their lock file pins them, and does with their folder what a script of theirs would.
+    fn install_packages(
+        &self,
+        name: &str,
+        packages: &str,
+        lock: &str,
+        finish: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
         self.install(name, &format!("{packages}{lock}"), |dir| {
             println!("node packages of `{name}`");
             fs::create_dir_all(dir).context("cannot make the folder")?;
@@ -229,7 +244,8 @@ impl Parts {
             let mut install = Command::new("npm");
             install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(dir);
             succeed(&mut install)
-                .context("packages of Node.js are needed\nhint: install Node.js 20.19 or newer, and have `npm` on the path")
+                .context("packages of Node.js are needed\nhint: install Node.js 20.19 or newer, and have `npm` on the path")?;
+            finish(dir)
         })
     }
 
