@@ -1,9 +1,12 @@
 //! What one append carries, and what it answers.
 
-use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, AttemptNo, InstanceId, SessionId, TeamId, TenantId, WorkflowId};
+use gantral_core::digest::{Digest, Hasher};
+use gantral_core::ids::{
+    ActorId, AttemptNo, GrantId, InstanceId, Name, SessionId, TeamId, TenantId, WorkflowId,
+};
 use gantral_core::time::UnixMillis;
 
+use crate::changes::Change;
 use crate::effect::{Effect, Guard};
 
 /// The most artifacts that one append may carry.
@@ -108,6 +111,20 @@ pub struct IdempotencyScope {
     pub key: String,
 }
 
+impl IdempotencyScope {
+    /// Returns the key under which a request of a tenant is remembered.
+    pub(crate) fn digest(&self, tenant: &TenantId) -> Digest {
+        let Self { principal, attempt, route, key } = self;
+        Hasher::new("gantral/idempotency/v1")
+            .text(tenant.as_str())
+            .text(principal.as_str())
+            .bytes(&attempt.0.to_be_bytes())
+            .text(route)
+            .text(key)
+            .finish()
+    }
+}
+
 /// What is remembered of one keyed request, written by the append that it caused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRow {
@@ -151,6 +168,17 @@ pub enum IdempotencyLookup {
     KeyReused,
 }
 
+impl IdempotencyLookup {
+    /// Says what a request with this body is answered, by what was committed under its key before, if anything was.
+    pub(crate) fn of(found: Option<(Digest, IdempotencyAnswer)>, body: &Digest) -> Self {
+        match found {
+            None => Self::Fresh,
+            Some((stored, answer)) if stored == *body => Self::Replayed(answer),
+            Some(_) => Self::KeyReused,
+        }
+    }
+}
+
 /// One durable transaction over one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
@@ -170,6 +198,16 @@ pub struct Append {
     pub effects: Vec<Effect>,
     /// The key of the request, if it had one.
     pub idempotency: Option<IdempotencyRow>,
+}
+
+/// How an append uses a grant up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GrantUse {
+    pub(crate) id: GrantId,
+    /// Whether the append has made it before.
+    pub(crate) made_here: bool,
+    /// Whether the append has used it up before.
+    pub(crate) again: bool,
 }
 
 /// What came of an append. Only [`AppendOutcome::Committed`] wrote anything.
@@ -193,6 +231,54 @@ impl Append {
     /// Returns the head that the chain has after this append; `None` when it carries no artifact.
     pub fn head(&self) -> Option<Head> {
         self.artifacts.last().map(|artifact| artifact.sealed.head())
+    }
+
+    /// Returns what is announced when this append has been committed.
+    pub(crate) fn change(&self, head: Head, queue: Option<Name>) -> Change {
+        Change {
+            tenant: self.tenant.clone(),
+            instance: self.instance,
+            team: self.index.team.clone(),
+            workflow: self.index.workflow.clone(),
+            first: self.first(head),
+            head,
+            state: self.index.state,
+            queue,
+        }
+    }
+
+    /// Returns the sequence of the first artifact; `head` is that of the last.
+    pub(crate) fn first(&self, head: Head) -> u64 {
+        self.artifacts.first().map_or(head.sequence, |artifact| artifact.sealed.sequence)
+    }
+
+    /// Returns how the append uses grants up, in the order of its effects.
+    pub(crate) fn uses_of_grants(&self) -> Vec<GrantUse> {
+        let (mut made, mut uses) = (Vec::new(), Vec::<GrantUse>::new());
+        for effect in &self.effects {
+            match effect {
+                Effect::PutGrant { id, .. } => made.push(*id),
+                Effect::ConsumeGrant { id, .. } => {
+                    let again = uses.iter().any(|earlier| earlier.id == *id);
+                    uses.push(GrantUse { id: *id, made_here: made.contains(id), again });
+                }
+                Effect::OpenGate(_)
+                | Effect::MoveGate { .. }
+                | Effect::CloseGate { .. }
+                | Effect::PutSnapshot { .. }
+                | Effect::PutEvidence { .. }
+                | Effect::Reserve { .. }
+                | Effect::Settle { .. }
+                | Effect::CountRule { .. }
+                | Effect::PutTask { .. }
+                | Effect::AssignTask { .. }
+                | Effect::EndLease { .. }
+                | Effect::DropTask
+                | Effect::Remind { .. }
+                | Effect::Tell(_) => {}
+            }
+        }
+        uses
     }
 
     /// Checks what can be checked without the database; the answer names what is wrong.

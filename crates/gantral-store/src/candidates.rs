@@ -21,6 +21,17 @@ pub enum CandidateScope {
     Workflow(WorkflowId),
 }
 
+impl CandidateScope {
+    /// Returns the columns of a scope: its kind, and the name within it, which is empty for the tenant.
+    pub(crate) fn place(&self) -> (&'static str, &str) {
+        match self {
+            Self::Tenant => ("tenant", ""),
+            Self::Team(team) => ("team", team.as_str()),
+            Self::Workflow(workflow) => ("workflow", workflow.as_str()),
+        }
+    }
+}
+
 /// One candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyCandidate {
@@ -56,6 +67,7 @@ impl Store {
     ) -> Result<CandidateOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.set_policy_candidate(candidate).await,
+            Self::Postgres(store) => store.set_policy_candidate(candidate).await,
         }
     }
 
@@ -70,6 +82,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(store) => store.clear_policy_candidate(tenant.clone(), scope.clone()).await,
+            Self::Postgres(store) => store.clear_policy_candidate(tenant.clone(), scope.clone()).await,
         }
     }
 
@@ -80,6 +93,7 @@ impl Store {
     pub async fn policy_candidates(&self) -> Result<Vec<PolicyCandidate>, StoreError> {
         match self {
             Self::Sqlite(store) => store.policy_candidates().await,
+            Self::Postgres(store) => store.policy_candidates().await,
         }
     }
 }

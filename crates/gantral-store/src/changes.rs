@@ -82,14 +82,18 @@ impl Announcer {
         Self { changes: broadcast::Sender::new(BACKLOG_MAX), newest: watch::Sender::new(0) }
     }
 
-    /// Announces what one batch committed.
+    /// Announces what one batch committed. The newest number never falls: of two writes at once the greater may be announced first.
     pub(crate) fn announce(&self, changes: Vec<Change>, newest: Option<i64>) {
         if !changes.is_empty() {
             // An error says that nobody listens.
             let _ = self.changes.send(changes.into());
         }
         if let Some(number) = newest.and_then(|number| u64::try_from(number).ok()) {
-            self.newest.send_replace(number);
+            self.newest.send_if_modified(|newest| {
+                let rises = number > *newest;
+                *newest = number.max(*newest);
+                rises
+            });
         }
     }
 

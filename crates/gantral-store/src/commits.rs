@@ -48,6 +48,7 @@ impl Store {
     pub async fn newest_commit(&self) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(store) => store.newest_commit().await,
+            Self::Postgres(store) => store.newest_commit().await,
         }
     }
 
@@ -59,6 +60,7 @@ impl Store {
     pub async fn sampled(&self, numbers: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         match self {
             Self::Sqlite(store) => store.sampled(numbers).await,
+            Self::Postgres(store) => store.sampled(numbers).await,
         }
     }
 
@@ -75,6 +77,7 @@ impl Store {
     ) -> Result<Vec<Commit>, StoreError> {
         match self {
             Self::Sqlite(store) => store.commits_within(tenant.clone(), filter, (first, last)).await,
+            Self::Postgres(store) => store.commits_within(tenant.clone(), filter, (first, last)).await,
         }
     }
 
@@ -90,6 +93,7 @@ impl Store {
     ) -> Result<Vec<Vec<Kept>>, StoreError> {
         match self {
             Self::Sqlite(store) => store.kept_with(tenant.clone(), artifacts).await,
+            Self::Postgres(store) => store.kept_with(tenant.clone(), artifacts).await,
         }
     }
 
@@ -105,6 +109,7 @@ impl Store {
     ) -> Result<Option<u64>, StoreError> {
         match self {
             Self::Sqlite(store) => store.commit_of(tenant.clone(), id, sequence).await,
+            Self::Postgres(store) => store.commit_of(tenant.clone(), id, sequence).await,
         }
     }
 }

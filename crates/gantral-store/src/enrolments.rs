@@ -92,6 +92,7 @@ impl Store {
     pub async fn ask_for_enrolment(&self, new: NewEnrolment) -> Result<EnrolmentOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.ask_for_enrolment(new).await,
+            Self::Postgres(store) => store.ask_for_enrolment(new).await,
         }
     }
 
@@ -106,6 +107,7 @@ impl Store {
     ) -> Result<Option<StoredEnrolment>, StoreError> {
         match self {
             Self::Sqlite(store) => store.enrolment(tenant.clone(), entry).await,
+            Self::Postgres(store) => store.enrolment(tenant.clone(), entry).await,
         }
     }
 
@@ -122,6 +124,7 @@ impl Store {
     ) -> Result<Vec<StoredEnrolment>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_enrolments(tenant.clone(), of.cloned(), before, limit).await,
+            Self::Postgres(store) => store.list_enrolments(tenant.clone(), of.cloned(), before, limit).await,
         }
     }
 
@@ -132,6 +135,7 @@ impl Store {
     pub async fn forget_enrolment(&self, tenant: &TenantId, entry: Digest) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(store) => store.forget_enrolment(tenant.clone(), entry).await,
+            Self::Postgres(store) => store.forget_enrolment(tenant.clone(), entry).await,
         }
     }
 
@@ -146,6 +150,7 @@ impl Store {
     ) -> Result<Vec<(Digest, Vec<u8>)>, StoreError> {
         match self {
             Self::Sqlite(store) => store.human_evidence(tenant.clone(), instance).await,
+            Self::Postgres(store) => store.human_evidence(tenant.clone(), instance).await,
         }
     }
 }

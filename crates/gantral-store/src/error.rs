@@ -98,3 +98,72 @@ pub enum OpenError {
     #[error("the store could not start its threads: {0}")]
     Threads(std::io::Error),
 }
+
+/// Why a database server was not opened as a store. `server` says where, without a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The caller's fault: the address is none. It is not repeated, because a password may be in it.
+    #[error("the address of the database is not one: {reason}")]
+    Address {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The server does not answer, or does not let us in. Worth a retry.
+    #[error("`{server}` cannot be reached: {reason}")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// Why; for the log.
+        reason: String,
+    },
+    /// The server would lose what it has answered: it does not flush, or does not protect pages that are half written.
+    #[error("`{server}` is not durable: `{setting}` is off, and must be on")]
+    NotDurable {
+        /// The server.
+        server: String,
+        /// Its setting.
+        setting: &'static str,
+    },
+    /// The server is too old.
+    #[error("`{server}` is PostgreSQL {found}, but {needed} or newer is needed")]
+    TooOld {
+        /// The server.
+        server: String,
+        /// Its version.
+        found: u32,
+        /// The oldest that serves.
+        needed: u32,
+    },
+    /// The schema `gantral` in the database is of something else.
+    #[error("the schema `gantral` in `{server}` is not a gantral store")]
+    Foreign {
+        /// The server.
+        server: String,
+    },
+    /// The schema was written by a newer release.
+    #[error("`{server}` has schema {found}, but this release knows {known}: use a newer release")]
+    NewerSchema {
+        /// The server.
+        server: String,
+        /// The schema that is there.
+        found: u32,
+        /// The newest schema that this release knows.
+        known: u32,
+    },
+    /// A step of the schema is not the one that this release would have made.
+    #[error("`{server}` has another step {number} of the schema than this release")]
+    OtherSchema {
+        /// The server.
+        server: String,
+        /// The step, counted from 1.
+        number: u32,
+    },
+    /// The server refused.
+    #[error("`{server}` cannot be opened: {reason}")]
+    Database {
+        /// The server.
+        server: String,
+        /// What it said; for the log.
+        reason: String,
+    },
+}

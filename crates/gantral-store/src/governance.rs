@@ -12,6 +12,9 @@ use crate::error::StoreError;
 use crate::rows::Snapshot;
 use crate::store::Store;
 
+/// What stands for an instance in the rows of governance artifacts. No instance has this id: each has a version in it.
+pub(crate) const NO_INSTANCE: [u8; 16] = [0; 16];
+
 /// A row that is written together with a governance artifact. All rows are those of the append's tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GovernanceEffect {
@@ -93,6 +96,44 @@ pub enum GovernanceOutcome {
     Refused(GovernanceEffect),
 }
 
+impl GovernanceEffect {
+    /// Tells whether one of the effects before the one in this place does the same to the same row. One row is erased once, and one proposal
+    /// ends once; whoever asks for it twice in one append contradicts itself.
+    pub(crate) fn comes_again(&self, effects: &[Self], place: usize) -> bool {
+        effects.iter().take(place).any(|earlier| is_same_row(earlier, self))
+    }
+}
+
+/// Tells whether two effects are about one row, which both cannot end.
+fn is_same_row(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
+    use GovernanceEffect::{
+        ConfirmProposal, EndProposalsOf, ErasePerson, EraseSnapshot, PutSnapshot, SignEnrolment,
+    };
+    match (one, other) {
+        (
+            EraseSnapshot { instance, commitment, .. },
+            EraseSnapshot { instance: same, commitment: too, .. },
+        ) => instance == same && commitment == too,
+        (ErasePerson { .. }, ErasePerson { .. }) => one == other,
+        (ConfirmProposal { id, .. }, ConfirmProposal { id: same, .. }) => id == same,
+        (SignEnrolment { entry, .. }, SignEnrolment { entry: same, .. }) => entry == same,
+        (
+            PutSnapshot { .. }
+            | EraseSnapshot { .. }
+            | ErasePerson { .. }
+            | ConfirmProposal { .. }
+            | SignEnrolment { .. }
+            | EndProposalsOf { .. },
+            PutSnapshot { .. }
+            | EraseSnapshot { .. }
+            | ErasePerson { .. }
+            | ConfirmProposal { .. }
+            | SignEnrolment { .. }
+            | EndProposalsOf { .. },
+        ) => false,
+    }
+}
+
 impl GovernanceAppend {
     /// Checks what can be checked without the database; the answer names what is wrong.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
@@ -118,6 +159,7 @@ impl Store {
     pub async fn governance_head(&self, tenant: &TenantId) -> Result<Option<Head>, StoreError> {
         match self {
             Self::Sqlite(store) => store.governance_head(tenant.clone()).await,
+            Self::Postgres(store) => store.governance_head(tenant.clone()).await,
         }
     }
 
@@ -129,6 +171,7 @@ impl Store {
     pub async fn append_governance(&self, append: GovernanceAppend) -> Result<GovernanceOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.append_governance(append).await,
+            Self::Postgres(store) => store.append_governance(append).await,
         }
     }
 
@@ -143,6 +186,7 @@ impl Store {
     ) -> Result<Option<Snapshot>, StoreError> {
         match self {
             Self::Sqlite(store) => store.governance_snapshot(tenant.clone(), commitment).await,
+            Self::Postgres(store) => store.governance_snapshot(tenant.clone(), commitment).await,
         }
     }
 
@@ -158,6 +202,7 @@ impl Store {
     ) -> Result<Vec<SealedArtifact>, StoreError> {
         match self {
             Self::Sqlite(store) => store.governance_chain(tenant.clone(), from, limit).await,
+            Self::Postgres(store) => store.governance_chain(tenant.clone(), from, limit).await,
         }
     }
 }

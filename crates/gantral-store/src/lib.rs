@@ -8,7 +8,9 @@
 mod append;
 mod candidates;
 mod changes;
+mod columns;
 mod commits;
+mod decoded;
 mod effect;
 mod enrolments;
 mod error;
@@ -17,6 +19,7 @@ mod governance;
 mod log;
 mod outbox;
 mod page;
+mod postgres;
 mod proposals;
 mod rows;
 mod sessions;
@@ -35,7 +38,7 @@ pub use changes::{Change, Changes, Newest, Wake};
 pub use commits::{COMMITS_MAX, Commit, Kept};
 pub use effect::{Effect, GateRow, Guard};
 pub use enrolments::{ENROLMENT_WAITS, ENROLMENTS_MAX, EnrolmentOutcome, NewEnrolment, StoredEnrolment};
-pub use error::{OpenError, StoreError};
+pub use error::{ConnectError, OpenError, StoreError};
 pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
 pub use log::{
     ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, HeldLog, LOG_PAGE_BYTES_MAX,
@@ -48,6 +51,7 @@ pub use outbox::{
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
+pub use postgres::{CONNECTIONS, PostgresOptions, PostgresStore};
 pub use proposals::{
     NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,
 };

@@ -4,6 +4,10 @@
 //! and which checkpoint stands for it, is kept here, so that one transaction says both. The store signs nothing and knows
 //! no tree; it does refuse what no log may hold, a second leaf of one place of one chain. Source: `spec/log.md`.
 
+pub(crate) mod leaves;
+pub(crate) mod rounds;
+pub(crate) mod runs;
+
 use gantral_core::digest::Digest;
 use gantral_core::ids::{InstanceId, TenantId, governance_tag, instance_tag};
 
@@ -37,7 +41,8 @@ impl ChainId {
 /// One committed artifact, as a log takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedArtifact {
-    /// Its number: 1, 2, 3, … over all tenants, in the order of the commits.
+    /// Its number, which rises over all tenants: 1, 2, 3, … in a SQLite file, in the order of the commits; with gaps in PostgreSQL, in the
+    /// order in which the transactions wrote that committed.
     pub number: u64,
     /// The number of the artifact of the same chain that has the sequence before it; `None` when there is none.
     pub previous: Option<u64>,
@@ -87,6 +92,43 @@ pub struct CommittedPage {
     pub damaged: Vec<DamagedArtifact>,
     /// Everything that was asked for is here up to this number.
     pub through: u64,
+}
+
+impl CommittedPage {
+    /// Begins a page after a number.
+    pub(crate) fn after(number: u64) -> Self {
+        Self { through: number, ..Self::default() }
+    }
+
+    /// Adds the next row, of which number and tenant can be read.
+    pub(crate) fn push<E: ToString>(
+        &mut self,
+        number: u64,
+        tenant: TenantId,
+        row: Result<CommittedArtifact, E>,
+    ) {
+        self.through = number;
+        match row {
+            Ok(artifact) => self.artifacts.push(artifact),
+            // The row is there: what fails is what it holds.
+            Err(error) => self.damaged.push(DamagedArtifact { number, tenant, what: error.to_string() }),
+        }
+    }
+
+    /// Returns how many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.artifacts.len().saturating_add(self.damaged.len())
+    }
+}
+
+impl CommittedArtifact {
+    /// Returns the size of its envelope, where that is here.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.seal {
+            CommittedSeal::Told { .. } => 0,
+            CommittedSeal::Envelope(envelope) => envelope.len(),
+        }
+    }
 }
 
 /// The right to let logs grow, until the next claim.
@@ -219,6 +261,18 @@ impl LogGrowth {
         Ok(())
     }
 
+    /// Returns what is kept of the round: the number of its first artifact, the place of that in the log, and all numbers.
+    pub(crate) fn round(&self) -> (u64, u64, Vec<u8>) {
+        let numbers: Vec<u64> = self.links.iter().map(|link| link.number).collect();
+        let position = self.before.map_or(0, |(size, _)| size);
+        (numbers.first().copied().unwrap_or_default(), position, runs::encode(&numbers))
+    }
+
+    /// Tells whether the log has another size or root than it must have before.
+    pub(crate) fn has_moved(&self, log: Option<&LogRow>) -> bool {
+        log.map(|row| (row.size, row.root)) != self.before
+    }
+
     /// Returns the number of the last artifact that the log takes.
     pub(crate) fn last(&self) -> u64 {
         self.links.last().map_or(0, |link| link.number)
@@ -235,15 +289,32 @@ impl LogResume {
         Ok(())
     }
 
+    /// Tells whether the log stands still elsewhere than it must, or would go further than everything is taken.
+    pub(crate) fn is_elsewhere(&self, held: Option<u64>, taken: u64) -> bool {
+        let reaches = self.held.unwrap_or_default().max(self.growth.last());
+        held != Some(self.from()) || reaches > taken
+    }
+
     /// Returns the number of the artifact at which the log stands still before.
-    pub(crate) fn from(&self) -> u64 {
+    fn from(&self) -> u64 {
         self.growth.links.first().map_or(0, |link| link.number)
     }
 }
 
+/// What is wrong with a swap that does not carry exactly the artifacts that were committed.
+pub(crate) const NOT_EVERY_ARTIFACT: &str = "a swap does not carry every artifact once";
+
+impl LogHold {
+    /// Returns the number of the first artifact that the log does not take.
+    pub(crate) fn first(&self) -> u64 {
+        self.numbers.first().copied().unwrap_or_default()
+    }
+}
+
 impl LogSwap {
-    /// Checks what can be checked without the database; the answer names what is wrong.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    /// Checks what can be checked without the database, and returns the numbers of all artifacts that the swap carries, rising; an error
+    /// names what is wrong. That no artifact is left out is for whoever knows the numbers that there are.
+    pub(crate) fn check(&self) -> Result<Vec<u64>, &'static str> {
         let mut numbers: Vec<u64> = Vec::new();
         for growth in &self.growths {
             growth.check()?;
@@ -261,10 +332,6 @@ impl LogSwap {
             return Err("a swap carries too many leaves");
         }
         numbers.sort_unstable();
-        // Numbers have no gaps, because no artifact is ever deleted: each of them becomes a leaf, once, or is waited for.
-        if !numbers.into_iter().eq((self.after..self.through).map(|number| number.saturating_add(1))) {
-            return Err("a swap does not carry every artifact once");
-        }
         let is_twice = |mut tenants: Vec<&TenantId>| {
             tenants.sort_unstable();
             tenants.windows(2).any(|pair| matches!(pair, [one, next] if one == next))
@@ -275,7 +342,7 @@ impl LogSwap {
         if is_twice(self.holds.iter().map(|hold| &hold.tenant).collect()) {
             return Err("a log stands still twice in one swap");
         }
-        Ok(())
+        Ok(numbers)
     }
 }
 
@@ -287,6 +354,7 @@ impl Store {
     pub async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
         match self {
             Self::Sqlite(store) => store.claim_logs().await,
+            Self::Postgres(store) => store.claim_logs().await,
         }
     }
 
@@ -297,6 +365,7 @@ impl Store {
     pub async fn log_claim(&self) -> Result<LogClaim, StoreError> {
         match self {
             Self::Sqlite(store) => store.log_claim().await,
+            Self::Postgres(store) => store.log_claim().await,
         }
     }
 
@@ -309,6 +378,7 @@ impl Store {
     pub async fn committed(&self, after: u64, limit: usize) -> Result<CommittedPage, StoreError> {
         match self {
             Self::Sqlite(store) => store.committed(after, limit).await,
+            Self::Postgres(store) => store.committed(after, limit).await,
         }
     }
 
@@ -326,6 +396,7 @@ impl Store {
     ) -> Result<CommittedPage, StoreError> {
         match self {
             Self::Sqlite(store) => store.committed_of(tenant.clone(), from, through, limit).await,
+            Self::Postgres(store) => store.committed_of(tenant.clone(), from, through, limit).await,
         }
     }
 
@@ -340,6 +411,7 @@ impl Store {
     ) -> Result<Vec<HeldLog>, StoreError> {
         match self {
             Self::Sqlite(store) => store.held_logs(after.cloned(), limit).await,
+            Self::Postgres(store) => store.held_logs(after.cloned(), limit).await,
         }
     }
 
@@ -353,6 +425,7 @@ impl Store {
     pub async fn swap_logs(&self, swap: LogSwap) -> Result<SwapOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.swap_logs(swap).await,
+            Self::Postgres(store) => store.swap_logs(swap).await,
         }
     }
 
@@ -366,6 +439,7 @@ impl Store {
     pub async fn resume_log(&self, resume: LogResume) -> Result<SwapOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.resume_log(resume).await,
+            Self::Postgres(store) => store.resume_log(resume).await,
         }
     }
 
@@ -382,6 +456,7 @@ impl Store {
     ) -> Result<Option<LogRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.add_log_signatures(tenant.clone(), tree, lines).await,
+            Self::Postgres(store) => store.add_log_signatures(tenant.clone(), tree, lines).await,
         }
     }
 
@@ -394,6 +469,7 @@ impl Store {
     pub async fn keep_cosigned(&self, witnesses: u8, row: LogRow) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(store) => store.keep_cosigned(witnesses, row).await,
+            Self::Postgres(store) => store.keep_cosigned(witnesses, row).await,
         }
     }
 
@@ -404,6 +480,7 @@ impl Store {
     pub async fn cosigned(&self, tenant: &TenantId, witnesses: u8) -> Result<Option<LogRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.cosigned(tenant.clone(), witnesses).await,
+            Self::Postgres(store) => store.cosigned(tenant.clone(), witnesses).await,
         }
     }
 
@@ -414,6 +491,7 @@ impl Store {
     pub async fn cosigned_at(&self, tenant: &TenantId, size: u64) -> Result<Option<LogRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.cosigned_at(tenant.clone(), size).await,
+            Self::Postgres(store) => store.cosigned_at(tenant.clone(), size).await,
         }
     }
 
@@ -424,6 +502,7 @@ impl Store {
     pub async fn log(&self, tenant: &TenantId) -> Result<Option<LogRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.log(tenant.clone()).await,
+            Self::Postgres(store) => store.log(tenant.clone()).await,
         }
     }
 
@@ -439,6 +518,7 @@ impl Store {
     ) -> Result<Vec<TenantId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.logged_tenants(after.cloned(), limit).await,
+            Self::Postgres(store) => store.logged_tenants(after.cloned(), limit).await,
         }
     }
 
@@ -456,6 +536,7 @@ impl Store {
     ) -> Result<Vec<u64>, StoreError> {
         match self {
             Self::Sqlite(store) => store.log_positions(tenant.clone(), chain, from, limit).await,
+            Self::Postgres(store) => store.log_positions(tenant.clone(), chain, from, limit).await,
         }
     }
 
@@ -463,6 +544,7 @@ impl Store {
     pub fn newest(&self) -> crate::changes::Newest {
         match self {
             Self::Sqlite(store) => store.newest(),
+            Self::Postgres(store) => store.newest(),
         }
     }
 }

@@ -270,6 +270,7 @@ impl Store {
     pub async fn outbox(&self, turn: OutboxTurn, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.outbox(turn, limit).await,
+            Self::Postgres(store) => store.outbox(turn, limit).await,
         }
     }
 
@@ -286,6 +287,7 @@ impl Store {
     ) -> Result<Vec<Gathered>, StoreError> {
         match self {
             Self::Sqlite(store) => store.gathered(recipient.clone(), now, limit).await,
+            Self::Postgres(store) => store.gathered(recipient.clone(), now, limit).await,
         }
     }
 
@@ -301,6 +303,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(store) => store.told(recipient.clone(), since, now).await,
+            Self::Postgres(store) => store.told(recipient.clone(), since, now).await,
         }
     }
 
@@ -317,6 +320,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.settle_outbox(recipient.clone(), attempted, counted).await,
+            Self::Postgres(store) => store.settle_outbox(recipient.clone(), attempted, counted).await,
         }
     }
 
@@ -333,6 +337,9 @@ impl Store {
     ) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.give_up(recipient.clone(), queued_before, failure.to_owned()).await,
+            Self::Postgres(store) => {
+                store.give_up(recipient.clone(), queued_before, failure.to_owned()).await
+            }
         }
     }
 
@@ -348,6 +355,7 @@ impl Store {
     ) -> Result<Vec<OutboxRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.dead_letters(tenant.clone(), after, limit).await,
+            Self::Postgres(store) => store.dead_letters(tenant.clone(), after, limit).await,
         }
     }
 
@@ -363,6 +371,7 @@ impl Store {
     ) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.retry_dead(tenant.clone(), which, now).await,
+            Self::Postgres(store) => store.retry_dead(tenant.clone(), which, now).await,
         }
     }
 
@@ -373,6 +382,7 @@ impl Store {
     pub async fn forget_recipients(&self, keep: Vec<(TenantId, Name)>) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.forget_recipients(keep).await,
+            Self::Postgres(store) => store.forget_recipients(keep).await,
         }
     }
 
@@ -383,6 +393,7 @@ impl Store {
     pub async fn outbox_counts(&self) -> Result<Vec<OutboxCount>, StoreError> {
         match self {
             Self::Sqlite(store) => store.outbox_counts().await,
+            Self::Postgres(store) => store.outbox_counts().await,
         }
     }
 
@@ -393,6 +404,7 @@ impl Store {
     pub async fn due_reminders(&self, now: UnixMillis, limit: usize) -> Result<Vec<DueReminder>, StoreError> {
         match self {
             Self::Sqlite(store) => store.due_reminders(now, limit).await,
+            Self::Postgres(store) => store.due_reminders(now, limit).await,
         }
     }
 
@@ -404,6 +416,7 @@ impl Store {
     pub async fn remind(&self, reminded: Vec<Reminded>) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.remind(reminded).await,
+            Self::Postgres(store) => store.remind(reminded).await,
         }
     }
 }

@@ -75,6 +75,11 @@ impl ProposalEnding {
             Self::Expired => "expired",
         }
     }
+
+    /// Returns the ending that a word stands for.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.as_str() == word)
+    }
 }
 
 /// The end of a proposal.
@@ -88,6 +93,18 @@ pub struct ProposalEnd {
     pub by: Option<ActorId>,
     /// The sequence of the governance artifact that was sealed with it.
     pub sealed: Option<u64>,
+}
+
+impl ProposalEnd {
+    /// Returns the end of a proposal that was sealed with the governance artifact of this sequence.
+    pub(crate) fn confirmed(at: UnixMillis, by: ActorId, sequence: u64) -> Self {
+        Self { how: ProposalEnding::Confirmed, at, by: Some(by), sealed: Some(sequence) }
+    }
+
+    /// Returns the end of a proposal that its author took back.
+    pub(crate) fn withdrawn(at: UnixMillis, by: ActorId) -> Self {
+        Self { how: ProposalEnding::Withdrawn, at, by: Some(by), sealed: None }
+    }
 }
 
 /// A proposal as it is kept.
@@ -127,6 +144,7 @@ impl Store {
     ) -> Result<ProposalOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.put_proposal(proposal, open_max).await,
+            Self::Postgres(store) => store.put_proposal(proposal, open_max).await,
         }
     }
 
@@ -141,6 +159,7 @@ impl Store {
     ) -> Result<Option<StoredProposal>, StoreError> {
         match self {
             Self::Sqlite(store) => store.proposal(tenant.clone(), id).await,
+            Self::Postgres(store) => store.proposal(tenant.clone(), id).await,
         }
     }
 
@@ -158,6 +177,7 @@ impl Store {
     ) -> Result<Vec<StoredProposal>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_proposals(tenant.clone(), open_at, before, limit).await,
+            Self::Postgres(store) => store.list_proposals(tenant.clone(), open_at, before, limit).await,
         }
     }
 
@@ -174,6 +194,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(store) => store.withdraw_proposal(tenant.clone(), id, at, by).await,
+            Self::Postgres(store) => store.withdraw_proposal(tenant.clone(), id, at, by).await,
         }
     }
 
@@ -184,6 +205,7 @@ impl Store {
     pub async fn expire_proposals(&self, now: UnixMillis) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.expire_proposals(now).await,
+            Self::Postgres(store) => store.expire_proposals(now).await,
         }
     }
 }

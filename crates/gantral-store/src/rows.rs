@@ -7,6 +7,7 @@ use gantral_core::time::UnixMillis;
 
 use crate::append::{Head, InstanceIndex, StateCode};
 use crate::effect::GateRow;
+use crate::page::Cursor;
 
 /// One instance as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,13 @@ pub struct InstanceRow {
     pub head: Head,
     /// Its index columns.
     pub index: InstanceIndex,
+}
+
+impl InstanceRow {
+    /// Returns where a list goes on behind it.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { at: self.index.created_at, id: *self.id.as_bytes() }
+    }
 }
 
 /// How a gate was closed.
@@ -39,6 +47,14 @@ pub struct StoredGate {
     pub gate: GateRow,
     /// How it was closed; `None` while it is open.
     pub closing: Option<Closing>,
+}
+
+impl StoredGate {
+    /// Returns where a list goes on behind it.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let at = self.closing.as_ref().map_or(self.gate.deadline, |closing| closing.at);
+        Cursor { at, id: *self.gate.id.as_bytes() }
+    }
 }
 
 /// One grant.
@@ -166,6 +182,25 @@ pub struct PolicyBundleRow {
     pub created_at: UnixMillis,
     /// Who signed it, by the signature that counts: the newest that is pinned, else the newest.
     pub signature: Option<PolicySignature>,
+}
+
+impl PolicyBundleRow {
+    /// Returns the sort key of a bundle: its instant and the first half of its digest.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let (half, _) = self.version.0.as_bytes().split_at(16);
+        let mut id = [0; 16];
+        id.copy_from_slice(half);
+        Cursor { at: self.created_at, id }
+    }
+
+    /// Returns instant and digest before which a page goes on; no instant is the end of time. A cursor holds half of the digest, so a
+    /// page starts behind every version that shares that half.
+    pub(crate) fn behind(after: Option<Cursor>) -> (Option<UnixMillis>, Vec<u8>) {
+        match after {
+            Some(cursor) => (Some(cursor.at), cursor.id.to_vec()),
+            None => (None, vec![0xff; 32]),
+        }
+    }
 }
 
 /// A signature of a policy bundle, which whoever put it has checked.

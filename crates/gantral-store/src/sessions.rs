@@ -46,6 +46,7 @@ impl Store {
     pub async fn begin_session(&self, session: SessionRow) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.begin_session(session).await,
+            Self::Postgres(store) => store.begin_session(session).await,
         }
     }
 
@@ -56,6 +57,7 @@ impl Store {
     pub async fn session(&self, id: Digest) -> Result<Option<SessionRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.session(id).await,
+            Self::Postgres(store) => store.session(id).await,
         }
     }
 
@@ -66,6 +68,7 @@ impl Store {
     pub async fn end_session(&self, id: Digest) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.end_session(id).await,
+            Self::Postgres(store) => store.end_session(id).await,
         }
     }
 }

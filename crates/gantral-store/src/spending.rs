@@ -6,6 +6,7 @@
 use gantral_core::ids::{InstanceId, Name, TeamId, TenantId, WorkflowId};
 use gantral_core::time::{DurationMs, UnixMillis};
 
+use crate::append::Append;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -61,6 +62,44 @@ impl Default for Spending {
     }
 }
 
+/// Returns the month and the day of an instant, of UTC.
+pub(crate) fn periods(at: UnixMillis) -> [String; 2] {
+    let text = at.to_text();
+    [7, 10].map(|length| text.chars().take(length).collect())
+}
+
+/// What is reserved for a grant, and where it counts.
+pub(crate) struct Reservation {
+    pub(crate) instance: InstanceId,
+    pub(crate) workflow: WorkflowId,
+    pub(crate) team: TeamId,
+    pub(crate) amount: u64,
+    pub(crate) at: UnixMillis,
+}
+
+impl Reservation {
+    /// Returns what an append reserves in the totals of its instance.
+    pub(crate) fn of(append: &Append, amount: u64, at: UnixMillis) -> Self {
+        let (workflow, team) = (append.index.workflow.clone(), append.index.team.clone());
+        Self { instance: append.instance, workflow, team, amount: amount.min(AMOUNT_MAX), at }
+    }
+
+    /// Returns the totals that change when so much is added, by kind, name and period: none where nothing is.
+    pub(crate) fn places(&self, spent: u64, reserved: i64) -> Vec<(&'static str, String, String)> {
+        if (spent, reserved) == (0, 0) {
+            return Vec::new();
+        }
+        let [month, day] = periods(self.at);
+        let mut places = vec![("instance", self.instance.to_string(), String::new())];
+        for (kind, name) in [("workflow", self.workflow.as_str()), ("team", self.team.as_str())] {
+            for period in ["", &month, &day] {
+                places.push((kind, name.to_owned(), period.to_owned()));
+            }
+        }
+        places
+    }
+}
+
 impl Store {
     /// Returns what was spent until now, with the month and day of an instant.
     ///
@@ -76,6 +115,9 @@ impl Store {
     ) -> Result<Spending, StoreError> {
         match self {
             Self::Sqlite(store) => {
+                store.spending(tenant.clone(), instance, workflow.clone(), team.clone(), at).await
+            }
+            Self::Postgres(store) => {
                 store.spending(tenant.clone(), instance, workflow.clone(), team.clone(), at).await
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! Contract of every write: it is durable when it is answered, all of it or nothing. A caller that stops waiting does
 //! not stop the write. An error says whether the write may be durable ([`StoreError::may_be_kept`]); nothing here
-//! retries. Reads see every write that was answered before they were asked.
+//! retries a write that may be kept. Reads see every write that was answered before they were asked; those in the order of the commits end, on PostgreSQL,
+//! before the first number whose write is still under way, and see what comes after it later.
 
 use std::path::Path;
 
@@ -13,9 +14,10 @@ use gantral_core::time::UnixMillis;
 
 use crate::append::{Append, AppendOutcome, IdempotencyLookup, IdempotencyScope, SealedArtifact, StateCode};
 use crate::changes::Changes;
-use crate::error::{OpenError, StoreError};
+use crate::error::{ConnectError, OpenError, StoreError};
 use crate::fault::FaultPlan;
 use crate::page::{Cursor, GateFilter, InstanceFilter, Page};
+use crate::postgres::{PostgresOptions, PostgresStore};
 use crate::rows::{
     GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome, Snapshot,
     SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
@@ -27,6 +29,8 @@ use crate::sqlite::{SqliteOptions, SqliteStore};
 pub enum Store {
     /// One SQLite file, for one process.
     Sqlite(SqliteStore),
+    /// One PostgreSQL database, for any number of processes.
+    Postgres(PostgresStore),
 }
 
 impl Store {
@@ -47,13 +51,23 @@ impl Store {
         SqliteStore::open(path, options).map(Self::Sqlite)
     }
 
+    /// Opens a PostgreSQL database, and brings the schema `gantral` in it up to date. See [`PostgresStore::open`].
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; only [`ConnectError::Unreachable`] is worth a retry.
+    pub async fn open_postgres(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
+        PostgresStore::open(address, options).await.map(Self::Postgres)
+    }
+
     /// Tells whether writes are accepted.
     ///
     /// # Errors
-    /// The fault that stopped the writer; it stays until the store is opened again.
+    /// The fault that stopped the writer of a file; it stays until the store is opened again. A database server that cannot be reached fails
+    /// each write and stops none.
     pub fn healthy(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.healthy(),
+            Self::Postgres(store) => store.healthy(),
         }
     }
 
@@ -61,6 +75,7 @@ impl Store {
     pub fn subscribe(&self) -> Changes {
         match self {
             Self::Sqlite(store) => store.subscribe(),
+            Self::Postgres(store) => store.subscribe(),
         }
     }
 
@@ -73,6 +88,7 @@ impl Store {
     pub async fn append(&self, append: Append) -> Result<AppendOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.append(append).await,
+            Self::Postgres(store) => store.append(append).await,
         }
     }
 
@@ -87,6 +103,7 @@ impl Store {
     ) -> Result<Option<InstanceRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.instance(tenant.clone(), id).await,
+            Self::Postgres(store) => store.instance(tenant.clone(), id).await,
         }
     }
 
@@ -103,6 +120,7 @@ impl Store {
     ) -> Result<Vec<SealedArtifact>, StoreError> {
         match self {
             Self::Sqlite(store) => store.chain(tenant.clone(), id, from, limit).await,
+            Self::Postgres(store) => store.chain(tenant.clone(), id, from, limit).await,
         }
     }
 
@@ -119,6 +137,7 @@ impl Store {
     ) -> Result<Page<InstanceRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_instances(tenant.clone(), filter, after, limit).await,
+            Self::Postgres(store) => store.list_instances(tenant.clone(), filter, after, limit).await,
         }
     }
 
@@ -133,6 +152,7 @@ impl Store {
     ) -> Result<Option<InstanceId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.find_call(tenant.clone(), call_key).await,
+            Self::Postgres(store) => store.find_call(tenant.clone(), call_key).await,
         }
     }
 
@@ -148,6 +168,7 @@ impl Store {
     ) -> Result<Option<InstanceId>, StoreError> {
         match self {
             Self::Sqlite(store) => store.ended_call(tenant.clone(), call_key, state).await,
+            Self::Postgres(store) => store.ended_call(tenant.clone(), call_key, state).await,
         }
     }
 
@@ -162,6 +183,7 @@ impl Store {
     ) -> Result<Vec<(TenantId, InstanceId)>, StoreError> {
         match self {
             Self::Sqlite(store) => store.due(now, limit).await,
+            Self::Postgres(store) => store.due(now, limit).await,
         }
     }
 
@@ -172,6 +194,7 @@ impl Store {
     pub async fn gate(&self, tenant: &TenantId, id: GateId) -> Result<Option<StoredGate>, StoreError> {
         match self {
             Self::Sqlite(store) => store.gate(tenant.clone(), id).await,
+            Self::Postgres(store) => store.gate(tenant.clone(), id).await,
         }
     }
 
@@ -188,6 +211,7 @@ impl Store {
     ) -> Result<Page<StoredGate>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_gates(tenant.clone(), filter, after, limit).await,
+            Self::Postgres(store) => store.list_gates(tenant.clone(), filter, after, limit).await,
         }
     }
 
@@ -203,6 +227,7 @@ impl Store {
     ) -> Result<Option<GrantRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.grant(tenant.clone(), of, id).await,
+            Self::Postgres(store) => store.grant(tenant.clone(), of, id).await,
         }
     }
 
@@ -218,6 +243,7 @@ impl Store {
     ) -> Result<Option<Snapshot>, StoreError> {
         match self {
             Self::Sqlite(store) => store.snapshot(tenant.clone(), id, commitment).await,
+            Self::Postgres(store) => store.snapshot(tenant.clone(), id, commitment).await,
         }
     }
 
@@ -235,6 +261,7 @@ impl Store {
     ) -> Result<Vec<Snapshot>, StoreError> {
         match self {
             Self::Sqlite(store) => store.snapshots_of(tenant.clone(), id, after, limit).await,
+            Self::Postgres(store) => store.snapshots_of(tenant.clone(), id, after, limit).await,
         }
     }
 
@@ -253,6 +280,9 @@ impl Store {
     ) -> Result<Vec<TaskRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.ready_tasks(tenant.clone(), queue.clone(), filter, now, limit).await,
+            Self::Postgres(store) => {
+                store.ready_tasks(tenant.clone(), queue.clone(), filter, now, limit).await
+            }
         }
     }
 
@@ -263,6 +293,7 @@ impl Store {
     pub async fn lease(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<LeaseRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.lease(tenant.clone(), id).await,
+            Self::Postgres(store) => store.lease(tenant.clone(), id).await,
         }
     }
 
@@ -273,6 +304,7 @@ impl Store {
     pub async fn expired_leases(&self, now: UnixMillis, limit: usize) -> Result<Vec<LeaseRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.expired_leases(now, limit).await,
+            Self::Postgres(store) => store.expired_leases(now, limit).await,
         }
     }
 
@@ -294,6 +326,9 @@ impl Store {
             Self::Sqlite(store) => {
                 store.renew_lease(tenant.clone(), id, attempt, executor.clone(), (now, until)).await
             }
+            Self::Postgres(store) => {
+                store.renew_lease(tenant.clone(), id, attempt, executor.clone(), (now, until)).await
+            }
         }
     }
 
@@ -310,6 +345,7 @@ impl Store {
     ) -> Result<IdempotencyLookup, StoreError> {
         match self {
             Self::Sqlite(store) => store.lookup_idempotency(tenant.clone(), scope.clone(), body, now).await,
+            Self::Postgres(store) => store.lookup_idempotency(tenant.clone(), scope.clone(), body, now).await,
         }
     }
 
@@ -320,6 +356,7 @@ impl Store {
     pub async fn forget_idempotency(&self, now: UnixMillis, limit: usize) -> Result<usize, StoreError> {
         match self {
             Self::Sqlite(store) => store.forget_idempotency(now, limit).await,
+            Self::Postgres(store) => store.forget_idempotency(now, limit).await,
         }
     }
 
@@ -334,6 +371,7 @@ impl Store {
     ) -> Result<PutOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.put_workflow(tenant.clone(), workflow).await,
+            Self::Postgres(store) => store.put_workflow(tenant.clone(), workflow).await,
         }
     }
 
@@ -349,6 +387,7 @@ impl Store {
     ) -> Result<Option<WorkflowRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.workflow(tenant.clone(), id.clone(), Some(version.clone())).await,
+            Self::Postgres(store) => store.workflow(tenant.clone(), id.clone(), Some(version.clone())).await,
         }
     }
 
@@ -363,6 +402,7 @@ impl Store {
     ) -> Result<Option<WorkflowRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.workflow(tenant.clone(), id.clone(), None).await,
+            Self::Postgres(store) => store.workflow(tenant.clone(), id.clone(), None).await,
         }
     }
 
@@ -377,6 +417,7 @@ impl Store {
     ) -> Result<Option<WorkflowRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.workflow_by_digest(tenant.clone(), digest).await,
+            Self::Postgres(store) => store.workflow_by_digest(tenant.clone(), digest).await,
         }
     }
 
@@ -392,6 +433,7 @@ impl Store {
     ) -> Result<Vec<WorkflowRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_workflows(tenant.clone(), after, limit).await,
+            Self::Postgres(store) => store.list_workflows(tenant.clone(), after, limit).await,
         }
     }
 
@@ -408,6 +450,7 @@ impl Store {
     ) -> Result<PutOutcome, StoreError> {
         match self {
             Self::Sqlite(store) => store.put_policy_bundle(tenant.clone(), version, bytes, at).await,
+            Self::Postgres(store) => store.put_policy_bundle(tenant.clone(), version, bytes, at).await,
         }
     }
 
@@ -428,6 +471,9 @@ impl Store {
             Self::Sqlite(store) => {
                 store.put_signed_policy_bundle(tenant.clone(), version, bytes, signature, at).await
             }
+            Self::Postgres(store) => {
+                store.put_signed_policy_bundle(tenant.clone(), version, bytes, signature, at).await
+            }
         }
     }
 
@@ -442,6 +488,7 @@ impl Store {
     ) -> Result<Option<PolicyBundleRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.policy_bundle_row(tenant.clone(), version).await,
+            Self::Postgres(store) => store.policy_bundle_row(tenant.clone(), version).await,
         }
     }
 
@@ -456,6 +503,7 @@ impl Store {
     ) -> Result<Option<PolicyArchive>, StoreError> {
         match self {
             Self::Sqlite(store) => store.policy_archive(tenant.clone(), version).await,
+            Self::Postgres(store) => store.policy_archive(tenant.clone(), version).await,
         }
     }
 
@@ -471,6 +519,7 @@ impl Store {
     ) -> Result<Page<PolicyBundleRow>, StoreError> {
         match self {
             Self::Sqlite(store) => store.list_policy_bundles(tenant.clone(), after, limit).await,
+            Self::Postgres(store) => store.list_policy_bundles(tenant.clone(), after, limit).await,
         }
     }
 
@@ -485,6 +534,7 @@ impl Store {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Self::Sqlite(store) => store.policy_bundle(tenant.clone(), version).await,
+            Self::Postgres(store) => store.policy_bundle(tenant.clone(), version).await,
         }
     }
 
@@ -501,6 +551,9 @@ impl Store {
     ) -> Result<Salt, StoreError> {
         match self {
             Self::Sqlite(store) => {
+                store.person(tenant.clone(), issuer.to_owned(), subject.to_owned(), fresh).await
+            }
+            Self::Postgres(store) => {
                 store.person(tenant.clone(), issuer.to_owned(), subject.to_owned(), fresh).await
             }
         }
@@ -520,6 +573,9 @@ impl Store {
             Self::Sqlite(store) => {
                 store.known_person(tenant.clone(), issuer.to_owned(), subject.to_owned()).await
             }
+            Self::Postgres(store) => {
+                store.known_person(tenant.clone(), issuer.to_owned(), subject.to_owned()).await
+            }
         }
     }
 
@@ -530,6 +586,7 @@ impl Store {
     pub async fn counts(&self) -> Result<StoreCounts, StoreError> {
         match self {
             Self::Sqlite(store) => store.counts().await,
+            Self::Postgres(store) => store.counts().await,
         }
     }
 }

@@ -35,6 +35,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.count_unobserved(tenant.clone(), report, lines).await,
+            Self::Postgres(store) => store.count_unobserved(tenant.clone(), report, lines).await,
         }
     }
 
@@ -50,6 +51,7 @@ impl Store {
     ) -> Result<Vec<Unobserved>, StoreError> {
         match self {
             Self::Sqlite(store) => store.unobserved(tenant.clone(), from, to).await,
+            Self::Postgres(store) => store.unobserved(tenant.clone(), from, to).await,
         }
     }
 }

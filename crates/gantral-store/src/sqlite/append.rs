@@ -15,7 +15,6 @@ use crate::append::{
     Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyRow, InstanceIndex, ModeCode, NewArtifact,
     StateCode,
 };
-use crate::changes::Change;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
 
@@ -67,16 +66,7 @@ pub(super) fn run(
     if let Some(row) = &append.idempotency {
         remember(connection, append, row, head)?;
     }
-    after.changes.push(Change {
-        tenant: append.tenant.clone(),
-        instance: append.instance,
-        team: append.index.team.clone(),
-        workflow: append.index.workflow.clone(),
-        first: append.artifacts.first().map_or(head.sequence, |artifact| artifact.sealed.sequence),
-        head,
-        state: append.index.state,
-        queue,
-    });
+    after.changes.push(append.change(head, queue));
     Ok(AppendOutcome::Committed)
 }
 
@@ -254,7 +244,6 @@ fn remember(
     row: &IdempotencyRow,
     head: Head,
 ) -> rusqlite::Result<()> {
-    let first = append.artifacts.first().map_or(head.sequence, |artifact| artifact.sealed.sequence);
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer,
@@ -262,10 +251,10 @@ fn remember(
              VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
-            registry::scope_key(&append.tenant, &row.scope).as_bytes(),
+            row.scope.digest(&append.tenant).as_bytes(),
             row.body.as_bytes(),
             append.instance.as_bytes(),
-            int(first),
+            int(append.first(head)),
             int(head.sequence),
             row.status,
             row.answer,

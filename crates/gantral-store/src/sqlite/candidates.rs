@@ -1,12 +1,12 @@
 //! Policies that are evaluated beside those in force.
 
-use gantral_core::ids::{TeamId, TenantId, WorkflowId};
-use gantral_core::policy::PolicyVersionId;
-use rusqlite::{OptionalExtension as _, Row, params};
+use gantral_core::ids::TenantId;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{digest, instant, millis, rows, text};
+use super::columns::{digest, millis, rows};
 use crate::candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
+use crate::decoded::{self, CANDIDATE};
 use crate::error::StoreError;
 
 impl SqliteStore {
@@ -16,7 +16,7 @@ impl SqliteStore {
     ) -> Result<CandidateOutcome, StoreError> {
         self.write(move |connection, _| {
             let PolicyCandidate { tenant, scope, version, set_at } = &candidate;
-            let (kind, name) = place(scope);
+            let (kind, name) = scope.place();
             let present = connection
                 .prepare_cached("SELECT version FROM policy_candidate WHERE tenant = ?1 AND kind = ?2 AND name = ?3")?
                 .query_row(params![tenant.as_str(), kind, name], |row| digest(row, 0))
@@ -47,7 +47,7 @@ impl SqliteStore {
         scope: CandidateScope,
     ) -> Result<bool, StoreError> {
         self.write(move |connection, _| {
-            let (kind, name) = place(&scope);
+            let (kind, name) = scope.place();
             let cleared = connection
                 .prepare_cached("DELETE FROM policy_candidate WHERE tenant = ?1 AND kind = ?2 AND name = ?3")?
                 .execute(params![tenant.as_str(), kind, name])?;
@@ -58,37 +58,12 @@ impl SqliteStore {
 
     pub(crate) async fn policy_candidates(&self) -> Result<Vec<PolicyCandidate>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT tenant, kind, name, version, set_at FROM policy_candidate ORDER BY tenant, kind, name",
-            )?;
-            let found = select.query_map([], candidate)?;
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {CANDIDATE} FROM policy_candidate ORDER BY tenant, kind, name"
+            ))?;
+            let found = select.query_map([], |row| decoded::candidate(row))?;
             Ok(found.collect::<Result<_, _>>()?)
         })
         .await
-    }
-}
-
-fn candidate(row: &Row<'_>) -> rusqlite::Result<PolicyCandidate> {
-    let kind: String = row.get(1)?;
-    // The table has a check on its words.
-    let scope = match kind.as_str() {
-        "workflow" => CandidateScope::Workflow(text(row, 2, WorkflowId::parse)?),
-        "team" => CandidateScope::Team(text(row, 2, TeamId::parse)?),
-        _ => CandidateScope::Tenant,
-    };
-    Ok(PolicyCandidate {
-        tenant: text(row, 0, TenantId::parse)?,
-        scope,
-        version: PolicyVersionId(digest(row, 3)?),
-        set_at: instant(row, 4)?,
-    })
-}
-
-/// Returns the columns of a scope.
-fn place(scope: &CandidateScope) -> (&'static str, &str) {
-    match scope {
-        CandidateScope::Tenant => ("tenant", ""),
-        CandidateScope::Team(team) => ("team", team.as_str()),
-        CandidateScope::Workflow(workflow) => ("workflow", workflow.as_str()),
     }
 }

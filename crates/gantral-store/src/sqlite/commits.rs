@@ -2,16 +2,16 @@
 
 use gantral_core::ids::{InstanceId, TenantId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::SqliteStore;
-use super::columns::{count, digest, instance, int, label, salt};
-use super::governance::NO_INSTANCE;
+use super::columns::{count, int};
 use super::instances::numbers;
 use super::writer::Fail;
-use crate::append::SealedArtifact;
 use crate::commits::{COMMITS_MAX, Commit, Kept};
+use crate::decoded;
 use crate::error::StoreError;
+use crate::governance::NO_INSTANCE;
 use crate::page::{FILTER_NAMES_MAX, InstanceFilter};
 
 impl SqliteStore {
@@ -66,7 +66,7 @@ impl SqliteStore {
             )?;
             let mut all = Vec::with_capacity(artifacts.len());
             for (id, number) in artifacts {
-                let found = select.query_map(params![int(number), tenant.as_str(), id.as_bytes()], kept)?;
+                let found = select.query_map(params![int(number), tenant.as_str(), id.as_bytes()], |row| decoded::kept(row))?;
                 all.push(found.collect::<rusqlite::Result<_>>()?);
             }
             Ok(all)
@@ -122,23 +122,5 @@ fn within(
     }
     sql.push_str(" ORDER BY a.number DESC");
     let mut select = connection.prepare_cached(&sql)?;
-    select.query_map(params_from_iter(values), commit)?.collect()
-}
-
-fn commit(row: &Row<'_>) -> rusqlite::Result<Commit> {
-    Ok(Commit {
-        number: count(row, 0)?,
-        instance: instance(row, 1)?,
-        workflow_version: digest(row, 2)?,
-        artifact: SealedArtifact { sequence: count(row, 3)?, hash: digest(row, 4)?, envelope: row.get(5)? },
-    })
-}
-
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept {
-        commitment: digest(row, 0)?,
-        label: label(row, 1)?,
-        salt: salt(row, 2)?,
-        plaintext: row.get(3)?,
-    })
+    select.query_map(params_from_iter(values), |row| decoded::commit(row))?.collect()
 }

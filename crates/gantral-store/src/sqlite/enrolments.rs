@@ -2,16 +2,15 @@
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::{ActorId, InstanceId, TenantId};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{count, digest, instant, int, is_null, millis, rows, text};
+use super::columns::{digest, int, millis, rows};
 use crate::append::Append;
+use crate::decoded::{self, ENROLMENT};
 use crate::enrolments::{ENROLMENT_WAITS, ENROLMENTS_MAX, EnrolmentOutcome, NewEnrolment, StoredEnrolment};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
-
-const COLUMNS: &str = "number, entry, person, issuer, subject, payload, assertion, asked_at, envelope";
 
 impl SqliteStore {
     pub(crate) async fn ask_for_enrolment(&self, new: NewEnrolment) -> Result<EnrolmentOutcome, StoreError> {
@@ -54,9 +53,11 @@ impl SqliteStore {
     ) -> Result<Option<StoredEnrolment>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM enrolment WHERE tenant = ?1 AND entry = ?2"
+                "SELECT {ENROLMENT} FROM enrolment WHERE tenant = ?1 AND entry = ?2"
             ))?;
-            Ok(select.query_row(params![tenant.as_str(), entry.as_bytes()], stored).optional()?)
+            Ok(select
+                .query_row(params![tenant.as_str(), entry.as_bytes()], |row| decoded::enrolment(row))
+                .optional()?)
         })
         .await
     }
@@ -71,13 +72,13 @@ impl SqliteStore {
         self.read(move |connection| {
             let person = if of.is_some() { "AND person = ?4" } else { "AND ?4 IS NULL" };
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM enrolment WHERE tenant = ?1 AND number < ?2 {person}
+                "SELECT {ENROLMENT} FROM enrolment WHERE tenant = ?1 AND number < ?2 {person}
                  ORDER BY number DESC LIMIT ?3"
             ))?;
             let before = before.map_or(i64::MAX, int);
             let key =
                 params![tenant.as_str(), before, rows(limit.min(PAGE_MAX)), of.as_ref().map(ActorId::as_str)];
-            let found = select.query_map(key, stored)?;
+            let found = select.query_map(key, |row| decoded::enrolment(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -160,18 +161,4 @@ pub(super) fn forget_person(
         )?
         .execute(params![tenant.as_str(), issuer, subject])?;
     Ok(forgotten > 0)
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredEnrolment> {
-    let asked_by = if is_null(row, 3)? { None } else { Some((row.get(3)?, row.get(4)?)) };
-    Ok(StoredEnrolment {
-        number: count(row, 0)?,
-        entry: digest(row, 1)?,
-        person: text(row, 2, ActorId::parse)?,
-        asked_by,
-        payload: row.get(5)?,
-        assertion: row.get(6)?,
-        asked_at: instant(row, 7)?,
-        envelope: row.get(8)?,
-    })
 }

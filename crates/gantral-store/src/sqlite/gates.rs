@@ -1,31 +1,25 @@
 //! Reads of gates and grants.
 
-use gantral_core::ids::{
-    ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId,
-};
+use gantral_core::ids::{GateId, GrantId, InstanceId, Role, TenantId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::SqliteStore;
-use super::columns::{
-    digest, instance, instant, is_null, json, maybe_text, millis, name, rows, split, text, uuid,
-};
+use super::columns::{json, millis, rows};
 use super::writer::Fail;
-use crate::effect::GateRow;
+use crate::decoded::{self, GATE, GRANT};
 use crate::error::StoreError;
 use crate::page::{Cursor, FILTER_NAMES_MAX, GateFilter, PAGE_MAX, Page};
-use crate::rows::{Closing, GrantRow, StoredGate};
-
-const COLUMNS: &str =
-    "g.id, g.instance, g.version, g.workflow, g.team, g.roles, g.action_name, g.deadline, g.opened_at,
-    g.context, g.resolution, g.decided_by, g.closed_at";
+use crate::rows::{GrantRow, StoredGate};
 
 impl SqliteStore {
     pub(crate) async fn gate(&self, tenant: TenantId, id: GateId) -> Result<Option<StoredGate>, StoreError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ?1 AND g.id = ?2");
+            let sql = format!("SELECT {GATE} FROM gate g WHERE g.tenant = ?1 AND g.id = ?2");
             let mut select = connection.prepare_cached(&sql)?;
-            Ok(select.query_row(params![tenant.as_str(), id.as_bytes()], stored_gate).optional()?)
+            Ok(select
+                .query_row(params![tenant.as_str(), id.as_bytes()], |row| decoded::stored_gate(row))
+                .optional()?)
         })
         .await
     }
@@ -52,12 +46,12 @@ impl SqliteStore {
                     for role in roles {
                         found.extend(open(connection, &tenant, &filter, Some(role), after, limit)?);
                     }
-                    found.sort_by_key(cursor);
+                    found.sort_by_key(StoredGate::cursor);
                     found.dedup_by_key(|row| row.gate.id);
                     found
                 }
             };
-            Ok(Page::cut(found, limit, cursor))
+            Ok(Page::cut(found, limit, StoredGate::cursor))
         })
         .await
     }
@@ -69,21 +63,11 @@ impl SqliteStore {
         id: GrantId,
     ) -> Result<Option<GrantRow>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT id, instance, expires_at, consumed_by FROM grant_row
-                 WHERE tenant = ?1 AND instance = ?2 AND id = ?3",
-            )?;
-            let found = select
-                .query_row(params![tenant.as_str(), of.as_bytes(), id.as_bytes()], |row| {
-                    Ok(GrantRow {
-                        id: uuid(row, 0, GrantId::from_bytes)?,
-                        instance: instance(row, 1)?,
-                        expires_at: instant(row, 2)?,
-                        consumed_by: row.get::<_, Option<u32>>(3)?.map(AttemptNo),
-                    })
-                })
-                .optional()?;
-            Ok(found)
+            let sql =
+                format!("SELECT {GRANT} FROM grant_row WHERE tenant = ?1 AND instance = ?2 AND id = ?3");
+            let mut select = connection.prepare_cached(&sql)?;
+            let key = params![tenant.as_str(), of.as_bytes(), id.as_bytes()];
+            Ok(select.query_row(key, |row| decoded::grant(row)).optional()?)
         })
         .await
     }
@@ -116,7 +100,7 @@ impl Query {
 
     fn run(self, connection: &Connection) -> rusqlite::Result<Vec<StoredGate>> {
         let mut select = connection.prepare_cached(&self.sql)?;
-        select.query_map(params_from_iter(self.values), stored_gate)?.collect()
+        select.query_map(params_from_iter(self.values), |row| decoded::stored_gate(row))?.collect()
     }
 }
 
@@ -131,13 +115,11 @@ fn open(
 ) -> rusqlite::Result<Vec<StoredGate>> {
     let mut values = vec![Value::from(tenant.as_str().to_owned())];
     let (sql, key) = match role {
-        None => {
-            (format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ? AND g.open = 1"), "g.deadline, g.id")
-        }
+        None => (format!("SELECT {GATE} FROM gate g WHERE g.tenant = ? AND g.open = 1"), "g.deadline, g.id"),
         Some(role) => {
             values.push(role.as_str().to_owned().into());
             let sql = format!(
-                "SELECT {COLUMNS} FROM gate_role r CROSS JOIN gate g ON g.tenant = r.tenant AND g.id = r.gate
+                "SELECT {GATE} FROM gate_role r CROSS JOIN gate g ON g.tenant = r.tenant AND g.id = r.gate
                  WHERE r.tenant = ? AND r.open = 1 AND r.role = ?"
             );
             (sql, "r.deadline, r.gate")
@@ -161,7 +143,7 @@ fn closed(
     after: Option<Cursor>,
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredGate>> {
-    let sql = format!("SELECT {COLUMNS} FROM gate g WHERE g.tenant = ? AND g.open = 0");
+    let sql = format!("SELECT {GATE} FROM gate g WHERE g.tenant = ? AND g.open = 0");
     let mut query = Query { sql, values: vec![Value::from(tenant.as_str().to_owned())] };
     query.filtered(filter);
     if let Some(roles) = &filter.roles {
@@ -177,38 +159,4 @@ fn closed(
     }
     query.also(" ORDER BY g.closed_at DESC, g.id DESC LIMIT ?", rows(limit.saturating_add(1)));
     query.run(connection)
-}
-
-/// Where a list goes on behind a gate.
-fn cursor(row: &StoredGate) -> Cursor {
-    let at = row.closing.as_ref().map_or(row.gate.deadline, |closing| closing.at);
-    Cursor { at, id: *row.gate.id.as_bytes() }
-}
-
-/// Reads a row of [`COLUMNS`].
-fn stored_gate(row: &Row<'_>) -> rusqlite::Result<StoredGate> {
-    let closing = if is_null(row, 10)? {
-        None
-    } else {
-        Some(Closing {
-            resolution: name(row, 10)?,
-            decided_by: maybe_text(row, 11, ActorId::parse)?,
-            at: instant(row, 12)?,
-        })
-    };
-    Ok(StoredGate {
-        instance: instance(row, 1)?,
-        gate: GateRow {
-            id: uuid(row, 0, GateId::from_bytes)?,
-            version: row.get(2)?,
-            workflow: text(row, 3, WorkflowId::parse)?,
-            team: text(row, 4, TeamId::parse)?,
-            roles: split(row, 5)?,
-            action_name: text(row, 6, Name::parse)?,
-            deadline: instant(row, 7)?,
-            opened_at: instant(row, 8)?,
-            context: digest(row, 9)?,
-        },
-        closing,
-    })
 }

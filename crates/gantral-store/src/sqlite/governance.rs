@@ -9,11 +9,8 @@ use super::writer::{After, Fail};
 use super::{SqliteStore, enrolments, instances, proposals, registry, snapshots};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
-use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
-use crate::proposals::{ProposalEnd, ProposalEnding};
-
-/// What stands for an instance in the rows of governance artifacts. No instance has this id: each has a version in it.
-pub(super) const NO_INSTANCE: [u8; 16] = [0; 16];
+use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome, NO_INSTANCE};
+use crate::proposals::ProposalEnd;
 
 /// The artifacts of the governance chain of tenant `?1`, from the last one back to sequence `?2`.
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain(number, previous, sequence) AS (
@@ -102,9 +99,7 @@ fn run(
         return Ok(GovernanceOutcome::Moved(head));
     }
     for (number, effect) in effects.iter().enumerate() {
-        // One row is erased once, and one proposal ends once; whoever asks for it twice in one append contradicts itself.
-        let again = effects.iter().take(number).any(|earlier| erases_same(earlier, effect));
-        if again || !is_possible(connection, tenant, effect)? {
+        if effect.comes_again(effects, number) || !is_possible(connection, tenant, effect)? {
             return Ok(GovernanceOutcome::Refused(effect.clone()));
         }
     }
@@ -122,35 +117,6 @@ fn run(
         apply(connection, tenant, (number, head.sequence), effect, after)?;
     }
     Ok(GovernanceOutcome::Committed)
-}
-
-fn erases_same(one: &GovernanceEffect, other: &GovernanceEffect) -> bool {
-    use GovernanceEffect::{
-        ConfirmProposal, EndProposalsOf, ErasePerson, EraseSnapshot, PutSnapshot, SignEnrolment,
-    };
-    match (one, other) {
-        (
-            EraseSnapshot { instance, commitment, .. },
-            EraseSnapshot { instance: same, commitment: too, .. },
-        ) => instance == same && commitment == too,
-        (ErasePerson { .. }, ErasePerson { .. }) => one == other,
-        (ConfirmProposal { id, .. }, ConfirmProposal { id: same, .. }) => id == same,
-        (SignEnrolment { entry, .. }, SignEnrolment { entry: same, .. }) => entry == same,
-        (
-            PutSnapshot { .. }
-            | EraseSnapshot { .. }
-            | ErasePerson { .. }
-            | ConfirmProposal { .. }
-            | SignEnrolment { .. }
-            | EndProposalsOf { .. },
-            PutSnapshot { .. }
-            | EraseSnapshot { .. }
-            | ErasePerson { .. }
-            | ConfirmProposal { .. }
-            | SignEnrolment { .. }
-            | EndProposalsOf { .. },
-        ) => false,
-    }
 }
 
 fn is_possible(
@@ -194,12 +160,7 @@ fn apply(
             Ok(())
         }
         GovernanceEffect::ConfirmProposal { id, at, by } => {
-            let end = ProposalEnd {
-                how: ProposalEnding::Confirmed,
-                at: *at,
-                by: Some(by.clone()),
-                sealed: Some(sequence),
-            };
+            let end = ProposalEnd::confirmed(*at, by.clone(), sequence);
             // What opens the commitment stands with the artifact from now on, so that nothing is erased here.
             proposals::end_one(connection, tenant, *id, &end).map(drop)
         }

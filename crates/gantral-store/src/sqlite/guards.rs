@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::columns::millis;
 use super::{governance, spending};
 use crate::append::Append;
-use crate::effect::{Effect, Guard};
+use crate::effect::Guard;
 
 /// Returns the first guard that does not stand. Consuming a grant guards itself.
 pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlite::Result<Option<Guard>> {
@@ -15,32 +15,10 @@ pub(super) fn first_failure(connection: &Connection, append: &Append) -> rusqlit
             return Ok(Some(guard.clone()));
         }
     }
-    let mut made: Vec<GrantId> = Vec::new();
-    let mut used: Vec<GrantId> = Vec::new();
-    for effect in &append.effects {
-        match effect {
-            Effect::PutGrant { id, .. } => made.push(*id),
-            Effect::ConsumeGrant { id, .. } => {
-                let free = made.contains(id) || grant_unconsumed(connection, append, *id)?;
-                if !free || used.contains(id) {
-                    return Ok(Some(Guard::GrantUnconsumed(*id)));
-                }
-                used.push(*id);
-            }
-            Effect::OpenGate(_)
-            | Effect::MoveGate { .. }
-            | Effect::CloseGate { .. }
-            | Effect::PutSnapshot { .. }
-            | Effect::PutEvidence { .. }
-            | Effect::Reserve { .. }
-            | Effect::Settle { .. }
-            | Effect::CountRule { .. }
-            | Effect::PutTask { .. }
-            | Effect::AssignTask { .. }
-            | Effect::EndLease { .. }
-            | Effect::DropTask
-            | Effect::Remind { .. }
-            | Effect::Tell(_) => {}
+    for use_of in append.uses_of_grants() {
+        let free = !use_of.again && (use_of.made_here || grant_unconsumed(connection, append, use_of.id)?);
+        if !free {
+            return Ok(Some(Guard::GrantUnconsumed(use_of.id)));
         }
     }
     Ok(None)

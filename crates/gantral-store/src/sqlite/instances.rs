@@ -1,24 +1,19 @@
 //! Reads of instances and their chains.
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, InstanceId, SessionId, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{InstanceId, TeamId, TenantId};
 use gantral_core::time::UnixMillis;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::SqliteStore;
-use super::columns::{
-    count, digest, instance, instant, int, maybe_digest, maybe_instant, maybe_text, millis, rows, text,
-};
+use super::columns::{count, instance, int, millis, rows, text};
 use super::writer::Fail;
-use crate::append::{Head, InstanceIndex, ModeCode, SealedArtifact, StateCode};
+use crate::append::{SealedArtifact, StateCode};
+use crate::decoded::{self, INSTANCE};
 use crate::error::StoreError;
 use crate::page::{CHAIN_PAGE_MAX, Cursor, FILTER_NAMES_MAX, InstanceFilter, PAGE_MAX, Page};
 use crate::rows::{InstanceRow, StoreCounts};
-
-const COLUMNS: &str =
-    "id, head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key, team, workflow,
-    workflow_version, session, created_by, created_at";
 
 /// The artifacts of instance `?2` of tenant `?1`, from the last one back to sequence `?3`.
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain(number, previous, sequence) AS (
@@ -35,9 +30,11 @@ impl SqliteStore {
         id: InstanceId,
     ) -> Result<Option<InstanceRow>, StoreError> {
         self.look(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM instance WHERE tenant = ?1 AND id = ?2");
+            let sql = format!("SELECT {INSTANCE} FROM instance WHERE tenant = ?1 AND id = ?2");
             let mut select = connection.prepare_cached(&sql)?;
-            Ok(select.query_row(params![tenant.as_str(), id.as_bytes()], instance_row).optional()?)
+            Ok(select
+                .query_row(params![tenant.as_str(), id.as_bytes()], |row| decoded::instance_row(row))
+                .optional()?)
         })
         .await
     }
@@ -79,9 +76,9 @@ impl SqliteStore {
                     found
                 }
             };
-            found.sort_by_key(|row| std::cmp::Reverse(cursor(row)));
+            found.sort_by_key(|row| std::cmp::Reverse(row.cursor()));
             found.dedup_by_key(|row| row.id);
-            Ok(Page::cut(found, limit, cursor))
+            Ok(Page::cut(found, limit, InstanceRow::cursor))
         })
         .await
     }
@@ -172,11 +169,8 @@ pub(super) fn chain_rows(limit: usize) -> i64 {
 pub(super) fn artifacts(connection: &Connection, numbers: Vec<i64>) -> rusqlite::Result<Vec<SealedArtifact>> {
     let mut artifact =
         connection.prepare_cached("SELECT sequence, hash, envelope FROM artifact WHERE number = ?1")?;
-    let found = numbers.into_iter().map(|number| {
-        artifact.query_row([number], |row| {
-            Ok(SealedArtifact { sequence: count(row, 0)?, hash: digest(row, 1)?, envelope: row.get(2)? })
-        })
-    });
+    let found =
+        numbers.into_iter().map(|number| artifact.query_row([number], |row| decoded::artifact(row, 0)));
     found.collect()
 }
 
@@ -201,7 +195,7 @@ fn list(
     after: Option<Cursor>,
     limit: usize,
 ) -> rusqlite::Result<Vec<InstanceRow>> {
-    let mut sql = format!("SELECT {COLUMNS} FROM instance WHERE tenant = ?");
+    let mut sql = format!("SELECT {INSTANCE} FROM instance WHERE tenant = ?");
     let mut values = vec![Value::from(tenant.as_str().to_owned())];
     let mut also = |clause: &str, value: Value| {
         sql.push_str(clause);
@@ -225,31 +219,5 @@ fn list(
     }
     also(" ORDER BY created_at DESC, id DESC LIMIT ?", rows(limit.saturating_add(1)).into());
     let mut select = connection.prepare_cached(&sql)?;
-    select.query_map(params_from_iter(values), instance_row)?.collect()
-}
-
-fn cursor(row: &InstanceRow) -> Cursor {
-    Cursor { at: row.index.created_at, id: *row.id.as_bytes() }
-}
-
-/// Reads a row of [`COLUMNS`].
-fn instance_row(row: &Row<'_>) -> rusqlite::Result<InstanceRow> {
-    Ok(InstanceRow {
-        id: instance(row, 0)?,
-        head: Head { sequence: count(row, 1)?, hash: digest(row, 2)? },
-        index: InstanceIndex {
-            state: StateCode(row.get(3)?),
-            mode: ModeCode(row.get(4)?),
-            open: row.get(5)?,
-            waiting_since: maybe_instant(row, 6)?,
-            due_at: maybe_instant(row, 7)?,
-            call_key: maybe_digest(row, 8)?,
-            team: text(row, 9, TeamId::parse)?,
-            workflow: text(row, 10, WorkflowId::parse)?,
-            workflow_version: digest(row, 11)?,
-            session: maybe_text(row, 12, SessionId::parse)?,
-            created_by: text(row, 13, ActorId::parse)?,
-            created_at: instant(row, 14)?,
-        },
-    })
+    select.query_map(params_from_iter(values), |row| decoded::instance_row(row))?.collect()
 }

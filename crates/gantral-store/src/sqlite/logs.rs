@@ -2,26 +2,20 @@
 
 mod committed;
 mod held;
-mod last;
-mod runs;
-
-use std::collections::BTreeSet;
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::columns::{count, digest, int, rows, text};
+use super::columns::{count, int, rows, text};
 use super::writer::Fail;
 use super::{SqliteStore, governance, instances};
+use crate::decoded::{self, LOG};
 use crate::error::StoreError;
-use crate::log::{ChainId, LogClaim, LogGrowth, LogLink, LogResume, LogRow, LogSwap, SwapOutcome};
+use crate::log::leaves::Leaves;
+use crate::log::rounds::{Round, WITNESSES_MAX, add_lines, cosigned_then};
+use crate::log::{ChainId, LogClaim, LogGrowth, LogResume, LogRow, LogSwap, NOT_EVERY_ARTIFACT, SwapOutcome};
 use crate::page::PAGE_MAX;
-use last::Last;
-
-const LOG: &str = "tenant, size, root, checkpoint";
-/// How many bytes of a tag name a chain. Nobody finds two chains that share them, and whoever did would only be refused.
-const TAG_BYTES: usize = 16;
 
 impl SqliteStore {
     pub(crate) async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
@@ -37,7 +31,13 @@ impl SqliteStore {
     }
 
     pub(crate) async fn swap_logs(&self, swap: LogSwap) -> Result<SwapOutcome, StoreError> {
-        if let Err(what) = swap.check() {
+        // Numbers have no gaps here, because no artifact is ever deleted: each of them becomes a leaf, once, or is waited for.
+        let all = (swap.after..swap.through).map(|number| number.saturating_add(1));
+        let checked = swap.check().and_then(|numbers| match numbers.into_iter().eq(all) {
+            true => Ok(()),
+            false => Err(NOT_EVERY_ARTIFACT),
+        });
+        if let Err(what) = checked {
             return Err(StoreError::Contradiction { what: what.to_owned() });
         }
         self.write(move |connection, _| swap_logs(connection, &swap)).await
@@ -147,33 +147,9 @@ fn claim(connection: &Connection) -> Result<LogClaim, Fail> {
 fn log(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Option<LogRow>> {
     connection
         .prepare_cached(&format!("SELECT {LOG} FROM log WHERE tenant = ?1"))?
-        .query_row([tenant.as_str()], log_row)
+        .query_row([tenant.as_str()], |row| decoded::log(row))
         .optional()
 }
-
-/// Reads a row of [`LOG`].
-fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
-    Ok(LogRow {
-        tenant: text(row, 0, TenantId::parse)?,
-        size: count(row, 1)?,
-        root: digest(row, 2)?,
-        checkpoint: row.get(3)?,
-    })
-}
-
-/// Adds lines to a note, those that it has not yet.
-fn add_lines<'a>(note: &mut String, lines: impl Iterator<Item = &'a str>) {
-    for line in lines {
-        let line = line.trim_end_matches('\n');
-        if !note.lines().any(|known| known == line) {
-            note.push_str(line);
-            note.push('\n');
-        }
-    }
-}
-
-/// The most witnesses of one checkpoint: those of a policy.
-const WITNESSES_MAX: u8 = 64;
 
 fn cosigned(connection: &Connection, tenant: &TenantId, witnesses: u8) -> rusqlite::Result<Option<LogRow>> {
     let mut newest: Option<i64> = None;
@@ -199,26 +175,15 @@ fn cosigned_at(
         .prepare_cached(&format!(
             "SELECT {LOG}, witnesses FROM log_cosigned WHERE tenant = ?1 AND size = ?2"
         ))?
-        .query_row(params![tenant.as_str(), size], |row| Ok((log_row(row)?, row.get("witnesses")?)))
+        .query_row(params![tenant.as_str(), size], |row| Ok((decoded::log(row)?, row.get("witnesses")?)))
         .optional()
 }
 
 fn keep_cosigned(connection: &Connection, witnesses: u8, row: &LogRow) -> Result<bool, Fail> {
     let before = cosigned_at(connection, &row.tenant, int(row.size))?;
-    let (next, count) = match &before {
-        Some((kept, _)) if kept.root != row.root => {
-            return Err(Fail::Contradiction("another tree of this size was cosigned"));
-        }
-        Some((kept, count)) => {
-            let mut next = kept.clone();
-            add_lines(&mut next.checkpoint, row.checkpoint.lines());
-            (next, witnesses.max(*count))
-        }
-        None => (row.clone(), witnesses),
-    };
-    if before.is_some_and(|before| before == (next.clone(), count)) {
+    let Some((next, count)) = cosigned_then(before, row, witnesses).map_err(Fail::Contradiction)? else {
         return Ok(false);
-    }
+    };
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO log_cosigned(tenant, size, root, checkpoint, witnesses)
@@ -265,9 +230,8 @@ fn resume_log(connection: &Connection, resume: &LogResume) -> Result<SwapOutcome
     if claim.fence != resume.fence {
         return Ok(SwapOutcome::Stale);
     }
-    let is_there = held::number(connection, tenant)? == Some(resume.from());
-    let reaches = resume.held.unwrap_or_default().max(resume.growth.last());
-    if !is_there || reaches > claim.taken || has_moved(connection, &resume.growth)? {
+    let held = held::number(connection, tenant)?;
+    if resume.is_elsewhere(held, claim.taken) || has_moved(connection, &resume.growth)? {
         return Ok(SwapOutcome::Moved);
     }
     if let Some(refused) = take(connection, std::iter::once(&resume.growth))? {
@@ -278,8 +242,7 @@ fn resume_log(connection: &Connection, resume: &LogResume) -> Result<SwapOutcome
 }
 
 fn has_moved(connection: &Connection, growth: &LogGrowth) -> rusqlite::Result<bool> {
-    let row = log(connection, &growth.row.tenant)?;
-    Ok(row.map(|row| (row.size, row.root)) != growth.before)
+    Ok(growth.has_moved(log(connection, &growth.row.tenant)?.as_ref()))
 }
 
 /// Checks every leaf, and writes the growths; answers the leaf that has no place, and has then written nothing.
@@ -287,20 +250,29 @@ fn take<'a>(
     connection: &Connection,
     growths: impl Iterator<Item = &'a LogGrowth> + Clone,
 ) -> rusqlite::Result<Option<SwapOutcome>> {
-    let mut last = Last::new(connection);
-    let mut begun = BTreeSet::new();
-    for growth in growths.clone() {
-        for link in &growth.links {
-            if !is_next(connection, link, &mut last, &mut begun)? {
-                let tenant = growth.row.tenant.clone();
-                let LogLink { number, tag, sequence, .. } = *link;
-                return Ok(Some(SwapOutcome::Refused { tenant, number, tag, sequence }));
-            }
+    let mut leaves = Leaves::default();
+    let mut select = connection.prepare_cached("SELECT bits FROM log_last WHERE page = ?1")?;
+    for page in Leaves::pages_of(growths.clone()) {
+        if let Some(bits) = select.query_row([int(page)], |row| row.get(0)).optional()? {
+            leaves.load_page(page, bits);
         }
     }
-    last.write()?;
+    let mut select = connection.prepare_cached("SELECT 1 FROM log_chain WHERE tag = ?1")?;
+    for tag in Leaves::tags_of(growths.clone()) {
+        if select.exists([tag])? {
+            leaves.load_tag(tag);
+        }
+    }
+    if let Err(refused) = leaves.take(growths.clone()) {
+        return Ok(Some(refused));
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT OR REPLACE INTO log_last(page, bits) VALUES(?1, ?2)")?;
+    for (page, bits) in leaves.pages() {
+        insert.execute(params![int(page), bits])?;
+    }
     let mut insert = connection.prepare_cached("INSERT INTO log_chain(tag) VALUES(?1)")?;
-    for tag in &begun {
+    for tag in leaves.begun() {
         insert.execute([tag])?;
     }
     for growth in growths {
@@ -309,36 +281,12 @@ fn take<'a>(
     Ok(None)
 }
 
-/// Tells whether a leaf is the next of its chain in the log (`spec/log.md` L5), and notes that it is there.
-fn is_next<'a>(
-    connection: &Connection,
-    link: &'a LogLink,
-    last: &mut Last<'_>,
-    begun: &mut BTreeSet<&'a [u8]>,
-) -> rusqlite::Result<bool> {
-    let is_next = match (link.sequence, link.previous) {
-        (0, None) => {
-            let (tag, _) = link.tag.as_bytes().split_at(TAG_BYTES);
-            let mut select = connection.prepare_cached("SELECT 1 FROM log_chain WHERE tag = ?1")?;
-            !select.exists([tag])? && begun.insert(tag)
-        }
-        (0, Some(_)) | (1.., None) => false,
-        (1.., Some(previous)) => last.take(previous)?,
-    };
-    if is_next && !link.ends_chain {
-        last.put(link.number)?;
-    }
-    Ok(is_next)
-}
-
 fn grow(connection: &Connection, growth: &LogGrowth) -> rusqlite::Result<()> {
     let LogRow { tenant, size, root, checkpoint } = &growth.row;
-    let numbers: Vec<u64> = growth.links.iter().map(|link| link.number).collect();
-    let first = numbers.first().copied().unwrap_or_default();
-    let before = growth.before.map_or(0, |(size, _)| size);
+    let (first, position, numbers) = growth.round();
     connection
         .prepare_cached("INSERT INTO log_round(tenant, first, position, numbers) VALUES(?1, ?2, ?3, ?4)")?
-        .execute(params![tenant.as_str(), int(first), int(before), runs::encode(&numbers)])?;
+        .execute(params![tenant.as_str(), int(first), int(position), numbers])?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO log(tenant, size, root, checkpoint) VALUES(?1, ?2, ?3, ?4)")?
         .execute(params![tenant.as_str(), int(*size), root.as_bytes(), checkpoint])?;
@@ -354,25 +302,21 @@ fn positions(connection: &Connection, tenant: &TenantId, numbers: &[i64]) -> Res
          ORDER BY first DESC LIMIT 1",
     )?;
     let mut found = Vec::with_capacity(numbers.len());
-    let mut round: Option<(Vec<u64>, u64)> = None;
+    let mut round: Option<Round> = None;
     for number in numbers {
         let wanted = u64::try_from(*number)
             .map_err(|_| Fail::Contradiction("the number of an artifact is negative"))?;
         if wanted > taken || held.is_some_and(|held| wanted >= held) {
             break;
         }
-        let place = |(numbers, position): &(Vec<u64>, u64)| {
-            numbers.binary_search(&wanted).ok().map(|index| position.saturating_add(index as u64))
-        };
-        let mut position = round.as_ref().and_then(place);
+        let mut position = round.as_ref().and_then(|round| round.place(wanted));
         if position.is_none() {
             round = select
                 .query_row(params![tenant.as_str(), number], |row| {
-                    let numbers = runs::decode(count(row, 0)?, &row.get::<_, Vec<u8>>(2)?);
-                    Ok((numbers, count(row, 1)?))
+                    Ok(Round::read(count(row, 0)?, count(row, 1)?, &row.get::<_, Vec<u8>>(2)?))
                 })
                 .optional()?;
-            position = round.as_ref().and_then(place);
+            position = round.as_ref().and_then(|round| round.place(wanted));
         }
         found.push(position.ok_or(Fail::Contradiction("an artifact that was taken is in no log"))?);
     }

@@ -1,30 +1,23 @@
 //! Messages about gates, and reminders.
 
-use gantral_core::ids::{GateId, Name, ProposalId, Role, TeamId, TenantId, WorkflowId};
+use gantral_core::ids::{GateId, Name, Role, TenantId};
 use gantral_core::time::UnixMillis;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{
-    count, instance, instant, int, is_null, maybe_instant, maybe_text, millis, name, rows, split, text, uuid,
-};
+use super::columns::{count, int, millis, rows, split};
 use super::effects::only_one;
 use super::writer::Fail;
 use crate::append::Append;
+use crate::decoded::{self, MESSAGE, REMINDER};
 use crate::error::StoreError;
 use crate::outbox::{
-    About, Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount,
-    OutboxRow, OutboxTurn, Reminded, Tell, ToldGate, ToldProposal,
+    Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount, OutboxRow,
+    OutboxTurn, Reminded, Tell,
 };
 use crate::page::PAGE_MAX;
 use crate::proposals::NewProposal;
 
-const COLUMNS: &str = "o.number, o.recipient, o.tenant, o.kind, o.percent, o.at, o.subject, o.opened_at, o.deadline,
-    o.resolution, o.instance, o.version, o.workflow, o.team, o.roles, o.action_name, o.proposes, o.scope, o.scope_name, o.queued_at,
-    o.attempts, o.failure";
-
-/// Where a query stands that asks for more than [`COLUMNS`].
-const ENDED: usize = 22;
 /// The most messages that are gathered at once.
 const GATHERED_MAX: usize = 1_000;
 
@@ -32,7 +25,7 @@ impl SqliteStore {
     pub(crate) async fn outbox(&self, turn: OutboxTurn, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM outbox o INDEXED BY outbox_next
+                "SELECT {MESSAGE} FROM outbox o INDEXED BY outbox_next
                  WHERE o.recipient = ?1 AND o.dead = 0 AND (o.due_at <= ?2 OR o.due_at > ?3)
                    AND NOT EXISTS(SELECT 1 FROM outbox e INDEXED BY outbox_subject
                                   WHERE e.recipient = o.recipient AND e.subject = o.subject AND e.dead = 0
@@ -46,7 +39,7 @@ impl SqliteStore {
                     millis(turn.latest),
                     rows(limit.min(PAGE_MAX))
                 ],
-                outbox_row,
+                |row| decoded::message(row),
             )?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
@@ -61,7 +54,7 @@ impl SqliteStore {
     ) -> Result<Vec<Gathered>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, CASE WHEN o.proposes IS NULL THEN g.resolution
+                "SELECT {MESSAGE}, CASE WHEN o.proposes IS NULL THEN g.resolution
                    ELSE coalesce(p.ending, CASE WHEN p.expires_at <= ?2 THEN 'expired' END) END
                  FROM outbox o INDEXED BY outbox_next
                    LEFT JOIN gate g ON g.tenant = o.tenant AND g.id = o.subject
@@ -69,10 +62,7 @@ impl SqliteStore {
                  WHERE o.recipient = ?1 AND o.dead = 0 ORDER BY o.number LIMIT ?3"
             ))?;
             let key = params![recipient.as_str(), millis(now), rows(limit.min(GATHERED_MAX))];
-            let gathered = |row: &Row<'_>| {
-                Ok(Gathered { row: outbox_row(row)?, ended: maybe_text(row, ENDED, Name::parse)? })
-            };
-            Ok(select.query_map(key, gathered)?.collect::<rusqlite::Result<_>>()?)
+            Ok(select.query_map(key, |row| decoded::gathered(row))?.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -141,11 +131,12 @@ impl SqliteStore {
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM outbox o WHERE o.tenant = ?1 AND o.dead = 1 AND o.number > ?2
+                "SELECT {MESSAGE} FROM outbox o WHERE o.tenant = ?1 AND o.dead = 1 AND o.number > ?2
                  ORDER BY o.number LIMIT ?3"
             ))?;
             let limit = rows(limit.min(PAGE_MAX));
-            let found = select.query_map(params![tenant.as_str(), int(after), limit], outbox_row)?;
+            let found =
+                select.query_map(params![tenant.as_str(), int(after), limit], |row| decoded::message(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -208,14 +199,7 @@ impl SqliteStore {
                 "SELECT recipient, sum(dead = 0), min(CASE dead WHEN 0 THEN queued_at END), sum(dead = 1)
                  FROM outbox GROUP BY recipient",
             )?;
-            let found = select.query_map([], |row| {
-                Ok(OutboxCount {
-                    recipient: name(row, 0)?,
-                    waiting: count(row, 1)?,
-                    oldest: maybe_instant(row, 2)?,
-                    dead: count(row, 3)?,
-                })
-            })?;
+            let found = select.query_map([], |row| decoded::outbox_count(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -227,22 +211,12 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<DueReminder>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT tenant, id, version, workflow, team, since, deadline, remind_at FROM gate
-                 WHERE remind_at IS NOT NULL AND remind_at <= ?1 AND deadline > ?1 ORDER BY remind_at LIMIT ?2",
-            )?;
-            let found = select.query_map(params![millis(now), rows(limit.min(PAGE_MAX))], |row| {
-                Ok(DueReminder {
-                    tenant: text(row, 0, TenantId::parse)?,
-                    gate: uuid(row, 1, GateId::from_bytes)?,
-                    version: row.get(2)?,
-                    workflow: text(row, 3, WorkflowId::parse)?,
-                    team: text(row, 4, TeamId::parse)?,
-                    since: instant(row, 5)?,
-                    deadline: instant(row, 6)?,
-                    due: instant(row, 7)?,
-                })
-            })?;
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {REMINDER} FROM gate
+                 WHERE remind_at IS NOT NULL AND remind_at <= ?1 AND deadline > ?1 ORDER BY remind_at LIMIT ?2"
+            ))?;
+            let key = params![millis(now), rows(limit.min(PAGE_MAX))];
+            let found = select.query_map(key, |row| decoded::reminder(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -407,46 +381,4 @@ fn settle(connection: &Connection, attempted: &Attempted) -> rusqlite::Result<()
         }
     }
     Ok(())
-}
-
-/// Reads a row of [`COLUMNS`].
-fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
-    Ok(OutboxRow {
-        number: count(row, 0)?,
-        recipient: name(row, 1)?,
-        tenant: text(row, 2, TenantId::parse)?,
-        kind: name(row, 3)?,
-        percent: row.get(4)?,
-        at: instant(row, 5)?,
-        about: about(row)?,
-        resolution: maybe_text(row, 9, Name::parse)?,
-        queued_at: instant(row, 19)?,
-        attempts: count(row, 20)?,
-        failure: if is_null(row, 21)? { None } else { row.get(21)? },
-    })
-}
-
-fn about(row: &Row<'_>) -> rusqlite::Result<About> {
-    let (opened_at, deadline) = (instant(row, 7)?, instant(row, 8)?);
-    if !is_null(row, 16)? {
-        return Ok(About::Proposal(ToldProposal {
-            id: uuid(row, 6, ProposalId::from_bytes)?,
-            proposes: name(row, 16)?,
-            scope: name(row, 17)?,
-            scope_name: maybe_text(row, 18, Name::parse)?,
-            opened_at,
-            deadline,
-        }));
-    }
-    Ok(About::Gate(ToldGate {
-        id: uuid(row, 6, GateId::from_bytes)?,
-        instance: instance(row, 10)?,
-        version: row.get(11)?,
-        workflow: text(row, 12, WorkflowId::parse)?,
-        team: text(row, 13, TeamId::parse)?,
-        roles: split(row, 14)?,
-        action_name: name(row, 15)?,
-        opened_at,
-        deadline,
-    }))
 }

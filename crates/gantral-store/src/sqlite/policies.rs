@@ -3,10 +3,11 @@
 use gantral_core::ids::TenantId;
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{digest, instant, millis, rows};
+use super::columns::{millis, rows};
+use crate::decoded;
 use crate::error::StoreError;
 use crate::page::{Cursor, PAGE_MAX, Page};
 use crate::rows::{PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome};
@@ -94,7 +95,7 @@ impl SqliteStore {
         self.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!("{ROW} WHERE b.tenant = ?1 AND b.version = ?2"))?
-                .query_row(params![tenant.as_str(), version.0.as_bytes()], bundle_row)
+                .query_row(params![tenant.as_str(), version.0.as_bytes()], |row| decoded::policy_bundle(row))
                 .optional()?;
             Ok(found)
         })
@@ -109,18 +110,17 @@ impl SqliteStore {
     ) -> Result<Page<PolicyBundleRow>, StoreError> {
         self.read(move |connection| {
             let limit = limit.clamp(1, PAGE_MAX);
-            // A cursor holds half of the digest, so a page starts behind every version that shares that half.
-            let (at, id) = match after {
-                Some(cursor) => (millis(cursor.at), cursor.id.to_vec()),
-                None => (i64::MAX, vec![0xff; 32]),
-            };
+            let (at, id) = PolicyBundleRow::behind(after);
             let mut select = connection.prepare_cached(&format!(
                 "{ROW} WHERE b.tenant = ?1 AND (b.created_at, b.version) < (?2, ?3)
                  ORDER BY b.created_at DESC, b.version DESC LIMIT ?4"
             ))?;
             let limited = rows(limit.saturating_add(1));
-            let found = select.query_map(params![tenant.as_str(), at, id, limited], bundle_row)?;
-            Ok(Page::cut(found.collect::<rusqlite::Result<_>>()?, limit, bundle_cursor))
+            let found = select
+                .query_map(params![tenant.as_str(), at.map_or(i64::MAX, millis), id, limited], |row| {
+                    decoded::policy_bundle(row)
+                })?;
+            Ok(Page::cut(found.collect::<rusqlite::Result<_>>()?, limit, PolicyBundleRow::cursor))
         })
         .await
     }
@@ -155,14 +155,6 @@ fn bundle(
         .optional()
 }
 
-/// The sort key of a bundle: its instant and the first half of its digest.
-fn bundle_cursor(row: &PolicyBundleRow) -> Cursor {
-    let (half, _) = row.version.0.as_bytes().split_at(16);
-    let mut id = [0; 16];
-    id.copy_from_slice(half);
-    Cursor { at: row.created_at, id }
-}
-
 /// Returns the archive of the signature that counts: the newest whose bundle is pinned, else the newest. So nobody takes a bundle from an
 /// OPA by signing it with another revision. `pinned` looks among those of one kind only.
 fn signed(
@@ -178,27 +170,7 @@ fn signed(
              ORDER BY pinned DESC, number DESC LIMIT 1",
         )?
         .query_row(params![tenant.as_str(), version.0.as_bytes(), pinned], |row| {
-            Ok(PolicyArchive { signature: signature(row, 0)?, bytes: row.get(4)? })
+            Ok(PolicyArchive { signature: decoded::policy_signature(row, 0)?, bytes: row.get(4)? })
         })
         .optional()
-}
-
-fn bundle_row(row: &Row<'_>) -> rusqlite::Result<PolicyBundleRow> {
-    Ok(PolicyBundleRow {
-        version: PolicyVersionId(digest(row, 0)?),
-        created_at: instant(row, 1)?,
-        signature: signature(row, 2)?,
-    })
-}
-
-/// Reads key, algorithm, scope and pinning from this column on; nothing where there is no key.
-fn signature(row: &Row<'_>, from: usize) -> rusqlite::Result<Option<PolicySignature>> {
-    let key: Option<String> = row.get(from)?;
-    let Some(key) = key else { return Ok(None) };
-    Ok(Some(PolicySignature {
-        key,
-        algorithm: row.get(from + 1)?,
-        scope: row.get(from + 2)?,
-        pinned: row.get(from + 3)?,
-    }))
 }

@@ -2,19 +2,15 @@
 
 use gantral_core::ids::{ActorId, ProposalId, TenantId};
 use gantral_core::time::UnixMillis;
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{count, instant, int, is_null, maybe_digest, maybe_text, millis, rows, salt};
+use super::columns::{int, millis, rows};
 use super::outbox;
+use crate::decoded::{self, PROPOSAL};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
-use crate::proposals::{
-    NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,
-};
-
-const COLUMNS: &str = "number, body, commitment, salt, why, ending, ended_at, ended_by, sealed";
+use crate::proposals::{NewProposal, ProposalEnd, ProposalOutcome, StoredProposal};
 
 impl SqliteStore {
     pub(crate) async fn put_proposal(
@@ -27,9 +23,9 @@ impl SqliteStore {
             after.erased |= expire(connection, Some(&proposal.tenant), proposal.at)? > 0;
             let same = connection
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM proposal WHERE tenant = ?1 AND ending IS NULL AND same = ?2"
+                    "SELECT {PROPOSAL} FROM proposal WHERE tenant = ?1 AND ending IS NULL AND same = ?2"
                 ))?
-                .query_row(params![tenant, proposal.same.as_bytes()], stored)
+                .query_row(params![tenant, proposal.same.as_bytes()], |row| decoded::proposal(row))
                 .optional()?;
             if let Some(same) = same {
                 return Ok(ProposalOutcome::Same(same));
@@ -71,8 +67,8 @@ impl SqliteStore {
     ) -> Result<Option<StoredProposal>, StoreError> {
         self.read(move |connection| {
             Ok(connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM proposal WHERE tenant = ?1 AND id = ?2"))?
-                .query_row(params![tenant.as_str(), id.as_bytes()], stored)
+                .prepare_cached(&format!("SELECT {PROPOSAL} FROM proposal WHERE tenant = ?1 AND id = ?2"))?
+                .query_row(params![tenant.as_str(), id.as_bytes()], |row| decoded::proposal(row))
                 .optional()?)
         })
         .await
@@ -87,13 +83,13 @@ impl SqliteStore {
     ) -> Result<Vec<StoredProposal>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM proposal
+                "SELECT {PROPOSAL} FROM proposal
                  WHERE tenant = ?1 AND number < ?2 AND (?3 IS NULL OR (ending IS NULL AND expires_at > ?3))
                  ORDER BY number DESC LIMIT ?4"
             ))?;
             let before = before.map_or(i64::MAX, int);
             let key = params![tenant.as_str(), before, open_at.map(millis), rows(limit.min(PAGE_MAX))];
-            let found = select.query_map(key, stored)?;
+            let found = select.query_map(key, |row| decoded::proposal(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -110,7 +106,7 @@ impl SqliteStore {
             if !is_open(connection, &tenant, id, at)? {
                 return Ok(false);
             }
-            let end = ProposalEnd { how: ProposalEnding::Withdrawn, at, by: Some(by.clone()), sealed: None };
+            let end = ProposalEnd::withdrawn(at, by.clone());
             after.erased |= end_one(connection, &tenant, id, &end)?;
             Ok(true)
         })
@@ -199,25 +195,4 @@ fn expire(connection: &Connection, tenant: Option<&TenantId>, now: UnixMillis) -
              WHERE ending IS NULL AND expires_at <= ?1 AND (?2 IS NULL OR tenant = ?2)",
         )?
         .execute(params![millis(now), tenant.map(TenantId::as_str)])
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredProposal> {
-    let reason = match maybe_digest(row, 2)? {
-        Some(commitment) if !is_null(row, 3)? => {
-            Some(ProposalReason { commitment, salt: salt(row, 3)?, text: row.get(4)? })
-        }
-        Some(_) | None => None,
-    };
-    let end = if is_null(row, 5)? { None } else { Some(ended(row)?) };
-    Ok(StoredProposal { number: count(row, 0)?, body: row.get(1)?, reason, end })
-}
-
-fn ended(row: &Row<'_>) -> rusqlite::Result<ProposalEnd> {
-    let word: String = row.get(5)?;
-    let how = ProposalEnding::ALL.into_iter().find(|ending| ending.as_str() == word);
-    let how = how.ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(5, Type::Text, "not an ending of a proposal".into())
-    })?;
-    let sealed = if is_null(row, 8)? { None } else { Some(count(row, 8)?) };
-    Ok(ProposalEnd { how, at: instant(row, 6)?, by: maybe_text(row, 7, ActorId::parse)?, sealed })
 }

@@ -1,19 +1,18 @@
 //! What a tenant has besides instances: workflows, persons, idempotency keys.
 
-use gantral_core::digest::{Digest, Hasher, Salt};
-use gantral_core::ids::{Name, TeamId, TenantId, WorkflowId};
+use gantral_core::digest::{Digest, Salt};
+use gantral_core::ids::{Name, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{count, digest, instance, instant, millis, name, rows, salt, text};
+use super::columns::{digest, millis, rows, salt};
 use super::writer::Fail;
-use crate::append::{IdempotencyAnswer, IdempotencyLookup, IdempotencyScope};
+use crate::append::{IdempotencyLookup, IdempotencyScope};
+use crate::decoded::{self, WORKFLOW};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
 use crate::rows::{PutOutcome, WorkflowRow};
-
-const WORKFLOW: &str = "id, version, digest, team, definition, created_at";
 
 impl SqliteStore {
     pub(crate) async fn lookup_idempotency(
@@ -63,13 +62,13 @@ impl SqliteStore {
                     .prepare_cached(&format!(
                         "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND id = ?2 AND version = ?3"
                     ))?
-                    .query_row(params![tenant.as_str(), id.as_str(), version.as_str()], workflow_row)
+                    .query_row(params![tenant.as_str(), id.as_str(), version.as_str()], |row| decoded::workflow(row))
                     .optional()?,
                 None => connection
                     .prepare_cached(&format!(
                         "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND id = ?2 ORDER BY number DESC LIMIT 1"
                     ))?
-                    .query_row(params![tenant.as_str(), id.as_str()], workflow_row)
+                    .query_row(params![tenant.as_str(), id.as_str()], |row| decoded::workflow(row))
                     .optional()?,
             };
             Ok(found)
@@ -87,7 +86,7 @@ impl SqliteStore {
                 .prepare_cached(&format!(
                     "SELECT {WORKFLOW} FROM workflow WHERE tenant = ?1 AND digest = ?2 ORDER BY number LIMIT 1"
                 ))?
-                .query_row(params![tenant.as_str(), digest.as_bytes()], workflow_row)
+                .query_row(params![tenant.as_str(), digest.as_bytes()], |row| decoded::workflow(row))
                 .optional()?;
             Ok(found)
         })
@@ -108,7 +107,7 @@ impl SqliteStore {
             ))?;
             let after = after.as_ref().map_or("", |id| id.as_str());
             let limit = rows(limit.min(PAGE_MAX));
-            let found = select.query_map(params![tenant.as_str(), after, limit], workflow_row)?;
+            let found = select.query_map(params![tenant.as_str(), after, limit], |row| decoded::workflow(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -163,34 +162,11 @@ pub(super) fn idempotency(
             "SELECT body, instance, first_sequence, last_sequence, status, answer FROM idempotency
              WHERE scope = ?1 AND expires_at > ?2",
         )?
-        .query_row(params![scope_key(tenant, scope).as_bytes(), millis(now)], |row| {
-            let answer = IdempotencyAnswer {
-                instance: instance(row, 1)?,
-                first_sequence: count(row, 2)?,
-                last_sequence: count(row, 3)?,
-                status: row.get(4)?,
-                answer: row.get(5)?,
-            };
-            Ok((digest(row, 0)?, answer))
+        .query_row(params![scope.digest(tenant).as_bytes(), millis(now)], |row| {
+            Ok((digest(row, 0)?, decoded::answer(row, 1)?))
         })
         .optional()?;
-    Ok(match found {
-        None => IdempotencyLookup::Fresh,
-        Some((stored, answer)) if stored == *body => IdempotencyLookup::Replayed(answer),
-        Some(_) => IdempotencyLookup::KeyReused,
-    })
-}
-
-/// Returns the key under which a request is remembered.
-pub(super) fn scope_key(tenant: &TenantId, scope: &IdempotencyScope) -> Digest {
-    let IdempotencyScope { principal, attempt, route, key } = scope;
-    Hasher::new("gantral/idempotency/v1")
-        .text(tenant.as_str())
-        .text(principal.as_str())
-        .bytes(&attempt.0.to_be_bytes())
-        .text(route)
-        .text(key)
-        .finish()
+    Ok(IdempotencyLookup::of(found, body))
 }
 
 pub(super) fn person(
@@ -246,15 +222,4 @@ fn put_workflow(
             millis(workflow.created_at),
         ])?;
     Ok(PutOutcome::Stored)
-}
-
-fn workflow_row(row: &Row<'_>) -> rusqlite::Result<WorkflowRow> {
-    Ok(WorkflowRow {
-        id: text(row, 0, WorkflowId::parse)?,
-        version: name(row, 1)?,
-        digest: digest(row, 2)?,
-        team: text(row, 3, TeamId::parse)?,
-        definition: row.get(4)?,
-        created_at: instant(row, 5)?,
-    })
 }

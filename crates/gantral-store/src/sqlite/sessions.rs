@@ -4,7 +4,8 @@ use gantral_core::digest::Digest;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{digest, instant, millis, rows};
+use super::columns::{millis, rows};
+use crate::decoded::{self, SESSION};
 use crate::error::StoreError;
 use crate::sessions::{SESSIONS_MAX, SessionRow};
 
@@ -32,21 +33,9 @@ impl SqliteStore {
 
     pub(crate) async fn session(&self, id: Digest) -> Result<Option<SessionRow>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT id, issuer, subject, client, claims, started, ends FROM session WHERE id = ?1",
-            )?;
-            let found = select.query_row([id.as_bytes()], |row| {
-                Ok(SessionRow {
-                    id: digest(row, 0)?,
-                    issuer: row.get(1)?,
-                    subject: row.get(2)?,
-                    client: row.get(3)?,
-                    claims: row.get(4)?,
-                    started: instant(row, 5)?,
-                    ends: instant(row, 6)?,
-                })
-            });
-            Ok(found.optional()?)
+            let mut select =
+                connection.prepare_cached(&format!("SELECT {SESSION} FROM session WHERE id = ?1"))?;
+            Ok(select.query_row([id.as_bytes()], |row| decoded::session(row)).optional()?)
         })
         .await
     }

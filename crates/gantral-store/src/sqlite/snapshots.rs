@@ -3,15 +3,16 @@
 use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{InstanceId, TenantId};
 use gantral_core::time::UnixMillis;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{count, digest, instant, int, is_null, label, millis, rows, salt};
+use super::columns::{int, millis, rows};
 use super::governance;
 use super::instances::CHAIN;
+use crate::decoded;
 use crate::error::StoreError;
 use crate::page::CHAIN_PAGE_MAX;
-use crate::rows::{Snapshot, SnapshotContent, SnapshotPlace};
+use crate::rows::{Snapshot, SnapshotPlace};
 
 impl SqliteStore {
     pub(crate) async fn snapshot(
@@ -26,7 +27,7 @@ impl SqliteStore {
                  FROM chain CROSS JOIN snapshot ON artifact = number WHERE commitment = ?4 LIMIT 1"
             ))?;
             let key = params![tenant.as_str(), id.as_bytes(), 0, commitment.as_bytes()];
-            Ok(select.query_row(key, snapshot_row).optional()?)
+            Ok(select.query_row(key, |row| decoded::snapshot(row)).optional()?)
         })
         .await
     }
@@ -43,7 +44,7 @@ impl SqliteStore {
                 governance::CHAIN
             ))?;
             Ok(select
-                .query_row(params![tenant.as_str(), 0, commitment.as_bytes()], snapshot_row)
+                .query_row(params![tenant.as_str(), 0, commitment.as_bytes()], |row| decoded::snapshot(row))
                 .optional()?)
         })
         .await
@@ -69,7 +70,7 @@ impl SqliteStore {
             };
             let limit = rows(limit.min(CHAIN_PAGE_MAX));
             let key = params![tenant.as_str(), id.as_bytes(), sequence, commitment, limit];
-            let found = select.query_map(key, snapshot_row)?;
+            let found = select.query_map(key, |row| decoded::snapshot(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -132,14 +133,4 @@ pub(super) fn kept_by(
             .query_row(params![tenant.as_str(), 0, commitment.as_bytes()], |row| row.get(0)),
     };
     found.optional()
-}
-
-fn snapshot_row(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
-    let content = if is_null(row, 5)? {
-        SnapshotContent::Kept { salt: salt(row, 3)?, plaintext: row.get(4)? }
-    } else {
-        SnapshotContent::Erased { at: instant(row, 5)? }
-    };
-    let place = SnapshotPlace { sequence: count(row, 0)?, commitment: digest(row, 1)? };
-    Ok(Snapshot { place, label: label(row, 2)?, content })
 }

@@ -9,7 +9,7 @@ use super::columns::{count, instance, instant, int, millis, text};
 use super::writer::Fail;
 use crate::append::Append;
 use crate::error::StoreError;
-use crate::spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Totals};
+use crate::spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Reservation, Spending, Total, Totals, periods};
 
 impl SqliteStore {
     pub(crate) async fn spending(
@@ -114,21 +114,6 @@ pub(super) fn count_rule(
     put(connection, &append.tenant, ("workflow", workflow, ""), 0, 0)
 }
 
-/// Returns the month and the day of an instant, of UTC.
-fn periods(at: UnixMillis) -> [String; 2] {
-    let text = at.to_text();
-    [7, 10].map(|length| text.chars().take(length).collect())
-}
-
-/// What is reserved for a grant, and where it counts.
-struct Reservation {
-    instance: InstanceId,
-    workflow: WorkflowId,
-    team: TeamId,
-    amount: u64,
-    at: UnixMillis,
-}
-
 /// Reserves what a grant of the append's instance is expected to cost.
 pub(super) fn reserve(
     connection: &Connection,
@@ -137,8 +122,7 @@ pub(super) fn reserve(
     amount: u64,
     at: UnixMillis,
 ) -> Result<(), Fail> {
-    let (workflow, team) = (append.index.workflow.clone(), append.index.team.clone());
-    let amount = amount.min(AMOUNT_MAX);
+    let reservation = Reservation::of(append, amount, at);
     connection
         .prepare_cached(
             "INSERT INTO reservation(tenant, id, instance, workflow, team, amount, at)
@@ -148,13 +132,12 @@ pub(super) fn reserve(
             append.tenant.as_str(),
             grant.as_bytes(),
             append.instance.as_bytes(),
-            workflow.as_str(),
-            team.as_str(),
-            int(amount),
+            reservation.workflow.as_str(),
+            reservation.team.as_str(),
+            int(reservation.amount),
             millis(at),
         ])?;
-    let reservation = Reservation { instance: append.instance, workflow, team, amount, at };
-    Ok(add(connection, &append.tenant, &reservation, 0, i64::try_from(amount).unwrap_or(i64::MAX))?)
+    Ok(add(connection, &append.tenant, &reservation, 0, int(reservation.amount))?)
 }
 
 /// Counts what a grant has cost in place of what was reserved for it; `None`: as much. One for which nothing is reserved counts nothing.
@@ -180,9 +163,8 @@ pub(super) fn settle(
         })
         .optional()?;
     let Some(reservation) = found else { return Ok(()) };
-    let reserved = i64::try_from(reservation.amount).unwrap_or(i64::MAX);
     let cost = cost.unwrap_or(reservation.amount).min(AMOUNT_MAX);
-    Ok(add(connection, &append.tenant, &reservation, cost, reserved.saturating_neg())?)
+    Ok(add(connection, &append.tenant, &reservation, cost, int(reservation.amount).saturating_neg())?)
 }
 
 /// Adds to every total that a reservation counts in. Where nothing is added nothing changes, and who was told of the totals may commit.
@@ -193,22 +175,8 @@ fn add(
     spent: u64,
     reserved: i64,
 ) -> rusqlite::Result<()> {
-    if (spent, reserved) == (0, 0) {
-        return Ok(());
-    }
-    let [month, day] = periods(of.at);
-    let instance = of.instance.to_string();
-    let places = [
-        ("instance", instance.as_str(), ""),
-        ("workflow", of.workflow.as_str(), ""),
-        ("workflow", of.workflow.as_str(), &month),
-        ("workflow", of.workflow.as_str(), &day),
-        ("team", of.team.as_str(), ""),
-        ("team", of.team.as_str(), &month),
-        ("team", of.team.as_str(), &day),
-    ];
-    for place in places {
-        put(connection, tenant, place, spent, reserved)?;
+    for (kind, name, period) in of.places(spent, reserved) {
+        put(connection, tenant, (kind, &name, &period), spent, reserved)?;
     }
     Ok(())
 }

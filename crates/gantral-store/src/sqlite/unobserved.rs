@@ -1,11 +1,12 @@
 //! What clients counted while no server answered them.
 
-use gantral_core::ids::{TenantId, WorkflowId};
+use gantral_core::ids::TenantId;
 use gantral_core::time::UnixMillis;
 use rusqlite::params;
 
 use super::SqliteStore;
-use super::columns::{count, instant, int, millis, name, rows, text};
+use super::columns::{int, millis, rows};
+use crate::decoded;
 use crate::error::StoreError;
 use crate::unobserved::{UNOBSERVED_MAX, Unobserved};
 
@@ -43,14 +44,7 @@ impl SqliteStore {
             )?;
             let found = select.query_map(
                 params![tenant.as_str(), millis(from), millis(to), rows(UNOBSERVED_MAX)],
-                |row| {
-                    Ok(Unobserved {
-                        hour: instant(row, 0)?,
-                        workflow: text(row, 1, WorkflowId::parse)?,
-                        action: name(row, 2)?,
-                        asks: count(row, 3)?,
-                    })
-                },
+                |row| decoded::unobserved(row),
             )?;
             Ok(found.collect::<Result<_, _>>()?)
         })

@@ -9,6 +9,7 @@ use gantral_store::{
     SwapOutcome, WorkflowRow,
 };
 
+use crate::cluster::{Ledger, shared};
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
 use crate::world::{
@@ -18,18 +19,78 @@ use crate::world::{
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
 
+/// Which database fails.
+#[derive(Clone, Copy)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
 struct Faulty {
     store: Store,
     plan: FaultPlan,
-    _folder: tempfile::TempDir,
+    home: Home,
 }
 
-fn faulty() -> Faulty {
-    let folder = tempfile::tempdir().unwrap();
-    let plan = FaultPlan::new();
-    let store = Store::with_faults(&folder.path().join("gantral.db"), plan.clone()).unwrap();
-    Faulty { store, plan, _folder: folder }
+enum Home {
+    Folder { _folder: tempfile::TempDir },
+    Database(String),
 }
+
+/// Makes a store whose writes fail as planned.
+async fn faulty(backend: Backend) -> Faulty {
+    let plan = FaultPlan::new();
+    match backend {
+        Backend::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::with_faults(&folder.path().join("gantral.db"), plan.clone()).unwrap();
+            Faulty { store, plan, home: Home::Folder { _folder: folder } }
+        }
+        Backend::Postgres => {
+            let Ledger { store, database } = Ledger::faulty(Some(plan.clone())).await;
+            Faulty { store, plan, home: Home::Database(database) }
+        }
+    }
+}
+
+/// Removes what a store stood in.
+async fn gone(store: Store, home: Home) {
+    drop(store);
+    if let Home::Database(database) = home {
+        shared().remove(&database).await;
+    }
+}
+
+/// Runs each case as one test per backend.
+macro_rules! faults {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(super::Backend::Sqlite).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(super::Backend::Postgres).await;
+                }
+            )*
+        }
+    };
+}
+
+faults!(
+    a_failed_append_is_there_or_is_not_and_its_retry_is_answered_right,
+    the_nth_write_fails_and_no_other,
+    a_renewal_and_an_erasure_fail_as_planned,
+    what_is_put_once_fails_as_planned_and_is_put_again,
+    a_claim_a_swap_and_a_signature_fail_as_planned,
+    a_governance_append_fails_as_planned_with_all_that_it_changes,
+);
 
 /// Expects the error that a fault reports, and returns whether the write must be there.
 fn told<T: std::fmt::Debug>(fault: Fault, answer: Result<T, StoreError>) -> bool {
@@ -43,10 +104,9 @@ fn told<T: std::fmt::Debug>(fault: Fault, answer: Result<T, StoreError>) -> bool
     fault == Fault::FailedButPersisted
 }
 
-#[tokio::test]
-async fn a_failed_append_is_there_or_is_not_and_its_retry_is_answered_right() {
+async fn a_failed_append_is_there_or_is_not_and_its_retry_is_answered_right(backend: Backend) {
     for fault in FAULTS {
-        let Faulty { store, plan, _folder } = faulty();
+        let Faulty { store, plan, home } = faulty(backend).await;
         let mut chain = Chain::new(&tenant("acme"));
         let mut append = chain.append_of(2);
         append.idempotency = Some(idempotency("k", b"body"));
@@ -62,12 +122,12 @@ async fn a_failed_append_is_there_or_is_not_and_its_retry_is_answered_right() {
         chain.head = append.head();
         chain.stands(&store).await;
         store.healthy().unwrap();
+        gone(store, home).await;
     }
 }
 
-#[tokio::test]
-async fn the_nth_write_fails_and_no_other() {
-    let Faulty { store, plan, _folder } = faulty();
+async fn the_nth_write_fails_and_no_other(backend: Backend) {
+    let Faulty { store, plan, home } = faulty(backend).await;
     plan.fail(3, Fault::Failed);
     let mut chain = Chain::new(&tenant("acme"));
     chain.commit(&store, vec![]).await;
@@ -76,12 +136,12 @@ async fn the_nth_write_fails_and_no_other() {
     chain.commit(&store, vec![]).await;
     assert_eq!(plan.writes(), 4);
     chain.stands(&store).await;
+    gone(store, home).await;
 }
 
-#[tokio::test]
-async fn a_renewal_and_an_erasure_fail_as_planned() {
+async fn a_renewal_and_an_erasure_fail_as_planned(backend: Backend) {
     for fault in FAULTS {
-        let Faulty { store, plan, _folder } = faulty();
+        let Faulty { store, plan, home } = faulty(backend).await;
         let mut chain = Chain::new(&tenant("acme"));
         let (commitment, snapshot) = snapshot_effect(b"bytes");
         let assign =
@@ -110,13 +170,13 @@ async fn a_renewal_and_an_erasure_fail_as_planned() {
         let kept = told(fault, store.settle_outbox(&name("pager"), delivered, None).await);
         let turn = OutboxTurn { recipient: name("pager"), now: at(9_000), latest: at(9_000) };
         assert_eq!(store.outbox(turn, 10).await.unwrap().is_empty(), kept);
+        gone(store, home).await;
     }
 }
 
-#[tokio::test]
-async fn what_is_put_once_fails_as_planned_and_is_put_again() {
+async fn what_is_put_once_fails_as_planned_and_is_put_again(backend: Backend) {
     for fault in FAULTS {
-        let Faulty { store, plan, _folder } = faulty();
+        let Faulty { store, plan, home } = faulty(backend).await;
         let acme = tenant("acme");
         let row = WorkflowRow {
             id: workflow("refund"),
@@ -149,13 +209,13 @@ async fn what_is_put_once_fails_as_planned_and_is_put_again() {
         plan.fail_next(fault);
         let kept = told(fault, store.forget_idempotency(at(90_000), 10).await);
         assert_eq!(store.forget_idempotency(at(90_000), 10).await.unwrap(), usize::from(!kept));
+        gone(store, home).await;
     }
 }
 
-#[tokio::test]
-async fn a_claim_a_swap_and_a_signature_fail_as_planned() {
+async fn a_claim_a_swap_and_a_signature_fail_as_planned(backend: Backend) {
     for fault in FAULTS {
-        let Faulty { store, plan, _folder } = faulty();
+        let Faulty { store, plan, home } = faulty(backend).await;
         let mut chain = Chain::new(&tenant("acme"));
         chain.commit(&store, vec![]).await;
 
@@ -185,13 +245,13 @@ async fn a_claim_a_swap_and_a_signature_fail_as_planned() {
         for witnesses in [1, 2] {
             assert_eq!(store.cosigned(&chain.tenant, witnesses).await.unwrap().is_some(), kept);
         }
+        gone(store, home).await;
     }
 }
 
-#[tokio::test]
-async fn a_governance_append_fails_as_planned_with_all_that_it_changes() {
+async fn a_governance_append_fails_as_planned_with_all_that_it_changes(backend: Backend) {
     for fault in FAULTS {
-        let Faulty { store, plan, _folder } = faulty();
+        let Faulty { store, plan, home } = faulty(backend).await;
         let acme = tenant("acme");
         let (commitment, put) = reason("the auditors asked for it");
         let append = governance(None, "activate", vec![put]);
@@ -203,5 +263,6 @@ async fn a_governance_append_fails_as_planned_with_all_that_it_changes() {
         let moved = GovernanceOutcome::Moved(Some(append.artifact.head()));
         assert_eq!(again, if kept { moved } else { GovernanceOutcome::Committed });
         assert!(store.governance_snapshot(&acme, commitment).await.unwrap().is_some());
+        gone(store, home).await;
     }
 }

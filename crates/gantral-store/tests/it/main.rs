@@ -1,7 +1,7 @@
 //! The store, held to its contract.
 //!
 //! `conformance` is written over `&Store`, so that every backend passes the same; the other modules hold what is true
-//! of a SQLite file only.
+//! of one of them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,11 +10,14 @@
     reason = "the lints make an exception for test functions, and this whole binary is one"
 )]
 
+mod cluster;
 mod conformance;
 mod disk;
 mod erasure;
 mod faults;
 mod kill;
 mod model;
+mod postgres;
 mod sqlite;
+mod waits;
 mod world;

@@ -1,6 +1,8 @@
 //! Random appends, compared with a model that a reader can check by eye.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::AttemptNo;
@@ -9,6 +11,7 @@ use gantral_store::{
 };
 use proptest::prelude::*;
 
+use crate::cluster::shared;
 use crate::world::{Chain, at, governed, grant, idempotency, tenant};
 
 /// Which head the caller believes in.
@@ -139,11 +142,29 @@ fn believe(chain: &Chain, artifacts: &[SealedArtifact], belief: Belief) -> Chain
     Chain { head, ..chain.clone() }
 }
 
-async fn play(ops: Vec<Op>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("gantral.db");
-    let mut store = Store::open_sqlite(&path).unwrap();
-    let tenants = [tenant("acme"), tenant("other")];
+/// Where a game is played.
+enum Place {
+    File {
+        path: std::path::PathBuf,
+    },
+    /// A database that all games share, each with tenants of its own.
+    Database(String),
+}
+
+impl Place {
+    async fn open(&self) -> Store {
+        match self {
+            Self::File { path } => Store::open_sqlite(path).unwrap(),
+            Self::Database(database) => shared().open(database, None).await,
+        }
+    }
+}
+
+async fn play(ops: Vec<Op>, place: &Place) {
+    static GAME: AtomicU64 = AtomicU64::new(0);
+    let game = GAME.fetch_add(1, Ordering::Relaxed);
+    let mut store = place.open().await;
+    let tenants = ["acme", "other"].map(|name| tenant(&format!("{name}-{game}")));
     let ids: Vec<_> = (0..4).map(|_| grant()).collect();
     let mut model = Model {
         chains: (0..4).map(|index| (Chain::new(&tenants[index % 2]), Vec::new())).collect(),
@@ -156,7 +177,7 @@ async fn play(ops: Vec<Op>) {
         match op {
             Op::Reopen => {
                 drop(store);
-                store = Store::open_sqlite(&path).unwrap();
+                store = place.open().await;
                 model.compare(&store).await;
             }
             Op::Govern { tenant } => model.heads[tenant] = governed(&store, &tenants[tenant], None).await,
@@ -185,11 +206,24 @@ async fn play(ops: Vec<Op>) {
     model.compare(&store).await;
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_appends_end_as_the_model_says(ops in prop::collection::vec(op(), 1..60)) {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(play(ops));
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::File { path: folder.path().join("gantral.db") };
+        runtime().block_on(play(ops, &place));
+    }
+
+    #[test]
+    fn random_appends_to_a_database_end_as_the_model_says(ops in prop::collection::vec(op(), 1..60)) {
+        static DATABASE: OnceLock<Place> = OnceLock::new();
+        let place = DATABASE.get_or_init(|| Place::Database(runtime().block_on(shared().database())));
+        runtime().block_on(play(ops, place));
     }
 }

@@ -3,17 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, ProposalId};
-use gantral_core::policy::PolicyVersionId;
-use gantral_store::{
-    ChainId, CommittedSeal, Effect, NewProposal, OpenError, OutboxTurn, PolicySignature, Store, StoreError,
-    Wake, WorkflowRow,
-};
+use gantral_store::{ChainId, CommittedSeal, Effect, OpenError, OutboxTurn, Store, StoreError, Wake};
 use rusqlite::Connection;
 
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, at, gate, gate_row, governed, name, reason, team, tell, tenant, workflow};
+use crate::world::{Chain, at, gate, gate_row, name, put_one_of_each, tell, tenant};
 
 fn raw(path: &Path) -> Connection {
     Connection::open(path).unwrap()
@@ -39,32 +33,7 @@ async fn history_refuses_to_be_changed_or_deleted() {
     let store = Store::open_sqlite(&path).unwrap();
     let mut chain = Chain::new(&tenant("acme"));
     chain.commit(&store, vec![]).await;
-    let definition = WorkflowRow {
-        id: workflow("refund"),
-        version: name("1"),
-        digest: Digest::of(b"d"),
-        team: team("payments"),
-        definition: b"d".to_vec(),
-        created_at: at(1),
-    };
-    store.put_workflow(&chain.tenant, definition).await.unwrap();
-    let version = PolicyVersionId(Digest::of(b"p"));
-    let by =
-        PolicySignature { key: "k".to_owned(), algorithm: "ES256".to_owned(), scope: None, pinned: true };
-    store.put_signed_policy_bundle(&chain.tenant, version, b"p".to_vec(), by, at(1)).await.unwrap();
-    governed(&store, &chain.tenant, reason("why").1).await;
-    let proposal = NewProposal {
-        tenant: chain.tenant.clone(),
-        id: ProposalId::from_random([1; 16]),
-        same: Digest::of(b"s"),
-        proposer: ActorId::parse("bob").unwrap(),
-        body: b"b".to_vec(),
-        reason: None,
-        at: at(1),
-        expires_at: at(2),
-        tell: None,
-    };
-    store.put_proposal(proposal, 1).await.unwrap();
+    put_one_of_each(&store, &chain.tenant).await;
 
     let raw = raw(&path);
     for (table, column) in [

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gantral_core::digest::{CommitmentLabel, Digest, Salt, commit};
 use gantral_core::ids::{
-    ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, Role, TeamId, TenantId, WorkflowId,
+    ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, ProposalId, Role, TeamId, TenantId, WorkflowId,
 };
+use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_store::{
     Append, AppendOutcome, Effect, GateRow, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard,
-    Head, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode,
-    Store, StoreError, Tell,
+    Head, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact, NewProposal,
+    PolicySignature, SealedArtifact, StateCode, Store, StoreError, Tell, WorkflowRow,
 };
 
 /// The first bytes of the id of the key that signs here.
@@ -232,4 +233,34 @@ pub fn reason(text: &str) -> (Digest, GovernanceEffect) {
 
 pub fn erasure(instance: InstanceId, commitment: Digest, millis: u64) -> GovernanceEffect {
     GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at: at(millis) }
+}
+
+/// Puts one of each of what never changes, beside artifacts of instances.
+pub async fn put_one_of_each(store: &Store, tenant: &TenantId) {
+    let definition = WorkflowRow {
+        id: workflow("refund"),
+        version: name("1"),
+        digest: Digest::of(b"d"),
+        team: team("payments"),
+        definition: b"d".to_vec(),
+        created_at: at(1),
+    };
+    store.put_workflow(tenant, definition).await.unwrap();
+    let version = PolicyVersionId(Digest::of(b"p"));
+    let by =
+        PolicySignature { key: "k".to_owned(), algorithm: "ES256".to_owned(), scope: None, pinned: true };
+    store.put_signed_policy_bundle(tenant, version, b"p".to_vec(), by, at(1)).await.unwrap();
+    governed(store, tenant, reason("why").1).await;
+    let proposal = NewProposal {
+        tenant: tenant.clone(),
+        id: ProposalId::from_random([1; 16]),
+        same: Digest::of(b"s"),
+        proposer: ActorId::parse("bob").unwrap(),
+        body: b"b".to_vec(),
+        reason: None,
+        at: at(1),
+        expires_at: at(2),
+        tell: None,
+    };
+    store.put_proposal(proposal, 1).await.unwrap();
 }

@@ -2,17 +2,15 @@
 //! whose it is: it is a matter of its tenant's log.
 
 use gantral_core::ids::TenantId;
-use rusqlite::{Params, Row, Statement, params};
+use rusqlite::{Params, Statement, params};
 
-use super::super::columns::{count, digest, instance, int, is_null, rows, text};
-use super::super::{SqliteStore, governance};
+use super::super::SqliteStore;
+use super::super::columns::{count, int, rows, text};
+use crate::decoded;
 use crate::error::StoreError;
-use crate::log::{
-    ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, LOG_PAGE_BYTES_MAX,
-    LOG_PAGE_MAX,
-};
+use crate::log::{CommittedArtifact, CommittedPage, LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX};
 
-/// The columns that [`artifact`] reads, of the rows that a condition on `a` follows.
+/// The columns that [`decoded::committed`] reads, of the rows that a condition on `a` follows.
 const COMMITTED: &str =
     "SELECT a.number, p.number, a.tenant, a.instance, a.sequence, a.hash, a.terminal, a.signer,
        CASE WHEN a.terminal IS NULL THEN a.envelope END
@@ -45,8 +43,7 @@ impl SqliteStore {
             let limit = limited(limit);
             let parameters = params![int(from), int(through), tenant.as_str(), limit];
             let (mut page, is_cut) = page(&mut select, parameters, from.saturating_sub(1))?;
-            let found = page.artifacts.len().saturating_add(page.damaged.len());
-            if !is_cut && rows(found) < limit {
+            if !is_cut && rows(page.rows()) < limit {
                 page.through = through;
             }
             Ok(page)
@@ -66,46 +63,17 @@ fn page(
     parameters: impl Params,
     after: u64,
 ) -> rusqlite::Result<(CommittedPage, bool)> {
-    let mut page = CommittedPage { through: after, ..CommittedPage::default() };
+    let mut page = CommittedPage::after(after);
     let mut bytes = 0usize;
     let mut found = select.query(parameters)?;
     while let Some(row) = found.next()? {
         let (number, tenant) = (count(row, 0)?, text(row, 2, TenantId::parse)?);
-        page.through = number;
-        match artifact(row, number, &tenant) {
-            Ok(artifact) => {
-                if let CommittedSeal::Envelope(envelope) = &artifact.seal {
-                    bytes = bytes.saturating_add(envelope.len());
-                }
-                page.artifacts.push(artifact);
-            }
-            // The row is there: what fails now is what it holds.
-            Err(error) => page.damaged.push(DamagedArtifact { number, tenant, what: error.to_string() }),
-        }
+        let artifact = decoded::committed(row, number, &tenant);
+        bytes = bytes.saturating_add(artifact.as_ref().map_or(0, CommittedArtifact::bytes));
+        page.push(number, tenant, artifact);
         if bytes >= LOG_PAGE_BYTES_MAX {
             return Ok((page, true));
         }
     }
     Ok((page, false))
-}
-
-fn artifact(row: &Row<'_>, number: u64, tenant: &TenantId) -> rusqlite::Result<CommittedArtifact> {
-    let chain = match row.get::<_, [u8; 16]>(3)? {
-        governance::NO_INSTANCE => ChainId::Governance,
-        _ => ChainId::Instance(instance(row, 3)?),
-    };
-    let seal = if is_null(row, 6)? {
-        CommittedSeal::Envelope(row.get(8)?)
-    } else {
-        CommittedSeal::Told { ends_chain: row.get(6)?, signer: row.get(7)? }
-    };
-    Ok(CommittedArtifact {
-        number,
-        previous: if is_null(row, 1)? { None } else { Some(count(row, 1)?) },
-        tenant: tenant.clone(),
-        chain,
-        sequence: count(row, 4)?,
-        hash: digest(row, 5)?,
-        seal,
-    })
 }

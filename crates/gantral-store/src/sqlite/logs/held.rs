@@ -39,10 +39,9 @@ pub(super) fn number(connection: &Connection, tenant: &TenantId) -> rusqlite::Re
 
 /// Notes that a log stands still; one that does already stays where it is.
 pub(super) fn hold(connection: &Connection, hold: &LogHold) -> rusqlite::Result<()> {
-    let first = hold.numbers.first().copied().unwrap_or_default();
     connection
         .prepare_cached("INSERT OR IGNORE INTO log_held(tenant, number) VALUES(?1, ?2)")?
-        .execute(params![hold.tenant.as_str(), int(first)])?;
+        .execute(params![hold.tenant.as_str(), int(hold.first())])?;
     Ok(())
 }
 

@@ -255,16 +255,18 @@ async fn a_second_leaf_of_one_place_is_refused(store: &Store) {
     let (outcome, tag) = one_more(store, false, |link| (link.previous, link.sequence) = (Some(1), 1)).await;
     assert_eq!(outcome, refused(tag, 1));
     // A second beginning.
-    let fresh = super::sqlite();
+    let fresh = super::another(store).await;
     let (outcome, tag) =
         one_more(&fresh.store, false, |link| (link.previous, link.sequence) = (None, 0)).await;
     assert_eq!(outcome, refused(tag, 0));
+    fresh.gone().await;
     // Behind nothing that is there.
-    let fresh = super::sqlite();
+    let fresh = super::another(store).await;
     let (outcome, tag) = one_more(&fresh.store, false, |link| link.previous = None).await;
     assert_eq!(outcome, refused(tag, 2));
+    fresh.gone().await;
     // The same place twice in one swap.
-    let fresh = super::sqlite();
+    let fresh = super::another(store).await;
     let mut chain = Chain::new(&tenant("acme"));
     let append = chain.append_of(3);
     chain.committed(&fresh.store, append).await;
@@ -274,6 +276,7 @@ async fn a_second_leaf_of_one_place_is_refused(store: &Store) {
     (swap.growths[0].links[2].previous, swap.growths[0].links[2].sequence) = (Some(1), 1);
     let tag = swap.growths[0].links[2].tag;
     assert_eq!(fresh.store.swap_logs(swap).await.unwrap(), refused(tag, 1));
+    fresh.gone().await;
 }
 
 async fn a_leaf_after_the_last_of_its_chain_is_refused(store: &Store) {

@@ -4,10 +4,10 @@
 //! last has its highest bit set. The gap before the first run is 0.
 
 /// How many numbers one row holds at most; more are damage.
-const NUMBERS_MAX: u64 = crate::log::LOG_PAGE_MAX as u64;
+const NUMBERS_MAX: u64 = super::LOG_PAGE_MAX as u64;
 
 /// Writes numbers that rise.
-pub(super) fn encode(numbers: &[u64]) -> Vec<u8> {
+pub(crate) fn encode(numbers: &[u64]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut end = numbers.first().copied().unwrap_or_default();
     for run in numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
@@ -20,7 +20,7 @@ pub(super) fn encode(numbers: &[u64]) -> Vec<u8> {
 }
 
 /// Reads the numbers from `first` on. Bytes that say nothing are left out: whoever looks for a number then misses it.
-pub(super) fn decode(first: u64, bytes: &[u8]) -> Vec<u64> {
+pub(crate) fn decode(first: u64, bytes: &[u8]) -> Vec<u64> {
     let mut bytes = bytes.iter();
     let (mut numbers, mut next) = (Vec::new(), first);
     while let (Some(gap), Some(length)) = (get(&mut bytes), get(&mut bytes)) {

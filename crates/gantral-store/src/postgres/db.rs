@@ -1,0 +1,170 @@
+//! One connection, and the statements that are sent through it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::{Object, Pool};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::server::pool_reason;
+use super::writer::Fail;
+
+/// A parameter of a statement.
+pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// Makes the list of parameters of a statement.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$(&$value as $crate::postgres::db::Param<'_>),*][..]
+    };
+}
+pub(super) use params;
+
+/// A connection of the pool. Outside a transaction each statement is one.
+pub(super) struct Db {
+    /// `None` only while it is dropped.
+    connection: Option<Object>,
+    /// Whether a transaction is open.
+    open: AtomicBool,
+    /// Whether a statement failed since the transaction began.
+    failed: AtomicBool,
+}
+
+/// A connection that is given up in the middle of a transaction is closed and not used again: the server ends what was open.
+impl Drop for Db {
+    fn drop(&mut self) {
+        if self.open.load(Ordering::Relaxed)
+            && let Some(connection) = self.connection.take()
+        {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl Db {
+    /// Takes a connection of the pool, waiting for one.
+    pub(super) async fn take(pool: &Pool) -> Result<Self, Fail> {
+        let connection = pool.get().await.map_err(|error| Fail::Pool(pool_reason(&error)))?;
+        let (open, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { connection: Some(connection), open, failed })
+    }
+
+    /// Returns the rows that a statement answers.
+    pub(super) async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Fail> {
+        let connection = self.connection()?;
+        self.noted(async {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.query(&statement, params).await
+        })
+        .await
+    }
+
+    /// Returns the first row that a statement answers, if it answers any.
+    pub(super) async fn first(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>, Fail> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Tells whether a statement answers a row.
+    pub(super) async fn exists(&self, sql: &str, params: &[Param<'_>]) -> Result<bool, Fail> {
+        Ok(!self.query(sql, params).await?.is_empty())
+    }
+
+    /// Runs a statement, and returns how many rows it wrote.
+    pub(super) async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, Fail> {
+        let connection = self.connection()?;
+        self.noted(async {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.execute(&statement, params).await
+        })
+        .await
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fail> {
+        let connection = self.connection()?;
+        self.noted(async { connection.batch_execute(sql).await }).await
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<(), Fail> {
+        self.open.store(true, Ordering::Relaxed);
+        self.failed.store(false, Ordering::Relaxed);
+        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
+    }
+
+    /// Commits a transaction of which no statement has failed. However long that takes: a commit that waits for a standby would not fail by its
+    /// time, but be answered before the standby has it.
+    pub(super) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
+        if let Some(connection) = &self.connection {
+            connection.batch_execute("SET LOCAL statement_timeout TO 0; COMMIT").await?;
+        }
+        self.open.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends a transaction without keeping anything. A connection on which that fails is not used again.
+    pub(super) async fn roll_back(&self) {
+        if let Some(connection) = &self.connection
+            && connection.batch_execute("ROLLBACK").await.is_ok()
+        {
+            self.open.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells whether a statement of the transaction failed: the server then answers `COMMIT` by keeping nothing, and calls that no error.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the connection is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.is_closed())
+    }
+
+    fn connection(&self) -> Result<&Object, Fail> {
+        self.connection.as_ref().ok_or_else(|| Fail::Pool("the connection was given back".to_owned()))
+    }
+
+    async fn noted<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fail> {
+        work.await.map_err(|error| {
+            self.failed.store(true, Ordering::Relaxed);
+            Fail::Sql(error)
+        })
+    }
+}
+
+/// A statement that grows clause by clause, each with one parameter.
+pub(super) struct Query {
+    sql: String,
+    values: Vec<Box<dyn ToSql + Send + Sync>>,
+}
+
+impl Query {
+    /// Begins with a text that the first value follows.
+    pub(super) fn new(sql: String, value: impl ToSql + Send + Sync + 'static) -> Self {
+        let mut query = Self { sql, values: Vec::new() };
+        query.also("", value);
+        query
+    }
+
+    /// Adds a text and a value behind it.
+    pub(super) fn also(&mut self, clause: &str, value: impl ToSql + Send + Sync + 'static) -> &mut Self {
+        self.values.push(Box::new(value));
+        self.text(&format!("{clause}${}", self.values.len()))
+    }
+
+    /// Adds a text.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.sql.push_str(text);
+        self
+    }
+
+    /// Returns the rows that it answers.
+    pub(super) async fn run(&self, db: &Db) -> Result<Vec<Row>, Fail> {
+        let values: Vec<Param<'_>> = self.values.iter().map(|value| &**value as Param<'_>).collect();
+        db.query(&self.sql, &values).await
+    }
+}

@@ -1,0 +1,174 @@
+//! The governance chain, and the rows that change with it only.
+//!
+//! An append holds a lock on the tenant's head alone, so that appends of one tenant come one after the other, and none comes while an append
+//! to another chain relies on the head. The lock is one with a name and not that of the row: the chain may not have begun, and whoever freezes a
+//! tenant waits for the appends that are under way and not for all that come after. What an effect ends or erases is locked when it is looked
+//! at: nobody else ends it before it is written.
+
+use gantral_core::ids::TenantId;
+
+use super::append::put_artifact;
+use super::columns::{count, digest, get, int};
+use super::db::{Db, params};
+use super::locks::{self, On};
+use super::writer::{After, Fail};
+use super::{PostgresStore, enrolments, instances, proposals, registry, snapshots};
+use crate::append::{Head, NewArtifact, SealedArtifact};
+use crate::error::StoreError;
+use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome, NO_INSTANCE};
+use crate::proposals::ProposalEnd;
+
+/// The head of a governance chain.
+pub(super) struct Place {
+    pub(super) head: Head,
+    /// The number of its row.
+    pub(super) number: i64,
+}
+
+/// One append, as its transaction looks at it.
+struct Governing {
+    tenant: TenantId,
+    expected: Option<Head>,
+    artifact: NewArtifact,
+    effects: Vec<GovernanceEffect>,
+}
+
+impl PostgresStore {
+    pub(crate) async fn governance_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
+        let db = self.db().await?;
+        Ok(place(&db, &tenant, Hold::Look).await?.map(|place| place.head))
+    }
+
+    pub(crate) async fn append_governance(
+        &self,
+        append: GovernanceAppend,
+    ) -> Result<GovernanceOutcome, StoreError> {
+        if let Err(what) = append.check() {
+            return Err(StoreError::Contradiction { what: what.to_owned() });
+        }
+        let GovernanceAppend { tenant, expected, artifact, signer, effects } = append;
+        let artifact = NewArtifact { sealed: artifact, ends_chain: false, signer };
+        let governing = Governing { tenant, expected, artifact, effects };
+        self.write(governing, |governing, db, after| Box::pin(run(governing, db, after))).await
+    }
+
+    pub(crate) async fn governance_chain(
+        &self,
+        tenant: TenantId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<SealedArtifact>, StoreError> {
+        let db = self.db().await?;
+        Ok(instances::chain(&db, &tenant, &NO_INSTANCE, from, limit).await?)
+    }
+}
+
+/// What a transaction relies on until it ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing: it only looks.
+    Look,
+    /// That nobody moves the head.
+    Share,
+    /// That nobody but itself moves the head, or relies on it.
+    Change,
+}
+
+/// Returns the head of a tenant's governance chain.
+pub(super) async fn place(db: &Db, tenant: &TenantId, hold: Hold) -> Result<Option<Place>, Fail> {
+    match hold {
+        Hold::Look => {}
+        Hold::Share => locks::shared(db, On::Governance, &[tenant.as_str()]).await?,
+        Hold::Change => locks::alone(db, On::Governance, &[tenant.as_str()]).await?,
+    }
+    // A statement of its own: it sees what was committed before the lock was had.
+    let found = db
+        .first(
+            "SELECT head_sequence, head_hash, head_number FROM governance WHERE tenant = $1",
+            params![tenant.as_str()],
+        )
+        .await?;
+    let Some(row) = found else { return Ok(None) };
+    let head = Head { sequence: count(&row, 0)?, hash: digest(&row, 1)? };
+    Ok(Some(Place { head, number: get(&row, 2)? }))
+}
+
+/// Runs one append inside its transaction: all is checked before anything is written.
+async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<GovernanceOutcome, Fail> {
+    let Governing { tenant, expected, artifact, effects } = governing;
+    let before = place(db, tenant, Hold::Change).await?;
+    let head = before.as_ref().map(|place| place.head);
+    if head != *expected {
+        after.forgets = true;
+        return Ok(GovernanceOutcome::Moved(head));
+    }
+    for (number, effect) in effects.iter().enumerate() {
+        if effect.comes_again(effects, number) || !is_possible(db, tenant, effect).await? {
+            after.forgets = true;
+            return Ok(GovernanceOutcome::Refused(effect.clone()));
+        }
+    }
+    let previous = before.map(|place| place.number);
+    let number = put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, previous).await?;
+    after.newest = Some(number);
+    let head = artifact.sealed.head();
+    db.execute(
+        "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, $2, $3, $4)
+         ON CONFLICT(tenant) DO UPDATE SET head_number = excluded.head_number, head_sequence = excluded.head_sequence,
+           head_hash = excluded.head_hash",
+        params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes().as_slice()],
+    )
+    .await?;
+    for effect in effects {
+        apply(db, tenant, (number, head.sequence), effect).await?;
+    }
+    Ok(GovernanceOutcome::Committed)
+}
+
+/// Tells whether an effect fits the rows that are there, and holds those that it ends or erases.
+async fn is_possible(db: &Db, tenant: &TenantId, effect: &GovernanceEffect) -> Result<bool, Fail> {
+    match effect {
+        GovernanceEffect::PutSnapshot { .. } | GovernanceEffect::EndProposalsOf { .. } => Ok(true),
+        GovernanceEffect::ConfirmProposal { id, at, .. } => proposals::hold_open(db, tenant, *id, *at).await,
+        GovernanceEffect::EraseSnapshot { instance, commitment, .. } => {
+            Ok(snapshots::kept_by(db, tenant, *instance, commitment).await?.is_some())
+        }
+        GovernanceEffect::ErasePerson { issuer, subject } => {
+            registry::hold_person(db, tenant, issuer, subject).await
+        }
+        GovernanceEffect::SignEnrolment { entry, .. } => enrolments::hold_waiting(db, tenant, entry).await,
+    }
+}
+
+async fn apply(
+    db: &Db,
+    tenant: &TenantId,
+    (number, sequence): (i64, u64),
+    effect: &GovernanceEffect,
+) -> Result<(), Fail> {
+    match effect {
+        GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext } => {
+            snapshots::put(db, number, commitment, *label, salt, plaintext).await
+        }
+        GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
+            if let Some(artifact) = snapshots::kept_by(db, tenant, *instance, commitment).await? {
+                snapshots::erase(db, artifact, commitment, *at).await?;
+            }
+            Ok(())
+        }
+        GovernanceEffect::ErasePerson { issuer, subject } => {
+            registry::forget_person(db, tenant, issuer, subject).await?;
+            enrolments::forget_person(db, tenant, issuer, subject).await
+        }
+        GovernanceEffect::ConfirmProposal { id, at, by } => {
+            // What opens the commitment stands with the artifact from now on.
+            proposals::end_one(db, tenant, *id, &ProposalEnd::confirmed(*at, by.clone(), sequence)).await
+        }
+        GovernanceEffect::SignEnrolment { entry, envelope } => {
+            enrolments::sign(db, tenant, entry, envelope).await
+        }
+        GovernanceEffect::EndProposalsOf { proposer, at } => {
+            proposals::end_of(db, tenant, proposer, *at).await
+        }
+    }
+}

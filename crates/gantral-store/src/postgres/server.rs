@@ -1,0 +1,207 @@
+//! The server: its address, its settings, what every session is told, and the schema.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Transaction,
+};
+use gantral_core::digest::Digest;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::writer::reason;
+use crate::error::ConnectError;
+
+/// Every schema change, oldest first; the number of a migration is its place, counted from 1.
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+/// `GNTM` and a one: the advisory lock under which schemas are changed. Those of the numbers of artifacts begin with `GNTL`.
+const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;
+/// The oldest server that serves: what is older gets no fixes any more.
+const VERSION_MIN: u32 = 14;
+/// How long a connection may take to be made.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection while all are in use: longer than a burst, shorter than a client waits for an answer.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+/// How long one statement may take. None of ours reads more than a page; a longer one says that the server stands still.
+const STATEMENT_MS_MAX: u32 = 30_000;
+/// How long a statement waits for a row that another transaction holds: many times what a transaction takes, less than a statement may.
+const LOCK_MS_MAX: u32 = 10_000;
+/// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free.
+const IDLE_MS_MAX: u32 = 15_000;
+/// How often the server is asked on a silent connection whether it is there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// Opens the pool, checks what the server promises, and brings the schema up to date.
+pub(super) async fn open(address: &str, connections: usize) -> Result<Pool, ConnectError> {
+    let mut config = Config::from_str(address).map_err(|error| ConnectError::Address {
+        // The outer text alone names a keyword at most; what it is made of may hold the password.
+        reason: error.to_string(),
+    })?;
+    config.connect_timeout(CONNECT_WAIT).keepalives_idle(KEEPALIVE_IDLE);
+    if config.get_application_name().is_none() {
+        config.application_name("gantral");
+    }
+    let server = named(&config);
+    let manager =
+        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(connections)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(POOL_WAIT))
+        .create_timeout(Some(CONNECT_WAIT))
+        .post_create(Hook::async_fn(|client, _| {
+            Box::pin(async move { client.batch_execute(&session()).await.map_err(HookError::Backend) })
+        }))
+        .build()
+        .map_err(|error| ConnectError::Database { server: server.clone(), reason: error.to_string() })?;
+    let client = pool
+        .get()
+        .await
+        .map_err(|error| ConnectError::Unreachable { server: server.clone(), reason: pool_reason(&error) })?;
+    check(&client, &server).await?;
+    migrate(client, &server).await?;
+    Ok(pool)
+}
+
+/// Returns what every session is told. A commit is answered when it is on the disk, whatever the database prefers.
+fn session() -> String {
+    format!(
+        "SET search_path TO gantral; SET synchronous_commit TO on; SET statement_timeout TO {STATEMENT_MS_MAX};
+         SET lock_timeout TO {LOCK_MS_MAX}; SET idle_in_transaction_session_timeout TO {IDLE_MS_MAX};
+         SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off; SET jit TO off"
+    )
+}
+
+/// Says where a server is, without who logs in and by what.
+fn named(config: &Config) -> String {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(index, host)| {
+            let ports = config.get_ports();
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                #[cfg(unix)]
+                Host::Unix(path) => format!("{}:{port}", path.display()),
+            }
+        })
+        .collect();
+    format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
+/// Returns why the pool gave no connection, for the log.
+pub(super) fn pool_reason(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => reason(error),
+        PoolError::Timeout(_)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(_) => error.to_string(),
+    }
+}
+
+fn refused(server: &str, error: &tokio_postgres::Error) -> ConnectError {
+    ConnectError::Database { server: server.to_owned(), reason: reason(error) }
+}
+
+/// Refuses a server that would lose what it has answered, or that is too old.
+async fn check(client: &Client, server: &str) -> Result<(), ConnectError> {
+    let fail = |error| refused(server, &error);
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::bigint, current_setting('fsync')::boolean,
+               current_setting('full_page_writes')::boolean, current_setting('synchronous_commit') <> 'off'",
+            &[],
+        )
+        .await
+        .map_err(fail)?;
+    let version = u32::try_from(row.try_get::<_, i64>(0).map_err(fail)? / 10_000).unwrap_or_default();
+    if version < VERSION_MIN {
+        return Err(ConnectError::TooOld { server: server.to_owned(), found: version, needed: VERSION_MIN });
+    }
+    for (index, setting) in [(1, "fsync"), (2, "full_page_writes"), (3, "synchronous_commit")] {
+        if !row.try_get::<_, bool>(index).map_err(fail)? {
+            return Err(ConnectError::NotDurable { server: server.to_owned(), setting });
+        }
+    }
+    Ok(())
+}
+
+/// Makes the schema, or brings it up to date: one server at a time, each step once, in a transaction of its own.
+async fn migrate(mut client: Object, server: &str) -> Result<(), ConnectError> {
+    let fail = |error| refused(server, &error);
+    loop {
+        let transaction = client.transaction().await.map_err(fail)?;
+        // Who waits for another server's step waits for as long as that takes.
+        transaction
+            .batch_execute("SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0")
+            .await
+            .map_err(fail)?;
+        transaction.query("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await.map_err(fail)?;
+        let found = found(&transaction, server).await?;
+        let Some(migration) = MIGRATIONS.get(found as usize) else { return Ok(()) };
+        let number = i64::from(found).saturating_add(1);
+        if found == 0 {
+            transaction
+                .batch_execute(
+                    "CREATE SCHEMA IF NOT EXISTS gantral;
+                     CREATE TABLE gantral.schema_version(version bigint PRIMARY KEY, digest bytea NOT NULL)",
+                )
+                .await
+                .map_err(fail)?;
+        }
+        transaction.batch_execute(migration).await.map_err(fail)?;
+        transaction
+            .execute(
+                "INSERT INTO gantral.schema_version(version, digest) VALUES($1, $2)",
+                &[&number, &Digest::of(migration.as_bytes()).as_bytes().as_slice()],
+            )
+            .await
+            .map_err(fail)?;
+        transaction.commit().await.map_err(fail)?;
+        tracing::info!(schema = number, "store schema brought up to date");
+    }
+}
+
+/// Returns how many steps the schema of a database has, each of which this release knows as it is; 0 where there is none.
+async fn found(transaction: &Transaction<'_>, server: &str) -> Result<u32, ConnectError> {
+    let fail = |error| refused(server, &error);
+    let foreign = || ConnectError::Foreign { server: server.to_owned() };
+    let there = transaction
+        .query_one(
+            "SELECT to_regclass('gantral.schema_version') IS NOT NULL,
+               EXISTS(SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('gantral'))",
+            &[],
+        )
+        .await
+        .map_err(fail)?;
+    let (version, anything): (bool, bool) =
+        (there.try_get(0).map_err(fail)?, there.try_get(1).map_err(fail)?);
+    if !version {
+        // A schema that is empty was made for us, by whoever may make one.
+        return if anything { Err(foreign()) } else { Ok(0) };
+    }
+    let rows = transaction
+        .query("SELECT version, digest FROM gantral.schema_version ORDER BY version", &[])
+        .await
+        .map_err(|error| if error.is_closed() { fail(error) } else { foreign() })?;
+    let mut found = 0;
+    for row in rows {
+        let number: i64 = row.try_get(0).map_err(|_| foreign())?;
+        let digest: &[u8] = row.try_get(1).map_err(|_| foreign())?;
+        found = u32::try_from(number).map_err(|_| foreign())?;
+        if let Some(migration) = MIGRATIONS.get((found as usize).wrapping_sub(1))
+            && Digest::of(migration.as_bytes()).as_bytes() != digest
+        {
+            return Err(ConnectError::OtherSchema { server: server.to_owned(), number: found });
+        }
+    }
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(ConnectError::NewerSchema { server: server.to_owned(), found, known });
+    }
+    Ok(found)
+}

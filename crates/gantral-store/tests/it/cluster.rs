@@ -1,0 +1,239 @@
+//! A real PostgreSQL server: the pinned part, with data of its own, reached by a socket, gone with the process that started it.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use gantral_store::fault::FaultPlan;
+use gantral_store::{PostgresOptions, Store};
+use tokio_postgres::{Client, Config, NoTls};
+
+/// The role that owns the cluster.
+const OWNER: &str = "postgres";
+/// Whom the server runs as where we are root, which it refuses to be: nobody.
+const NOBODY: u32 = 65_534;
+/// What the server is told beyond its defaults. It flushes, as a real one does; it is small, because it is one of many parts of a test run.
+const SETTINGS: [&str; 6] = [
+    "fsync=on",
+    "full_page_writes=on",
+    "listen_addresses=",
+    "shared_buffers=32MB",
+    "max_connections=300",
+    "unix_socket_permissions=0700",
+];
+/// Only names the socket: the server listens on no network.
+const PORT: u16 = 5432;
+/// How long the server may take to answer.
+const START_WAIT: Duration = Duration::from_secs(60);
+/// Runs the server until the process that started it has gone or says so, by the end of standard input. What is killed outright cannot clean up
+/// after itself, so that this does it, unless its last word is that everything stays.
+const WATCH: &str = r#"
+"$0" "$@" </dev/null >>log 2>&1 &
+echo $! >pid
+last=$(cat)
+kill -QUIT $! 2>/dev/null
+wait
+test "$last" = stay || rm -rf "$PWD"
+"#;
+
+/// A running server, stopped when dropped or when the process ends.
+pub struct Cluster {
+    watch: Child,
+    /// Its end ends the server.
+    input: Option<ChildStdin>,
+    /// Data, log and socket. In the temporary folder itself: the path of a socket may have no more than 107 bytes.
+    folder: tempfile::TempDir,
+    settings: Vec<String>,
+}
+
+/// Returns the folder of the server's programs.
+fn programs() -> PathBuf {
+    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
+    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
+    let bin = parts.join("postgres/server/bin");
+    assert!(
+        bin.join("postgres").is_file(),
+        "PostgreSQL is not in `{}`: run `cargo xtask parts`",
+        bin.display()
+    );
+    bin.canonicalize().unwrap()
+}
+
+impl Cluster {
+    /// Makes a cluster, and starts its server.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Makes a cluster, and starts its server with settings that count more than ours.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("gantral-pg").tempdir().unwrap();
+        if is_root(folder.path()) {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let made = Self::program(folder.path(), &programs().join("initdb"))
+            .args(["--username", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--pgdata=data"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "no cluster: {}", String::from_utf8_lossy(&made.stderr));
+        let settings: Vec<_> = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+        let (watch, input) = Self::watch(folder.path(), &settings);
+        let cluster = Self { watch, input, folder, settings };
+        cluster.ready();
+        cluster
+    }
+
+    fn program(folder: &Path, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder).stdin(Stdio::null());
+        if folder.metadata().unwrap().uid() == NOBODY {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn watch(folder: &Path, settings: &[String]) -> (Child, Option<ChildStdin>) {
+        let mut command = Self::program(folder, Path::new("sh"));
+        command.args(["-c", WATCH]).arg(programs().join("postgres")).args(["-D", "data", "-p"]);
+        command.arg(PORT.to_string()).arg("-k").arg(folder);
+        command.args(settings.iter().flat_map(|setting| ["-c", setting])).stdin(Stdio::piped());
+        let mut watch = command.spawn().unwrap();
+        let input = watch.stdin.take();
+        (watch, input)
+    }
+
+    /// Waits until the server answers. Without a runtime, because a test may be in one.
+    fn ready(&self) {
+        let (began, socket) = (Instant::now(), self.folder.path().join(format!(".s.PGSQL.{PORT}")));
+        let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        while !(socket.exists()
+            && log().lines().rev().any(|line| line.ends_with("ready to accept connections")))
+        {
+            assert!(began.elapsed() < START_WAIT, "PostgreSQL does not answer: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills the server as a power failure would, as far as a process can be killed, and waits for all of it to go.
+    pub fn crash(&mut self) {
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap().success());
+        self.stay();
+    }
+
+    /// Ends the watch, and lets everything stay where it is.
+    fn stay(&mut self) {
+        if let Some(mut input) = self.input.take() {
+            input.write_all(b"stay").unwrap();
+        }
+        self.watch.wait().unwrap();
+    }
+
+    /// Starts the server again upon what is there.
+    pub fn restart(&mut self) {
+        fs::remove_file(self.folder.path().join("log")).unwrap();
+        let began = Instant::now();
+        // Processes of the killed server may still be there, and hold its shared memory: it then refuses, and is asked again.
+        loop {
+            (self.watch, self.input) = Self::watch(self.folder.path(), &self.settings);
+            std::thread::sleep(Duration::from_millis(300));
+            if self.watch_is_up() {
+                return self.ready();
+            }
+            self.stay();
+            assert!(began.elapsed() < START_WAIT, "PostgreSQL does not start again");
+        }
+    }
+
+    /// Tells whether the server that was started last still runs.
+    fn watch_is_up(&self) -> bool {
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Returns the address of a database.
+    pub fn address(&self, database: &str) -> String {
+        format!("host={} port={PORT} user={OWNER} dbname={database}", self.folder.path().display())
+    }
+
+    /// Opens a connection that is not the store's.
+    pub async fn raw(&self, database: &str) -> Client {
+        let config: Config = self.address(database).parse().unwrap();
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(async move { connection.await.ok() });
+        client
+    }
+
+    /// Makes an empty database, and returns its name.
+    pub async fn database(&self) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let name = format!("ledger_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.raw(OWNER).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        name
+    }
+
+    /// Removes a database, and whoever is still connected to it.
+    pub async fn remove(&self, database: &str) {
+        let sql = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+        self.raw(OWNER).await.batch_execute(&sql).await.unwrap();
+    }
+
+    /// Opens a store in a database.
+    pub async fn open(&self, database: &str, faults: Option<FaultPlan>) -> Store {
+        let options = PostgresOptions { faults, ..PostgresOptions::default() };
+        Store::open_postgres(&self.address(database), options).await.unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.input = None;
+        self.watch.wait().ok();
+    }
+}
+
+fn is_root(ours: &Path) -> bool {
+    ours.metadata().unwrap().uid() == 0
+}
+
+/// Returns the one server that all tests of this process share.
+pub fn shared() -> &'static Cluster {
+    static SHARED: OnceLock<Cluster> = OnceLock::new();
+    SHARED.get_or_init(Cluster::start)
+}
+
+/// A store in a database of its own, on the server that is shared.
+pub struct Ledger {
+    pub store: Store,
+    pub database: String,
+}
+
+impl Ledger {
+    /// Makes a database with a store in it.
+    pub async fn fresh() -> Self {
+        Self::faulty(None).await
+    }
+
+    /// Makes a database with a store in it, whose writes fail as planned.
+    pub async fn faulty(faults: Option<FaultPlan>) -> Self {
+        let database = shared().database().await;
+        Self { store: shared().open(&database, faults).await, database }
+    }
+
+    /// Opens a connection to the same database that is not the store's.
+    pub async fn raw(&self) -> Client {
+        shared().raw(&self.database).await
+    }
+
+    /// Removes the database. One of a test that failed stays until the server goes.
+    pub async fn gone(self) {
+        drop(self.store);
+        shared().remove(&self.database).await;
+    }
+}
