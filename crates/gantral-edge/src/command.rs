@@ -6,6 +6,8 @@
 
 mod carry;
 mod resolve;
+mod signals;
+mod terminal;
 
 use std::path::PathBuf;
 
@@ -15,6 +17,7 @@ use gantral_core::json::{Object, Value};
 
 pub use self::carry::{Captured, CarryError, Ended, carry_out};
 pub use self::resolve::{CommandSpec, ResolveError, file_digest, resolve};
+pub use self::terminal::{Keeper, keep};
 
 /// The name of the action, as workflows declare it.
 pub const ACTION: &str = "command.run";

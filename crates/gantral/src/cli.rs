@@ -160,6 +160,9 @@ pub enum Command {
     /// Stands between `mcp` and the process of its server
     #[command(hide = true)]
     McpChild(commands::mcp::McpChildArgs),
+    /// Keeps the terminal of a command for `run`
+    #[command(hide = true)]
+    RunChild(commands::run::RunChildArgs),
     /// The agent of the demo
     #[command(hide = true)]
     DemoAgent(commands::demo_agent::DemoAgentArgs),

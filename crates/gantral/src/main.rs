@@ -57,6 +57,9 @@ fn main() -> ExitCode {
     if let Command::McpChild(args) = &cli.command {
         return commands::mcp::guard(args);
     }
+    if let Command::RunChild(args) = &cli.command {
+        return commands::run::keep(args);
+    }
     match dispatch(&cli, out) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -109,7 +112,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Completions(args) => commands::completions::run(args, out),
         Command::PolicyWorker => commands::policy_worker::run(),
         // Taken care of before: they end with the status of their own protocol.
-        Command::RunnerChild(_) | Command::McpChild(_) => Ok(Exit::USAGE),
+        Command::RunnerChild(_) | Command::McpChild(_) | Command::RunChild(_) => Ok(Exit::USAGE),
         Command::DemoAgent(args) => commands::demo_agent::run(args, out),
     }
 }

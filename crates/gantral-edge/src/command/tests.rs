@@ -91,7 +91,7 @@ fn another_action_is_no_command() {
 async fn how_it_ended_is_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let run = async |script: &str| {
-        carry_out(&resolve(&spec(folder.path(), &["sh", "-c", script])).unwrap()).await.unwrap()
+        carry::piped(&resolve(&spec(folder.path(), &["sh", "-c", script])).unwrap()).await.unwrap()
     };
     let ended = run("exit 7").await;
     assert_eq!((ended.status, ended.signalled, ended.is_well()), (7, false, false));

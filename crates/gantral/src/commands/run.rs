@@ -1,8 +1,10 @@
 //! `gantral run -- COMMAND`: asks whether a command may run, waits for humans if they have to decide, runs it once as approved, and says
 //! what came of it.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,7 +13,7 @@ use gantral_core::ids::{InstanceId, WorkflowId};
 use gantral_core::json::text::inert;
 use gantral_core::state::OutcomeStatus;
 use gantral_edge::call::{Answer, CallError, Caller, CallerConfig, Permit, Wanted};
-use gantral_edge::command::{CommandSpec, Ended, Resolved, carry_out, resolve};
+use gantral_edge::command::{self, CommandSpec, Ended, Keeper, Resolved, carry_out, resolve};
 
 use crate::captured::{self, EvidenceFile};
 use crate::cli::Server;
@@ -27,6 +29,10 @@ use crate::{logging, machine};
 
 /// Who runs commands in development: its credentials are not the agent's.
 const USUAL: &str = "dev-gate";
+/// The name of the subcommand that keeps the terminal of a command.
+const KEEPER: &str = "run-child";
+/// This program, on systems that show it: as it is now, should its file be replaced while it waits for humans.
+const RUNNING: &str = "/proc/self/exe";
 /// How long one request waits for humans.
 const TURN: Duration = Duration::from_secs(30);
 
@@ -70,6 +76,27 @@ pub struct RunArgs {
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     words: Vec<String>,
+}
+
+/// Arguments of the keeper of a command's terminal.
+#[derive(Debug, Args)]
+pub struct RunChildArgs {
+    /// The command
+    #[arg(last = true, required = true)]
+    words: Vec<OsString>,
+}
+
+/// Becomes the keeper of a command's terminal.
+pub fn keep(args: &RunChildArgs) -> ExitCode {
+    command::keep(&args.words)
+}
+
+/// Returns how the keeper is started.
+fn keeper() -> Keeper {
+    let running = Path::new(RUNNING);
+    let named = || std::env::current_exe().unwrap_or_else(|_| PathBuf::from("gantral"));
+    let program = if running.exists() { running.to_owned() } else { named() };
+    Keeper { program, words: vec![KEEPER.into(), "--".into()] }
 }
 
 /// Asks, waits, runs, reports.
@@ -158,7 +185,7 @@ fn limit(args: &RunArgs) -> Option<Duration> {
 async fn carried(permit: &Permit, evidence: &[EvidenceFile], out: Out) -> Result<Exit, Failure> {
     let resolved = Resolved::of(permit.action());
     let ended = match &resolved {
-        Ok(resolved) => carry_out(resolved).await.map_err(|error| error.to_string()),
+        Ok(resolved) => carry_out(resolved, &keeper()).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     let (status, result) = match &ended {

@@ -1,6 +1,5 @@
 //! `gantral run`: commands that pass, wait, are changed, refused, killed, and what is known of them afterwards.
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -8,23 +7,23 @@ use serde_json::Value;
 use crate::support::{Killed, Ran, World, gantral, run, wait_until};
 
 /// Appends a line, so that it shows how often it ran.
-const APPEND: &str = "echo ran >> effect; echo hello; exit 7";
+pub const APPEND: &str = "echo ran >> effect; echo hello; exit 7";
 
-fn ran(world: &World) -> usize {
+pub fn ran(world: &World) -> usize {
     world.text("effect").lines().count()
 }
 
 /// Asks for a command that waits, and returns its gate.
-fn waits(world: &World, words: &[&str]) -> String {
+pub fn waits(world: &World, words: &[&str]) -> String {
     world.run(&[&["run"], words].concat()).status(3).word()
 }
 
-fn approve(world: &World, gate: &str) {
+pub fn approve(world: &World, gate: &str) {
     world.run(&["approvals", "approve", gate, "--reason", "looked at it"]).status(0);
 }
 
 /// The newest execution.
-fn newest(world: &World) -> Value {
+pub fn newest(world: &World) -> Value {
     let all = world.run(&["instances", "ls", "--workflow", "commands", "--json"]).status(0).json();
     let id = all["items"][0]["instance_id"].as_str().unwrap().to_owned();
     world.instance(&id)
@@ -227,68 +226,4 @@ fn who_is_killed_leaves_an_outcome_that_nobody_knows_and_nothing_runs_again() {
     assert!(wait_until(|| newest(&world)["outcomes"][0]["status"] == "UNKNOWN"), "{}", newest(&world));
     world.run(&["run", "--", "sh", "-c", script]).status(1);
     assert_eq!(ran(&world), 1, "it is never run again by itself");
-}
-
-/// Runs a command on a terminal of its own, types what is to be typed once `marker` exists, and returns all that was shown.
-const TERMINAL: &str = r#"
-import os, pty, sys, time, threading
-marker, typed, words = sys.argv[1], sys.argv[2].encode().decode("unicode_escape").encode(), sys.argv[3:]
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(words[0], words)
-def type_when_up():
-    while not os.path.exists(marker):
-        time.sleep(0.05)
-    os.write(terminal, typed)
-threading.Thread(target=type_when_up, daemon=True).start()
-while True:
-    try:
-        shown = os.read(terminal, 65536)
-    except OSError:
-        break
-    if not shown:
-        break
-    sys.stdout.buffer.write(shown)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"#;
-
-fn on_a_terminal(folder: &Path, marker: &Path, typed: &str, words: &[&str]) -> Child {
-    let mut command = Command::new("python3");
-    command.args(["-c", TERMINAL]).arg(marker).arg(typed).arg(env!("CARGO_BIN_EXE_gantral")).args(words);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-#[test]
-fn a_command_has_the_terminal_and_its_keys() {
-    let world = World::start();
-    let script = "test -t 0 && test -t 1 && echo terminal; trap 'echo interrupted; exit 8' INT; touch up; read line; echo got $line; touch two; while :; do sleep 0.1; done";
-    approve(&world, &waits(&world, &["--", "sh", "-c", script]));
-    let words = ["run", "--", "sh", "-c", script];
-    // A line for the command; then the key that interrupts reaches it, and what stands before it stays to report.
-    let child = on_a_terminal(world.folder(), &world.path("up"), "line\\n\\x03", &words);
-    let done = Ran::of(child.wait_with_output().unwrap());
-    assert_eq!(done.status, 8, "{done:?}");
-    for shown in ["terminal", "interrupted"] {
-        assert!(done.data.contains(shown), "{shown}: {done:?}");
-    }
-    assert_eq!(newest(&world)["outcomes"][0]["status"], "FAILED");
-}
-
-#[test]
-fn whoever_waits_at_a_terminal_and_goes_has_withdrawn_nothing() {
-    let world = World::start();
-    let gate = waits(&world, &["--", "sh", "-c", APPEND]);
-    std::fs::write(world.path("up"), "").unwrap();
-    let child = on_a_terminal(world.folder(), &world.path("up"), "", &["run", "--", "sh", "-c", APPEND]);
-    let waiting = child.id();
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    approve(&world, &gate);
-    let done = Ran::of(child.wait_with_output().unwrap());
-    assert_eq!(
-        (done.status, ran(&world)),
-        (7, 1),
-        "process {waiting} waited without being told how long: {done:?}"
-    );
 }

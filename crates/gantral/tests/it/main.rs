@@ -47,6 +47,7 @@ mod secrets;
 mod serve;
 mod shadow;
 mod support;
+mod terminals;
 mod told;
 mod typescript;
 mod windows;
