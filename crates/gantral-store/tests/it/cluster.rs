@@ -32,8 +32,9 @@ const PORT: u16 = 5432;
 /// How long the server may take to answer.
 const START_WAIT: Duration = Duration::from_secs(60);
 /// Runs the server until the process that started it has gone or says so, by the end of standard input. What is killed outright cannot clean up
-/// after itself, so that this does it, unless its last word is that everything stays.
+/// after itself, so that this does it, unless its last word is that everything stays. It outlives what interrupts the whole test run.
 const WATCH: &str = r#"
+trap : INT TERM
 "$0" "$@" </dev/null >>log 2>&1 &
 echo $! >pid
 last=$(cat)
