@@ -29,8 +29,11 @@ impl<S> Accept<TcpStream, S> for Limited {
     type Future = Ready<io::Result<(Held, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = Arc::clone(&self.0).try_acquire_owned();
-        ready(place.map(|place| (Held { stream, _place: place }, service)).map_err(io::Error::other))
+        // The end of an answer must not wait until its beginning is acknowledged, which takes a client 40 ms.
+        let place = stream
+            .set_nodelay(true)
+            .and_then(|()| Arc::clone(&self.0).try_acquire_owned().map_err(io::Error::other));
+        ready(place.map(|place| (Held { stream, _place: place }, service)))
     }
 }
 
@@ -76,3 +79,6 @@ impl AsyncWrite for Held {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;
