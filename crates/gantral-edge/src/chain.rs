@@ -1,6 +1,7 @@
 //! Believing a chain: signed by pinned keys, linked, and without a broken rule. Pure: no clock, no network.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use gantral_api::wire::Document;
 use gantral_core::check::Fault;
@@ -14,6 +15,9 @@ use gantral_evidence::dsse::{Envelope, EnvelopeError};
 use gantral_evidence::keyring::Keyring;
 use gantral_evidence::statement::{Statement, StatementError, artifact_hash};
 use gantral_evidence::trust::{KeyRole, Trust, TrustedKey};
+
+/// The rules of this version: the digest is of all of their text.
+static SEMANTICS: LazyLock<Digest> = LazyLock::new(semantics_digest);
 
 /// Why a chain is not believed. The server, or whoever is between, is at fault; nothing may be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +101,7 @@ pub(crate) fn fold(chain: &[Document], keys: &Keyring<'_>) -> Result<Folded, Cha
         if statement.previous != previous {
             return Err(link("predecessor"));
         }
-        if statement.semantics != semantics_digest() {
+        if statement.semantics != *SEMANTICS {
             return Err(link("set of rules"));
         }
         let before = folded.as_ref().map(Instance::state);

@@ -209,7 +209,7 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Runs a short conversation with a server on this thread.
+/// Runs a program on this thread: a short conversation with a server, or what waits more than it works.
 pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(work)

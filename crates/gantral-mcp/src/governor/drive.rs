@@ -280,6 +280,8 @@ impl Drive {
 
     /// Reports until it is told; the client has its answer meanwhile.
     async fn report(&mut self, permit: &Permit, outcome: Outcome) {
+        // Whoever waits for the answer is first.
+        tokio::task::yield_now().await;
         // A server may repeat what it was called with.
         let (status, mut result) = reported(&outcome, !self.call.withheld);
         let mut short = self.call.withheld;

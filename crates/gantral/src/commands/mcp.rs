@@ -25,7 +25,7 @@ use gantral_mcp::withheld::Rules;
 use tokio::sync::watch;
 
 use crate::cli::Server;
-use crate::connection::{Target, run_long};
+use crate::connection::Target;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -132,9 +132,10 @@ pub fn run(args: &McpArgs, out: Out) -> Result<Exit, Failure> {
         opens: Arc::new(upstream.clone()),
     });
     let token = args.listen_token.as_deref().map(interceptor::token).transpose()?;
+    // On one thread, also for many clients: a call is answered sooner where nothing changes threads on its way, and the server is what has work to do.
     match args.listen {
         None => connection::run(serve(governor, upstream)),
-        Some(address) => run_long(listen(governor, upstream, address, token, out)),
+        Some(address) => connection::run(listen(governor, upstream, address, token, out)),
     }
 }
 
