@@ -15,6 +15,17 @@ fn kept(stage: Stage) -> Kept {
     }
 }
 
+fn permit() -> Permit {
+    Permit {
+        instance: "903cb2e7-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap(),
+        grant: Some("0c7d0c7d-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap()),
+        action: serde_json::from_str(
+            r#"{"name":"mcp.call","target":"s/t","parameters":{"arguments":{"a":1.50}}}"#,
+        )
+        .unwrap(),
+    }
+}
+
 fn unknown() -> Stage {
     Stage::Settled { outcome: Outcome::Unknown { why: "x".to_owned() } }
 }
@@ -70,14 +81,7 @@ fn nobody_else_reads_what_is_kept() {
 fn every_step_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(folder.path()).unwrap();
-    let permit = Permit {
-        instance: "903cb2e7-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap(),
-        grant: Some("0c7d0c7d-0c7d-4d5e-8a4b-1f2e3d4c5b6a".parse().unwrap()),
-        action: serde_json::from_str(
-            r#"{"name":"mcp.call","target":"s/t","parameters":{"arguments":{"a":1.50}}}"#,
-        )
-        .unwrap(),
-    };
+    let permit = permit();
     let denied = Outcome::Denied { denial: Denial { code: "rejected".to_owned(), reasons: Vec::new() } };
     let done =
         Outcome::Done { succeeded: true, answer: ("result".to_owned(), r#"{"content":[]}"#.to_owned()) };
@@ -184,13 +188,7 @@ fn call_that_waits_or_was_not_asked_for_outlives_the_machine() {
 
 #[test]
 fn that_a_call_was_begun_is_flushed_unless_its_start_of_the_machine_is() {
-    let begun = Stage::Begun {
-        permit: Permit {
-            instance: gantral_core::ids::InstanceId::from_random([7; 16]).into(),
-            grant: None,
-            action: serde_json::from_str(r#"{"name":"mcp.call"}"#).unwrap(),
-        },
-    };
+    let begun = Stage::Begun { permit: permit() };
     assert!(!asked_on("now").at(begun.clone()).is_flushed());
     assert!(asked_on("now").at(Stage::Unasked).at(begun.clone()).is_flushed(), "asked for again");
     assert!(kept(Stage::Asking).at(begun).is_flushed(), "a system without names of its starts");
