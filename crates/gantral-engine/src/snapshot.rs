@@ -82,9 +82,12 @@ impl Engine {
         match snapshot.content {
             SnapshotContent::Kept { salt, plaintext } => {
                 let opened = Opened { salt, plaintext };
-                let what = || format!("snapshot {commitment} does not match its commitment");
-                let is = opened.is(label, commitment);
-                if is { Ok(Some(opened)) } else { Err(EngineError::Damaged { what: what() }) }
+                if opened.is(label, commitment) {
+                    Ok(Some(opened))
+                } else {
+                    let what = format!("snapshot {commitment} does not match its commitment");
+                    Err(EngineError::Damaged { what })
+                }
             }
             SnapshotContent::Erased { .. } => Ok(None),
         }

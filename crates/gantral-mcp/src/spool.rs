@@ -298,18 +298,12 @@ impl Kept {
         }
     }
 
-    /// Returns it at another stage. A call that waits, or whose client was sent away, is on no start of the machine: it may outlive it.
-    #[must_use]
-    pub fn at(self, stage: Stage) -> Self {
-        let boot = match stage {
-            Stage::Waiting { .. } | Stage::Unasked => None,
-            Stage::Asking
-            | Stage::Fallen
-            | Stage::Begun { .. }
-            | Stage::Answered { .. }
-            | Stage::Settled { .. } => self.boot,
-        };
-        Self { boot, stage, ..self }
+    /// Goes to another stage. A call that waits, or whose client was sent away, is on no start of the machine: it may outlive it.
+    pub fn step(&mut self, stage: Stage) {
+        if matches!(stage, Stage::Waiting { .. } | Stage::Unasked) {
+            self.boot = None;
+        }
+        self.stage = stage;
     }
 
     /// Tells whether it must be flushed before the step that it tells of is taken.

@@ -124,7 +124,7 @@ impl Live {
     /// The system's; the step may not be taken.
     pub fn keep(&self, stage: &Stage) -> io::Result<()> {
         let mut kept = self.kept();
-        *kept = kept.clone().at(stage.clone());
+        kept.step(stage.clone());
         if let Some(task) = &mut kept.task {
             task.stepped();
         }

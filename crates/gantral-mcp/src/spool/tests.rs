@@ -151,6 +151,11 @@ fn asked_on(boot: &str) -> Kept {
     Kept { boot: Some(boot.to_owned()), ..kept(Stage::Asking) }
 }
 
+fn at(mut call: Kept, stage: Stage) -> Kept {
+    call.step(stage);
+    call
+}
+
 #[test]
 fn call_that_was_asked_for_before_the_machine_went_down_was_perhaps_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +183,7 @@ fn call_that_waits_or_was_not_asked_for_outlives_the_machine() {
         let before = on(folder.path(), "before");
         let (owned, _) = before.own("k").unwrap().unwrap();
         owned.keep(&asked_on("before")).unwrap();
-        let waits = asked_on("before").at(stage.clone());
+        let waits = at(asked_on("before"), stage.clone());
         assert!(waits.is_flushed(), "{stage:?}");
         owned.keep(&waits).unwrap();
         drop(owned);
@@ -189,7 +194,7 @@ fn call_that_waits_or_was_not_asked_for_outlives_the_machine() {
 #[test]
 fn that_a_call_was_begun_is_flushed_unless_its_start_of_the_machine_is() {
     let begun = Stage::Begun { permit: permit() };
-    assert!(!asked_on("now").at(begun.clone()).is_flushed());
-    assert!(asked_on("now").at(Stage::Unasked).at(begun.clone()).is_flushed(), "asked for again");
-    assert!(kept(Stage::Asking).at(begun).is_flushed(), "a system without names of its starts");
+    assert!(!at(asked_on("now"), begun.clone()).is_flushed());
+    assert!(at(at(asked_on("now"), Stage::Unasked), begun.clone()).is_flushed(), "asked for again");
+    assert!(at(kept(Stage::Asking), begun).is_flushed(), "a system without names of its starts");
 }
