@@ -106,12 +106,11 @@ impl Engine {
         Ok(Value::Object(object).to_canonical())
     }
 
-    /// Returns a grant with the action that it permits and the salt that opens its commitment.
-    pub(crate) async fn grant_document(
-        &self,
-        instance: &Instance,
-        id: GrantId,
-    ) -> Result<Value, EngineError> {
+    /// Returns a grant of an instance, as it stood when it was read, with the action that it permits and the salt that opens its commitment.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's.
+    pub async fn grant_document(&self, instance: &Instance, id: GrantId) -> Result<Value, EngineError> {
         let grant = instance.grants.get(&id).ok_or(EngineError::NotFound { what: "the grant" })?;
         let erased = EngineError::NotFound { what: "the approved action, which was erased," };
         let tenant = &instance.identity.tenant;

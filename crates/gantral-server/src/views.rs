@@ -93,7 +93,8 @@ pub(crate) async fn instance(app: &App, facts: &InstanceFacts) -> Answer<wire::I
         None => None,
     };
     let pending_grant = match fold.pending_grant() {
-        Some(grant_id) => Some(grant(&app.engine().grant(tenant, id, grant_id).await?)?),
+        // Of the instance as it was read: it may have been used up meanwhile.
+        Some(grant_id) => Some(grant(&app.engine().grant_document(fold, grant_id).await?)?),
         None => None,
     };
     Ok(wire::InstanceView {

@@ -315,3 +315,15 @@ async fn what_runners_execute_is_no_governed_call() {
     let refused = world.engine().call(world.call(), &gate, new_call("refund-run", SMALL)).await.unwrap_err();
     assert!(matches!(refused, EngineError::Forbidden { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn an_instance_that_was_read_shows_its_grant_though_it_is_used_up_meanwhile() {
+    let world = world().await;
+    let asked = call_as(&world, GATE, LARGE).await.unwrap();
+    decide(&world, &asked, Step::Approve).await;
+    let read = world.engine().instance(&world.tenant(), asked.instance).await.unwrap().instance;
+    let grant = read.pending_grant().unwrap();
+    take_as(&world, GATE, asked.instance).await.unwrap();
+    let shown = world.engine().grant_document(&read, grant).await.unwrap();
+    assert_eq!(shown.get("action").map(amount), Some(LARGE));
+}
