@@ -116,6 +116,30 @@ pub enum ConnectError {
         /// Why; for the log.
         reason: String,
     },
+    /// The caller's fault: a file that the address names cannot be used.
+    #[error("`{key}` names `{path}`, which cannot be used: {why}", path = path.display())]
+    File {
+        /// What the address calls it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// This machine cannot say which authorities it believes.
+    #[error("no authority can be believed: {reason}; name a file of them by `sslrootcert`")]
+    Tls {
+        /// Why.
+        reason: String,
+    },
+    /// Whoever answers does not prove that it is the server that was asked for. It was told nothing.
+    #[error("`{server}` is not trusted: {reason}")]
+    Untrusted {
+        /// The server.
+        server: String,
+        /// What does not fit, and what helps.
+        reason: String,
+    },
     /// The server would lose what it has answered: it does not flush, or does not protect pages that are half written.
     #[error("`{server}` is not durable: `{setting}` is off, and must be on")]
     NotDurable {

@@ -51,7 +51,7 @@ pub use outbox::{
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
-pub use postgres::{CONNECTIONS, PostgresOptions, PostgresStore};
+pub use postgres::{CONNECTIONS, Password, PostgresOptions, PostgresStore};
 pub use proposals::{
     NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,
 };

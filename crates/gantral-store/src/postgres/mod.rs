@@ -27,6 +27,7 @@
 //! Not here: what an append means. Source: <https://www.postgresql.org/docs/current/transaction-iso.html>,
 //! <https://www.postgresql.org/docs/current/explicit-locking.html>.
 
+mod access;
 mod append;
 mod candidates;
 mod columns;
@@ -62,6 +63,8 @@ use deadpool_postgres::Pool;
 use crate::changes::{Announcer, Changes, Newest, Subscriber};
 use crate::error::{ConnectError, StoreError};
 use crate::fault::FaultPlan;
+use access::Access;
+pub use access::Password;
 use db::Db;
 use writer::Work;
 
@@ -70,6 +73,8 @@ use writer::Work;
 pub struct PostgresOptions {
     /// How many connections are open at most; 0 chooses [`CONNECTIONS`].
     pub connections: usize,
+    /// The password of the role that logs in, if the address does not hold it.
+    pub password: Option<Password>,
     /// Faults on purpose.
     pub faults: Option<FaultPlan>,
 }
@@ -99,11 +104,17 @@ impl PostgresStore {
     /// Opens a database, and brings the schema `gantral` in it up to date. `address` is a URL (`postgres://user:password@host:5432/database`) or
     /// a list of `keyword=value`, as PostgreSQL's own tools take it.
     ///
+    /// Whatever leaves the machine is encrypted, and the server has to prove by a certificate that it has the name that was asked for, unless
+    /// the address says `sslmode=disable`; over a socket and to loopback addresses `sslmode=verify-full` asks for the same. A URL may name
+    /// files in PEM: `sslrootcert`, of the authorities that are believed instead of the machine's, and `sslcert` with `sslkey`, by which we
+    /// prove who we are.
+    ///
     /// # Errors
     /// See [`ConnectError`]; only [`ConnectError::Unreachable`] is worth a retry.
     pub async fn open(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
         let connections = if options.connections == 0 { CONNECTIONS } else { options.connections };
-        let pool = server::open(address, connections).await?;
+        let access = Access::new(address, options.password.as_ref())?;
+        let pool = server::open(&access, connections).await?;
         let announcer = Announcer::new();
         let subscriber = announcer.subscriber();
         Ok(Self(Arc::new(Inner { pool, announcer, subscriber, faults: options.faults })))

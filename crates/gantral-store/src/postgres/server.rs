@@ -1,15 +1,14 @@
-//! The server: its address, its settings, what every session is told, and the schema.
+//! The server: its settings, what every session is told, and the schema.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Transaction,
 };
 use gantral_core::digest::Digest;
-use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
+use super::access::Access;
 use super::writer::reason;
 use crate::error::ConnectError;
 
@@ -20,7 +19,7 @@ const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;
 /// The oldest server that serves: what is older gets no fixes any more.
 const VERSION_MIN: u32 = 14;
 /// How long a connection may take to be made.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection while all are in use: longer than a burst, shorter than a client waits for an answer.
 const POOL_WAIT: Duration = Duration::from_secs(10);
 /// How long one statement may take. None of ours reads more than a page; a longer one says that the server stands still.
@@ -30,21 +29,13 @@ const LOCK_MS_MAX: u32 = 10_000;
 /// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free.
 const IDLE_MS_MAX: u32 = 15_000;
 /// How often the server is asked on a silent connection whether it is there.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// Opens the pool, checks what the server promises, and brings the schema up to date.
-pub(super) async fn open(address: &str, connections: usize) -> Result<Pool, ConnectError> {
-    let mut config = Config::from_str(address).map_err(|error| ConnectError::Address {
-        // The outer text alone names a keyword at most; what it is made of may hold the password.
-        reason: error.to_string(),
-    })?;
-    config.connect_timeout(CONNECT_WAIT).keepalives_idle(KEEPALIVE_IDLE);
-    if config.get_application_name().is_none() {
-        config.application_name("gantral");
-    }
-    let server = named(&config);
-    let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+pub(super) async fn open(access: &Access, connections: usize) -> Result<Pool, ConnectError> {
+    let server = &access.server;
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(access.config.clone(), access.tls.clone(), recycling);
     let pool = Pool::builder(manager)
         .max_size(connections)
         .runtime(Runtime::Tokio1)
@@ -55,12 +46,12 @@ pub(super) async fn open(address: &str, connections: usize) -> Result<Pool, Conn
         }))
         .build()
         .map_err(|error| ConnectError::Database { server: server.clone(), reason: error.to_string() })?;
-    let client = pool
-        .get()
-        .await
-        .map_err(|error| ConnectError::Unreachable { server: server.clone(), reason: pool_reason(&error) })?;
-    check(&client, &server).await?;
-    migrate(client, &server).await?;
+    let client = pool.get().await.map_err(|error| match &error {
+        PoolError::Backend(error) => access.unreachable(error),
+        _ => ConnectError::Unreachable { server: server.clone(), reason: pool_reason(&error) },
+    })?;
+    check(&client, server).await?;
+    migrate(client, server).await?;
     Ok(pool)
 }
 
@@ -71,25 +62,6 @@ fn session() -> String {
          SET lock_timeout TO {LOCK_MS_MAX}; SET idle_in_transaction_session_timeout TO {IDLE_MS_MAX};
          SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off; SET jit TO off"
     )
-}
-
-/// Says where a server is, without who logs in and by what.
-fn named(config: &Config) -> String {
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| {
-            let ports = config.get_ports();
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                #[cfg(unix)]
-                Host::Unix(path) => format!("{}:{port}", path.display()),
-            }
-        })
-        .collect();
-    format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
 }
 
 /// Returns why the pool gave no connection, for the log.

@@ -27,7 +27,7 @@ const SETTINGS: [&str; 6] = [
     "max_connections=300",
     "unix_socket_permissions=0700",
 ];
-/// Only names the socket: the server listens on no network.
+/// Only names the socket, unless a test makes the server listen on a network as well.
 const PORT: u16 = 5432;
 /// How long the server may take to answer.
 const START_WAIT: Duration = Duration::from_secs(60);
@@ -51,6 +51,7 @@ pub struct Cluster {
     /// Data, log and socket. In the temporary folder itself: the path of a socket may have no more than 107 bytes.
     folder: tempfile::TempDir,
     settings: Vec<String>,
+    port: u16,
 }
 
 /// Returns the folder of the server's programs.
@@ -74,6 +75,11 @@ impl Cluster {
 
     /// Makes a cluster, and starts its server with settings that count more than ours.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::prepared(PORT, settings, |_| ())
+    }
+
+    /// Makes a cluster, lets `prepare` put files into the folder of its data, and starts its server at a port.
+    pub fn prepared(port: u16, settings: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("gantral-pg").tempdir().unwrap();
         if is_root(folder.path()) {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -83,9 +89,16 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "no cluster: {}", String::from_utf8_lossy(&made.stderr));
+        let data = folder.path().join("data");
+        prepare(&data);
+        if folder.path().metadata().unwrap().uid() == NOBODY {
+            for file in fs::read_dir(&data).unwrap() {
+                chown(file.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
         let settings: Vec<_> = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
-        let (watch, input) = Self::watch(folder.path(), &settings);
-        let cluster = Self { watch, input, folder, settings };
+        let (watch, input) = Self::watch(folder.path(), port, &settings);
+        let cluster = Self { watch, input, folder, settings, port };
         cluster.ready();
         cluster
     }
@@ -99,10 +112,10 @@ impl Cluster {
         command
     }
 
-    fn watch(folder: &Path, settings: &[String]) -> (Child, Option<ChildStdin>) {
+    fn watch(folder: &Path, port: u16, settings: &[String]) -> (Child, Option<ChildStdin>) {
         let mut command = Self::program(folder, Path::new("sh"));
         command.args(["-c", WATCH]).arg(programs().join("postgres")).args(["-D", "data", "-p"]);
-        command.arg(PORT.to_string()).arg("-k").arg(folder);
+        command.arg(port.to_string()).arg("-k").arg(folder);
         command.args(settings.iter().flat_map(|setting| ["-c", setting])).stdin(Stdio::piped());
         let mut watch = command.spawn().unwrap();
         let input = watch.stdin.take();
@@ -111,7 +124,7 @@ impl Cluster {
 
     /// Waits until the server answers. Without a runtime, because a test may be in one.
     fn ready(&self) {
-        let (began, socket) = (Instant::now(), self.folder.path().join(format!(".s.PGSQL.{PORT}")));
+        let (began, socket) = (Instant::now(), self.folder.path().join(format!(".s.PGSQL.{}", self.port)));
         let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         while !(socket.exists()
             && log().lines().rev().any(|line| line.ends_with("ready to accept connections")))
@@ -142,7 +155,7 @@ impl Cluster {
         let began = Instant::now();
         // Processes of the killed server may still be there, and hold its shared memory: it then refuses, and is asked again.
         loop {
-            (self.watch, self.input) = Self::watch(self.folder.path(), &self.settings);
+            (self.watch, self.input) = Self::watch(self.folder.path(), self.port, &self.settings);
             std::thread::sleep(Duration::from_millis(300));
             if self.watch_is_up() {
                 return self.ready();
@@ -160,7 +173,7 @@ impl Cluster {
 
     /// Returns the address of a database.
     pub fn address(&self, database: &str) -> String {
-        format!("host={} port={PORT} user={OWNER} dbname={database}", self.folder.path().display())
+        format!("host={} port={} user={OWNER} dbname={database}", self.folder.path().display(), self.port)
     }
 
     /// Opens a connection that is not the store's.

@@ -19,5 +19,6 @@ mod kill;
 mod model;
 mod postgres;
 mod sqlite;
+mod tls;
 mod waits;
 mod world;
