@@ -70,7 +70,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `postgres/server` a PostgreSQL server, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -90,6 +90,7 @@ impl Parts {
         let _lock = self.lock()?;
         system::install_browser()?;
         system::install_engine()?;
+        self.install("prometheus", "of the system\n", system::unpack_prometheus)?;
         self.install_go("opa", "github.com/open-policy-agent/opa", OPA_VERSION)?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;

@@ -7,10 +7,9 @@ use gantral_api::problem::Code;
 use gantral_core::ids::Name;
 use gantral_core::time::UnixMillis;
 use gantral_engine::{Ticked, state_of};
-use gantral_notify::ChannelStatus;
 use gantral_oidc::ProviderStatus;
 use gantral_policy::opa::{BreakerState, OpaStatus};
-use gantral_store::{OutboxCount, StoreCounts};
+use gantral_store::StoreCounts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +17,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use self::logs::LogMetrics;
+pub(crate) use self::logs::Logged;
+pub(crate) use self::told::Told;
+use self::told::ToldMetrics;
+
+mod logs;
+mod told;
 
 /// Upper bounds of request durations, in seconds. Long polls fall beyond the last.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -60,23 +67,8 @@ struct EvaluatorLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ChannelLabel {
-    channel: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct IssuerLabel {
     issuer: Word,
-}
-
-/// What is known of the channels.
-pub(crate) struct Told {
-    /// Since the start.
-    pub channels: Vec<ChannelStatus>,
-    /// What stands in the outbox.
-    pub counts: Vec<OutboxCount>,
-    /// The present instant.
-    pub now: UnixMillis,
 }
 
 /// What became of an ask that a candidate was to be evaluated for.
@@ -97,6 +89,35 @@ impl CandidateAsk {
             Self::Dropped => "dropped",
         }
     }
+}
+
+/// What is looked up for an exposition; the rest was counted as it happened.
+pub(crate) struct Seen<'a> {
+    /// The present instant.
+    pub now: UnixMillis,
+    /// What the ledger holds.
+    pub counts: StoreCounts,
+    /// How often policy workers were started again.
+    pub restarts: u64,
+    /// How the other evaluators are.
+    pub evaluators: Vec<(&'a Name, OpaStatus)>,
+    /// How far the logs are.
+    pub logged: Logged,
+    /// How the messages are.
+    pub told: Told,
+    /// How the keys of identity providers are.
+    pub providers: Vec<ProviderStatus>,
+}
+
+/// Returns the gauge of a count.
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Returns how many seconds ago an instant was; 0 for none, and for one that is to come.
+fn age(instant: Option<UnixMillis>, now: UnixMillis) -> f64 {
+    let seconds = instant.map_or(0, |instant| now.since(instant).get() / 1_000);
+    f64::from(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 /// One request that was answered.
@@ -124,26 +145,17 @@ pub(crate) struct Metrics {
     stuck: Counter,
     instances: Family<StateLabel, Gauge>,
     open_gates: Gauge,
+    oldest_gate: Gauge<f64, AtomicU64>,
     tasks: Gauge,
+    oldest_task: Gauge<f64, AtomicU64>,
     restarts: Gauge<f64, AtomicU64>,
     evaluators_away: Family<EvaluatorLabel, Gauge>,
     evaluator_breaks: Family<EvaluatorLabel, Gauge<f64, AtomicU64>>,
     candidates: Family<OutcomeLabel, Counter>,
-    logs_stopped: Gauge,
+    logs: LogMetrics,
     issuer_keys_age: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     issuer_failures: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     told: ToldMetrics,
-}
-
-/// What is counted of each channel.
-#[derive(Default)]
-struct ToldMetrics {
-    waiting: Family<ChannelLabel, Gauge>,
-    oldest: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
-    dead: Family<ChannelLabel, Gauge>,
-    delivered: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
-    failed: Family<ChannelLabel, Gauge<f64, AtomicU64>>,
-    gone: Family<ChannelLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -158,12 +170,14 @@ impl Default for Metrics {
             stuck: Counter::default(),
             instances: Family::default(),
             open_gates: Gauge::default(),
+            oldest_gate: Gauge::default(),
             tasks: Gauge::default(),
+            oldest_task: Gauge::default(),
             restarts: Gauge::default(),
             evaluators_away: Family::default(),
             evaluator_breaks: Family::default(),
             candidates: Family::default(),
-            logs_stopped: Gauge::default(),
+            logs: LogMetrics::default(),
             issuer_keys_age: Family::default(),
             issuer_failures: Family::default(),
             told: ToldMetrics::default(),
@@ -187,7 +201,17 @@ impl Metrics {
         );
         registry.register("instances", "Instances by state", self.instances.clone());
         registry.register("gates_open", "Gates that wait for humans", self.open_gates.clone());
+        registry.register(
+            "gates_oldest_seconds",
+            "How long the gate that has waited longest has done so; 0 without any",
+            self.oldest_gate.clone(),
+        );
         registry.register("runner_tasks", "Tasks that wait for a runner", self.tasks.clone());
+        registry.register(
+            "runner_tasks_oldest_seconds",
+            "How long the task that has waited longest could have been claimed; 0 without any",
+            self.oldest_task.clone(),
+        );
         registry.register("policy_worker_restarts", "Restarts of policy workers", self.restarts.clone());
         registry.register(
             "policy_evaluator_away",
@@ -204,7 +228,7 @@ impl Metrics {
             "Asks that policy candidates were to be evaluated for, by what became of them",
             self.candidates.clone(),
         );
-        registry.register("logs_stopped", "Logs that stand still", self.logs_stopped.clone());
+        self.logs.register(registry);
         registry.register(
             "issuer_keys_age_seconds",
             "How long ago the keys of an identity provider were fetched; -1 while none are believed",
@@ -246,25 +270,18 @@ impl Metrics {
     }
 
     /// Returns the text exposition.
-    pub(crate) fn exposition(
-        &self,
-        counts: &StoreCounts,
-        restarts: u64,
-        evaluators: &[(&Name, OpaStatus)],
-        logs_stopped: usize,
-        told: &Told,
-        providers: &[ProviderStatus],
-    ) -> Result<String, std::fmt::Error> {
+    pub(crate) fn exposition(&self, seen: &Seen<'_>) -> Result<String, std::fmt::Error> {
+        let Seen { now, counts, restarts, evaluators, logged, told, providers } = seen;
         self.instances.clear();
         for (code, count) in &counts.instances {
             let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
-            self.instances
-                .get_or_create(&StateLabel { state: Word(state) })
-                .set(i64::try_from(*count).unwrap_or(i64::MAX));
+            self.instances.get_or_create(&StateLabel { state: Word(state) }).set(gauge(*count));
         }
-        self.open_gates.set(i64::try_from(counts.open_gates).unwrap_or(i64::MAX));
-        self.tasks.set(i64::try_from(counts.tasks).unwrap_or(i64::MAX));
-        self.restarts.set(f64::from(u32::try_from(restarts).unwrap_or(u32::MAX)));
+        self.open_gates.set(gauge(counts.open_gates));
+        self.oldest_gate.set(age(counts.oldest_gate, *now));
+        self.tasks.set(gauge(counts.tasks));
+        self.oldest_task.set(age(counts.oldest_task, *now));
+        self.restarts.set(f64::from(u32::try_from(*restarts).unwrap_or(u32::MAX)));
         for (name, status) in evaluators {
             let label = EvaluatorLabel { evaluator: Word(name.as_str().to_owned()) };
             let away = status.breaker != BreakerState::Closed;
@@ -272,8 +289,8 @@ impl Metrics {
             let breaks = f64::from(u32::try_from(status.opened).unwrap_or(u32::MAX));
             self.evaluator_breaks.get_or_create(&label).set(breaks);
         }
-        self.logs_stopped.set(i64::try_from(logs_stopped).unwrap_or(i64::MAX));
-        self.told.show(told);
+        self.logs.show(logged);
+        self.told.show(told, *now);
         for provider in providers {
             let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };
             let age = provider.age.map_or(-1.0, |age| age.as_secs_f64());
@@ -287,42 +304,5 @@ impl Metrics {
     }
 }
 
-impl ToldMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("notifications_waiting", "Messages that wait for a channel", self.waiting.clone());
-        registry.register(
-            "notifications_oldest_seconds",
-            "How long the oldest of them has waited",
-            self.oldest.clone(),
-        );
-        registry.register("notifications_dead", "Messages that were given up", self.dead.clone());
-        registry.register(
-            "notifications_delivered",
-            "Messages that a channel has taken since the start",
-            self.delivered.clone(),
-        );
-        registry.register("notifications_failed", "Tries that failed since the start", self.failed.clone());
-        registry.register(
-            "notifications_channel_gone",
-            "1 once a channel has answered 410, until the next start",
-            self.gone.clone(),
-        );
-    }
-
-    fn show(&self, told: &Told) {
-        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let sum = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        for channel in &told.channels {
-            let label = ChannelLabel { channel: Word(channel.name.as_str().to_owned()) };
-            let count = told.counts.iter().find(|count| count.recipient == channel.name);
-            self.waiting.get_or_create(&label).set(gauge(count.map_or(0, |count| count.waiting)));
-            self.dead.get_or_create(&label).set(gauge(count.map_or(0, |count| count.dead)));
-            let oldest = count.and_then(|count| count.oldest);
-            let waited = oldest.map_or(0, |oldest| told.now.since(oldest).get() / 1_000);
-            self.oldest.get_or_create(&label).set(sum(waited));
-            self.delivered.get_or_create(&label).set(sum(channel.delivered));
-            self.failed.get_or_create(&label).set(sum(channel.failed));
-            self.gone.get_or_create(&label).set(i64::from(channel.gone));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

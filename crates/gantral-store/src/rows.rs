@@ -243,6 +243,10 @@ pub struct StoreCounts {
     pub instances: Vec<(StateCode, u64)>,
     /// How many gates are open.
     pub open_gates: u64,
+    /// When the gate that has been open longest was opened.
+    pub oldest_gate: Option<UnixMillis>,
     /// How many tasks are on queues.
     pub tasks: u64,
+    /// From when the task that has waited longest could be claimed; ahead of the clock where it may not be yet.
+    pub oldest_task: Option<UnixMillis>,
 }

@@ -13,6 +13,7 @@
 mod authenticator;
 mod clock;
 mod evidence;
+mod golden;
 mod ledger;
 pub mod mail;
 mod people;
@@ -24,6 +25,7 @@ mod world;
 
 pub use authenticator::Authenticator;
 pub use clock::Clock;
+pub use golden::golden;
 pub use ledger::copy_ledger;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
 pub use signer::{FaultySigner, SignerFaults};

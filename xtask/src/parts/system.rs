@@ -1,5 +1,6 @@
 //! Parts of the system: used as they are there, and installed from its packages only where there are none.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -41,14 +42,40 @@ pub(super) fn install_engine() -> Result<()> {
     )
 }
 
+/// Unpacks Prometheus into a folder, unless the system has it: installed, it would begin to serve.
+///
+/// # Errors
+/// When the system has no such package.
+pub(super) fn unpack_prometheus(into: &Path) -> Result<()> {
+    std::fs::create_dir_all(into).context("cannot make the folder")?;
+    if ["prometheus", "promtool"].iter().all(|name| is_on_path(name)) {
+        return Ok(());
+    }
+    println!("prometheus: from the packages of the system, into the parts");
+    apt(&["update"])?;
+    let mut download = Command::new("apt-get");
+    // Whoever may not write into the folder of the parts need not.
+    download
+        .args(["--quiet=2", "--option=APT::Sandbox::User=root", "download", "prometheus"])
+        .current_dir(into);
+    succeed(&mut download).context(
+        "alert rules are tested with Prometheus, and there is none\nhint: have `prometheus` and `promtool` on the path",
+    )?;
+    let found = std::fs::read_dir(into).context("cannot read the folder")?.next();
+    let package = found.context("nothing was downloaded")?.context("cannot read the folder")?.path();
+    succeed(Command::new("dpkg").arg("--extract").arg(&package).arg(into))?;
+    std::fs::remove_file(&package).context("cannot remove the package")
+}
+
 fn install(packages: &[&str]) -> Result<()> {
     println!("{}: from the packages of the system", packages.join(", "));
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        succeed(command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
     apt(&["update"])?;
     apt(&[&["install", "--no-install-recommends", "--yes"], packages].concat())
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    succeed(command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 fn is_on_path(name: &str) -> bool {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
+use gantral_engine::EngineError;
 use gantral_evidence::keys::PublicKey;
 use gantral_policy::opa::BreakerState;
 
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::command::{acting, call};
 use crate::identity::Caller;
 use crate::logs::{Logs, hint};
-use crate::metrics::Told;
+use crate::metrics::{Logged, Seen, Told};
 use crate::problems::{Answer, Failure};
 
 /// GET /healthz: the process answers.
@@ -66,19 +67,26 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
 
 /// GET /metrics
 pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
-    let counts = app.engine().store().counts().await.map_err(gantral_engine::EngineError::from)?;
-    let restarts = app.0.policy.workers().iter().map(|worker| worker.restarts).sum();
-    let told = Told {
-        channels: app.0.couriers.status(),
-        counts: app.engine().store().outbox_counts().await.map_err(gantral_engine::EngineError::from)?,
+    let store = app.engine().store();
+    let seen = Seen {
         now: app.0.clock.now(),
+        counts: store.counts().await.map_err(EngineError::from)?,
+        restarts: app.0.policy.workers().iter().map(|worker| worker.restarts).sum(),
+        evaluators: app.0.opas.status(),
+        logged: match &app.0.logs {
+            Some(logs) => logs.logged().await.map_err(EngineError::from)?,
+            None => Logged::default(),
+        },
+        told: Told {
+            channels: app.0.couriers.status(),
+            counts: store.outbox_counts().await.map_err(EngineError::from)?,
+        },
+        providers: app.0.providers.statuses(),
     };
-    let providers = app.0.providers.statuses();
-    let still = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default().still;
     let text = app
         .0
         .metrics
-        .exposition(&counts, restarts, &app.0.opas.status(), still, &told, &providers)
+        .exposition(&seen)
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -9,6 +9,7 @@ use gantral_store::StoreError;
 
 use super::{Logs, WitnessSettings};
 use crate::keys::log_of;
+use crate::metrics::Logged;
 
 /// How many commits at most are read to count what waits: as many as a second of a busy server leaves.
 const LOOKED_AT: u64 = 10_000;
@@ -52,6 +53,25 @@ impl Logs {
             public,
             checkpoint,
         })
+    }
+
+    /// Returns how far all logs are, from the ledger, and so the same on every server.
+    pub(crate) async fn logged(&self) -> Result<Logged, StoreError> {
+        let (store, taken) = (self.store(), self.store().log_claim().await?.taken);
+        let mut logged = Logged {
+            still: self.standing().still,
+            behind: store.newest_commit().await?.saturating_sub(taken),
+            leaves: Vec::new(),
+        };
+        for tenant in &self.0.tenants {
+            let leaves = store.log(tenant).await?.map_or(0, |row| row.size);
+            let witnessed = match self.witnesses() {
+                0 => None,
+                all => Some(store.cosigned(tenant, all).await?.map_or(0, |row| row.size)),
+            };
+            logged.leaves.push((tenant.clone(), leaves, witnessed));
+        }
+        Ok(logged)
     }
 
     /// Counts the artifacts of a tenant that are committed and in no log yet, as far as it is worth reading.

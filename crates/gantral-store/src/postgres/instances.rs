@@ -5,7 +5,7 @@ use gantral_core::ids::{InstanceId, TeamId, TenantId};
 use gantral_core::time::UnixMillis;
 
 use super::PostgresStore;
-use super::columns::{count, get, instance, int, millis, rows, small, text};
+use super::columns::{count, get, instance, int, maybe_instant, millis, rows, small, text};
 use super::db::{Db, Query, params};
 use super::writer::Fail;
 use crate::append::{SealedArtifact, StateCode};
@@ -115,10 +115,20 @@ impl PostgresStore {
         let state = |row| Ok((StateCode(small(row, 0)?), count(row, 1)?));
         let instances = states.iter().map(state).collect::<Result<_, Fail>>()?;
         let rest = db
-            .first("SELECT (SELECT count(*) FROM gate WHERE open), (SELECT count(*) FROM task)", &[])
+            .first(
+                "SELECT (SELECT count(*) FROM gate WHERE open), (SELECT min(opened_at) FROM gate WHERE open),
+                   (SELECT count(*) FROM task), (SELECT min(ready_at) FROM task)",
+                &[],
+            )
             .await?
             .ok_or(Fail::Contradiction("a count has no answer"))?;
-        Ok(StoreCounts { instances, open_gates: count(&rest, 0)?, tasks: count(&rest, 1)? })
+        Ok(StoreCounts {
+            instances,
+            open_gates: count(&rest, 0)?,
+            oldest_gate: maybe_instant(&rest, 1)?,
+            tasks: count(&rest, 2)?,
+            oldest_task: maybe_instant(&rest, 3)?,
+        })
     }
 }
 

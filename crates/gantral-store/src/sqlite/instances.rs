@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::SqliteStore;
-use super::columns::{count, instance, int, millis, rows, text};
+use super::columns::{count, instance, int, maybe_instant, millis, rows, text};
 use super::writer::Fail;
 use crate::append::{SealedArtifact, StateCode};
 use crate::decoded::{self, INSTANCE};
@@ -134,10 +134,13 @@ impl SqliteStore {
                 .query_map([], |row| Ok((StateCode(row.get(0)?), count(row, 1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             let one = |sql| connection.prepare_cached(sql)?.query_row([], |row| count(row, 0));
+            let oldest = |sql| connection.prepare_cached(sql)?.query_row([], |row| maybe_instant(row, 0));
             Ok(StoreCounts {
                 instances,
                 open_gates: one("SELECT count(*) FROM gate WHERE open = 1")?,
+                oldest_gate: oldest("SELECT min(opened_at) FROM gate WHERE open = 1")?,
                 tasks: one("SELECT count(*) FROM task")?,
+                oldest_task: oldest("SELECT min(ready_at) FROM task")?,
             })
         })
         .await

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::machines::{agent, apply, ran, start_runner};
-use crate::provider::{Followed, curl, parts};
-use crate::support::{World, repository};
+use crate::provider::{Followed, curl};
+use crate::support::{World, part, repository};
 
 /// Asks for a refund of 4800 in its first life, and does in its second what was approved.
 const AGENT: &str = "set -eu
@@ -34,8 +34,7 @@ pub fn play(script: &str, url: &str, hands: &str, at_inbox: impl FnOnce()) -> Ve
 
 /// Plays a script of `tests/browser`; `at` is called with each place that they say they have come to.
 pub fn play_at(script: &str, url: &str, hands: &str, mut at: impl FnMut(&str)) -> Vec<Value> {
-    let modules = parts().join("node/node_modules/");
-    assert!(modules.is_dir(), "`cargo xtask parts` installs what this test needs");
+    let modules = part("node/node_modules/");
     let mut command = Command::new("node");
     command
         .arg(repository().join("crates/gantral/tests/browser").join(script))

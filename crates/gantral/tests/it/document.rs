@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::provider::parts;
-use crate::support::{World, repository};
+use crate::support::{World, part, repository};
 
 /// What all cases are drawn from: a run that fails is repeated with it.
 const SEED: &str = "20261122";
@@ -16,11 +15,9 @@ const ROLES: [&str; 5] = ["dave", "alice", "bob", "refund-agent", "dev-runner"];
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
 
-/// Returns a program of an installed part, with an environment that holds nothing but the path to programs.
-fn program(part: &str, at: &str, home: &Path) -> Command {
-    let program = parts().join(part).join(at);
-    assert!(program.exists(), "the part `{part}` is missing\nhint: `cargo xtask parts`");
-    let mut command = Command::new(program);
+/// Returns a program of the parts, with an environment that holds nothing but the path to programs.
+fn program(path: &str, home: &Path) -> Command {
+    let mut command = Command::new(part(path));
     let path = std::env::var("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("HOME", home).current_dir(home).stdin(Stdio::null());
     command
@@ -39,7 +36,7 @@ fn clean(output: &Output, about: &str) -> String {
 fn a_linter_finds_nothing_in_the_document() {
     let home = tempfile::tempdir().unwrap();
     let lint = |document: &Path| {
-        let mut command = program("lint", "node_modules/.bin/redocly", home.path());
+        let mut command = program("lint/node_modules/.bin/redocly", home.path());
         command.args(["lint", "--config"]).arg(repository().join("api/redocly.yaml")).arg(document);
         command
             .env("REDOCLY_TELEMETRY", "off")
@@ -83,7 +80,7 @@ impl Tries {
     }
 
     fn run(&self, document: &str, phases: &str) -> Output {
-        let mut command = program("schemathesis", "bin/st", &self.folder);
+        let mut command = program("schemathesis/bin/st", &self.folder);
         command
             .args(["run", document, "--url", &self.url, "--checks", CHECKS, "--phases", phases])
             .args(["--seed", SEED, "--max-examples", EXAMPLES, "--workers", "1", "--request-timeout", "30"])

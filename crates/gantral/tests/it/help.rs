@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gantral_testkit::golden;
+
 use crate::support::{Ran, gantral, repository, run};
 
 /// Returns the help of a command, and of all below it.
@@ -28,12 +30,7 @@ fn help_is_what_the_documentation_says() {
     let mut text =
         "# Command line\n\nWhat `--help` says, command by command; written by a test.\n".to_owned();
     help(&[], &mut text);
-    let path = repository().join("docs/cli.md");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(kept, text, "docs/cli.md differs: look, then run with UPDATE_GOLDEN=1");
+    golden(&repository().join("docs/cli.md"), &text);
 }
 
 #[test]

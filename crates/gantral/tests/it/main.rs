@@ -16,6 +16,7 @@ mod commands;
 mod console;
 mod delegations;
 mod demo;
+mod deployment;
 mod dev;
 mod directory;
 mod document;

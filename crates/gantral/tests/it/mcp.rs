@@ -22,23 +22,15 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::{Killed, PATIENCE, World, gantral, repository, start, wait_until};
-
-/// Returns the parts of these tests, which `cargo xtask parts` installs.
-fn parts() -> PathBuf {
-    let given = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = given.unwrap_or_else(|| repository().join(".parts"));
-    assert!(parts.join("mcp/bin/python").is_file(), "`cargo xtask parts` installs what this test needs");
-    parts
-}
+use crate::support::{Killed, PATIENCE, World, gantral, part, repository, start, wait_until};
 
 fn interpreter() -> String {
-    parts().join("mcp/bin/python").display().to_string()
+    part("mcp/bin/python").display().to_string()
 }
 
 /// Returns a program of the servers and clients in Node.js.
 fn node(name: &str) -> String {
-    parts().join("mcp-node/node_modules/.bin").join(name).display().to_string()
+    part("mcp-node/node_modules/.bin").join(name).display().to_string()
 }
 
 /// Returns a file of these tests.

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Killed, Ran, gantral, repository, run, start};
+use crate::support::{Killed, Ran, gantral, part, repository, run, start};
 
 /// A provider that really is one; its program is in `tests/provider`. It ends with the test.
 pub struct Provider {
@@ -23,8 +23,7 @@ pub struct Provider {
 impl Provider {
     /// Starts it with the people of the tests; `redirect` is where its web client may be sent back to.
     pub fn start(folder: &Path, redirect: &str) -> Self {
-        let modules = parts().join("node/node_modules/");
-        assert!(modules.is_dir(), "`cargo xtask parts` installs what this test needs");
+        let modules = part("node/node_modules/");
         let settings = json!({
             "people": {
                 "ada": {"name": "Ada", "groups": ["risk-officers", "payments"]},
@@ -81,7 +80,7 @@ impl Provider {
 
     /// Has a person open an address in a real browser, log in there and say yes, or no; returns the text of the last page.
     pub fn browse(&self, url: &str, subject: &str, deny: bool) -> String {
-        let modules = parts().join("node/node_modules/");
+        let modules = part("node/node_modules/");
         let said = json!({"url": url, "subject": subject, "deny": deny, "modules": modules});
         let output = Command::new("node")
             .arg(repository().join("crates/gantral/tests/provider/browser.mjs"))
@@ -123,11 +122,6 @@ pub fn private(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// Returns the folder of the installed parts.
-pub fn parts() -> PathBuf {
-    std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from)
 }
 
 pub fn curl(arguments: &[&str]) -> String {

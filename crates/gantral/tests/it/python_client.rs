@@ -1,18 +1,13 @@
 //! The client for Python: its own tests against this binary, its types, and its wheel in an environment that holds nothing else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::repository;
-
-fn parts() -> PathBuf {
-    std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from)
-}
+use crate::support::{part, repository};
 
 /// Python with the packages of the tests, in the folder of the client, and nothing of whoever runs this but the path to programs.
 fn python() -> Command {
-    let python = parts().join("agents/bin/python");
-    assert!(Path::exists(&python), "the part `agents` is missing: run `cargo xtask parts`");
+    let python = part("agents/bin/python");
     clean(&python, &repository().join("clients/python"))
 }
 
@@ -44,7 +39,7 @@ fn pytest(arguments: &[&str]) {
             .args(arguments)
             .env("PYTHONPATH", "src")
             .env("GANTRAL_BIN", env!("CARGO_BIN_EXE_gantral"))
-            .env("GANTRAL_PARTS", parts()),
+            .env("GANTRAL_PARTS", part("")),
     );
     assert!(said.contains(" passed") && !said.contains(" skipped"), "{said}");
 }
@@ -91,7 +86,7 @@ fn wheel_of_the_python_client_is_installed_and_imported_where_nothing_else_is() 
                 "--no-index",
                 "--find-links",
             ])
-            .arg(parts().join("wheels"))
+            .arg(part("").join("wheels"))
             .arg("--find-links")
             .arg(path("built"))
             .arg("gantral"),

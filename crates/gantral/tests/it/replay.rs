@@ -1,7 +1,7 @@
 //! Evaluating the policies of a bundle again, with the engine itself.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gantral_core::ids::Name;
 use gantral_core::json::Object;
@@ -13,7 +13,7 @@ use gantral_policy::bundle::Bundle;
 use gantral_vectors::cast::{refund, trust};
 use gantral_vectors::story::Story;
 
-use crate::support::{Ran, repository, run};
+use crate::support::{Ran, part, run};
 
 /// An ask that policy is said to have allowed, under a policy of these rules, by an engine of this version.
 fn told(rules: &str, version: &str) -> (Story, PolicyVersionId, Vec<u8>) {
@@ -116,9 +116,7 @@ fn what_cannot_be_evaluated_as_it_was_is_inconclusive() {
 
 /// The pinned OPA.
 fn opa() -> String {
-    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = parts.unwrap_or_else(|| repository().join(".parts"));
-    parts.join("opa/opa").display().to_string()
+    part("opa/opa").display().to_string()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Killed, Ran, gantral, repository, run, start, wait_until};
+use crate::support::{Killed, Ran, gantral, part, repository, run, start, wait_until};
 
 /// A provider of identities, a configuration that believes it, and a certificate.
 pub struct Site {
@@ -148,9 +148,7 @@ fn signed_bundle_is_published_as_it_is_and_shown_with_its_signer() {
     let source = path(&source);
     let refused = site.run(&url, "console", &["policy", "publish", source]).status(1);
     assert!(refused.talk.contains("[policy_unsigned]"), "{refused:?}");
-    let opa = std::env::var_os("GANTRAL_PARTS").map_or_else(|| repository().join(".parts"), PathBuf::from);
-    let opa = opa.join("opa/opa");
-    assert!(opa.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
+    let opa = part("opa/opa");
     do_it(&opa, &["build", "-b", source, "-o", "unsigned.tar.gz"]);
     let version = run(site.folder.path(), &["policy", "version", "unsigned.tar.gz"]).status(0).word();
     let signing =

@@ -102,6 +102,8 @@ CREATE TABLE gate(
 );
 CREATE UNIQUE INDEX gate_of_instance ON gate(tenant, instance) WHERE open;
 CREATE INDEX gate_deadline ON gate(tenant, open, deadline, id);
+-- How long the gate that has waited longest has done so is one step into this.
+CREATE INDEX gate_open ON gate(opened_at) WHERE open;
 CREATE INDEX gate_remind ON gate(remind_at) WHERE remind_at IS NOT NULL;
 -- The gates of a workflow that were decided last, newest first.
 CREATE INDEX gate_closed ON gate(tenant, workflow, closed_at, id) WHERE NOT open;
@@ -145,6 +147,7 @@ CREATE TABLE task(
   PRIMARY KEY(tenant, instance)
 );
 CREATE INDEX task_queue ON task(tenant, queue, ready_at, instance);
+CREATE INDEX task_ready ON task(ready_at);
 -- The newest lease of an instance: the attempt is the fencing number.
 CREATE TABLE lease(
   tenant text COLLATE "C" NOT NULL,

@@ -297,6 +297,21 @@ async fn counts_follow_the_rows(store: &Store) {
         .await;
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.open_gates, counts.tasks), (1, 1));
+    assert_eq!((counts.oldest_gate, counts.oldest_task), (Some(at(1_000)), Some(at(1))));
+    let mut later = Chain::new(&tenant("other"));
+    let mut gate_later = gate_row(gate(), &["approver"], 5_000);
+    gate_later.opened_at = at(2_000);
+    later
+        .commit(
+            store,
+            vec![
+                Effect::OpenGate(gate_later),
+                Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(2) },
+            ],
+        )
+        .await;
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.oldest_gate, counts.oldest_task), (Some(at(1_000)), Some(at(1))));
     let close = Effect::CloseGate {
         id: gate_id,
         resolution: name("approved"),
@@ -305,7 +320,8 @@ async fn counts_follow_the_rows(store: &Store) {
     };
     chain.commit(store, vec![close, Effect::DropTask]).await;
     let counts = store.counts().await.unwrap();
-    assert_eq!((counts.open_gates, counts.tasks), (0, 0));
+    assert_eq!((counts.open_gates, counts.tasks), (1, 1));
+    assert_eq!((counts.oldest_gate, counts.oldest_task), (Some(at(2_000)), Some(at(2))));
     assert_eq!(
         store.append(chain.guarded(Guard::GrantUnconsumed(grant_id))).await.unwrap(),
         AppendOutcome::Committed

@@ -40,11 +40,10 @@ const DONE: &str = "POST /orders/7/refunds {\"amount_minor\":480000}\n";
 
 /// A program of others, which `cargo xtask parts` installs: as its package calls it, or as it is called in `bin`.
 fn part(package: &str, name: &str) -> PathBuf {
-    let given = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let part = given.unwrap_or_else(|| repository().join(".parts")).join("proxies");
-    let python = std::fs::read_dir(part.join("lib")).ok().and_then(|mut found| found.next()?.ok());
+    let proxies = crate::support::part("proxies");
+    let python = std::fs::read_dir(proxies.join("lib")).ok().and_then(|mut found| found.next()?.ok());
     let inside = python.map(|python| python.path().join("site-packages").join(package));
-    let found = inside.filter(|path| path.is_file()).or_else(|| Some(part.join("bin").join(name)));
+    let found = inside.filter(|path| path.is_file()).or_else(|| Some(proxies.join("bin").join(name)));
     found.filter(|path| path.is_file()).expect("`cargo xtask parts` installs what this test needs")
 }
 

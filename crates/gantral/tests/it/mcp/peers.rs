@@ -49,7 +49,7 @@ fn sqlite(world: &World, statement: &str) -> usize {
 
 fn peers(world: &World) -> Vec<Peer> {
     let place = |name: &str| world.path(name).display().to_string();
-    let python = |name: &str| parts().join("mcp/bin").join(name).display().to_string();
+    let python = |name: &str| part("mcp/bin").join(name).display().to_string();
     std::fs::create_dir(world.path("files")).unwrap();
     std::fs::write(world.path("files/a.txt"), "+").unwrap();
     std::fs::create_dir(world.path("repository")).unwrap();
@@ -100,7 +100,7 @@ fn peers(world: &World) -> Vec<Peer> {
         Peer {
             name: "sqlite",
             command: vec![
-                parts().join("sqlite/bin/mcp-server-sqlite").display().to_string(),
+                part("sqlite/bin/mcp-server-sqlite").display().to_string(),
                 "--db-path".to_owned(),
                 place("pay.db"),
             ],
@@ -133,7 +133,7 @@ fn peers(world: &World) -> Vec<Peer> {
 
 /// Runs the official client in Rust.
 fn rmcp_client(asked: &Value, folder: &Path, work: impl FnOnce()) -> Vec<Value> {
-    let mut client = Command::new(parts().join("rmcp/bin/rmcp-client"));
+    let mut client = Command::new(part("rmcp/bin/rmcp-client"));
     client.arg(asked.to_string());
     client_of_others(client, folder, work)
 }

@@ -90,7 +90,7 @@ fn tools_of_processes_and_of_a_server_over_http_are_offered_together_and_governe
 #[test]
 fn revision_without_a_handshake_is_spoken_if_all_servers_do() {
     let world = world();
-    let time = parts().join("mcp/bin/mcp-server-time").display().to_string();
+    let time = part("mcp/bin/mcp-server-time").display().to_string();
     let file = servers(&world, &[("time", json!({"command": [time]})), ("pay", pay(&world))]);
     let calls = json!([["time__get_current_time", {"timezone": "UTC"}], ["pay__transfer", {"amount": 5, "to": "bob"}]]);
     let good = |asked: &Value| {

@@ -36,7 +36,7 @@ fn transfer(client: &mut Lines, id: &str) -> String {
 
 /// Runs the client in TypeScript; `work` happens while it waits.
 fn typescript(command: &[String], tool: &str, arguments: &Value, work: impl FnOnce()) -> Vec<Value> {
-    let sdk = parts().join("mcp-node/node_modules/@modelcontextprotocol/sdk/dist/esm").display().to_string();
+    let sdk = part("mcp-node/node_modules/@modelcontextprotocol/sdk/dist/esm").display().to_string();
     let asked = json!({"sdk": sdk, "command": command, "tool": tool, "arguments": arguments});
     let child = Command::new("node")
         .args([&ours("tasks.mjs"), &asked.to_string()])
@@ -75,7 +75,7 @@ fn client_that_others_wrote_holds_a_task_until_a_human_has_approved() {
 #[test]
 fn call_that_is_allowed_comes_as_a_task_to_who_asked_for_one() {
     let world = world();
-    let words = ["--name", "time", "--", &parts().join("mcp/bin/mcp-server-time").display().to_string()];
+    let words = ["--name", "time", "--", &part("mcp/bin/mcp-server-time").display().to_string()];
     let said =
         typescript(&interceptor(&world, &words), "get_current_time", &json!({"timezone": "UTC"}), || {});
     let result = said.iter().find(|line| line["type"] == "result").unwrap_or_else(|| panic!("{said:?}"));
