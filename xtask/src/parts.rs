@@ -90,6 +90,7 @@ impl Parts {
         let _lock = self.lock()?;
         system::install_browser()?;
         system::install_engine()?;
+        system::install_systemd()?;
         self.install("prometheus", "of the system\n", system::unpack_prometheus)?;
         self.install_go("opa", "github.com/open-policy-agent/opa", OPA_VERSION)?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;

@@ -1,5 +1,6 @@
 //! The configuration of `gantral serve`: one TOML file, checked whole before anything starts.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,10 @@ use crate::passkeys::{PasskeySettings, PasskeysError};
 use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
+
+pub use self::environment::VariableError;
+
+mod environment;
 
 /// How long a start waits for the keys of identity providers.
 const PROVIDERS_WITHIN: Duration = Duration::from_secs(5);
@@ -131,6 +136,9 @@ pub enum SetupError {
         /// What is wrong, with the place.
         reason: String,
     },
+    /// A variable of the environment says nothing that can be.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     /// Callers of a tenant would be let in whose policies no worker is given.
     #[error("`identity` lets callers of tenant `{tenant}` in, which `tenants` does not name")]
     Tenant {
@@ -200,15 +208,32 @@ pub enum SetupError {
 }
 
 impl Settings {
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file, with what variables of the environment say in its place.
     ///
     /// # Errors
-    /// `SetupError`, naming file, place and remedy.
-    pub fn read(path: &Path) -> Result<Self, SetupError> {
+    /// `SetupError`, naming file or variable, place and remedy.
+    pub fn read(
+        path: &Path,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, SetupError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| SetupError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|error| SetupError::Parse { path: path.to_owned(), reason: error.to_string() })
+        let wrong = |reason: String| SetupError::Parse { path: path.to_owned(), reason };
+        let mut table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let said = environment::apply(&mut table, environment)?;
+        if said.is_empty() {
+            // With the line of the file.
+            return toml::from_str(&text).map_err(|error| wrong(error.to_string()));
+        }
+        serde_path_to_error::deserialize(table).map_err(|error| {
+            let (member, reason) = (error.path().to_string(), error.inner().message().to_owned());
+            match said.behind(&member) {
+                Some(variable) => {
+                    VariableError::Value { variable: variable.to_owned(), member, reason }.into()
+                }
+                None => wrong(format!("`{member}`: {reason}")),
+            }
+        })
     }
 
     /// Returns the witnesses.

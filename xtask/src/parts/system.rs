@@ -42,6 +42,18 @@ pub(super) fn install_engine() -> Result<()> {
     )
 }
 
+/// Installs what reads units of systemd, unless there is one.
+///
+/// # Errors
+/// As `install_browser`.
+pub(super) fn install_systemd() -> Result<()> {
+    if is_on_path("systemd-analyze") {
+        return Ok(());
+    }
+    install(&["systemd"])
+        .context("the unit of the server is tested with `systemd-analyze`, and there is none")
+}
+
 /// Unpacks Prometheus into a folder, unless the system has it: installed, it would begin to serve.
 ///
 /// # Errors

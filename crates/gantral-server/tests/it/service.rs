@@ -244,10 +244,37 @@ fn a_configuration_with_a_misspelt_member_is_refused() {
     let file = folder.path().join("gantral.toml");
     let text = "listen = \"127.0.0.1:7420\"\ndata = \"data\"\ntenants = [\"dev\"]\n[identity]\n";
     std::fs::write(&file, text).unwrap();
-    assert_eq!(Settings::read(&file).unwrap().tenants, ["dev"]);
+    assert_eq!(Settings::read(&file, []).unwrap().tenants, ["dev"]);
     std::fs::write(&file, format!("tenant = \"dev\"\n{text}")).unwrap();
-    let refused = Settings::read(&file).unwrap_err().to_string();
+    let refused = Settings::read(&file, []).unwrap_err().to_string();
     assert!(refused.contains("tenant") && refused.contains("gantral.toml"), "{refused}");
+}
+
+#[test]
+fn a_variable_stands_for_a_member_of_the_configuration_and_is_named_where_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gantral.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:7420\"\ndata = \"data\"\ntenants = [\"dev\"]\n[identity]\n")
+        .unwrap();
+    let read = |variable: &str, value: &str| Settings::read(&file, [(variable.into(), value.into())]);
+    assert_eq!(read("GANTRAL__TENANTS", "[\"acme\"]").unwrap().tenants, ["acme"]);
+    assert!(read("GANTRAL__LOG__PUBLIC", "true").unwrap().log.public);
+    for (variable, value, said) in [
+        ("GANTRAL__LISTEN", "nowhere", "`GANTRAL__LISTEN` cannot stand for `listen`: invalid socket address"),
+        (
+            "GANTRAL__LOG__PUBLIK",
+            "true",
+            "`GANTRAL__LOG__PUBLIK` cannot stand for `log.publik`: unknown field",
+        ),
+        ("GANTRAL__LOG__PUBLIC", "yes", "invalid type: string \"yes\", expected a boolean"),
+    ] {
+        let refused = read(variable, value).unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+    // What is wrong in the file is the file's fault, whatever a variable says.
+    std::fs::write(&file, "listen = 7\ndata = \"data\"\ntenants = [\"dev\"]\n[identity]\n").unwrap();
+    let refused = read("GANTRAL__LOG__PUBLIC", "true").unwrap_err().to_string();
+    assert!(refused.contains("gantral.toml") && refused.contains("`listen`"), "{refused}");
 }
 
 #[tokio::test]

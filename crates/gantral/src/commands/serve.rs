@@ -28,7 +28,7 @@ pub struct ServeArgs {
 /// Runs the server until it is told to stop.
 pub fn run(args: &ServeArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("info", out);
-    let settings = Settings::read(&args.config).map_err(|error| said(&error))?;
+    let settings = Settings::read(&args.config, std::env::vars_os()).map_err(|error| said(&error))?;
     run_long(serve(&settings, out))
 }
 

@@ -1,4 +1,4 @@
-//! What a deployment is given besides the binary: alert rules, as Prometheus itself reads them.
+//! What a deployment is given besides the binary: alert rules, as Prometheus itself reads them, and a unit, as systemd does.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -90,4 +90,22 @@ fn prometheus_scrapes_a_server_and_has_every_alert_at_work() {
     assert!(all().iter().all(|rule| rule["state"] != "firing"), "{:?}", all());
     // What strangers may read is what Prometheus reads.
     assert!(curl(&[&format!("{}/metrics", world.url())]).contains("gantral_gates_oldest_seconds 0.0"));
+}
+
+#[test]
+fn unit_of_systemd_is_sound_and_leaves_the_server_little_of_the_machine() {
+    let unit = std::fs::read_to_string(repository().join("deploy/systemd/gantral.service")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // The program is looked for, and nothing is started.
+    let path = folder.path().join("gantral.service");
+    std::fs::write(&path, unit.replace("/usr/bin/gantral", env!("CARGO_BIN_EXE_gantral"))).unwrap();
+    for words in
+        [&["verify", "--man=no"][..], &["security", "--offline=true", "--no-pager", "--threshold=15"]]
+    {
+        let ran = Command::new("systemd-analyze").args(words).arg(&path).output();
+        let ran = ran.expect("`cargo xtask parts` installs what this test needs");
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success(), "{words:?}\n{said}");
+    }
 }
