@@ -74,6 +74,7 @@ fn test(root: &Path) -> Result<()> {
     static_steps(&mut run, &parts, root)?;
     run.step("page", || page::build(root).map(drop))?;
     run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
+    run.cargo_under("test upon PostgreSQL", ("GANTRAL_TEST_STORE", "postgres"), UPON_POSTGRES)?;
     run.print_summary();
     Ok(())
 }
@@ -100,6 +101,26 @@ fn static_steps(run: &mut Run<'_>, parts: &Parts, root: &Path) -> Result<()> {
     run.cargo("floor 0 without std", FLOOR_0)?;
     run.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
+
+/// What of the end-to-end suite is run a second time, with every ledger in PostgreSQL: one part of each kind of story.
+const UPON_POSTGRES: &[&str] = &[
+    "test",
+    "--package=gantral",
+    "--test=it",
+    "--",
+    "approvals::",
+    "break_glass::",
+    "delegations::",
+    "freezes::",
+    "notifications::",
+    "policies::",
+    "proposals::",
+    "runner::",
+    "secrets::",
+    "serve::",
+    "shadow::",
+    "witness::",
+];
 
 const DENY: &[&str] = &["--log-level", "error", "check", "licenses", "bans", "sources"];
 

@@ -44,6 +44,22 @@ impl<'a> Run<'a> {
         self.command(name, &cargo(), arguments)
     }
 
+    /// Runs the cargo that runs us, with one more variable in its environment.
+    ///
+    /// # Errors
+    /// When cargo does not start or ends with anything but 0.
+    pub fn cargo_under(
+        &mut self,
+        name: &'static str,
+        variable: (&str, &str),
+        arguments: &[&str],
+    ) -> Result<()> {
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(self.root).env("GANTRAL_PARTS", self.parts.dir());
+        command.env(variable.0, variable.1);
+        self.step(name, || succeed(&mut command))
+    }
+
     /// Runs a program at the root of the repository, with the parts announced to it.
     ///
     /// # Errors

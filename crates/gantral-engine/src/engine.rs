@@ -195,6 +195,16 @@ impl Engine {
     /// Holds an instance for one command, folded up to its head.
     pub(crate) async fn hold(&self, tenant: &TenantId, id: InstanceId) -> Result<Held, EngineError> {
         let mut guard = self.0.slots.slot(tenant, id).lock_owned().await;
+        if let Some(known) = &*guard
+            && self.0.store.is_shared()
+        {
+            // Another server may have moved it. What goes on from an older state would find out when it commits; what refuses, or
+            // only shows it, would not.
+            let row = self.0.store.instance(tenant, id).await?;
+            if row.is_none_or(|row| row.head != known.head) {
+                *guard = None;
+            }
+        }
         if guard.is_none() {
             *guard = Some(self.load(tenant, id).await?);
         }

@@ -328,6 +328,11 @@ impl Engine {
     /// # Errors
     /// `Damaged`; the store's.
     pub(crate) async fn in_force(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
+        if self.0.store.is_shared() {
+            // Another server may have changed it. Whoever goes on would meet the guard that finds that out; whoever is refused, or only
+            // looks, would not.
+            self.forget_what_moved(tenant).await?;
+        }
         if let Some(known) = self.0.registry.in_force(tenant) {
             return Ok(known);
         }

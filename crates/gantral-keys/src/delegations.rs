@@ -57,10 +57,11 @@ pub enum DelegationsError {
     },
 }
 
-/// A folder of delegations, all of them in memory too.
+/// A folder of delegations, all of them in memory too. Several servers may share it: what another one keeps there is read when it is asked for.
 #[derive(Debug)]
 pub struct Delegations {
     folder: PathBuf,
+    issuers: Vec<PublicKey>,
     kept: RwLock<BTreeMap<KeyId, Arc<KeptDelegation>>>,
 }
 
@@ -85,7 +86,7 @@ impl Delegations {
             }
             kept.insert(read.delegation.delegate.id(), Arc::new(read));
         }
-        Ok(Self { folder: folder.to_owned(), kept: RwLock::new(kept) })
+        Ok(Self { folder: folder.to_owned(), issuers: issuers.to_vec(), kept: RwLock::new(kept) })
     }
 
     /// Keeps a delegation that the issuer has just signed. It is durable when this returns.
@@ -100,9 +101,20 @@ impl Delegations {
         Ok(())
     }
 
-    /// Returns the delegation of a key.
+    /// Returns the delegation of a key, also where another server that shares the folder has kept it since it was read.
     pub fn find(&self, delegate: &KeyId) -> Option<Arc<KeptDelegation>> {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(delegate).cloned()
+        let known = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(delegate).cloned();
+        known.or_else(|| self.find_file(delegate))
+    }
+
+    /// Reads the file of one delegation. What is not one is no delegation: whoever asked finds the chain damaged, and says so.
+    fn find_file(&self, delegate: &KeyId) -> Option<Arc<KeptDelegation>> {
+        let path = self.folder.join(format!("{delegate}{DELEGATION_SUFFIX}"));
+        let found =
+            read(&path, &self.issuers).ok().filter(|found| found.delegation.delegate.id() == *delegate)?;
+        let found = Arc::new(found);
+        self.kept.write().unwrap_or_else(PoisonError::into_inner).insert(*delegate, Arc::clone(&found));
+        Some(found)
     }
 }
 

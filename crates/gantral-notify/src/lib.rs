@@ -22,6 +22,6 @@ mod words;
 pub use channel::{Channel, ChannelConfig, Pace, RETRY_FOR_DEFAULT, Way};
 pub use courier::{ChannelStatus, Couriers, Now, Road, Shown, Unread};
 pub use mail::{MAIL_TIMEOUT_DEFAULT, MailConfig, MailError, MailServer, MailTls, Mailbox};
-pub use secret::{SECRETS_MAX, SecretError};
+pub use secret::{SECRETS_MAX, SecretError, resolve_line};
 pub use told::{Member, message_id};
 pub use webhook::{AddressError, Format, TIMEOUT_DEFAULT, Webhook, WebhookConfig, WebhookError};

@@ -72,8 +72,12 @@ pub(crate) fn resolve(
     if BYTES.contains(&bytes.len()) { Ok(Secret::from_bytes(&bytes)) } else { Err(form()) }
 }
 
-/// Returns the line that a reference refers to: an address that holds a token, or a password. What is around it is left out.
-pub(crate) fn resolve_line(
+/// Returns the line that a reference (`env:NAME`, `file:/path`) refers to: an address that holds a token, or a password. What is around it is
+/// left out.
+///
+/// # Errors
+/// `SecretError`, which shows nothing of the value.
+pub fn resolve_line(
     reference: &str,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<String, SecretError> {

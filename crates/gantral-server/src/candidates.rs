@@ -1,7 +1,7 @@
 //! Policies that are evaluated beside those in force, and what they make of the asks that come in.
 //!
-//! Which they are is kept in the store; what was counted is kept in memory, and begins anew when the server starts. Nothing here is on
-//! the way of an ask: `follow` reads what was committed, from the ledger, as anybody else does.
+//! Which they are is kept in the store; what was counted is kept in memory, and begins anew when the server starts. Of several servers each
+//! counts the asks of all, so that any of them can be asked. Nothing here is on the way of an ask: `follow` reads what was committed, from the ledger, as anybody else does.
 
 mod evaluator;
 mod follow;
@@ -63,15 +63,15 @@ pub(crate) struct Counting {
 }
 
 impl Candidates {
-    /// Returns the candidates, reading them if nobody has.
+    /// Returns the candidates, reading them if nobody has, or if another server may have named others.
     ///
     /// # Errors
     /// The store's; may be asked again.
     pub(crate) async fn named(&self, app: &App) -> Result<Vec<Arc<Named>>, StoreError> {
         let known = self.roster.borrow().clone();
         match known {
-            Some(named) => Ok(named),
-            None => self.change(app, async { Ok(()) }).await.map(|((), named)| named),
+            Some(named) if !app.engine().store().is_shared() => Ok(named),
+            Some(_) | None => self.change(app, async { Ok(()) }).await.map(|((), named)| named),
         }
     }
 
@@ -98,7 +98,17 @@ impl Candidates {
             known.map_or_else(|| Arc::new(Named::new(row, now)), Arc::clone)
         });
         let named: Vec<_> = named.collect();
-        self.roster.send_replace(Some(named.clone()));
+        self.roster.send_if_modified(|known| {
+            let alike = |known: &Vec<Arc<Named>>| {
+                known.len() == named.len()
+                    && known.iter().zip(&named).all(|(one, other)| Arc::ptr_eq(one, other))
+            };
+            let moved = !known.as_ref().is_some_and(alike);
+            if moved {
+                *known = Some(named.clone());
+            }
+            moved
+        });
         Ok((changed, named))
     }
 }

@@ -6,12 +6,18 @@ use std::time::Duration;
 
 use gantral_core::ids::{IdError, LogOrigin, TenantId};
 use gantral_engine::EngineConfig;
-use gantral_keys::{DelegatedSigner, DelegationTerms, IssuerSigner, KeyFolder, LogReach, Renewal};
-use gantral_store::{CommittedPage, HeldLog, LOG_PAGE_MAX, OpenError, PAGE_MAX, Store, StoreError};
+use gantral_evidence::trust::KeyRole;
+use gantral_identity::TokenKey;
+use gantral_keys::{DelegatedSigner, DelegationTerms, IssuerSigner, KeyFolder, KeysError, LogReach, Renewal};
+use gantral_store::{
+    CommittedPage, HeldLog, LOG_PAGE_MAX, OpenError, PAGE_MAX, ServingKeys, Store, StoreError,
+};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::SetupError;
 
+/// The file of a data folder with the key that signs the tokens of attempts.
+pub const ATTEMPTS: &str = "attempts.pem";
 /// How often it is looked whether the issuer key must delegate anew: often enough to try many times before it is too late.
 const RENEWAL_CHECK: Duration = Duration::from_secs(60);
 
@@ -27,6 +33,81 @@ pub enum ReachError {
     /// A tenant whose log has no name: a defect.
     #[error(transparent)]
     Origin(#[from] IdError),
+}
+
+/// Why a server does not serve the ledger that others serve.
+#[derive(Debug, thiserror::Error)]
+pub enum AgreeError {
+    /// The servers upon this ledger sign by another key.
+    #[error(
+        "the {what} in the folder `data` is not the one by which the servers of this ledger sign: stop this server, copy {files} from the `data` of one that serves, and start it again"
+    )]
+    Other {
+        /// Which key.
+        what: &'static str,
+        /// What to copy.
+        files: &'static str,
+    },
+    /// Others changed what was agreed, again and again. Worth another try.
+    #[error(
+        "other servers replace the keys of this ledger at this moment: start this one again when they are done"
+    )]
+    Busy,
+    /// The folder has no key of a role.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The ledger cannot be read or written; worth another try.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What makes up the keys of a folder, for whoever has to copy them.
+const KEY_FILES: &str = "`keys.json`, the `.pk8` files, `delegations/` and `attempts.pem`";
+/// How often it is looked what the servers of a ledger sign by while several of them start at once.
+const AGREE_TRIES: u32 = 8;
+
+/// Returns the keys of a folder as the ledger knows them.
+fn keys_of(folder: &KeyFolder, token: &TokenKey) -> Result<ServingKeys, KeysError> {
+    let current = |role: KeyRole| {
+        let entry = folder.entries().iter().find(|entry| entry.role == role && entry.is_current());
+        entry.map(|entry| *entry.public_key.as_bytes()).ok_or(KeysError::Role { role })
+    };
+    let (issuer, log) = (current(KeyRole::Issuer)?, current(KeyRole::Log)?);
+    Ok(ServingKeys { issuer, log, attempts: token.kid().to_owned() })
+}
+
+/// Makes sure that this server signs by the keys of all the others upon the same ledger. The first one says which they are. A key that was
+/// rotated takes the place of the one before, which its folder still knows; the key of attempt tokens may be replaced with it.
+///
+/// # Errors
+/// `AgreeError`; then nothing was written by this server.
+pub(crate) async fn agree(store: &Store, folder: &KeyFolder, token: &TokenKey) -> Result<(), AgreeError> {
+    let own = keys_of(folder, token)?;
+    for _ in 0..AGREE_TRIES {
+        let agreed = store.serving_keys().await?;
+        if agreed.as_ref() == Some(&own) {
+            return Ok(());
+        }
+        if let Some(agreed) = &agreed {
+            let follows = |role: KeyRole, now: &[u8; 32], before: &[u8; 32]| {
+                now == before || folder.earlier(role).iter().any(|key| key.as_bytes() == before)
+            };
+            let other = |what, files| Err(AgreeError::Other { what, files });
+            if !follows(KeyRole::Issuer, &own.issuer, &agreed.issuer) {
+                return other("issuer key", KEY_FILES);
+            }
+            if !follows(KeyRole::Log, &own.log, &agreed.log) {
+                return other("key of the logs", KEY_FILES);
+            }
+            if (&own.issuer, &own.log) == (&agreed.issuer, &agreed.log) {
+                return other("key of attempt tokens", "`attempts.pem`");
+            }
+        }
+        if store.serve_by(agreed, own.clone()).await? {
+            return Ok(());
+        }
+    }
+    Err(AgreeError::Busy)
 }
 
 /// Returns the log of a tenant.

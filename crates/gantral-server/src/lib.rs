@@ -29,6 +29,7 @@ mod scheduler;
 pub mod settings;
 pub mod signing;
 mod standing;
+pub mod store;
 mod tally;
 mod views;
 mod waiting;

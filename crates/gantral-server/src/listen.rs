@@ -60,8 +60,9 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let candidates = tokio::spawn(run_candidates(app.clone(), shutdown.clone()));
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
+    let sharing = tokio::spawn(share(app.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
-    for beside in [scheduler, candidates, carrying, following] {
+    for beside in [scheduler, candidates, carrying, following, sharing] {
         beside.abort();
         // Whoever opens the ledger next must not find it still at work.
         let _ = beside.await;
@@ -98,6 +99,11 @@ async fn carry(app: App, shutdown: watch::Receiver<bool>) {
 /// Keeps the keys of identity providers current until `shutdown` turns true.
 async fn follow(app: App, shutdown: watch::Receiver<bool>) {
     app.0.providers.run(&app.0.verifier, stopped(shutdown)).await;
+}
+
+/// Keeps what all servers upon one ledger must know of it the same, for ever.
+async fn share(app: App) {
+    app.0.standing.keep_shared(app.engine().store()).await;
 }
 
 /// Lets the logs grow until `shutdown` turns true.

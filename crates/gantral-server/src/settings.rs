@@ -20,7 +20,6 @@ use gantral_listen::TlsFiles;
 use gantral_notify::Couriers;
 use gantral_oidc::{ProviderError, Providers};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
-use gantral_store::{OpenError, Store};
 use serde::Deserialize;
 
 use crate::app::{App, AppParts};
@@ -29,13 +28,14 @@ use crate::console::LoginProviders;
 use crate::delegations::{DelegationSettings, DelegationsError};
 use crate::evaluators::{PolicySettings, PolicySettingsError};
 use crate::four_eyes::{FourEyesError, FourEyesSettings};
-use crate::keys::{issuer, log_of};
+use crate::keys::{ATTEMPTS, AgreeError, agree, issuer, log_of};
 use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::notifications::{NotificationSettings, Notifications, NotificationsError};
 use crate::passkeys::{PasskeySettings, PasskeysError};
 use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
+use crate::store::{StoreSettings, StoreSettingsError, open_store};
 
 pub use self::environment::VariableError;
 
@@ -53,10 +53,13 @@ pub struct Settings {
     /// The URL under which people and agents reach this server; that of `listen` when absent.
     #[serde(default)]
     pub public_url: Option<String>,
-    /// The folder of the ledger and the keys, made with mode 0700.
+    /// The folder of the keys, and of the ledger unless `store` names another place; made with mode 0700.
     pub data: PathBuf,
     /// The tenants that this server serves.
     pub tenants: Vec<String>,
+    /// The database of the ledger; a file in `data` where absent.
+    #[serde(default)]
+    pub store: Option<StoreSettings>,
     /// Certificate and key.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -174,7 +177,10 @@ pub enum SetupError {
     Identity(#[from] ConfigError),
     /// The ledger cannot be opened.
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Store(#[from] StoreSettingsError),
+    /// The keys of this server are not those of the others upon the same ledger.
+    #[error(transparent)]
+    OtherKeys(#[from] AgreeError),
     /// An evaluator cannot be used.
     #[error(transparent)]
     Evaluators(#[from] PolicySettingsError),
@@ -261,8 +267,10 @@ impl Settings {
 
 /// What a server is set up with, wherever it comes from.
 pub struct Setup<'a> {
-    /// The folder of the ledger and the keys.
+    /// The folder of the keys, and of the ledger unless `store` names another place.
     pub data: &'a Path,
+    /// The database of the ledger.
+    pub store: Option<&'a StoreSettings>,
     /// The tenants.
     pub tenants: &'a [TenantId],
     /// Who vouches for callers.
@@ -305,8 +313,11 @@ impl Setup<'_> {
         let delegation_longest = self.delegations.open()?;
         let passkeys = self.passkeys.map(|passkeys| passkeys.open(&self.public_url)).transpose()?;
         private_folder(self.data)?;
-        let store = Store::open_sqlite(&self.data.join("ledger.db"))?;
+        let store = open_store(self.store, self.data).await?;
         let key_folder = KeyFolder::serve(self.data).await?;
+        let token_key = TokenKey::load_or_generate(&self.data.join(ATTEMPTS))?;
+        // Before anything is written: a server with other keys would retire those of everybody else.
+        agree(&store, &key_folder, &token_key).await?;
         let issuer = issuer(&key_folder).await?;
         let usual = EngineConfig::default();
         let config = EngineConfig {
@@ -321,6 +332,7 @@ impl Setup<'_> {
             ..usual
         };
         let standing = Standing::default();
+        standing.share(&store).await.map_err(AgreeError::from)?;
         let parts = LogParts {
             store: store.clone(),
             data: self.data,
@@ -358,8 +370,7 @@ impl Setup<'_> {
             return Err(error.into());
         }
         let damaged = damaged.into_iter().map(|(tenant, _)| tenant).collect();
-        let key = TokenKey::load_or_generate(&self.data.join("attempts.pem"))?;
-        let mut attempts = AttemptTokens::new(key, &self.public_url)?;
+        let mut attempts = AttemptTokens::new(token_key, &self.public_url)?;
         if self.development.is_some() {
             attempts = attempts.for_development();
         }

@@ -1,8 +1,13 @@
 //! Whether this server may write: one that has forgotten something, because an old ledger was restored, only reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use gantral_store::{Store, StoreError};
 use tokio::sync::watch;
+
+/// How often servers tell each other: a server that has found something out is alone with it for so long.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether the ledger is known to be behind what was published or used of it. Cheap to clone; clones share the answer.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +22,34 @@ impl Standing {
             known.get_or_insert(why);
             first
         });
+    }
+
+    /// Learns from the other servers upon the same ledger that it is behind, or tells them.
+    ///
+    /// # Errors
+    /// The store's; may be asked again.
+    pub(crate) async fn share(&self, store: &Store) -> Result<(), StoreError> {
+        match (self.behind(), store.behind().await?) {
+            (Some(why), None) => store.fall_behind(why).await?,
+            (None, Some(why)) => self.fall_behind(why),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// Does so again and again, where there may be other servers.
+    pub(crate) async fn keep_shared(&self, store: &Store) {
+        if !store.is_shared() {
+            return;
+        }
+        let mut interval = tokio::time::interval(TOLD_EVERY);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            if let Err(error) = self.share(store).await {
+                tracing::debug!(%error, "it cannot be read whether the ledger is behind");
+            }
+        }
     }
 
     /// Returns why the server only reads; `None` while it may write.

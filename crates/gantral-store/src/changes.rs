@@ -36,21 +36,32 @@ pub struct Change {
 pub enum Wake {
     /// These appends were committed, in this order.
     Committed(Arc<[Change]>),
-    /// The subscriber was too slow and missed this many batches: whatever it waits for must be read again.
+    /// The subscriber was too slow, or the store was cut off from the others that write, and at least this many batches were missed:
+    /// whatever it waits for must be read again.
     Lagged(u64),
     /// The store was closed or has stopped writing.
     Closed,
 }
 
-/// A subscription to commits; a hint to look again, never a substitute for reading.
+/// What is sent to subscribers.
+#[derive(Debug, Clone)]
+enum News {
+    Committed(Arc<[Change]>),
+    /// Something was committed that is not told one by one.
+    Missed,
+}
+
+/// A subscription to commits, of this process and of all others that write to the same store; a hint to look again, never a substitute for
+/// reading.
 #[derive(Debug)]
-pub struct Changes(broadcast::Receiver<Arc<[Change]>>);
+pub struct Changes(broadcast::Receiver<News>);
 
 impl Changes {
     /// Waits for the next commits. May be cancelled without losing any.
     pub async fn next(&mut self) -> Wake {
         match self.0.recv().await {
-            Ok(changes) => Wake::Committed(changes),
+            Ok(News::Committed(changes)) => Wake::Committed(changes),
+            Ok(News::Missed) => Wake::Lagged(1),
             Err(broadcast::error::RecvError::Lagged(missed)) => Wake::Lagged(missed),
             Err(broadcast::error::RecvError::Closed) => Wake::Closed,
         }
@@ -73,7 +84,7 @@ impl Newest {
 /// The sending side, owned by the writer.
 #[derive(Debug)]
 pub(crate) struct Announcer {
-    changes: broadcast::Sender<Arc<[Change]>>,
+    changes: broadcast::Sender<News>,
     newest: watch::Sender<u64>,
 }
 
@@ -86,7 +97,7 @@ impl Announcer {
     pub(crate) fn announce(&self, changes: Vec<Change>, newest: Option<i64>) {
         if !changes.is_empty() {
             // An error says that nobody listens.
-            let _ = self.changes.send(changes.into());
+            let _ = self.changes.send(News::Committed(changes.into()));
         }
         if let Some(number) = newest.and_then(|number| u64::try_from(number).ok()) {
             self.newest.send_if_modified(|newest| {
@@ -95,6 +106,11 @@ impl Announcer {
                 rises
             });
         }
+    }
+
+    /// Announces that something may have been committed that is not told: whoever waits looks again.
+    pub(crate) fn missed(&self) {
+        let _ = self.changes.send(News::Missed);
     }
 
     /// Returns a weak sender, from which subscriptions are made without keeping them open.
@@ -106,7 +122,7 @@ impl Announcer {
 /// Makes subscriptions for as long as the writer lives.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    changes: broadcast::WeakSender<Arc<[Change]>>,
+    changes: broadcast::WeakSender<News>,
     newest: watch::Receiver<u64>,
 }
 

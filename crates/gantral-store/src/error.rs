@@ -108,7 +108,15 @@ pub enum ConnectError {
         /// What does not fit.
         reason: String,
     },
-    /// The server does not answer, or does not let us in. Worth a retry.
+    /// The server does not let us in: it knows no such role, password or database.
+    #[error("`{server}` does not let us in: {reason}")]
+    Refused {
+        /// The server.
+        server: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The server does not answer. Worth a retry.
     #[error("`{server}` cannot be reached: {reason}")]
     Unreachable {
         /// The server.

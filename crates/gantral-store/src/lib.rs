@@ -22,6 +22,7 @@ mod page;
 mod postgres;
 mod proposals;
 mod rows;
+mod serving;
 mod sessions;
 mod spending;
 mod sqlite;
@@ -59,6 +60,7 @@ pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
     Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
 };
+pub use serving::ServingKeys;
 pub use sessions::{SESSIONS_MAX, SessionRow};
 pub use spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};

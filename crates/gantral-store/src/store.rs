@@ -22,6 +22,7 @@ use crate::rows::{
     GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome, Snapshot,
     SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,
 };
+use crate::serving::ServingKeys;
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
 /// The ledger and its index. Cheap to clone; clones share one database.
@@ -62,8 +63,8 @@ impl Store {
     /// Tells whether writes are accepted.
     ///
     /// # Errors
-    /// The fault that stopped the writer of a file; it stays until the store is opened again. A database server that cannot be reached fails
-    /// each write and stops none.
+    /// The fault that stopped the writer of a file; it stays until the store is opened again. Or that a database server is not heard at the
+    /// moment: writes are tried all the same, and it is over as soon as the server is heard again.
     pub fn healthy(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(store) => store.healthy(),
@@ -71,7 +72,65 @@ impl Store {
         }
     }
 
-    /// Subscribes to the appends that commit from now on.
+    /// Tells whether other processes may write to the same store: what one of them remembers of it may then be old at any moment.
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+
+    /// Returns by which keys the servers upon this store sign; `None` before the first, and in a file, which has one server, whose keys
+    /// stand beside it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn serving_keys(&self) -> Result<Option<ServingKeys>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.serving_keys().await,
+        }
+    }
+
+    /// Says by which keys the servers upon this store sign from now on, if until now they signed by `instead_of`. Returns whether they did;
+    /// in a file, always.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again after a look.
+    pub async fn serve_by(
+        &self,
+        instead_of: Option<ServingKeys>,
+        keys: ServingKeys,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(true),
+            Self::Postgres(store) => store.serve_by(instead_of, keys).await,
+        }
+    }
+
+    /// Returns why no server upon this store may write any more; `None` while they may, and in a file, whose one server knows by itself.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn behind(&self) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.behind().await,
+        }
+    }
+
+    /// Says that no server upon this store may write any more. The first reason stays, for as long as this store is used.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
+    pub async fn fall_behind(&self, why: String) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(store) => store.fall_behind(why).await,
+        }
+    }
+
+    /// Subscribes to the appends that commit from now on, in this process or in another one.
     pub fn subscribe(&self) -> Changes {
         match self {
             Self::Sqlite(store) => store.subscribe(),

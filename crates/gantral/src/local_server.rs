@@ -13,6 +13,7 @@ use gantral_server::four_eyes::FourEyesSettings;
 use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
 use gantral_server::settings::Setup;
+use gantral_server::store::StoreSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,9 +27,10 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// Opens the ledger in `data` and serves it on a loopback address; port 0 picks a free one.
+    /// Opens the ledger in `store`, or else in `data`, and serves it on a loopback address; port 0 picks a free one.
     pub async fn start(
         data: &Path,
+        store: Option<&StoreSettings>,
         listen: SocketAddr,
         issuer: &Arc<DevIssuer>,
         worker: WorkerCommand,
@@ -46,6 +48,7 @@ impl LocalServer {
         let tenants = [TenantId::parse(DEV_TENANT).map_err(|error| failed(&error))?];
         let setup = Setup {
             data,
+            store,
             tenants: &tenants,
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &PolicySettings::default(),

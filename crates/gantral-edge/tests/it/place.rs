@@ -238,6 +238,7 @@ async fn start(
     let patient = serde_json::json!({"evaluators": {"embedded": {"kind": "embedded", "deadline": "10s"}}});
     let setup = Setup {
         data: &folder.path().join("server"),
+        store: None,
         tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),

@@ -197,11 +197,19 @@ impl Engine {
 
     /// Returns what is in force by the chain as it is now, and not as it was when it was looked at last.
     pub(crate) async fn present(&self, tenant: &TenantId) -> Result<Arc<InForceAt>, EngineError> {
+        if !self.0.store.is_shared() {
+            self.forget_what_moved(tenant).await?;
+        }
+        self.in_force(tenant).await
+    }
+
+    /// Drops what is known to be in force where the chain has gone on since.
+    pub(crate) async fn forget_what_moved(&self, tenant: &TenantId) -> Result<(), EngineError> {
         let head = self.0.store.governance_head(tenant).await?.map(|head| head.hash);
         if self.0.registry.in_force(tenant).is_some_and(|known| known.head() != head) {
             self.0.registry.forget_in_force(tenant);
         }
-        self.in_force(tenant).await
+        Ok(())
     }
 
     /// Returns the modes in force, of every scope, and every action of a workflow, for which one was set. Where none was, what policy says is enforced.

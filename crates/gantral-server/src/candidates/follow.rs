@@ -12,6 +12,7 @@ use gantral_policy::output;
 use gantral_store::{Change, Changes, Wake};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::evaluator::Evaluator;
 use super::{Counting, Named, locked};
@@ -21,6 +22,9 @@ use crate::app::App;
 const READ_AT_ONCE: usize = 8;
 /// How long to wait before the store is asked again what it could not say.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether another server has named a candidate.
+const NAMED_ELSEWHERE: Duration = Duration::from_secs(2);
 
 /// Evaluates the candidates until `shutdown` turns true.
 pub(crate) async fn run_candidates(app: App, mut shutdown: watch::Receiver<bool>) {
@@ -42,6 +46,9 @@ async fn follow(app: &App) {
     let mut seats = JoinSet::new();
     let mut named: Vec<Arc<Named>> = Vec::new();
     let mut commits: Option<Changes> = None;
+    let shared = app.engine().store().is_shared();
+    let mut elsewhere = tokio::time::interval(NAMED_ELSEWHERE);
+    elsewhere.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // What was named goes before what was committed since.
@@ -70,6 +77,12 @@ async fn follow(app: &App) {
                 }
                 Wake::Closed => return,
             },
+            _ = elsewhere.tick(), if shared => {
+                // What is found is sent to the roster.
+                if let Err(error) = app.0.candidates.named(app).await {
+                    tracing::warn!(%error, "the policy candidates cannot be read");
+                }
+            }
             Some(_) = seats.join_next() => {}
         }
     }

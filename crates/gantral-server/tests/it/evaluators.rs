@@ -52,6 +52,7 @@ impl Site {
         let url = listening.url();
         let setup = Setup {
             data: &folder.path().join("data"),
+            store: None,
             tenants: &[TenantId::parse("dev").unwrap()],
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &policy,

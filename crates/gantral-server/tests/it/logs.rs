@@ -27,6 +27,7 @@ use gantral_log::tree::Edge;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::logs::WitnessSettings;
 use gantral_server::settings::{Setup, SetupError};
+use gantral_server::store::StoreSettingsError;
 use gantral_server::{App, Clock as _, SystemClock, listen, serve};
 use gantral_store::OpenError;
 use gantral_testkit::policy::{example, worker_command};
@@ -87,6 +88,7 @@ impl Site {
         for _ in 0..200 {
             let setup = Setup {
                 data: &self.data(),
+                store: None,
                 tenants: &self.tenants,
                 identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
                 policy: &PolicySettings::default(),
@@ -101,7 +103,7 @@ impl Site {
                 witnesses: &self.witnesses,
             };
             match setup.app().await {
-                Err(SetupError::Store(OpenError::InUse { .. })) => {}
+                Err(SetupError::Store(StoreSettingsError::File(OpenError::InUse { .. }))) => {}
                 app => return app.unwrap(),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

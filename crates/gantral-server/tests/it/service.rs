@@ -114,6 +114,7 @@ async fn setup(
 ) -> Result<App, SetupError> {
     let setup = Setup {
         data: &folder.join("data"),
+        store: None,
         tenants: &[TenantId::parse("dev").unwrap()],
         identity,
         policy: &PolicySettings::default(),

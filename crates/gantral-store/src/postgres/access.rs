@@ -81,9 +81,13 @@ impl Access {
     /// Says why a connection was not made.
     pub(super) fn unreachable(&self, error: &tokio_postgres::Error) -> ConnectError {
         let server = self.server.clone();
-        match untrusted(error) {
-            Some(reason) => ConnectError::Untrusted { server, reason },
-            None => ConnectError::Unreachable { server, reason: super::writer::reason(error) },
+        let reason = super::writer::reason(error);
+        // Class 28: who logs in. Class 3D: there is no such database.
+        let class = error.code().and_then(|code| code.code().get(..2));
+        match (untrusted(error), class) {
+            (Some(reason), _) => ConnectError::Untrusted { server, reason },
+            (None, Some("28" | "3D")) => ConnectError::Refused { server, reason },
+            (None, _) => ConnectError::Unreachable { server, reason },
         }
     }
 }

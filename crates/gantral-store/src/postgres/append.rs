@@ -78,7 +78,8 @@ async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOu
     }
     let head = append.head().ok_or(NO_ARTIFACT)?;
     // A second creator of the same instance, or a second holder of the call key, waits here for the first, and begins anew.
-    let number = put_artifacts(db, append, before.as_ref().map(|before| before.number)).await?;
+    let previous = before.as_ref().map(|before| before.number);
+    let number = put_artifacts(db, append, previous, &mut after.numbers).await?;
     match &before {
         None => create(db, append, head, number).await?,
         Some(before) => update(db, append, before, head, number).await?,
@@ -87,7 +88,6 @@ async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOu
     if let Some(row) = &append.idempotency {
         idempotency::remember(db, append, row, head).await?;
     }
-    after.newest = Some(number);
     after.changes.push(append.change(head, queue));
     Ok(AppendOutcome::Committed)
 }
@@ -129,11 +129,18 @@ async fn call_key_holder(
     instances::call_holder(db, &append.tenant, &key).await
 }
 
-/// Writes the artifacts behind the one that has the number `previous`, and returns the number of the last.
-async fn put_artifacts(db: &Db, append: &Append, mut previous: Option<i64>) -> Result<i64, Fail> {
+/// Writes the artifacts behind the one that has the number `previous`, adds their numbers, and returns that of the last.
+async fn put_artifacts(
+    db: &Db,
+    append: &Append,
+    mut previous: Option<i64>,
+    numbers: &mut Vec<i64>,
+) -> Result<i64, Fail> {
     let (tenant, chain) = (append.tenant.as_str(), append.instance.as_bytes());
     for artifact in &append.artifacts {
-        previous = Some(put_artifact(db, tenant, chain, artifact, previous).await?);
+        let number = put_artifact(db, tenant, chain, artifact, previous).await?;
+        numbers.push(number);
+        previous = Some(number);
     }
     previous.ok_or(NO_ARTIFACT)
 }

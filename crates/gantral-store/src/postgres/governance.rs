@@ -110,7 +110,7 @@ async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<Govern
     }
     let previous = before.map(|place| place.number);
     let number = put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, previous).await?;
-    after.newest = Some(number);
+    after.numbers.push(number);
     let head = artifact.sealed.head();
     db.execute(
         "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, $2, $3, $4)

@@ -42,12 +42,14 @@ mod idempotency;
 mod instances;
 mod locks;
 mod logs;
+mod news;
 mod numbers;
 mod outbox;
 mod policies;
 mod proposals;
 mod registry;
 mod server;
+mod serving;
 mod sessions;
 mod snapshots;
 mod spending;
@@ -66,7 +68,8 @@ use crate::fault::FaultPlan;
 use access::Access;
 pub use access::Password;
 use db::Db;
-use writer::Work;
+use news::News;
+use writer::{Fail, Work};
 
 /// How a database is opened.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +92,7 @@ pub struct PostgresStore(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
-    announcer: Announcer,
+    news: News,
     subscriber: Subscriber,
     faults: Option<FaultPlan>,
 }
@@ -117,12 +120,19 @@ impl PostgresStore {
         let pool = server::open(&access, connections).await?;
         let announcer = Announcer::new();
         let subscriber = announcer.subscriber();
-        Ok(Self(Arc::new(Inner { pool, announcer, subscriber, faults: options.faults })))
+        let refused = |fail: Fail| ConnectError::Database {
+            server: access.server.clone(),
+            reason: StoreError::from(fail).to_string(),
+        };
+        let db = Db::take(&pool).await.map_err(refused)?;
+        let news = News::begin(access.clone(), announcer, db).await.map_err(refused)?;
+        Ok(Self(Arc::new(Inner { pool, news, subscriber, faults: options.faults })))
     }
 
-    /// Writes are always tried: what ends one write, the server's or the network's fault, says nothing about the next.
-    pub(crate) const fn healthy(&self) -> Result<(), StoreError> {
-        Ok(())
+    /// Writes are always tried: what ends one write, the server's or the network's fault, says nothing about the next. Whether one would
+    /// probably be kept is known from the connection that listens.
+    pub(crate) fn healthy(&self) -> Result<(), StoreError> {
+        self.0.news.healthy()
     }
 
     pub(crate) fn subscribe(&self) -> Changes {
@@ -158,7 +168,7 @@ impl PostgresStore {
     {
         let db = self.db().await?;
         let store = self.clone();
-        let task = tokio::spawn(async move { writer::run(db, &store.0.announcer, &state, work).await });
+        let task = tokio::spawn(async move { writer::run(db, &store.0.news, &state, work).await });
         // A task that was taken and never answered was lost by a panic or with its runtime: nothing is known about it.
         task.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown { reason: "the write ended in the middle".to_owned() })

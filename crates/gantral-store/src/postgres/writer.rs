@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use super::db::Db;
-use crate::changes::{Announcer, Change};
+use super::news::News;
+use crate::changes::Change;
 use crate::error::StoreError;
 
 /// How often a write is begun before it fails: each time somebody else has committed something, so that a write that loses this often is on rows
@@ -112,8 +113,8 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
 pub(super) struct After {
     /// What is announced.
     pub(super) changes: Vec<Change>,
-    /// The number of the newest artifact, if any was written.
-    pub(super) newest: Option<i64>,
+    /// The numbers of the artifacts that were written, rising.
+    pub(super) numbers: Vec<i64>,
     /// Whether the transaction is ended without keeping anything, because the answer is a "no".
     pub(super) forgets: bool,
 }
@@ -129,16 +130,16 @@ enum Failed {
 /// Runs work until it is committed or has failed for good, announces what it did, and returns its result.
 pub(super) async fn run<S: Sync, T>(
     db: Db,
-    announcer: &Announcer,
+    news: &News,
     state: &S,
     work: Work<S, T>,
 ) -> Result<T, StoreError> {
     let mut tries = 1;
     loop {
-        let failed = match once(&db, state, work).await {
+        let failed = match once(&db, news, state, work).await {
             Ok((result, after)) => {
                 // The changes go first, so that a caller who is answered finds its own change announced.
-                announcer.announce(after.changes, after.newest);
+                news.committed(after);
                 return Ok(result);
             }
             Err(failed) => failed,
@@ -154,7 +155,7 @@ pub(super) async fn run<S: Sync, T>(
     }
 }
 
-async fn once<S, T>(db: &Db, state: &S, work: Work<S, T>) -> Result<(T, After), Failed> {
+async fn once<S, T>(db: &Db, news: &News, state: &S, work: Work<S, T>) -> Result<(T, After), Failed> {
     let mut after = After::default();
     let worked = match db.begin().await {
         Ok(()) => work(state, db, &mut after).await,
@@ -169,21 +170,36 @@ async fn once<S, T>(db: &Db, state: &S, work: Work<S, T>) -> Result<(T, After), 
             db.roll_back().await;
             Err(Failed::Before(Fail::Contradiction("a write went on after a statement had failed")))
         }
-        Ok(result) => match db.commit().await {
-            Ok(()) => Ok((result, after)),
-            Err(error) => {
-                // A conflict that is found at the commit ends the transaction; whatever else fails there may have failed after it.
-                let refused = matches!(error.code().map(class), Some(Class::Conflict | Class::Contradiction));
-                if refused {
-                    db.roll_back().await;
-                    return Err(Failed::Before(Fail::Sql(error)));
-                }
-                Err(Failed::InCommit(reason(&error)))
-            }
-        },
+        Ok(result) => {
+            news.committing(&after);
+            let committed = db.commit().await;
+            finished(db, news, committed, after).await.map(|after| (result, after))
+        }
         Err(fail) => {
             db.roll_back().await;
             Err(Failed::Before(fail))
+        }
+    }
+}
+
+/// Tells what a commit came to.
+async fn finished(
+    db: &Db,
+    news: &News,
+    committed: Result<(), tokio_postgres::Error>,
+    after: After,
+) -> Result<After, Failed> {
+    match committed {
+        Ok(()) => Ok(after),
+        Err(error) => {
+            // A conflict that is found at the commit ends the transaction; whatever else fails there may have failed after it.
+            let refused = matches!(error.code().map(class), Some(Class::Conflict | Class::Contradiction));
+            if refused {
+                db.roll_back().await;
+                return Err(Failed::Before(Fail::Sql(error)));
+            }
+            news.unknown(&after);
+            Err(Failed::InCommit(reason(&error)))
         }
     }
 }

@@ -176,6 +176,12 @@ impl Cluster {
         format!("host={} port={} user={OWNER} dbname={database}", self.folder.path().display(), self.port)
     }
 
+    /// Returns the same as a URL.
+    pub fn url(&self, database: &str) -> String {
+        let socket = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://{OWNER}@{socket}:{}/{database}", self.port)
+    }
+
     /// Opens a connection that is not the store's.
     pub async fn raw(&self, database: &str) -> Client {
         let config: Config = self.address(database).parse().unwrap();

@@ -17,6 +17,7 @@ mod erasure;
 mod faults;
 mod kill;
 mod model;
+mod news;
 mod postgres;
 mod sqlite;
 mod tls;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantral_core::digest::Digest;
 use gantral_store::{
-    AppendOutcome, ConnectError, Effect, PostgresOptions, SessionRow, Store, StoreError, Wake,
+    AppendOutcome, ConnectError, Effect, PostgresOptions, ServingKeys, SessionRow, Store, StoreError, Wake,
 };
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_postgres::Client;
@@ -397,4 +397,34 @@ async fn a_store_that_is_closed_tells_its_subscribers() {
     ledger.gone().await;
     assert!(matches!(changes.next().await, Wake::Committed(_)));
     assert!(matches!(changes.next().await, Wake::Closed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_the_first_server_are_those_of_all_until_they_are_replaced() {
+    let ledger = Ledger::fresh().await;
+    let keys = |byte: u8| ServingKeys { issuer: [byte; 32], log: [7; 32], attempts: format!("kid {byte}") };
+    assert_eq!(ledger.store.serving_keys().await.unwrap(), None);
+    let mut firsts = JoinSet::new();
+    for byte in 1..=6 {
+        let database = ledger.database.clone();
+        firsts.spawn(async move {
+            let store = open(&database).await.unwrap();
+            store.serve_by(None, keys(byte)).await.unwrap().then_some(byte)
+        });
+    }
+    let firsts: Vec<u8> = firsts.join_all().await.into_iter().flatten().collect();
+    let [first] = firsts[..] else { panic!("{firsts:?} were all the first") };
+    assert_eq!(ledger.store.serving_keys().await.unwrap(), Some(keys(first)));
+    assert!(!ledger.store.serve_by(Some(keys(9)), keys(10)).await.unwrap());
+    assert!(ledger.store.serve_by(Some(keys(first)), keys(10)).await.unwrap());
+    assert!(!ledger.store.serve_by(Some(keys(first)), keys(11)).await.unwrap());
+    assert_eq!(ledger.store.serving_keys().await.unwrap(), Some(keys(10)));
+
+    let elsewhere = open(&ledger.database).await.unwrap();
+    assert_eq!(elsewhere.behind().await.unwrap(), None);
+    ledger.store.fall_behind("a witness has seen more".to_owned()).await.unwrap();
+    ledger.store.fall_behind("something else".to_owned()).await.unwrap();
+    assert_eq!(elsewhere.behind().await.unwrap().as_deref(), Some("a witness has seen more"));
+    drop(elsewhere);
+    ledger.gone().await;
 }

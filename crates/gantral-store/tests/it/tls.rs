@@ -175,7 +175,7 @@ async fn a_server_is_told_who_we_are_when_it_has_proved_who_it_is_and_not_before
     // Where it is asked for by its name, and only there, nothing is encrypted; this server then lets nobody in.
     let error =
         open(&format!("postgres://gantral@127.0.0.1:{port}/ledger?sslmode=disable")).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+    assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
     assert!(holds(&heard, "gantral"));
 }
 
@@ -242,7 +242,7 @@ async fn a_server_that_wants_a_certificate_of_us_gets_it() {
     Chain::new(&tenant("acme")).commit(&store, vec![]).await;
     let error = open(&address).await.unwrap_err();
     assert!(
-        matches!(error, ConnectError::Unreachable { .. }) && error.to_string().contains("certificate"),
+        matches!(error, ConnectError::Refused { .. }) && error.to_string().contains("certificate"),
         "{error}"
     );
 }

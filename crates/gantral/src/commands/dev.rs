@@ -13,6 +13,7 @@ use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_identity::{DevDirectory, DevIssuer, TokenKey};
 
 use super::policy::worker;
+use super::store_place::StorePlace;
 use crate::connection::{DEV_FOLDER, DevFolder, run_long};
 use crate::dev_tokens::{write_all, write_private};
 use crate::exit::Exit;
@@ -38,6 +39,9 @@ pub struct DevArgs {
     /// Where to listen, on the loopback interface; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7420")]
     listen: SocketAddr,
+    /// Where the ledger is.
+    #[command(flatten)]
+    place: StorePlace,
 }
 
 /// Runs the server until it is told to stop.
@@ -53,7 +57,9 @@ async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
         TokenKey::load_or_generate(&folder.issuer_key()).map_err(|error| Failure::new(error.to_string()))?;
     let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
     write_all(&issuer, &folder)?;
-    let mut server = LocalServer::start(&folder.data(), args.listen, &issuer, worker()?).await?;
+    let mut server =
+        LocalServer::start(&folder.data(), args.place.or(None).as_ref(), args.listen, &issuer, worker()?)
+            .await?;
     let administrator = administrator(&folder, server.url())?;
     write_trust(&folder, &administrator).await?;
     gates::install(&administrator).await?;

@@ -9,11 +9,12 @@ use gantral_evidence::container::Scope;
 use gantral_evidence::human::{Origin, RelyingParty, RelyingPartyId};
 use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::trust::{KeyRole, Require};
+use gantral_identity::TokenKey;
 use gantral_keys::{
     Held, KeyEntry, KeyFolder, KeysError, LogIndex, LogReach, NewKey, OPENBAO_TIMEOUT_DEFAULT, OpenBaoConfig,
     TrustTerms, export_trust,
 };
-use gantral_server::keys::{log_of, log_reach};
+use gantral_server::keys::{ATTEMPTS, log_of, log_reach};
 use serde::Serialize;
 
 use crate::connection::run as converse;
@@ -156,6 +157,9 @@ fn init(data: &Path, place: &Place, out: Out) -> Result<(), Failure> {
     let elsewhere = place.new_key();
     let wants_openbao = matches!(elsewhere, NewKey::OpenBao(_));
     let folder = converse(async { KeyFolder::init(data, elsewhere).await.map_err(failed) })?;
+    // Servers upon one ledger share it with the others, so that it is made with them.
+    TokenKey::load_or_generate(&data.join(ATTEMPTS))
+        .map_err(|error| Failure::new(format!("the key of attempt tokens: {error}")))?;
     let in_openbao = |entry: &KeyEntry| matches!(entry.held, Some(Held::OpenBao(_)));
     if wants_openbao && !folder.entries().iter().any(in_openbao) {
         return Err(Failure::new(format!("`{}` has an issuer key already", data.display()))

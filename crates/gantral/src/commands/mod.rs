@@ -35,6 +35,7 @@ pub mod secret;
 pub mod serve;
 pub mod shadow;
 mod standing;
+mod store_place;
 pub mod verify;
 pub mod whoami;
 pub mod witness;

@@ -9,6 +9,7 @@ use gantral_server::{listen, serve as serve_app};
 use tokio::sync::watch;
 
 use super::policy::worker;
+use super::store_place::StorePlace;
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,12 +24,16 @@ pub struct ServeArgs {
     /// The configuration, TOML
     #[arg(long, value_name = "FILE", env = "GANTRAL_CONFIG", hide_env_values = true)]
     config: PathBuf,
+    /// Where the ledger is.
+    #[command(flatten)]
+    place: StorePlace,
 }
 
 /// Runs the server until it is told to stop.
 pub fn run(args: &ServeArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("info", out);
-    let settings = Settings::read(&args.config, std::env::vars_os()).map_err(|error| said(&error))?;
+    let mut settings = Settings::read(&args.config, std::env::vars_os()).map_err(|error| said(&error))?;
+    settings.store = args.place.or(settings.store.as_ref());
     run_long(serve(&settings, out))
 }
 
@@ -42,6 +47,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
     let url = settings.public_url.clone().unwrap_or_else(|| listening.url());
     let setup = Setup {
         data: &settings.data,
+        store: settings.store.as_ref(),
         tenants: &tenants,
         identity: &settings.identity,
         policy: &settings.policy,

@@ -12,6 +12,9 @@ mod auditors;
 mod away;
 mod break_glass;
 mod captured;
+#[path = "../../../gantral-store/tests/it/cluster.rs"]
+#[expect(dead_code, reason = "the tests of the store use all of it")]
+mod cluster;
 mod commands;
 mod console;
 mod delegations;
@@ -33,6 +36,7 @@ mod loss;
 mod machines;
 mod mcp;
 mod monitor;
+mod nodes;
 mod notifications;
 mod offline;
 mod oversight;

@@ -1,13 +1,17 @@
 //! The binary as a process, a development server, a runner, and workflows whose command is a shell script.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::cluster::shared;
 
 /// Longer than anything takes on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +41,29 @@ pub fn gantral(folder: &Path) -> Command {
         .env("PATH", format!("{}:{path}", binary.parent().unwrap().display()))
         .current_dir(folder)
         .stdin(Stdio::null());
+    if let Some(database) = database_of(folder) {
+        command.env("GANTRAL_STORE", database);
+    }
     command
+}
+
+/// Returns the database of what is served from a folder, where the suite is told to run upon PostgreSQL (`GANTRAL_TEST_STORE=postgres`): one
+/// for each folder, gone with the server that all of them are on.
+fn database_of(folder: &Path) -> Option<String> {
+    static KNOWN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    match std::env::var("GANTRAL_TEST_STORE").ok()?.as_str() {
+        "postgres" => {}
+        other => panic!("GANTRAL_TEST_STORE is `{other}`, and not `postgres`"),
+    }
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let address = || shared().url(&block_on(shared().database()));
+    Some(known.entry(folder.to_owned()).or_insert_with(address).clone())
+}
+
+/// Runs something to its end, also where a test has a runtime of its own.
+pub fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
 /// What a command said, and how it ended.

@@ -476,3 +476,12 @@ CREATE TRIGGER enrolment_kept BEFORE DELETE ON enrolment FOR EACH ROW
   WHEN (old.envelope IS NOT NULL) EXECUTE FUNCTION refuse('what the directory signed never changes');
 CREATE TRIGGER enrolment_emptied BEFORE TRUNCATE ON enrolment
   FOR EACH STATEMENT EXECUTE FUNCTION refuse('what the directory signed never changes');
+
+-- What is the same for all servers upon this database: the public keys by which they sign, and whether they may write.
+CREATE TABLE serving(
+  one boolean PRIMARY KEY CHECK(one),
+  issuer bytea NOT NULL,
+  log bytea NOT NULL,
+  attempts text COLLATE "C" NOT NULL, -- the name of the key of attempt tokens
+  behind text COLLATE "C" -- why nobody writes any more: what was published is not in this ledger
+);

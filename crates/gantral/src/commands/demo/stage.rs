@@ -48,7 +48,7 @@ impl Stage {
         let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
         write_all(&issuer, &dev)?;
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = LocalServer::start(&dev.data(), anywhere, &issuer, worker()?).await?;
+        let server = LocalServer::start(&dev.data(), None, anywhere, &issuer, worker()?).await?;
         let trust = pinned(&client_of(&dev, server.url(), "dave")?).await?;
         let (tell, events) = mpsc::unbounded_channel();
         let (stop_runner, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,7 @@
+//! Several servers upon one PostgreSQL database, as a load balancer without memory would use them.
+
+mod crowd;
+mod fleet;
+mod kills;
+mod life;
+mod starts;
