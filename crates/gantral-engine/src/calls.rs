@@ -163,7 +163,8 @@ impl Engine {
         let begun = self.begin_call(call, &began.loaded, principal, &actor, &mut plan).await?;
         let staged = began.loaded.with(begun.fold);
         let acting = Acting { principal, actor: &actor, attempt: staged.instance.attempt, begins: true };
-        let consume = workflow.release.witnesses().is_none().then(|| executor_kind(principal));
+        let at_once = workflow.release.witnesses().is_none() && !self.0.checkpoints.release_waits();
+        let consume = at_once.then(|| executor_kind(principal));
         let request = AskRequest { action: new.action.clone(), facts: new.facts.clone(), consume };
         let weighed = self.weigh_ask(call, acting, &staged, &request).await?;
         let Weighed { decided, plan: weighed, answer, counted: _turn } = weighed;

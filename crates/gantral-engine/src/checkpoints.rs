@@ -24,6 +24,12 @@ pub trait Checkpoints: Send + Sync {
         witnesses: u8,
         limit: Duration,
     ) -> BoxFuture<'a, Option<TreeHead>>;
+
+    /// Tells whether every grant is used only once such a checkpoint covers it, also where its workflow does not ask for that: the server
+    /// keeps an archive that must have it first.
+    fn release_waits(&self) -> bool {
+        false
+    }
 }
 
 /// Where no log is kept: nothing is anchored, and a workflow that waits for the log waits in vain.

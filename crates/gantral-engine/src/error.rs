@@ -158,6 +158,9 @@ pub enum EngineError {
         /// From when a grant may be used.
         release: Release,
     },
+    /// The server releases a grant only once it is archived. The caller must ask without consuming.
+    #[error("a grant is released here once it is archived: it cannot be consumed with the ask")]
+    NotArchived,
     /// Others moved the instance too often. May be repeated at once.
     #[error("the instance moved while the command was decided")]
     Conflict,

@@ -84,6 +84,9 @@ impl Engine {
         if consume.is_some() && workflow.release.witnesses().is_some() {
             return Err(EngineError::NotImmediate { release: workflow.release });
         }
+        if consume.is_some() && self.0.checkpoints.release_waits() {
+            return Err(EngineError::NotArchived);
+        }
         let consume = consume.map(|kind| {
             plan.guards.extend(lease(acting, call));
             self.consumer(&in_force, kind, acting.actor)
@@ -207,7 +210,8 @@ impl Engine {
         sequence: u64,
         limit: Duration,
     ) -> bool {
-        let Some(witnesses) = workflow.release.witnesses() else { return true };
+        let waits = self.0.checkpoints.release_waits().then_some(0);
+        let Some(witnesses) = workflow.release.witnesses().or(waits) else { return true };
         self.0.checkpoints.covering(tenant, id, sequence, witnesses, limit).await.is_some()
     }
 

@@ -10,6 +10,7 @@ use gantral_notify::Couriers;
 use gantral_oidc::Providers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
 
+use crate::archive::{ArchiveStanding, Archiving};
 use crate::candidates::Candidates;
 use crate::clock::Clock;
 use crate::console::LoginProviders;
@@ -55,6 +56,8 @@ pub struct AppParts {
     pub logs: Option<Logs>,
     /// What lets the logs grow while the server serves.
     pub keeping: Option<Keeping>,
+    /// The archive, if one is kept.
+    pub archive: Option<Archiving>,
     /// Whether the logs are read without a token.
     pub public_logs: bool,
     /// What carries messages while the server serves.
@@ -81,6 +84,7 @@ pub(crate) struct Shared {
     pub standing: Standing,
     pub damaged: Vec<TenantId>,
     pub logs: Option<Logs>,
+    pub archive: Option<Archiving>,
     pub public_logs: bool,
     pub couriers: Couriers,
     /// Taken by whoever serves.
@@ -114,6 +118,7 @@ impl App {
             standing: parts.standing,
             damaged: parts.damaged,
             logs: parts.logs,
+            archive: parts.archive,
             public_logs: parts.public_logs,
             couriers: parts.couriers,
             keeping: Mutex::new(parts.keeping),
@@ -126,6 +131,11 @@ impl App {
     /// Hands out what lets the logs grow, once.
     pub(crate) fn take_keeping(&self) -> Option<Keeping> {
         self.0.keeping.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns how the archive is; without one nothing waits for it.
+    pub(crate) fn archive_standing(&self) -> ArchiveStanding {
+        self.0.archive.as_ref().map(Archiving::standing).unwrap_or_default()
     }
 
     /// Refuses while the ledger is behind.

@@ -4,6 +4,7 @@
 //! for the engine and the core to say.
 
 mod app;
+pub mod archive;
 mod candidates;
 mod clock;
 mod command;

@@ -1,4 +1,4 @@
-//! Where the server listens, and how it serves: beside the answers, the scheduler, the policy candidates, what lets the logs grow, what
+//! Where the server listens, and how it serves: beside the answers, the scheduler, the policy candidates, what lets the logs grow, what archives, what
 //! carries messages, and what keeps the keys of identity providers current.
 
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use gantral_notify::{Member, Now, Road, Shown, Unread};
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::archive::Archiving;
 use crate::candidates::run_candidates;
 use crate::logs::Keeping;
 use crate::router::router;
@@ -58,11 +59,12 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let keeping = app.take_keeping().map(|keeping| tokio::spawn(keep(keeping, shutdown.clone())));
     let scheduler = tokio::spawn(run_scheduler(app.clone(), shutdown.clone()));
     let candidates = tokio::spawn(run_candidates(app.clone(), shutdown.clone()));
+    let archiving = tokio::spawn(archive(app.clone(), shutdown.clone()));
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
     let sharing = tokio::spawn(share(app.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
-    for beside in [scheduler, candidates, carrying, following, sharing] {
+    for beside in [scheduler, candidates, archiving, carrying, following, sharing] {
         beside.abort();
         // Whoever opens the ledger next must not find it still at work.
         let _ = beside.await;
@@ -74,6 +76,13 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
         }
     }
     served
+}
+
+/// Archives until `shutdown` turns true.
+async fn archive(app: App, shutdown: watch::Receiver<bool>) {
+    if let Some(archiver) = app.0.archive.as_ref().and_then(Archiving::take) {
+        archiver.run(stopped(shutdown)).await;
+    }
 }
 
 /// Carries messages until `shutdown` turns true.

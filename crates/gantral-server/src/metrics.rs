@@ -18,11 +18,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::archive::ArchiveMetrics;
 use self::logs::LogMetrics;
 pub(crate) use self::logs::Logged;
 pub(crate) use self::told::Told;
 use self::told::ToldMetrics;
+use crate::archive::ArchiveStanding;
 
+mod archive;
 mod logs;
 mod told;
 
@@ -103,6 +106,8 @@ pub(crate) struct Seen<'a> {
     pub evaluators: Vec<(&'a Name, OpaStatus)>,
     /// How far the logs are.
     pub logged: Logged,
+    /// How the archive is.
+    pub archive: ArchiveStanding,
     /// How the messages are.
     pub told: Told,
     /// How the keys of identity providers are.
@@ -156,6 +161,7 @@ pub(crate) struct Metrics {
     issuer_keys_age: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     issuer_failures: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     told: ToldMetrics,
+    archive: ArchiveMetrics,
 }
 
 impl Default for Metrics {
@@ -181,6 +187,7 @@ impl Default for Metrics {
             issuer_keys_age: Family::default(),
             issuer_failures: Family::default(),
             told: ToldMetrics::default(),
+            archive: ArchiveMetrics::default(),
         };
         metrics.registered()
     }
@@ -240,6 +247,7 @@ impl Metrics {
             self.issuer_failures.clone(),
         );
         self.told.register(registry);
+        self.archive.register(registry);
         self
     }
 
@@ -271,7 +279,7 @@ impl Metrics {
 
     /// Returns the text exposition.
     pub(crate) fn exposition(&self, seen: &Seen<'_>) -> Result<String, std::fmt::Error> {
-        let Seen { now, counts, restarts, evaluators, logged, told, providers } = seen;
+        let Seen { now, counts, restarts, evaluators, logged, archive, told, providers } = seen;
         self.instances.clear();
         for (code, count) in &counts.instances {
             let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
@@ -290,6 +298,7 @@ impl Metrics {
             self.evaluator_breaks.get_or_create(&label).set(breaks);
         }
         self.logs.show(logged);
+        self.archive.show(archive);
         self.told.show(told, *now);
         for provider in providers {
             let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };

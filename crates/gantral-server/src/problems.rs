@@ -163,7 +163,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::Frozen => problem(Code::Frozen),
             EngineError::NotReleased => problem(Code::GrantNotReleased),
-            EngineError::NotImmediate { .. } => problem(Code::ReleaseNotImmediate),
+            EngineError::NotImmediate { .. } | EngineError::NotArchived => problem(Code::ReleaseNotImmediate),
             EngineError::Conflict => problem(Code::Conflict),
             EngineError::Signer(_) => problem(Code::SignerUnavailable),
             EngineError::Store(error) => {

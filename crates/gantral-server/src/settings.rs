@@ -23,6 +23,7 @@ use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
 use serde::Deserialize;
 
 use crate::app::{App, AppParts};
+use crate::archive::{self, ArchiveSettings};
 use crate::clock::{Clock as _, NoRandomness, SystemClock, seed};
 use crate::console::LoginProviders;
 use crate::delegations::{DelegationSettings, DelegationsError};
@@ -71,6 +72,9 @@ pub struct Settings {
     /// The transparency logs.
     #[serde(default)]
     pub log: LogSettings,
+    /// The write-once archive; none is kept where absent.
+    #[serde(default)]
+    pub archive: Option<ArchiveSettings>,
     /// Who is told of gates.
     #[serde(default)]
     pub notifications: NotificationSettings,
@@ -193,6 +197,9 @@ pub enum SetupError {
     /// A key that bundles are signed by cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningSettingsError),
+    /// The archive cannot be used.
+    #[error(transparent)]
+    Archive(#[from] gantral_archive::OpenError),
     /// Somebody cannot be told.
     #[error(transparent)]
     Notifications(#[from] NotificationsError),
@@ -277,6 +284,8 @@ pub struct Setup<'a> {
     pub identity: &'a IdentityConfig,
     /// Who evaluates policy.
     pub policy: &'a PolicySettings,
+    /// The write-once archive; none is kept where absent.
+    pub archive: Option<&'a ArchiveSettings>,
     /// Who is told of gates.
     pub notifications: &'a NotificationSettings,
     /// What one person may not change alone.
@@ -323,7 +332,7 @@ impl Setup<'_> {
         let config = EngineConfig {
             mode_lease: mode_lease.unwrap_or(usual.mode_lease),
             earlier_keys: issuer.earlier,
-            delegations: Some(issuer.delegations),
+            delegations: Some(Arc::clone(&issuer.delegations)),
             policy_demand: PolicyDemand { signed: signing.is_required(), pinned: !opas.is_empty() },
             recipients,
             four_eyes,
@@ -345,7 +354,9 @@ impl Setup<'_> {
         let (logs, keeping) = Logs::open(parts, &standing).await?;
         let bundles = Arc::new(StoredBundles::new(store.clone(), self.tenants.to_vec()));
         let policy = Arc::new(RegoPolicyPoint::start(&self.worker, PoolConfig::default(), bundles)?);
-        let checkpoints = Arc::new(logs.clone());
+        let kept = Arc::new(logs.clone());
+        let (archive, checkpoints) =
+            archive::open(self.archive, kept, &store, issuer.delegations, self.tenants)?;
         let evaluators = opas.beside(policy.clone())?;
         let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
@@ -395,6 +406,7 @@ impl Setup<'_> {
             damaged,
             logs: Some(logs),
             keeping,
+            archive,
             public_logs: self.public_logs,
             couriers,
         }))

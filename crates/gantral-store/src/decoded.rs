@@ -6,6 +6,7 @@ use gantral_core::ids::{
 use gantral_core::policy::PolicyVersionId;
 
 use crate::append::{Head, IdempotencyAnswer, InstanceIndex, ModeCode, SealedArtifact, StateCode};
+use crate::archive::{ArchiveStep, ArchivedObject, NumberedArtifact};
 use crate::candidates::{CandidateScope, PolicyCandidate};
 use crate::columns::{
     Cells, array, attempt, bytes, count, digest, instance, instant, label, maybe, maybe_digest,
@@ -383,10 +384,7 @@ pub(crate) fn log<R: Cells>(row: &R) -> Read<R, LogRow> {
 /// Reads the artifact of a number and a tenant that are read already: the number of the one before it in column 1, then from column 3 chain,
 /// sequence, hash, whether it ends its chain, and its signer; where that is null, its envelope.
 pub(crate) fn committed<R: Cells>(row: &R, number: u64, tenant: &TenantId) -> Read<R, CommittedArtifact> {
-    let chain = match array(row, 3)? {
-        NO_INSTANCE => ChainId::Governance,
-        _ => ChainId::Instance(instance(row, 3)?),
-    };
+    let chain = chain(row, 3)?;
     let seal = if row.is_null(6)? {
         CommittedSeal::Envelope(bytes(row, 8)?)
     } else {
@@ -401,4 +399,39 @@ pub(crate) fn committed<R: Cells>(row: &R, number: u64, tenant: &TenantId) -> Re
         hash: digest(row, 5)?,
         seal,
     })
+}
+
+/// Of the table `artifact`, with the envelope.
+pub(crate) const SEALED: &str = "number, instance, sequence, hash, envelope";
+
+/// Reads a row of [`SEALED`].
+pub(crate) fn sealed<R: Cells>(row: &R) -> Read<R, NumberedArtifact> {
+    Ok(NumberedArtifact { number: count(row, 0)?, chain: chain(row, 1)?, sealed: artifact(row, 2)? })
+}
+
+pub(crate) const ARCHIVE: &str = "segment, size, number, head, version";
+
+/// Reads a row of [`ARCHIVE`].
+pub(crate) fn archive<R: Cells>(row: &R) -> Read<R, ArchiveStep> {
+    Ok(ArchiveStep {
+        segment: count(row, 0)?,
+        size: count(row, 1)?,
+        number: count(row, 2)?,
+        head: digest(row, 3)?,
+        version: maybe(row, 4, string)?,
+    })
+}
+
+pub(crate) const ARCHIVED: &str = "name, digest, version";
+
+/// Reads a row of [`ARCHIVED`].
+pub(crate) fn archived<R: Cells>(row: &R) -> Read<R, ArchivedObject> {
+    Ok(ArchivedObject { name: string(row, 0)?, digest: digest(row, 1)?, version: maybe(row, 2, string)? })
+}
+
+fn chain<R: Cells>(row: &R, index: usize) -> Read<R, ChainId> {
+    match array(row, index)? {
+        NO_INSTANCE => Ok(ChainId::Governance),
+        _ => Ok(ChainId::Instance(instance(row, index)?)),
+    }
 }

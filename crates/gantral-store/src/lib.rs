@@ -6,6 +6,7 @@
 //! means, and whether a move is lawful, is decided before it is asked.
 
 mod append;
+mod archive;
 mod candidates;
 mod changes;
 mod columns;
@@ -34,6 +35,7 @@ pub use append::{
     IdempotencyLookup, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact,
     SCOPE_BYTES_MAX, SNAPSHOT_BYTES_MAX, SealedArtifact, StateCode,
 };
+pub use archive::{ARCHIVED_MAX, ArchiveStep, ArchivedObject, NumberedArtifact, SEALED_PAGE_MAX};
 pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
 pub use changes::{Change, Changes, Newest, Wake};
 pub use commits::{COMMITS_MAX, Commit, Kept};

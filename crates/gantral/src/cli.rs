@@ -144,6 +144,9 @@ pub enum Command {
     /// Reads a transparency log, for whoever does not take its word
     #[command(subcommand)]
     Log(commands::log::LogCommand),
+    /// Reads a write-once archive: no server, no database
+    #[command(subcommand)]
+    Archive(commands::archive::ArchiveCommand),
     /// Watches the logs of others, and cosigns what only grows
     #[command(subcommand)]
     Witness(commands::witness::WitnessCommand),

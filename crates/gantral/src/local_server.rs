@@ -52,6 +52,7 @@ impl LocalServer {
             tenants: &tenants,
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &PolicySettings::default(),
+            archive: None,
             notifications: &NotificationSettings::default(),
             four_eyes: &FourEyesSettings::default(),
             delegations: &DelegationSettings::default(),

@@ -107,6 +107,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Keys(args) => commands::keys::run(args, out),
         Command::Verify(args) => commands::verify::run(args, out),
         Command::Log(command) => commands::log::run(command, out),
+        Command::Archive(command) => commands::archive::run(command, out),
         Command::Witness(command) => commands::witness::run(command, out),
         Command::Doctor(args) => commands::doctor::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),

@@ -242,6 +242,7 @@ async fn start(
         tenants: &[TenantId::parse(DEV_TENANT).unwrap()],
         identity: &IdentityConfig { issuers: vec![issuer.config()] },
         policy: &serde_json::from_value::<PolicySettings>(patient).unwrap(),
+        archive: None,
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         delegations: &gantral_server::delegations::DelegationSettings::default(),

@@ -1,5 +1,6 @@
 //! Every target.
 
+mod archive;
 mod artifact;
 mod beside;
 mod bundle;
@@ -46,6 +47,8 @@ pub const TARGETS: &[Target] = &[
     log::MIRROR,
     log::TILES,
     log::MONITOR,
+    archive::SEGMENT,
+    archive::HEAD,
     bundle::TAR,
     bundle::MANIFEST,
     bundle::WHOLE,

@@ -37,32 +37,42 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
     let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
     let behind = app.0.standing.behind();
     let logs = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default();
+    let archive = app.archive_standing().holds_back;
     let word = |good: bool| if good { "ok" } else { "failed" };
     let checks = serde_json::json!({
         "ledger": word(ledger), "policy": word(policy), "history": behind.as_deref().unwrap_or("ok"),
-        "log": word(logs.none_grows.is_none())
+        "log": word(logs.none_grows.is_none()), "archive": word(archive.is_none())
     });
-    let (code, detail) = match (behind, ledger, policy, logs.none_grows) {
-        (Some(why), ..) => (Code::ReadOnly, why),
-        (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
-        (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
-        (None, true, true, Some(why)) => (Code::NotReady, format!("the logs have stopped growing: {why}")),
-        (None, true, true, None) => {
-            let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
-                tenant: tenant.into(),
-                code: stopped.fault.as_str().to_owned(),
-            });
-            let opas = app.0.opas.status();
-            let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
-            return Ok(Json(wire::Health {
-                evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
-                damaged_tenants: app.0.damaged.iter().cloned().map(Into::into).collect(),
-                stopped_logs: stopped.collect(),
-                ..status("ready")
-            }));
-        }
-    };
+    let (code, detail) =
+        match (behind, ledger, policy, logs.none_grows.map(grow_no_more).or(archive.map(waits_for_ever))) {
+            (Some(why), ..) => (Code::ReadOnly, why),
+            (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
+            (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
+            (None, true, true, Some(why)) => (Code::NotReady, why),
+            (None, true, true, None) => {
+                let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
+                    tenant: tenant.into(),
+                    code: stopped.fault.as_str().to_owned(),
+                });
+                let opas = app.0.opas.status();
+                let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
+                return Ok(Json(wire::Health {
+                    evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
+                    damaged_tenants: app.0.damaged.iter().cloned().map(Into::into).collect(),
+                    stopped_logs: stopped.collect(),
+                    ..status("ready")
+                }));
+            }
+        };
     Err(Failure(Problem::new(code, detail).with("checks", checks)))
+}
+
+fn grow_no_more(why: String) -> String {
+    format!("the logs have stopped growing: {why}")
+}
+
+fn waits_for_ever(why: String) -> String {
+    format!("grants wait for the archive, which has stopped: {why}")
 }
 
 /// GET /metrics
@@ -77,6 +87,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
             Some(logs) => logs.logged().await.map_err(EngineError::from)?,
             None => Logged::default(),
         },
+        archive: app.archive_standing(),
         told: Told {
             channels: app.0.couriers.status(),
             counts: store.outbox_counts().await.map_err(EngineError::from)?,

@@ -40,6 +40,12 @@ fn seen(name: &Name) -> Seen<'_> {
                 (TenantId::parse("other").unwrap(), 6, None),
             ],
         },
+        archive: ArchiveStanding {
+            behind: 11,
+            behind_for: Duration::from_secs(12),
+            stopped: 1,
+            holds_back: None,
+        },
         told: Told {
             channels: vec![ChannelStatus { name: name.clone(), delivered: 1, failed: 2, gone: false }],
             counts: vec![OutboxCount {

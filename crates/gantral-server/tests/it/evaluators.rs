@@ -56,6 +56,7 @@ impl Site {
             tenants: &[TenantId::parse("dev").unwrap()],
             identity: &IdentityConfig { issuers: vec![issuer.config()] },
             policy: &policy,
+            archive: None,
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),

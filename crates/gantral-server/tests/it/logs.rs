@@ -24,6 +24,7 @@ use gantral_keys::KeyFolder;
 use gantral_log::folder::Folders;
 use gantral_log::objects::Shelf as _;
 use gantral_log::tree::Edge;
+use gantral_server::archive::ArchiveSettings;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::logs::WitnessSettings;
 use gantral_server::settings::{Setup, SetupError};
@@ -48,6 +49,7 @@ struct Site {
     issuer: Arc<DevIssuer>,
     witnesses: Vec<WitnessSettings>,
     public: bool,
+    archive: Option<ArchiveSettings>,
     tenants: Vec<TenantId>,
     url: String,
     /// Kept over restarts, because tokens of attempts name the URL.
@@ -68,7 +70,7 @@ impl Site {
         let issuer = Arc::new(DevIssuer::new(TokenKey::generate().unwrap(), DevDirectory::standard()));
         let (url, address) = (String::new(), "127.0.0.1:0".parse().unwrap());
         let tenants = vec![TenantId::parse("dev").unwrap()];
-        Self { folder, issuer, witnesses, public, tenants, url, address, running: None }
+        Self { folder, issuer, witnesses, public, archive: None, tenants, url, address, running: None }
     }
 
     fn data(&self) -> std::path::PathBuf {
@@ -92,6 +94,7 @@ impl Site {
                 tenants: &self.tenants,
                 identity: &IdentityConfig { issuers: vec![self.issuer.config()] },
                 policy: &PolicySettings::default(),
+                archive: self.archive.as_ref(),
                 notifications: &gantral_server::notifications::NotificationSettings::default(),
                 four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
                 delegations: &gantral_server::delegations::DelegationSettings::default(),
@@ -238,6 +241,53 @@ async fn a_grant_is_used_when_the_log_covers_it_and_the_consumption_names_that_t
     assert!(site.checkpoint(anchor.size).await.tree.size >= anchor.size);
 }
 
+/// An archive in the folder of a site, which grants wait for.
+fn required(site: &Site) -> ArchiveSettings {
+    let url = format!("file://{}", site.folder.path().join("archive").display());
+    toml::from_str(&format!("url = '{url}'\nrequired = true")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_used_when_the_archive_has_it_where_that_is_required() {
+    let mut site = Site::new(Vec::new(), false);
+    site.archive = Some(required(&site));
+    site.run().await;
+    site.apply("committed").await;
+    let (id, attempt) = site.begin().await;
+    let at_once = to(json!({"action": action(480), "consume": true}));
+    assert_eq!(code(attempt.ask(id, &at_once).await), Code::ReleaseNotImmediate);
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let consume = to(json!({"action": action(480)}));
+    let answer = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    assert!(matches!(answer, ConsumeAnswer::Allow(_)));
+    let archived = std::fs::read(site.folder.path().join("archive/dev/segments/000000000000"));
+    assert!(archived.is_ok());
+    let text = site.get("/metrics", None).await.text().await.unwrap();
+    assert!(text.contains("gantral_archive_stopped 0"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_released_while_a_required_archive_has_stopped() {
+    let mut site = Site::new(Vec::new(), false);
+    site.archive = Some(required(&site));
+    let segments = site.folder.path().join("archive/dev/segments");
+    std::fs::create_dir_all(&segments).unwrap();
+    std::fs::write(segments.join("000000000000"), "of somebody else").unwrap();
+    site.run().await;
+    site.apply("committed").await;
+    let (id, attempt) = site.begin().await;
+    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
+    let consume = to(json!({"action": action(480)}));
+    let refused = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await;
+    assert_eq!(code(refused), Code::GrantNotReleased);
+    let ready = site.get("/readyz", None).await;
+    assert_eq!(ready.status(), 503);
+    let detail = ready.text().await.unwrap();
+    assert!(detail.contains("segments/000000000000"), "{detail}");
+    let text = site.get("/metrics", None).await.text().await.unwrap();
+    assert!(text.contains("gantral_archive_stopped 1"), "{text}");
+}
+
 /// A witness in this process, as an auditor runs it.
 struct Auditor {
     folder: TempDir,
@@ -281,7 +331,8 @@ async fn watched() -> (Site, Auditor) {
     let witnesses = vec![auditor.settings.clone()];
     let (public, url, address) = (false, String::new(), "127.0.0.1:0".parse().unwrap());
     let tenants = vec![TenantId::parse("dev").unwrap()];
-    let mut site = Site { folder, issuer, witnesses, public, tenants, url, address, running: None };
+    let mut site =
+        Site { folder, issuer, witnesses, public, archive: None, tenants, url, address, running: None };
     site.run().await;
     (site, auditor)
 }

@@ -419,6 +419,7 @@ fn app(
         damaged: Vec::new(),
         logs: None,
         keeping: None,
+        archive: None,
         public_logs: false,
         couriers,
     };

@@ -118,6 +118,7 @@ async fn setup(
         tenants: &[TenantId::parse("dev").unwrap()],
         identity,
         policy: &PolicySettings::default(),
+        archive: None,
         notifications: &gantral_server::notifications::NotificationSettings::default(),
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         delegations: &gantral_server::delegations::DelegationSettings::default(),

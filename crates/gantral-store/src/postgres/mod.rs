@@ -29,6 +29,7 @@
 
 mod access;
 mod append;
+mod archive;
 mod candidates;
 mod columns;
 mod commits;

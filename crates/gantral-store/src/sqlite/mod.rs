@@ -3,6 +3,7 @@
 //! Not here: what an append means. Source: <https://sqlite.org/wal.html>, <https://sqlite.org/lockingv3.html>.
 
 mod append;
+mod archive;
 mod candidates;
 mod checkpoints;
 mod columns;

@@ -177,6 +177,7 @@ impl Cluster {
     }
 
     /// Returns the same as a URL.
+    #[allow(dead_code, reason = "for the tests of other crates, which include this file")]
     pub fn url(&self, database: &str) -> String {
         let socket = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgres://{OWNER}@{socket}:{}/{database}", self.port)

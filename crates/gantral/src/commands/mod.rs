@@ -1,6 +1,7 @@
 //! One module for each subcommand: arguments in, library calls, words out.
 
 pub mod approvals;
+pub mod archive;
 pub mod authz;
 pub mod completions;
 pub mod delegations;

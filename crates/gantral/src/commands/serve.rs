@@ -51,6 +51,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         tenants: &tenants,
         identity: &settings.identity,
         policy: &settings.policy,
+        archive: settings.archive.as_ref(),
         notifications: &settings.notifications,
         four_eyes: &settings.four_eyes,
         delegations: &settings.delegations,

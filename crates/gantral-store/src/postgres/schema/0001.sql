@@ -290,6 +290,26 @@ CREATE TABLE log_held(
   number bigint NOT NULL -- the first artifact of the tenant that its log has not taken
 );
 
+-- What of each tenant is in the archive. Rows are only ever added.
+
+CREATE TABLE archive(
+  tenant text COLLATE "C" NOT NULL,
+  segment bigint NOT NULL,
+  size bigint NOT NULL, -- how many leaves of the tenant's log are in the archive with it
+  number bigint NOT NULL, -- of the last artifact in it
+  head bytea NOT NULL CHECK(octet_length(head) = 32), -- the digest of the object that names everything in it
+  version text COLLATE "C", -- of that object, where the storage keeps versions
+  PRIMARY KEY(tenant, segment)
+);
+
+CREATE TABLE archived(
+  tenant text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  digest bytea NOT NULL CHECK(octet_length(digest) = 32),
+  version text COLLATE "C",
+  PRIMARY KEY(tenant, name)
+);
+
 -- What workflows that count it have spent and reserved.
 CREATE TABLE spending(
   tenant text COLLATE "C" NOT NULL,

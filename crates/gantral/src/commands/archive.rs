@@ -1,0 +1,128 @@
+//! `gantral archive`: what a write-once archive holds, without a server and without its database.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use gantral_archive::verify::{ArchiveReport, verify_archive};
+use gantral_archive::{Archive, ArchiveConfig};
+use gantral_core::ids::TenantId;
+use gantral_core::json::text::inert;
+use gantral_evidence::verify::Verdict;
+use gantral_verify::read_trust;
+
+use crate::connection::run_long;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out::{BAD, GOOD, LOOK, Out, styled};
+
+/// Subcommands of `archive`.
+#[derive(Debug, Subcommand)]
+pub enum ArchiveCommand {
+    /// Verifies everything that an archive holds, and names what is missing or was changed
+    Verify(VerifyArgs),
+}
+
+/// Where an archive is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// Of S3: the address of a server that is not the one of AWS
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Of S3: the region
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// Of S3: the key; else that of the environment, as the tools of AWS find it
+    #[arg(long, value_name = "ID", requires = "secret_access_key_file")]
+    access_key_id: Option<String>,
+    /// Of S3: a file with the secret key, which only you may read
+    #[arg(long, value_name = "FILE", requires = "access_key_id")]
+    secret_access_key_file: Option<PathBuf>,
+    /// The authorities to trust, PEM; else those of the system
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// Arguments of `archive verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 VALID, 1 INVALID, 2 INCONCLUSIVE, 3 nothing was verified.")]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The trust file that you pinned: which keys and logs you believe, and what you require
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// Only this tenant; may be repeated
+    #[arg(long, value_name = "NAME")]
+    tenant: Vec<String>,
+}
+
+/// Runs a subcommand.
+pub fn run(command: &ArchiveCommand, out: Out) -> Result<Exit, Failure> {
+    match command {
+        ArchiveCommand::Verify(args) => {
+            run_long(verify(args, out)).map_err(|failure| failure.exit(Exit::NOT_VERIFIED))
+        }
+    }
+}
+
+async fn verify(args: &VerifyArgs, out: Out) -> Result<Exit, Failure> {
+    let trust = read_trust(&args.trust).map_err(|error| Failure::new(error.to_string()))?;
+    let archive = open(&args.place)?;
+    let tenants = args.tenant.iter().map(|name| {
+        TenantId::parse(name).map_err(|error| Failure::new(format!("`{}`: {error}", inert(name))))
+    });
+    let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
+    let report = verify_archive(&archive, &tenants, &trust)
+        .await
+        .map_err(|error| Failure::new(inert(&error.to_string()).to_string()))?;
+    let json = serde_json::json!({ "verdict": report.verdict.as_str(), "tenants": report.tenants });
+    out.show(&json, |_| text(&report))?;
+    Ok(Exit(report.verdict.exit_code()))
+}
+
+fn open(place: &Place) -> Result<Archive, Failure> {
+    let config = ArchiveConfig {
+        url: place.url.clone(),
+        endpoint: place.endpoint.clone(),
+        region: place.region.clone(),
+        access_key_id: place.access_key_id.clone(),
+        secret_access_key_file: place.secret_access_key_file.clone(),
+        ca_file: place.ca_file.clone(),
+        retain_days: None,
+    };
+    Archive::open_to_read(&config).map_err(|error| Failure::new(inert(&error.to_string()).to_string()))
+}
+
+fn text(report: &ArchiveReport) -> String {
+    let style = match report.verdict {
+        Verdict::Valid => GOOD,
+        Verdict::Invalid => BAD,
+        Verdict::Inconclusive => LOOK,
+    };
+    let mut text = styled(style, report.verdict.as_str());
+    for tenant in &report.tenants {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\n{}: {} artifacts in {} segments",
+            inert(&tenant.tenant),
+            tenant.artifacts,
+            tenant.segments
+        );
+        for (verdict, count) in &tenant.chains {
+            let _ = write!(text, ", {count} executions {verdict}");
+        }
+        for finding in &tenant.findings {
+            let weight = if finding.invalid { styled(BAD, "wrong") } else { styled(LOOK, "look at") };
+            let _ = write!(text, "\n  {weight} {}: {}", inert(&finding.object), inert(&finding.what));
+        }
+    }
+    if report.tenants.is_empty() {
+        text.push_str("\nnothing is archived there");
+    }
+    text
+}
