@@ -91,6 +91,8 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
         let listening = listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, true).await?;
         let tenants = [TenantId::parse("dev").map_err(|error| anyhow!("{error}"))?];
         let setup = Setup {
+            store: None,
+            archive: None,
             data: &data,
             tenants: &tenants,
             identity: &identity,

@@ -13,7 +13,6 @@ use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Detail, GovernanceKind, GovernanceStatement, InForce, Proposer, Scope};
 use gantral_evidence::seal::Unsigned;
-use gantral_evidence::statement::artifact_hash;
 use gantral_keys::SigningContext;
 use gantral_store::{
     CHAIN_PAGE_MAX, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard, SealedArtifact,
@@ -22,7 +21,6 @@ use gantral_store::{
 
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
-use crate::loaded::is_signed;
 
 mod delegations;
 mod enrolments;
@@ -43,7 +41,7 @@ pub use freezes::Freeze;
 pub use proposals::{ProposalStanding, ProposalView, Ruled};
 pub use rules::{Activation, ModeInForce, PolicyInForce};
 pub(crate) use still::Still;
-use topic::Governed;
+pub(crate) use topic::Governed;
 
 /// What is in force in a tenant, and the head of the chain that says so. A hint: what rests on it commits under
 /// [`InForceAt::guard`], and is decided anew where the chain has moved.
@@ -380,25 +378,7 @@ impl Engine {
             let page = self.0.store.governance_chain(tenant, from, CHAIN_PAGE_MAX).await?;
             let last = page.len() < CHAIN_PAGE_MAX;
             for artifact in page {
-                let envelope =
-                    Envelope::parse(&artifact.envelope).map_err(|error| damaged(error.to_string()))?;
-                if !is_signed(&envelope, &keys) {
-                    return Err(damaged("an artifact is not signed by a key of this store".to_owned()));
-                }
-                let statement = GovernanceStatement::decode(&envelope.payload)
-                    .map_err(|error| damaged(error.to_string()))?;
-                let follows = statement.previous == governed.head.map(|head| head.hash)
-                    && statement.sequence == artifact.sequence
-                    && statement.tenant == *tenant
-                    && artifact_hash(&envelope.payload) == artifact.hash
-                    && governed.last_at <= statement.at;
-                if !follows {
-                    return Err(damaged(format!(
-                        "artifact {} does not follow the one before",
-                        artifact.sequence
-                    )));
-                }
-                governed.advance(&statement, artifact.hash).map_err(damaged)?;
+                governed.follow(tenant, &artifact, &keys).map_err(damaged)?;
             }
             if last {
                 let head = self.0.store.governance_head(tenant).await?;

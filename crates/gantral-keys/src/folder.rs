@@ -19,7 +19,7 @@ use gantral_core::ids::LogOrigin;
 use gantral_evidence::keys::{KeyId, PublicKey};
 use gantral_evidence::trust::KeyRole;
 
-use crate::delegations::DelegationsError;
+use crate::delegations::{Delegations, DelegationsError};
 use crate::file::{FileError, replace_private, write_private};
 use crate::local::{GenerateError, KeyFormatError, LocalSigner};
 use crate::openbao::{OpenBaoConfig, OpenBaoError, OpenBaoSigner};
@@ -157,6 +157,19 @@ impl KeyFolder {
     /// `KeysError`; `Missing` when there are no keys.
     pub fn look(path: &Path) -> Result<Vec<KeyEntry>, KeysError> {
         entry::read(&path.join(STATE_FILE)).and_then(|entries| entries.ok_or_else(|| missing(path)))
+    }
+
+    /// Reads what proves the artifacts of a folder's ledger: its issuer key and those before it, and what they delegated. Changes nothing.
+    ///
+    /// # Errors
+    /// `KeysError`; `Missing` when there are no keys.
+    pub fn issuers(path: &Path) -> Result<(Vec<PublicKey>, Option<Arc<Delegations>>), KeysError> {
+        let issuers = Self::look(path)?.into_iter().filter(|entry| entry.role == KeyRole::Issuer);
+        let issuers: Vec<_> = issuers.map(|entry| entry.public_key).collect();
+        let folder = path.join(DELEGATIONS);
+        let delegations =
+            if folder.is_dir() { Some(Arc::new(Delegations::open(&folder, &issuers)?)) } else { None };
+        Ok((issuers, delegations))
     }
 
     /// Opens the folder to change it.

@@ -13,6 +13,7 @@ pub mod objects;
 pub mod proving;
 pub mod published;
 pub mod push;
+pub mod regrow;
 pub mod remote;
 pub mod sequencer;
 #[cfg(test)]

@@ -31,6 +31,7 @@ use crate::published::{Published, PublishedCheckpoint, SequencerState};
 use crate::tree::{Edge, LogError};
 
 pub use error::SequencerError;
+pub(crate) use leaves::{leaf, leaf_of_envelope};
 use standing::Stopped;
 
 /// The name of the object that is the newest checkpoint.
@@ -338,7 +339,7 @@ impl Unusable {
 }
 
 /// Returns the tree of a published checkpoint. Bytes that are none were published by nobody: they may be written over.
-fn tree_of(note: &[u8]) -> Option<TreeHead> {
+pub(crate) fn tree_of(note: &[u8]) -> Option<TreeHead> {
     Some(Checkpoint::parse(Note::parse(note).ok()?.text).ok()?.tree)
 }
 

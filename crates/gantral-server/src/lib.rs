@@ -9,6 +9,7 @@ mod candidates;
 mod clock;
 mod command;
 mod console;
+pub mod copying;
 pub mod delegations;
 pub mod evaluators;
 pub mod four_eyes;

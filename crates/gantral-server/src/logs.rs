@@ -36,7 +36,7 @@ pub use witnesses::WitnessSettings;
 use witnesses::Witnesses;
 
 /// Where in the data folder the logs are.
-const FOLDER: &str = "log";
+pub(crate) const FOLDER: &str = "log";
 
 /// Why the logs cannot be kept.
 #[derive(Debug, thiserror::Error)]

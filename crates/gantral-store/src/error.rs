@@ -182,6 +182,22 @@ pub enum ConnectError {
         /// The newest schema that this release knows.
         known: u32,
     },
+    /// A ledger is being copied into the database. Worth a retry when that is done.
+    #[error(
+        "a ledger is being copied into `{server}`, or its schema is being made: try again when that is done"
+    )]
+    Copying {
+        /// The server.
+        server: String,
+    },
+    /// There is a ledger in the database already, and another was to be copied into it.
+    #[error(
+        "`{server}` has a ledger already, in its schema `gantral`: a ledger is copied into a database that has none"
+    )]
+    Occupied {
+        /// The server.
+        server: String,
+    },
     /// A step of the schema is not the one that this release would have made.
     #[error("`{server}` has another step {number} of the schema than this release")]
     OtherSchema {

@@ -11,6 +11,7 @@ mod candidates;
 mod changes;
 mod columns;
 mod commits;
+mod copying;
 mod decoded;
 mod effect;
 mod enrolments;
@@ -39,6 +40,9 @@ pub use archive::{ARCHIVED_MAX, ArchiveStep, ArchivedObject, NumberedArtifact, S
 pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
 pub use changes::{Change, Changes, Newest, Wake};
 pub use commits::{COMMITS_MAX, Commit, Kept};
+pub use copying::{
+    Copied, CopiedChain, CopiedObject, CopiedTable, Copy, CopyCheck, CopyError, CopyStep, copy,
+};
 pub use effect::{Effect, GateRow, Guard};
 pub use enrolments::{ENROLMENT_WAITS, ENROLMENTS_MAX, EnrolmentOutcome, NewEnrolment, StoredEnrolment};
 pub use error::{ConnectError, OpenError, StoreError};

@@ -127,6 +127,9 @@ pub enum Command {
     Shadow(Online<commands::shadow::ShadowCommand>),
     /// Makes, replaces and revokes the signing keys of a server
     Keys(commands::keys::KeysArgs),
+    /// Moves the ledger of one machine into a PostgreSQL database
+    #[command(subcommand)]
+    Store(commands::store::StoreCommand),
     /// Stops a workflow, a team or the tenant at once: nothing of it is assigned, resumed or consumed
     Freeze(commands::freeze::FreezeArgs),
     /// Lets what was frozen go on

@@ -105,6 +105,7 @@ fn dispatch(cli: &Cli, out: Out) -> Result<Exit, Failure> {
         Command::Notifications(group) => commands::notifications::run(&group.command, &group.server, out),
         Command::Evidence(group) => commands::evidence::run(&group.command, &group.server, out),
         Command::Keys(args) => commands::keys::run(args, out),
+        Command::Store(command) => commands::store::run(command, out),
         Command::Verify(args) => commands::verify::run(args, out),
         Command::Log(command) => commands::log::run(command, out),
         Command::Archive(command) => commands::archive::run(command, out),

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use gantral_core::digest::Digest;
-use gantral_core::ids::{ActorId, Name, PersonId};
+use gantral_core::ids::{ActorId, Name, PersonId, TenantId};
 use gantral_core::time::UnixMillis;
+use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Delegation, Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
-use gantral_store::Head;
+use gantral_evidence::statement::artifact_hash;
+use gantral_store::{Head, SealedArtifact};
+
+use crate::loaded::{Keyring, is_signed};
 
 /// The governance chain of one tenant, folded up to its head.
-pub(super) struct Governed {
-    pub(super) head: Option<Head>,
+pub(crate) struct Governed {
+    pub(crate) head: Option<Head>,
     pub(super) last_at: UnixMillis,
     pub(super) in_force: InForce,
     touched: BTreeMap<Topic, Touch>,
@@ -71,6 +75,32 @@ impl Topic {
 }
 
 impl Governed {
+    /// Applies the next artifact of the chain as it is stored, which is not trusted.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing that was folded counts any more.
+    pub(crate) fn follow(
+        &mut self,
+        tenant: &TenantId,
+        artifact: &SealedArtifact,
+        keys: &Keyring<'_>,
+    ) -> Result<(), String> {
+        let envelope = Envelope::parse(&artifact.envelope).map_err(|error| error.to_string())?;
+        if !is_signed(&envelope, keys) {
+            return Err("an artifact is not signed by a key of this store".to_owned());
+        }
+        let statement = GovernanceStatement::decode(&envelope.payload).map_err(|error| error.to_string())?;
+        let follows = statement.previous == self.head.map(|head| head.hash)
+            && statement.sequence == artifact.sequence
+            && statement.tenant == *tenant
+            && artifact_hash(&envelope.payload) == artifact.hash
+            && self.last_at <= statement.at;
+        if !follows {
+            return Err(format!("artifact {} does not follow the one before", artifact.sequence));
+        }
+        self.advance(&statement, artifact.hash)
+    }
+
     /// Applies the next statement of the chain, whose links were checked.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ pub(super) fn parts(
     parts
 }
 
-fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
+pub(crate) fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
     match &row.seal {
         CommittedSeal::Told { ends_chain, signer } => Ok(Leaf {
             kind: match row.chain {
@@ -106,17 +106,22 @@ fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
 /// Makes the leaf of an instance's artifact from its envelope, as whoever verifies it will. No governance chain is older than the
 /// log.
 fn read(row: &CommittedArtifact, envelope: &[u8]) -> Result<Leaf, String> {
-    let envelope = Envelope::parse(envelope).map_err(|error| error.to_string())?;
-    if artifact_hash(&envelope.payload) != row.hash {
+    let leaf = leaf_of_envelope(envelope)?;
+    if leaf.hash != row.hash {
         return Err("it has another hash".to_owned());
     }
-    let signature = envelope.signatures.first().ok_or("nobody has signed it")?;
-    let issuer = KeyId::parse(&signature.key_id).map_err(|error| error.to_string())?;
-    let statement = Statement::decode(&envelope.payload).map_err(|error| error.to_string())?;
-    let leaf = Leaf::of_artifact(&statement, row.hash, issuer);
     if leaf.tag == row.chain.tag(&row.tenant) && leaf.sequence == row.sequence {
         Ok(leaf)
     } else {
         Err("it is of another place".to_owned())
     }
+}
+
+/// Makes the leaf of an instance's artifact from nothing but its envelope.
+pub(crate) fn leaf_of_envelope(envelope: &[u8]) -> Result<Leaf, String> {
+    let envelope = Envelope::parse(envelope).map_err(|error| error.to_string())?;
+    let signature = envelope.signatures.first().ok_or("nobody has signed it")?;
+    let issuer = KeyId::parse(&signature.key_id).map_err(|error| error.to_string())?;
+    let statement = Statement::decode(&envelope.payload).map_err(|error| error.to_string())?;
+    Ok(Leaf::of_artifact(&statement, artifact_hash(&envelope.payload), issuer))
 }

@@ -33,6 +33,7 @@ mod archive;
 mod candidates;
 mod columns;
 mod commits;
+pub(crate) mod copying;
 mod db;
 mod effects;
 mod enrolments;

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Transaction,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use gantral_core::digest::Digest;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
 use super::access::Access;
 use super::writer::reason;
 use crate::error::ConnectError;
 
 /// Every schema change, oldest first; the number of a migration is its place, counted from 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 /// `GNTM` and a one: the advisory lock under which schemas are changed. Those of the numbers of artifacts begin with `GNTL`.
 const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;
+/// `GNTC` and a one: the advisory lock of whoever copies a ledger into the database, shared by those that look at its schema.
+const COPY_LOCK: i64 = 0x474e_5443_0000_0001;
 /// The oldest server that serves: what is older gets no fixes any more.
 const VERSION_MIN: u32 = 14;
 /// How long a connection may take to be made.
@@ -56,7 +58,7 @@ pub(super) async fn open(access: &Access, connections: usize) -> Result<Pool, Co
 }
 
 /// Returns what every session is told. A commit is answered when it is on the disk, whatever the database prefers.
-fn session() -> String {
+pub(super) fn session() -> String {
     format!(
         "SET search_path TO gantral; SET synchronous_commit TO on; SET statement_timeout TO {STATEMENT_MS_MAX};
          SET lock_timeout TO {LOCK_MS_MAX}; SET idle_in_transaction_session_timeout TO {IDLE_MS_MAX};
@@ -75,12 +77,12 @@ pub(super) fn pool_reason(error: &PoolError) -> String {
     }
 }
 
-fn refused(server: &str, error: &tokio_postgres::Error) -> ConnectError {
+pub(super) fn refused(server: &str, error: &tokio_postgres::Error) -> ConnectError {
     ConnectError::Database { server: server.to_owned(), reason: reason(error) }
 }
 
 /// Refuses a server that would lose what it has answered, or that is too old.
-async fn check(client: &Client, server: &str) -> Result<(), ConnectError> {
+pub(super) async fn check(client: &Client, server: &str) -> Result<(), ConnectError> {
     let fail = |error| refused(server, &error);
     let row = client
         .query_one(
@@ -107,35 +109,68 @@ async fn migrate(mut client: Object, server: &str) -> Result<(), ConnectError> {
     let fail = |error| refused(server, &error);
     loop {
         let transaction = client.transaction().await.map_err(fail)?;
-        // Who waits for another server's step waits for as long as that takes.
+        // Who waits for another server's step waits for as long as that takes; a copy takes longer than anybody would wait.
         transaction
             .batch_execute("SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0")
             .await
             .map_err(fail)?;
+        if !free(&transaction, "SELECT pg_try_advisory_xact_lock_shared($1)").await.map_err(fail)? {
+            return Err(ConnectError::Copying { server: server.to_owned() });
+        }
         transaction.query("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await.map_err(fail)?;
         let found = found(&transaction, server).await?;
         let Some(migration) = MIGRATIONS.get(found as usize) else { return Ok(()) };
-        let number = i64::from(found).saturating_add(1);
-        if found == 0 {
-            transaction
-                .batch_execute(
-                    "CREATE SCHEMA IF NOT EXISTS gantral;
-                     CREATE TABLE gantral.schema_version(version bigint PRIMARY KEY, digest bytea NOT NULL)",
-                )
-                .await
-                .map_err(fail)?;
-        }
-        transaction.batch_execute(migration).await.map_err(fail)?;
-        transaction
-            .execute(
-                "INSERT INTO gantral.schema_version(version, digest) VALUES($1, $2)",
-                &[&number, &Digest::of(migration.as_bytes()).as_bytes().as_slice()],
-            )
-            .await
-            .map_err(fail)?;
+        let number = step(&transaction, found, migration).await.map_err(fail)?;
         transaction.commit().await.map_err(fail)?;
         tracing::info!(schema = number, "store schema brought up to date");
     }
+}
+
+async fn free(transaction: &Transaction<'_>, lock: &str) -> Result<bool, tokio_postgres::Error> {
+    transaction.query_one(lock, &[&COPY_LOCK]).await?.try_get(0)
+}
+
+/// Makes the step of the schema that follows those that are there, and returns its number.
+async fn step(
+    transaction: &Transaction<'_>,
+    found: u32,
+    migration: &str,
+) -> Result<i64, tokio_postgres::Error> {
+    let number = i64::from(found).saturating_add(1);
+    if found == 0 {
+        transaction
+            .batch_execute(
+                "CREATE SCHEMA IF NOT EXISTS gantral;
+                 CREATE TABLE gantral.schema_version(version bigint PRIMARY KEY, digest bytea NOT NULL)",
+            )
+            .await?;
+    }
+    transaction.batch_execute(migration).await?;
+    let digest = Digest::of(migration.as_bytes());
+    transaction
+        .execute(
+            "INSERT INTO gantral.schema_version(version, digest) VALUES($1, $2)",
+            &[&number, &digest.as_bytes().as_slice()],
+        )
+        .await?;
+    Ok(number)
+}
+
+/// Takes a database for a copy alone, and makes the whole schema in a transaction that is not committed. Nobody sees any of it, and whoever
+/// opens the database meanwhile is told so.
+pub(super) async fn prepare(transaction: &Transaction<'_>, server: &str) -> Result<(), ConnectError> {
+    let fail = |error| refused(server, &error);
+    if !free(transaction, "SELECT pg_try_advisory_xact_lock($1)").await.map_err(fail)? {
+        return Err(ConnectError::Copying { server: server.to_owned() });
+    }
+    transaction.query("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await.map_err(fail)?;
+    if found(transaction, server).await? > 0 {
+        return Err(ConnectError::Occupied { server: server.to_owned() });
+    }
+    for (found, migration) in (0..).zip(MIGRATIONS) {
+        step(transaction, found, migration).await.map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Returns how many steps the schema of a database has, each of which this release knows as it is; 0 where there is none.

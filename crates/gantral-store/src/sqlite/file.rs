@@ -138,6 +138,27 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Opens a connection that only reads, to a file that nobody writes.
+pub(super) fn source(path: &Path) -> Result<Connection, OpenError> {
+    let fail = |error| not_opened(path, &error);
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
+    connection.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF;").map_err(fail)?;
+    Ok(connection)
+}
+
+/// Tells whether a file was written by an older release.
+///
+/// # Errors
+/// `NewerSchema`, if by a newer one.
+pub(super) fn is_old(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let found = schema(connection).map_err(|error| not_opened(path, &error))?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    Ok(found < known)
+}
+
 /// Opens the connection that copies the write-ahead log into the file.
 pub(super) fn checkpointer(path: &Path) -> Result<Connection, OpenError> {
     let fail = |error| not_opened(path, &error);
@@ -167,7 +188,7 @@ fn settle_plans(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Refuses a file of somebody else before anything is changed in it.
-fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let fail = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.to_owned() },
         Some(_) | None => OpenError::Database { path: path.to_owned(), reason: error.to_string() },
@@ -185,11 +206,8 @@ fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let fail =
         |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), reason: error.to_string() };
+    is_old(connection, path)?;
     let found = schema(connection).map_err(fail)?;
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    if found > known {
-        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
-    }
     for (number, migration) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction().map_err(fail)?;
         transaction

@@ -23,6 +23,7 @@ mod readers;
 mod registry;
 mod sessions;
 mod snapshots;
+pub(crate) mod source;
 mod spending;
 mod tasks;
 mod unobserved;

@@ -12,6 +12,7 @@
 
 mod cluster;
 mod conformance;
+mod copying;
 mod disk;
 mod erasure;
 mod faults;

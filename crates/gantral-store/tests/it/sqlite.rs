@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::conformance::logs::Logs;
 use crate::world::{Chain, at, gate, gate_row, name, put_one_of_each, tell, tenant};
 
-fn raw(path: &Path) -> Connection {
+pub fn raw(path: &Path) -> Connection {
     Connection::open(path).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn a_file_of_a_newer_release_is_refused() {
 }
 
 /// Makes a file as the first release did, with the artifacts of one chain.
-fn of_the_first_schema(path: &Path, chain: &mut Chain) {
+pub fn of_the_first_schema(path: &Path, chain: &mut Chain) {
     let raw = raw(path);
     raw.execute_batch(include_str!("../../src/sqlite/schema/0001.sql")).unwrap();
     raw.execute_batch(

@@ -36,6 +36,7 @@ pub mod secret;
 pub mod serve;
 pub mod shadow;
 mod standing;
+pub mod store;
 mod store_place;
 pub mod verify;
 pub mod whoami;

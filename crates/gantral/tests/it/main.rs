@@ -17,6 +17,7 @@ mod captured;
 mod cluster;
 mod commands;
 mod console;
+mod copying;
 mod delegations;
 mod demo;
 mod deployment;
