@@ -9,6 +9,7 @@ mod gather;
 pub mod layout;
 mod lock;
 pub mod objects;
+pub mod rebuild;
 mod status;
 pub mod verify;
 

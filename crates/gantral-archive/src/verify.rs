@@ -14,7 +14,8 @@ use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::Verdict;
 use serde::Serialize;
 
-use crate::layout::{ArchivedArtifact, Head, tenant_of};
+pub(crate) use self::log::GrownLog;
+use crate::layout::{ArchivedArtifact, Head, NamedObject, tenant_of};
 use crate::objects::{Archive, StorageError};
 
 /// What kind of thing was found.
@@ -82,6 +83,10 @@ pub(crate) struct Contents {
     pub(crate) folder: String,
     /// The heads that could be read, by their steps.
     pub(crate) heads: BTreeMap<u64, Head>,
+    /// How each head was found: its digest and version.
+    pub(crate) found_heads: BTreeMap<u64, NamedObject>,
+    /// How many leaves the archive has with each segment that was whole.
+    pub(crate) ends: BTreeMap<u64, u64>,
     pub(crate) segments: u64,
     /// The artifacts by their places in the log, as far as every segment before was whole.
     pub(crate) artifacts: Vec<ArchivedArtifact>,
@@ -109,7 +114,7 @@ pub async fn verify_archive(
     let mut reports = Vec::new();
     for folder in folders(archive, tenants).await? {
         let Some(tenant) = tenant_of(&folder) else { continue };
-        reports.push(verify_contents(&mut contents(archive, tenant).await?, trust));
+        reports.push(verify_contents(&mut contents(archive, tenant).await?, trust).0);
     }
     Ok(ArchiveReport { verdict: verdict(&reports), tenants: reports })
 }
@@ -129,18 +134,19 @@ pub(crate) async fn contents(archive: &Archive, tenant: TenantId) -> Result<Cont
 }
 
 /// Verifies what was read of a tenant.
-pub(crate) fn verify_contents(contents: &mut Contents, trust: &Trust) -> TenantReport {
+pub(crate) fn verify_contents(contents: &mut Contents, trust: &Trust) -> (TenantReport, GrownLog) {
     let log = log::grow(contents, trust);
     let chains = chains::verify(contents, &log, trust);
     contents.findings.sort();
     contents.findings.dedup();
-    TenantReport {
+    let report = TenantReport {
         tenant: contents.tenant.to_string(),
         segments: contents.segments,
         artifacts: contents.artifacts.len() as u64,
         chains,
         findings: contents.findings.clone(),
-    }
+    };
+    (report, log)
 }
 
 /// Returns the verdict on everything: what holds of the worst. An archive of nobody says nothing.

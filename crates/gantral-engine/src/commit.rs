@@ -343,7 +343,7 @@ impl Commit {
     }
 }
 
-fn first_index(instance: &Instance, workflow: &Workflow, at: UnixMillis) -> InstanceIndex {
+pub(crate) fn first_index(instance: &Instance, workflow: &Workflow, at: UnixMillis) -> InstanceIndex {
     InstanceIndex {
         state: state_code(State::Created),
         mode: mode_code(instance.weakest_mode),

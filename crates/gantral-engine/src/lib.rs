@@ -31,6 +31,7 @@ mod passkeys;
 pub mod policy_input;
 pub mod policy_point;
 mod precedents;
+pub mod rebuild;
 mod recorded;
 mod refold;
 mod registry;

@@ -19,6 +19,8 @@ pub(super) async fn contents(archive: &Archive, tenant: TenantId) -> Result<Cont
         tenant,
         folder,
         heads: BTreeMap::new(),
+        found_heads: BTreeMap::new(),
+        ends: BTreeMap::new(),
         segments: 0,
         artifacts: Vec::new(),
         objects: BTreeMap::new(),
@@ -61,10 +63,16 @@ async fn heads(
             None => current(archive, contents, &name).await?,
         };
         expected = None;
+        let as_found = found.as_ref().map(|found| NamedObject {
+            name: name.clone(),
+            sha256: Digest::of(&found.bytes).to_hex(),
+            version: found.version.clone(),
+        });
         match found.map(|found| Head::parse(&found.bytes)) {
             Some(Ok(head)) if head.segment == number && head.tenant == contents.tenant.as_str() => {
                 expected.clone_from(&head.previous);
                 contents.heads.insert(number, head);
+                contents.found_heads.extend(as_found.map(|found| (number, found)));
             }
             Some(Ok(_)) => {
                 contents.found(FaultKind::Altered, true, &name, "it is the head of another step or tenant");
@@ -168,6 +176,7 @@ async fn objects(
             }
             if whole {
                 position = segment.end();
+                contents.ends.insert(number, position);
                 contents.artifacts.extend(segment.artifacts);
             }
         }

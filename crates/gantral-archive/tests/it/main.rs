@@ -10,6 +10,7 @@
 
 mod archiving;
 mod damage;
+mod rebuild;
 #[allow(dead_code, reason = "the executions of the engine's own tests, of which not all are played here")]
 #[path = "../../../gantral-engine/tests/it/script.rs"]
 mod script;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use gantral_archive::rebuild::{FolderError, NOT_REBUILT, RebuildError, Rebuilt, rebuild_folder};
 use gantral_archive::verify::{ArchiveReport, verify_archive};
 use gantral_archive::{Archive, ArchiveConfig};
 use gantral_core::ids::TenantId;
@@ -21,6 +22,8 @@ use crate::out::{BAD, GOOD, LOOK, Out, styled};
 pub enum ArchiveCommand {
     /// Verifies everything that an archive holds, and names what is missing or was changed
     Verify(VerifyArgs),
+    /// Makes the ledger and the logs of a data folder again, from an archive alone
+    Rebuild(RebuildArgs),
 }
 
 /// Where an archive is.
@@ -60,12 +63,26 @@ pub struct VerifyArgs {
     tenant: Vec<String>,
 }
 
+/// Arguments of `archive rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The trust file that you pinned: nothing is made of an archive that it does not call valid
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// The data folder: with its keys or to be given them, and without a ledger and logs
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+}
+
 /// Runs a subcommand.
 pub fn run(command: &ArchiveCommand, out: Out) -> Result<Exit, Failure> {
     match command {
         ArchiveCommand::Verify(args) => {
             run_long(verify(args, out)).map_err(|failure| failure.exit(Exit::NOT_VERIFIED))
         }
+        ArchiveCommand::Rebuild(args) => run_long(rebuild(args, out)),
     }
 }
 
@@ -82,6 +99,36 @@ async fn verify(args: &VerifyArgs, out: Out) -> Result<Exit, Failure> {
     let json = serde_json::json!({ "verdict": report.verdict.as_str(), "tenants": report.tenants });
     out.show(&json, |_| text(&report))?;
     Ok(Exit(report.verdict.exit_code()))
+}
+
+async fn rebuild(args: &RebuildArgs, out: Out) -> Result<Exit, Failure> {
+    let trust = read_trust(&args.trust).map_err(|error| Failure::new(error.to_string()))?;
+    let archive = open(&args.place)?;
+    let rebuilt = rebuild_folder(&archive, &trust, &args.into).await.map_err(|error| {
+        let failure = Failure::new(inert(&error.to_string()));
+        match error {
+            FolderError::Rebuild(RebuildError::NotValid(_)) => {
+                failure.hint("`gantral archive verify` says why")
+            }
+            _ => failure,
+        }
+    })?;
+    let json = serde_json::json!({ "rebuilt": rebuilt, "not_rebuilt": NOT_REBUILT });
+    out.show(&json, |_| made(&rebuilt))?;
+    Ok(Exit::DONE)
+}
+
+fn made(rebuilt: &Rebuilt) -> String {
+    let Rebuilt { tenants, artifacts, instances, unfinished, waiting } = rebuilt;
+    let mut text = format!(
+        "{} {tenants} tenants, {artifacts} artifacts, {instances} executions; {unfinished} have not ended, and {waiting} of them wait for humans\nnot in any archive, and gone:",
+        styled(GOOD, "rebuilt")
+    );
+    for gone in NOT_REBUILT {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {gone}");
+    }
+    text
 }
 
 fn open(place: &Place) -> Result<Archive, Failure> {

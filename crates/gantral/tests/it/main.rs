@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod archive;
 mod auditors;
 mod away;
 mod break_glass;

@@ -1,6 +1,7 @@
 //! What every backend must do.
 
 mod appends;
+mod archive;
 mod candidates;
 mod commits;
 mod crowds;
