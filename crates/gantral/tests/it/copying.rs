@@ -1,7 +1,6 @@
 //! The ledger of one machine moves into a database, from the command line.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::cluster::shared;
 use crate::support::{Ran, World, wait_until};
@@ -12,8 +11,8 @@ const WHY: &str = "it is what was agreed with the customer";
 /// A ledger that a server made: gates that were approved, rejected and overridden, and one that waits; a freeze, a delegation, logs.
 struct Ledger {
     world: World,
-    /// Files of the bundles that the server gave out.
-    bundles: Vec<String>,
+    /// The instances whose gates were decided.
+    decided: Vec<String>,
 }
 
 impl Ledger {
@@ -37,13 +36,25 @@ impl Ledger {
         for verb in ["freeze", "unfreeze"] {
             world.run(&[verb, "--team", "payments", "--reason", WHY, "--as", "dave"]).status(0);
         }
-        let mut bundles = Vec::new();
-        for number in 0..2 {
-            let name = format!("bundle-{number}");
-            world.verified(&of(number, "instance_id"), &name).status(0);
-            bundles.push(name);
-        }
-        Self { world, bundles }
+        let decided = (0..2).map(|number| of(number, "instance_id")).collect();
+        Self { world, decided }
+    }
+
+    /// Returns everything that people see of the ledger, and the bundles of what was decided.
+    fn seen(&self, name: &str) -> (Vec<String>, Vec<Vec<u8>>) {
+        let lists: [&[&str]; 4] =
+            [&["instances", "ls"], &["approvals", "ls"], &["governance", "ls"], &["workflows", "ls"]];
+        let list = |words: &&[&str]| self.world.run(&[words, &["--json"][..]].concat()).status(0).data;
+        let bundle = |id: &String| {
+            let file = format!("{name}-{id}");
+            self.world.verified(id, &file).status(0);
+            let bytes = std::fs::read(self.world.path(&file)).unwrap();
+            for written in [file.clone(), format!("{file}.trust.json")] {
+                std::fs::remove_file(self.world.path(&written)).unwrap();
+            }
+            bytes
+        };
+        (lists.iter().map(list).collect(), self.decided.iter().map(bundle).collect())
     }
 
     fn copy(&self, database: &str) -> Ran {
@@ -58,12 +69,12 @@ impl Ledger {
         ])
     }
 
-    /// Ends the server as whoever runs it does, so that everything is in one file.
-    fn stop(&self) {
-        let pid = self.world.server_pid().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        let log = self.data().join("ledger.db-wal");
-        assert!(wait_until(|| !log.exists()), "the server goes on");
+    /// Ends the server, and leaves everything in one file.
+    fn stop(&mut self) {
+        self.world.kill_server();
+        let file = self.data().join("ledger.db");
+        drop(gantral_store::Store::open_sqlite(&file).unwrap());
+        assert!(!self.data().join("ledger.db-wal").exists());
     }
 
     fn data(&self) -> PathBuf {
@@ -120,13 +131,51 @@ fn a_ledger_is_copied_proved_and_told_and_its_files_stay_as_they_were() {
     assert!(ran.talk.contains("--password env:NAME") && !ran.talk.contains("hunter2"), "{ran:?}");
     let ran = ledger.copy(&database).status(1);
     assert!(ran.talk.contains("has a ledger already") && ran.talk.contains("createdb"), "{ran:?}");
-    assert_eq!(ledger.bundles.len(), 2);
+    block(shared().remove(&database));
+}
+
+#[test]
+fn a_server_upon_the_copy_shows_the_same_gives_out_the_same_bundles_and_goes_on() {
+    let mut ledger = Ledger::make();
+    // Until the log has taken everything, a bundle names a newer checkpoint each time.
+    let mut before = ledger.seen("before");
+    assert!(wait_until(|| {
+        let now = ledger.seen("before");
+        std::mem::replace(&mut before, now) == before
+    }));
+    ledger.world.kill_server();
+    let database = block(shared().database());
+    let leaves = ledger.copy(&database).status(0).json()["leaves"].as_u64().unwrap();
+    let store = shared().url(&database);
+    ledger.world.start_server_with(&["--store", &store]);
+    assert_eq!(ledger.seen("after"), before);
+
+    // It goes on: a new gate is decided, its chain verifies, and the log has grown from the same tree.
+    let command = ["run", "--", "sh", "-c", "echo more > more"];
+    ledger.world.run(&command).status(3);
+    let gates = ledger.world.run(&["approvals", "ls", "--json"]).status(0).json();
+    let items = gates["items"].as_array().unwrap();
+    let gate = items.iter().max_by_key(|gate| gate["opened_at"].as_str()).unwrap();
+    let id = gate["gate_id"].as_str().unwrap();
+    ledger.world.run(&["approvals", "approve", id, "--reason", WHY, "--as", "alice"]).status(0);
+    ledger.world.run(&command).status(0);
+    assert_eq!(ledger.world.text("more"), "more\n");
+    ledger.world.verified(gate["instance_id"].as_str().unwrap(), "more.bundle").status(0);
+    let size = || {
+        block(async {
+            let raw = shared().raw(&database).await;
+            let row = raw.query_one("SELECT size FROM gantral.log", &[]).await.unwrap();
+            row.get::<_, i64>(0) as u64
+        })
+    };
+    assert!(wait_until(|| size() > leaves), "the log stands at {leaves}");
+    ledger.world.kill_server();
     block(shared().remove(&database));
 }
 
 #[test]
 fn one_flipped_bit_of_the_ledger_or_of_its_log_is_refused_and_named() {
-    let ledger = Ledger::make();
+    let mut ledger = Ledger::make();
     ledger.stop();
     let database = block(shared().database());
     let tiles = ledger.data().join("log/dev+log/tile/0/000.p");

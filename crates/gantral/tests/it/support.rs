@@ -202,9 +202,14 @@ impl World {
 
     /// Starts the server on the address that it had before.
     pub fn start_server(&mut self) {
+        self.start_server_with(&[]);
+    }
+
+    /// Starts it with further arguments.
+    pub fn start_server_with(&mut self, arguments: &[&str]) {
         let listen = self.url.trim_start_matches("http://").to_owned();
         let mut command = gantral(self.folder.path());
-        command.args(["dev", "--json", "--listen", &listen]).env("GANTRAL_LOG", "info");
+        command.args(["dev", "--json", "--listen", &listen]).args(arguments).env("GANTRAL_LOG", "info");
         let (server, url) = start(command, &self.path("server.log"));
         self.server = Some(server);
         self.url = url;
