@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gantral_core::ids::LogOrigin;
 
-use crate::objects::{Object, ReadObjects, Shelf, WriteObjects};
-
-/// The suffix of a file that is not whole yet. No object ends with it.
-const UNFINISHED: &str = "~";
+use crate::objects::{Object, ReadObjects, Shelf, UNFINISHED, WriteObjects, check_name};
 
 /// A folder of objects. One process writes to it; any number may read.
 #[derive(Debug, Clone)]
@@ -25,14 +22,8 @@ impl Folder {
 
     /// Returns where an object is, unless its name leads outside or is none.
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        let part =
-            |part: &str| !part.is_empty() && part != "." && part != ".." && !part.ends_with(UNFINISHED);
-        let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if clean && name.split('/').all(part) {
-            Ok(self.root.join(name))
-        } else {
-            Err(io::Error::new(ErrorKind::InvalidInput, format!("`{name}` is not the name of an object")))
-        }
+        check_name(name)?;
+        Ok(self.root.join(name))
     }
 }
 
@@ -91,8 +82,8 @@ impl Shelf for Folders {
     type Log = Folder;
 
     /// The name of the folder is the origin with `+` for `/`, which no origin contains: no log lies within another, whatever
-    /// tenants are called.
-    fn log(&self, origin: &LogOrigin) -> Folder {
+    /// tenants are called. One process writes: there is no claim to compare.
+    fn log(&self, origin: &LogOrigin, _: u64) -> Folder {
         Folder::new(&self.root.join(origin.as_str().replace('/', "+")))
     }
 }

@@ -16,6 +16,7 @@ pub mod push;
 pub mod regrow;
 pub mod remote;
 pub mod sequencer;
+pub mod stored;
 #[cfg(test)]
 mod testing;
 pub mod tile;

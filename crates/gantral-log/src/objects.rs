@@ -35,8 +35,26 @@ pub trait Shelf: Send + Sync + 'static {
     /// The objects of one log.
     type Log: WriteObjects + Send + Sync + 'static;
 
-    /// Returns the objects of the log of this origin.
-    fn log(&self, origin: &LogOrigin) -> Self::Log;
+    /// Returns the objects of the log of this origin. `fence` is the claim to the logs under which they are written: a shelf that several
+    /// processes reach refuses what a claim writes that another one has passed by. Who only reads gives [`READ_ONLY`].
+    fn log(&self, origin: &LogOrigin, fence: u64) -> Self::Log;
+}
+
+/// The claim of whoever has none: the first is 1.
+pub const READ_ONLY: u64 = 0;
+
+/// The suffix of a file that is not whole yet. No object ends with it.
+pub(crate) const UNFINISHED: &str = "~";
+
+/// Refuses a name that is none, or that leads outside where its log is.
+pub(crate) fn check_name(name: &str) -> io::Result<()> {
+    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.ends_with(UNFINISHED);
+    let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if clean && name.split('/').all(part) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not the name of an object")))
+    }
 }
 
 /// One object to write.

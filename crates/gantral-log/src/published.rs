@@ -28,6 +28,8 @@ pub enum SequencerState {
     Failing(String),
     /// It has ended, and no log grows until somebody has looked.
     Stopped(String),
+    /// Another server lets the logs grow, or is about to take over.
+    StandingBy,
 }
 
 /// What is wrong with a log that stands still.
@@ -41,6 +43,8 @@ pub enum LogFault {
     FilesDamaged,
     /// What the ledger says of how far the log is cannot be read, or is of another log.
     CheckpointDamaged,
+    /// The ledger says that the log stands still; another server knows why.
+    Held,
 }
 
 impl LogFault {
@@ -51,6 +55,7 @@ impl LogFault {
             Self::ArtifactRefused => "log_artifact_refused",
             Self::FilesDamaged => "log_files_damaged",
             Self::CheckpointDamaged => "log_checkpoint_damaged",
+            Self::Held => "log_held",
         }
     }
 }
@@ -136,7 +141,7 @@ impl Published {
         }
         let reason = match self.state() {
             SequencerState::Stopped(reason) | SequencerState::Failing(reason) => reason,
-            SequencerState::Working => "the sequencer is gone".to_owned(),
+            SequencerState::Working | SequencerState::StandingBy => "the sequencer is gone".to_owned(),
         };
         Err(SequencerStopped { reason })
     }
@@ -149,6 +154,31 @@ impl Published {
     /// Returns the logs that stand still while the others grow.
     pub fn stopped(&self) -> BTreeMap<TenantId, StoppedLog> {
         self.0.stopped.borrow().clone()
+    }
+
+    /// Says of which logs another server lets none of these grow: those that stand still, each with the number of the first artifact that it
+    /// has not taken.
+    pub fn follow_stopped(&self, held: BTreeMap<TenantId, u64>) {
+        let stopped = |number| StoppedLog {
+            fault: LogFault::Held,
+            artifact: Some(number),
+            why: "the log stands still; the server that lets the logs grow says why".to_owned(),
+        };
+        let held: BTreeMap<_, _> =
+            held.into_iter().map(|(tenant, number)| (tenant, stopped(number))).collect();
+        self.0.stopped.send_if_modified(|logs| {
+            let changed = *logs != held;
+            *logs = held;
+            changed
+        });
+    }
+
+    /// Announces what another server has published, unless that is known.
+    pub fn follow(&self, tenant: &TenantId, checkpoint: PublishedCheckpoint) {
+        let known = self.newest(tenant);
+        if known.as_deref() != Some(&checkpoint) {
+            self.announce(tenant, checkpoint);
+        }
     }
 
     /// Says that a log stands still; returns whether that, or why, is new.
@@ -171,7 +201,7 @@ impl Published {
     }
 
     /// Says how the sequencer is.
-    pub(crate) fn set_state(&self, state: SequencerState) {
+    pub fn set_state(&self, state: SequencerState) {
         self.0.state.send_if_modified(|known| {
             let changed = *known != state;
             *known = state;

@@ -11,6 +11,7 @@ use gantral_evidence::log::note::{Note, NoteError, NoteKey, Signed};
 use gantral_evidence::log::tree::TreeHead;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
+use tokio::task::spawn_blocking;
 
 use crate::http::{self, NoAnswer};
 use crate::objects::ReadObjects;
@@ -147,13 +148,14 @@ impl WitnessClient {
     }
 
     /// Asks for the cosignature of a checkpoint. The proof is made from `objects`, which have the tiles of its tree. A witness that
-    /// has seen another size than was thought is asked once more. May be cancelled, and repeated with the same checkpoint.
+    /// has seen another size than was thought is asked once more. May be cancelled, and repeated with the same checkpoint. Objects are read
+    /// where that holds nobody up.
     ///
     /// # Errors
     /// `CosignError`; the variant says who may try again. [`WitnessClient::pause`] says when.
     pub async fn cosign(
         &mut self,
-        objects: &(impl ReadObjects + Sync),
+        objects: &(impl ReadObjects + Clone + Send + Sync + 'static),
         checkpoint: &str,
     ) -> Result<Cosigned, CosignError> {
         let answer = self.converse(objects, checkpoint).await;
@@ -171,7 +173,7 @@ impl WitnessClient {
 
     async fn converse(
         &mut self,
-        objects: &(impl ReadObjects + Sync),
+        objects: &(impl ReadObjects + Clone + Send + Sync + 'static),
         checkpoint: &str,
     ) -> Result<Cosigned, CosignError> {
         let note = Note::parse(checkpoint.as_bytes())?;
@@ -201,9 +203,11 @@ impl WitnessClient {
         tree: &TreeHead,
         note: &Note<'_>,
         checkpoint: &str,
-        objects: &(impl ReadObjects + Sync),
+        objects: &(impl ReadObjects + Clone + Send + Sync + 'static),
     ) -> Result<Said, CosignError> {
-        let proof = Prover::new(objects, tree.size)?.consistency(old)?;
+        let (objects, size) = (objects.clone(), tree.size);
+        let proof = spawn_blocking(move || Prover::new(&objects, size)?.consistency(old));
+        let proof = proof.await.map_err(|lost| LogError::Storage(std::io::Error::other(lost)))??;
         let request = Request { old_size: old, proof, checkpoint: checkpoint.to_owned() };
         let request = self.http.post(self.url.clone()).timeout(self.timeout).body(request.encode());
         let lost = |why: NoAnswer| CosignError::Unreachable(why.to_string());

@@ -21,9 +21,9 @@ use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{Note, parse_signatures};
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
-use gantral_store::{LOG_PAGE_MAX, LogRow, Store, StoreError};
+use gantral_store::{Held, LOG_PAGE_MAX, LogRow, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::objects::{Object, ReadObjects, Shelf, WriteObjects as _};
 use crate::proving::Prover;
@@ -38,6 +38,8 @@ use standing::Stopped;
 pub const CHECKPOINT: &str = "checkpoint";
 /// At most one round begins in this time, unless the one before was full: what is committed meanwhile shares its cost.
 pub const ROUND_PACE: Duration = Duration::from_millis(100);
+/// How often the ledger is looked at without news: another server may have committed something of which none came.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after a round that failed the next one begins.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many signatures of witnesses wait to be added; who comes later waits for room.
@@ -57,10 +59,11 @@ impl SequencerConfig {
     }
 }
 
-/// Lets logs grow, as the only one: a sequencer that starts later takes the right to from every one before.
+/// Lets logs grow, as the only one: it has [`gantral_store::Duty::Logs`], and has claimed the logs under it. A sequencer that starts later takes the right
+/// to from every one before.
 ///
-/// The store gives its right to one process at a time; between the claim of a second sequencer and the next step of the first, the
-/// first may still write tiles that nobody reads, and nothing else.
+/// The store gives its right to one process at a time. Where several processes reach the objects of a log, one that was passed by writes none;
+/// in a folder it may still write tiles that nobody reads until its next step, and nothing else.
 pub struct Sequencer<S: Shelf> {
     store: Store,
     shelf: S,
@@ -76,6 +79,21 @@ pub struct Sequencer<S: Shelf> {
     stopped: BTreeMap<TenantId, Stopped>,
     /// Whether `taken` and `logs` are known to be those of the store.
     is_current: bool,
+}
+
+/// What a sequencer works with.
+#[derive(Clone)]
+pub struct SequencerParts<S> {
+    /// The ledger.
+    pub store: Store,
+    /// Where the objects of the logs are kept.
+    pub shelf: S,
+    /// Holds the key of the logs.
+    pub signer: Arc<dyn Signer>,
+    /// Which logs.
+    pub config: SequencerConfig,
+    /// Where it says what it has published.
+    pub published: Published,
 }
 
 /// One log as the store has it.
@@ -121,23 +139,19 @@ impl AddSignatures {
 impl<S: Shelf> Sequencer<S> {
     /// Claims the logs, checks that the objects of each are those of its checkpoint and that it extends what is published, and publishes
     /// what was not published before a crash. A log whose objects are not stands still, as [`Published::stopped`] says, and holds up no
-    /// other. `signer` holds the key of the logs.
+    /// other.
     ///
     /// # Errors
     /// See [`SequencerError::is_final`]: whether it is worth trying again.
-    pub async fn start(
-        store: Store,
-        shelf: S,
-        signer: Arc<dyn Signer>,
-        config: SequencerConfig,
-    ) -> Result<Self, SequencerError> {
-        let claim = store.claim_logs().await?;
+    pub async fn start(parts: SequencerParts<S>, held: &Held) -> Result<Self, SequencerError> {
+        let SequencerParts { store, shelf, signer, config, published } = parts;
+        let claim = store.claim_logs(held).await?.ok_or(SequencerError::Stale)?;
         let mut sequencer = Self {
             store,
             shelf,
             signer,
             config,
-            published: Published::new(),
+            published,
             signatures: mpsc::channel(SIGNATURES_WAITING_MAX),
             fence: claim.fence,
             taken: claim.taken,
@@ -159,11 +173,21 @@ impl<S: Shelf> Sequencer<S> {
         AddSignatures(self.signatures.0.clone())
     }
 
-    /// Lets the logs grow until `stop` is ready or the store is closed; a round that has begun is ended first.
+    /// Lets the logs grow until `stop` is ready or the store is closed; a round that has begun is ended first. May be cancelled: what a round
+    /// has begun then is ended by whoever comes next.
     ///
     /// # Errors
-    /// An error that trying again does not heal; [`Published::state`] says it too. Every other is tried again here.
+    /// [`SequencerError::Stale`], when another one has taken over; otherwise an error that trying again does not heal, and [`Published::state`] says
+    /// it too. Every other is tried again here.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SequencerError> {
+        let ran = self.rounds(stop).await;
+        if ran.is_ok() {
+            self.published.set_state(SequencerState::Stopped("the sequencer has ended".to_owned()));
+        }
+        ran
+    }
+
+    async fn rounds(&mut self, stop: impl Future<Output = ()>) -> Result<(), SequencerError> {
         let mut stop = pin!(stop);
         let mut newest = self.store.newest();
         loop {
@@ -173,6 +197,10 @@ impl<S: Shelf> Sequencer<S> {
                     self.published.set_state(SequencerState::Working);
                     let pause = if taken >= LOG_PAGE_MAX { began } else { began + ROUND_PACE };
                     (pause, taken == 0)
+                }
+                Err(SequencerError::Stale) => {
+                    tracing::info!("another server lets the logs grow");
+                    return Err(SequencerError::Stale);
                 }
                 Err(error) if error.is_final() => {
                     tracing::error!(code = "logs_stopped", %error, "the logs have stopped growing");
@@ -198,6 +226,7 @@ impl<S: Shelf> Sequencer<S> {
                     tokio::select! {
                         open = newest.above(taken) => open,
                         () = until(next_try) => true,
+                        () = sleep(LOOK_EVERY) => true,
                     }
                 };
                 tokio::select! {
@@ -221,9 +250,20 @@ impl<S: Shelf> Sequencer<S> {
             self.load().await?;
         }
         self.is_current = false;
-        let taken = self.take().await?.saturating_add(self.try_stopped().await?);
+        let taken = match self.take_what_there_is().await {
+            // Whoever was passed by is refused by the storage as well: then that is why.
+            Err(SequencerError::Storage(error)) => match self.check_fence().await {
+                Err(SequencerError::Stale) => return Err(SequencerError::Stale),
+                Ok(()) | Err(_) => return Err(error.into()),
+            },
+            taken => taken?,
+        };
         self.is_current = true;
         Ok(taken)
+    }
+
+    async fn take_what_there_is(&mut self) -> Result<usize, SequencerError> {
+        Ok(self.take().await?.saturating_add(self.try_stopped().await?))
     }
 
     /// Reads how far the logs are, checks their objects, and publishes what differs.
@@ -250,7 +290,7 @@ impl<S: Shelf> Sequencer<S> {
             let (tenant, origin) = (row.tenant.clone(), origin.to_string());
             return Err(SequencerError::Origin { tenant, origin });
         }
-        let objects = Arc::new(self.shelf.log(&origin));
+        let objects = Arc::new(self.shelf.log(&origin, self.fence));
         let (reader, note) = (Arc::clone(&objects), row.checkpoint.clone().into_bytes());
         let opened = round::blocking(move || {
             let edge = match Edge::load(&*reader, &tree) {
@@ -355,10 +395,10 @@ fn extends(objects: &impl ReadObjects, tree: &TreeHead, published: &TreeHead) ->
 }
 
 impl<S: Shelf> Drop for Sequencer<S> {
-    /// Tells whoever waits for a checkpoint that none comes any more.
+    /// Says that no checkpoint comes from here any more, but perhaps from the next one.
     fn drop(&mut self) {
         if !matches!(self.published.state(), SequencerState::Stopped(_)) {
-            self.published.set_state(SequencerState::Stopped("the sequencer has ended".to_owned()));
+            self.published.set_state(SequencerState::StandingBy);
         }
     }
 }

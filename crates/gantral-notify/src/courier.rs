@@ -2,16 +2,22 @@
 //!
 //! What is not delivered stands in the store, so that nothing is lost when the process ends at any point; a message whose delivery was
 //! not noted yet is delivered again, under the same identifier. Only how long a receiver that is away is left alone is in memory.
+//!
+//! Of several servers one carries to a channel at a time, which keeps the order and the pace: the one that has its duty
+//! ([`Duty::Courier`]). When it is killed another one carries after the lease has run out, and what was sent and not noted is sent again.
+//! One that was stopped for longer than its lease, and goes on, finds out when it would note what it has sent.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use gantral_core::ids::{GateId, Name, TenantId};
 use gantral_core::time::{DurationMs, UnixMillis};
-use gantral_store::{About, Attempted, Counted, Gathered, OutboxRow, OutboxTurn, Store, StoreError};
+use gantral_store::{
+    About, Attempted, Counted, Duties, Duty, Gathered, Held, OnDuty, OutboxRow, OutboxTurn, Store, StoreError,
+};
 
 use crate::backoff::{PAUSE_MAX, pause};
 use crate::channel::{Channel, Pace, Tried};
@@ -81,6 +87,8 @@ enum Round {
     Carried(Duration),
     /// It took nothing, for this reason, and asks to be left alone for so long.
     Away(String, Duration),
+    /// Another server carries to the channel by now, and nothing of the round was noted.
+    PassedBy,
 }
 
 /// What carries messages to all channels. Cheap to clone.
@@ -115,13 +123,12 @@ impl Couriers {
         self.0.iter().map(of).collect()
     }
 
-    /// Carries until `stop` is over. What is under way then is carried again after the next start. While `may_write` says no, nothing is.
+    /// Carries until `stop` is over, to those channels to which no other server does. What is under way then is carried again after the next
+    /// start, or by the next server, which may begin at once. While `may_write` says no, nothing is.
     pub async fn run(&self, road: Road<'_>, may_write: impl Fn() -> bool, stop: impl Future<Output = ()>) {
-        let carried = join_all(self.0.iter().map(|courier| courier.carry(&road, &may_write)));
-        tokio::select! {
-            _ = carried => {}
-            () = stop => {}
-        }
+        let stop = stop.shared();
+        let carried = self.0.iter().map(|courier| courier.serve(&road, &may_write, stop.clone()));
+        tokio::join!(join_all(carried), stop.clone());
     }
 }
 
@@ -129,6 +136,8 @@ impl Couriers {
 pub struct Road<'a> {
     /// Where they wait.
     pub store: &'a Store,
+    /// What this server does, and no other at the same time.
+    pub duties: &'a Duties,
     /// The URL under which people reach the server.
     pub source: &'a str,
     /// The time.
@@ -144,8 +153,39 @@ struct Job {
 }
 
 impl Courier {
-    /// Carries for ever.
-    async fn carry(&self, road: &Road<'_>, may_write: &impl Fn() -> bool) {
+    /// Carries whenever it is this server's duty, until `stop` is over.
+    async fn serve(
+        &self,
+        road: &Road<'_>,
+        may_write: &impl Fn() -> bool,
+        stop: impl Future<Output = ()> + Clone,
+    ) {
+        let duty = Duty::Courier(self.channel.name().clone());
+        loop {
+            let on_duty = tokio::select! {
+                biased;
+                () = stop.clone() => return,
+                on_duty = road.duties.wait(&duty) => on_duty,
+            };
+            tokio::select! {
+                biased;
+                () = stop.clone() => {}
+                () = self.carry(road, may_write, &on_duty) => {}
+            }
+            on_duty.release().await;
+        }
+    }
+
+    /// Carries until another server may.
+    async fn carry(&self, road: &Road<'_>, may_write: &impl Fn() -> bool, on_duty: &OnDuty) {
+        tokio::select! {
+            () = self.rounds(road, may_write, on_duty.held()) => {}
+            () = on_duty.lost() => {}
+        }
+        tracing::info!(channel = %self.channel.name(), "another server carries to the channel");
+    }
+
+    async fn rounds(&self, road: &Road<'_>, may_write: &impl Fn() -> bool, held: &Held) {
         let channel = self.channel.name();
         let mut failures: u64 = 0;
         loop {
@@ -153,7 +193,7 @@ impl Courier {
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             }
-            let wait = match self.round(road, failures > 0).await {
+            let wait = match self.round(road, held, failures > 0).await {
                 Ok(Round::Idle) => LOOK_EVERY,
                 Ok(Round::Carried(wait)) => {
                     if failures > 0 {
@@ -169,6 +209,7 @@ impl Courier {
                     }
                     pause(failures).max(wait)
                 }
+                Ok(Round::PassedBy) => return,
                 Err(error) => {
                     tracing::error!(%channel, %error, "messages wait: the outbox cannot be read or written");
                     STORE_PAUSE
@@ -179,12 +220,12 @@ impl Courier {
     }
 
     /// Tries what may be tried now.
-    async fn round(&self, road: &Road<'_>, away: bool) -> Result<Round, RoundError> {
+    async fn round(&self, road: &Road<'_>, held: &Held, away: bool) -> Result<Round, RoundError> {
         let (now, name) = ((road.now)(), self.channel.name());
         if self.gone.load(Ordering::Relaxed) {
-            return self.bury(road, now).await;
+            return self.bury(road, held, now).await;
         }
-        let jobs = self.jobs(road, now, away).await?;
+        let jobs = self.jobs(road, held, now, away).await?;
         if jobs.is_empty() {
             return Ok(Round::Idle);
         }
@@ -210,7 +251,9 @@ impl Courier {
         self.delivered.fetch_add(u64::try_from(taken).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.failed.fetch_add(u64::try_from(failed).unwrap_or(u64::MAX), Ordering::Relaxed);
         let counted = self.counted(now).filter(|_| taken > 0);
-        road.store.settle_outbox(name, attempted, counted).await?;
+        if !road.store.settle_outbox(held, attempted, counted).await? {
+            return Ok(Round::PassedBy);
+        }
         let Some(why) = why.filter(|_| taken == 0) else { return Ok(Round::Carried(longest_wait)) };
         // While it takes nothing only one message is tried at a time: the others grow old too.
         let given_up = road.store.give_up(name, self.channel.given_up_since(now), UNTRIED).await?;
@@ -221,7 +264,7 @@ impl Courier {
     }
 
     /// Gives up what waits for a channel that wants nothing more.
-    async fn bury(&self, road: &Road<'_>, now: UnixMillis) -> Result<Round, RoundError> {
+    async fn bury(&self, road: &Road<'_>, held: &Held, now: UnixMillis) -> Result<Round, RoundError> {
         let name = self.channel.name();
         let turn = OutboxTurn { recipient: name.clone(), now, latest: now.plus(longest()) };
         let rows = road.store.outbox(turn, BURIED_AT_ONCE).await?;
@@ -229,12 +272,18 @@ impl Courier {
             return Ok(Round::Idle);
         }
         let buried = rows.iter().map(|row| buried(row, false, GONE)).collect();
-        road.store.settle_outbox(name, buried, None).await?;
-        Ok(Round::Carried(Duration::ZERO))
+        let buried = road.store.settle_outbox(held, buried, None).await?;
+        Ok(if buried { Round::Carried(Duration::ZERO) } else { Round::PassedBy })
     }
 
     /// Returns what is to be said now.
-    async fn jobs(&self, road: &Road<'_>, now: UnixMillis, away: bool) -> Result<Vec<Job>, RoundError> {
+    async fn jobs(
+        &self,
+        road: &Road<'_>,
+        held: &Held,
+        now: UnixMillis,
+        away: bool,
+    ) -> Result<Vec<Job>, RoundError> {
         let (store, name) = (road.store, self.channel.name());
         let gathered = async |limit| store.gathered(name, now, limit).await;
         match self.channel.pace() {
@@ -243,7 +292,7 @@ impl Courier {
                 let told = store.told(name, now.minus(within), now).await?;
                 match messages.saturating_sub(told) {
                     0 => Ok(Vec::new()),
-                    1 => self.gather(road, gathered(GATHERED_MAX).await?, false).await,
+                    1 => self.gather(road, held, gathered(GATHERED_MAX).await?, false).await,
                     _ => self.singles(road, now, 1).await,
                 }
             }
@@ -254,7 +303,7 @@ impl Courier {
                 if !gathered(1).await?.first().is_some_and(is_due) {
                     return Ok(Vec::new());
                 }
-                self.gather(road, gathered(GATHERED_MAX).await?, true).await
+                self.gather(road, held, gathered(GATHERED_MAX).await?, true).await
             }
         }
     }
@@ -273,13 +322,15 @@ impl Courier {
     async fn gather(
         &self,
         road: &Road<'_>,
+        held: &Held,
         gathered: Vec<Gathered>,
         leave_out: bool,
     ) -> Result<Vec<Job>, RoundError> {
         let Composed { mut said, told, left_out } = compose(gathered, leave_out);
         if !left_out.is_empty() {
             let forgotten = left_out.iter().map(|item| Attempted::Delivered { number: item.row.number });
-            road.store.settle_outbox(self.channel.name(), forgotten.collect(), None).await?;
+            // Whoever was passed by finds out when it notes what it has told.
+            road.store.settle_outbox(held, forgotten.collect(), None).await?;
         }
         let rows: Vec<OutboxRow> = told.into_iter().map(|item| item.row).collect();
         match said.len() {

@@ -9,6 +9,7 @@ use gantral_identity::{AttemptTokens, DevIssuer, Verifier};
 use gantral_notify::Couriers;
 use gantral_oidc::Providers;
 use gantral_policy::{RegoPolicyPoint, WorkerCommand};
+use gantral_store::Duties;
 
 use crate::archive::{ArchiveStanding, Archiving};
 use crate::candidates::Candidates;
@@ -62,6 +63,8 @@ pub struct AppParts {
     pub public_logs: bool,
     /// What carries messages while the server serves.
     pub couriers: Couriers,
+    /// What this server does, and no other at the same time.
+    pub duties: Duties,
 }
 
 /// The state of the router. Cheap to clone.
@@ -87,6 +90,7 @@ pub(crate) struct Shared {
     pub archive: Option<Archiving>,
     pub public_logs: bool,
     pub couriers: Couriers,
+    pub duties: Duties,
     /// Taken by whoever serves.
     keeping: Mutex<Option<Keeping>>,
     pub candidates: Candidates,
@@ -121,6 +125,7 @@ impl App {
             archive: parts.archive,
             public_logs: parts.public_logs,
             couriers: parts.couriers,
+            duties: parts.duties,
             keeping: Mutex::new(parts.keeping),
             candidates: Candidates::default(),
             metrics: Metrics::default(),

@@ -7,7 +7,7 @@ use gantral_core::ids::TenantId;
 use gantral_engine::Refold;
 use gantral_keys::{KeyFolder, KeysError};
 use gantral_log::folder::{Folder, Folders};
-use gantral_log::objects::{Object, Shelf as _};
+use gantral_log::objects::{Object, READ_ONLY, Shelf as _};
 use gantral_log::regrow::{self, Regrowth};
 use gantral_notify::{SecretError, resolve_line};
 use gantral_store::{
@@ -121,7 +121,7 @@ impl CopyCheck for Proof<'_> {
 
     fn log_name(&mut self, tenant: &TenantId) -> Result<String, String> {
         let origin = log_of(tenant).map_err(|error| error.to_string())?;
-        self.logs.insert(tenant.clone(), Regrowth::new(self.shelf.log(&origin)));
+        self.logs.insert(tenant.clone(), Regrowth::new(self.shelf.log(&origin, READ_ONLY)));
         Ok(origin.to_string())
     }
 

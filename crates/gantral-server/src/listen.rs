@@ -10,6 +10,7 @@ use gantral_identity::{DevelopmentRefused, development_allowed};
 use gantral_listen::{ListenError as SocketError, Listening, ServeLimits, TlsFiles};
 use gantral_notify::{Member, Now, Road, Shown, Unread};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
 use crate::archive::Archiving;
@@ -20,6 +21,8 @@ use crate::scheduler::run_scheduler;
 
 /// How long requests under way may take to end once the server stops; long polls are cut.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long what runs beside the answers may take to end after them: a write or two.
+const END_WITHIN: Duration = Duration::from_secs(3);
 /// Requests are limited where they are answered (`crate::limits`); a connection that sends nothing is closed.
 const LIMITS: ServeLimits =
     ServeLimits { connections_max: None, headers_within: Duration::from_secs(75), drain: DRAIN };
@@ -64,7 +67,15 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
     let sharing = tokio::spawn(share(app.clone()));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
-    for beside in [scheduler, candidates, archiving, carrying, following, sharing] {
+    // It never ends by itself.
+    sharing.abort();
+    let _ = sharing.await;
+    let until = Instant::now() + END_WITHIN;
+    for mut beside in [scheduler, candidates, archiving, carrying, following] {
+        // Each ends by itself, and gives its duty back to whoever goes on.
+        if timeout_at(until, &mut beside).await.is_ok() {
+            continue;
+        }
         beside.abort();
         // Whoever opens the ledger next must not find it still at work.
         let _ = beside.await;
@@ -101,7 +112,8 @@ async fn carry(app: App, shutdown: watch::Receiver<bool>) {
             found.map_err(|error| Unread(error.to_string()))
         })
     });
-    let road = Road { store: shared.engine.store(), source: &shared.public_url, now, shown };
+    let (store, duties, source) = (shared.engine.store(), &shared.duties, &*shared.public_url);
+    let road = Road { store, duties, source, now, shown };
     shared.couriers.run(road, may_write, stopped(shutdown)).await;
 }
 

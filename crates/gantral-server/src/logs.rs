@@ -3,12 +3,12 @@
 
 mod behind;
 mod export;
+mod keeping;
 mod shown;
 mod trust;
 mod witnesses;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,20 +20,20 @@ use gantral_engine::policy_point::BoxFuture;
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
-use gantral_log::folder::{Folder, Folders};
-use gantral_log::objects::Shelf as _;
-use gantral_log::published::{Published, SequencerState, StoppedLog};
+use gantral_log::objects::{READ_ONLY, Shelf as _};
+use gantral_log::published::{Published, PublishedCheckpoint, SequencerState, StoppedLog};
 use gantral_log::push::AddressError;
-use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerError};
-use gantral_store::{ChainId, Store, StoreError};
+use gantral_log::sequencer::{SequencerConfig, SequencerError, SequencerParts};
+use gantral_log::stored::{Kept, KeptLog};
+use gantral_store::{ChainId, Duties, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::keys::log_of;
 use crate::standing::Standing;
 
+pub use keeping::Keeping;
 pub(crate) use trust::hint;
 pub use witnesses::WitnessSettings;
-use witnesses::Witnesses;
 
 /// Where in the data folder the logs are.
 pub(crate) const FOLDER: &str = "log";
@@ -71,37 +71,11 @@ pub enum LogsError {
     Witness(#[from] AddressError),
 }
 
-/// What lets the logs grow and carries them to witnesses, for whoever serves.
-pub struct Keeping {
-    sequencer: Sequencer<Folders>,
-    standing: Standing,
-    witnesses: Vec<Witnesses>,
-}
-
-impl Keeping {
-    /// Works until `stop` is ready, or the ledger is known to be behind (`spec/log.md` L27); a round of the sequencer that has begun is
-    /// ended first.
-    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let mut carrying = tokio::task::JoinSet::new();
-        for witnesses in self.witnesses {
-            carrying.spawn(witnesses.run());
-        }
-        // An error was said where it happened.
-        let stop = async {
-            tokio::select! {
-                () = stop => {}
-                () = self.standing.fallen_behind() => {}
-            }
-        };
-        let _ = self.sequencer.run(stop).await;
-        // Whoever opens the ledger next must not find them still at it.
-        carrying.shutdown().await;
-    }
-}
-
 /// What a log is kept with.
 pub(crate) struct LogParts<'a> {
     pub store: Store,
+    /// What this server does, and no other at the same time.
+    pub duties: Duties,
     /// The data folder.
     pub data: &'a Path,
     pub tenants: &'a [TenantId],
@@ -132,7 +106,7 @@ pub struct Logs(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    folders: Folders,
+    kept: Kept,
     key: PublicKey,
     published: Published,
     tenants: Vec<TenantId>,
@@ -153,46 +127,44 @@ impl Witnessed {
 }
 
 impl Logs {
-    /// Reads how far the logs have come, and takes over letting them grow. When the ledger is behind what was published, `standing`
-    /// says so and nothing grows. The witnesses are asked once before this returns, because they may know better.
+    /// Reads how far the logs have come, and takes over letting them grow unless another server does. When the ledger is behind what was
+    /// published, `standing` says so and nothing grows. The witnesses are asked once before this returns, because they may know better.
     pub(crate) async fn open(
         parts: LogParts<'_>,
         standing: &Standing,
     ) -> Result<(Self, Option<Keeping>), LogsError> {
-        let folders = Folders::new(&parts.data.join(FOLDER));
+        let kept = Kept::of(&parts.store, &parts.data.join(FOLDER));
         let key = parts.signer.public_key().clone();
         let keys: Vec<PublicKey> = std::iter::once(key.clone()).chain(parts.earlier).collect();
         for tenant in parts.tenants {
-            let objects = folders.log(&log_of(tenant)?);
+            let objects = kept.log(&log_of(tenant)?, READ_ONLY);
             if let Some(why) = behind::published(&parts.store, tenant, objects, &keys).await? {
                 standing.fall_behind(why);
             }
         }
-        let sequencer = match standing.behind() {
-            Some(_) => None,
-            None => {
-                let config = SequencerConfig { suffix: parts.suffix };
-                Some(Sequencer::start(parts.store.clone(), folders.clone(), parts.signer, config).await?)
-            }
+        let published = Published::new();
+        let inner = Inner {
+            store: parts.store.clone(),
+            kept: kept.clone(),
+            key,
+            published: published.clone(),
+            tenants: parts.tenants.to_vec(),
+            witnesses: parts.witnesses.to_vec(),
+            witnessed: Witnessed::default(),
         };
-        let published = sequencer.as_ref().map_or_else(Published::new, Sequencer::published);
-        let witnessed = Witnessed::default();
-        let (tenants, witnesses) = (parts.tenants.to_vec(), parts.witnesses.to_vec());
-        let inner = Inner { store: parts.store, folders, key, published, tenants, witnesses, witnessed };
         let logs = Self(Arc::new(inner));
-        let Some(sequencer) = sequencer else { return Ok((logs, None)) };
-        let mut keeping = Keeping { sequencer, standing: standing.clone(), witnesses: Vec::new() };
+        if standing.behind().is_some() {
+            return Ok((logs, None));
+        }
+        logs.refresh().await?;
+        let config = SequencerConfig { suffix: parts.suffix };
+        let sequencer =
+            SequencerParts { store: parts.store, shelf: kept, signer: parts.signer, config, published };
+        let mut keeping = Keeping::open(&logs, sequencer, parts.duties, standing).await?;
         if !parts.witnesses.is_empty() {
-            let signatures = keeping.sequencer.signatures();
             for tenant in parts.tenants {
                 logs.remember(tenant, parts.witnesses.len()).await?;
-                let (objects, signatures) = (logs.objects(tenant)?, signatures.clone());
-                let mut asked =
-                    Witnesses::new(tenant, parts.witnesses, &logs, objects, signatures, standing)?;
-                if let Some(newest) = logs.published().newest(tenant) {
-                    asked.ask(&newest).await;
-                }
-                keeping.witnesses.push(asked);
+                keeping.ask(tenant, parts.witnesses).await?;
             }
         }
         let keeping = if standing.behind().is_none() { Some(keeping) } else { None };
@@ -206,6 +178,24 @@ impl Logs {
                 self.cosigned(tenant, TreeHead { size: row.size, root: row.root }, usize::from(count));
             }
         }
+        Ok(())
+    }
+
+    /// Reads how far the logs are that another server may let grow, and who has cosigned them. A file has no other server.
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let Store::Postgres(store) = &self.0.store else { return Ok(()) };
+        let mut held = BTreeMap::new();
+        for log in store.followed_logs(&self.0.tenants, self.witnesses()).await? {
+            if let Some(row) = log.newest {
+                let tree = TreeHead { size: row.size, root: row.root };
+                self.0.published.follow(&log.tenant, PublishedCheckpoint { tree, note: row.checkpoint });
+            }
+            for (witnesses, (size, root)) in log.cosigned {
+                self.cosigned(&log.tenant, TreeHead { size, root }, usize::from(witnesses));
+            }
+            held.extend(log.held.map(|number| (log.tenant, number)));
+        }
+        self.0.published.follow_stopped(held);
         Ok(())
     }
 
@@ -225,8 +215,8 @@ impl Logs {
     }
 
     /// Returns the objects of a tenant's log.
-    pub(crate) fn objects(&self, tenant: &TenantId) -> Result<Folder, IdError> {
-        Ok(self.0.folders.log(&log_of(tenant)?))
+    pub(crate) fn objects(&self, tenant: &TenantId) -> Result<KeptLog, IdError> {
+        Ok(self.0.kept.log(&log_of(tenant)?, READ_ONLY))
     }
 
     /// Returns what is published.
@@ -319,3 +309,6 @@ impl Checkpoints for Logs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

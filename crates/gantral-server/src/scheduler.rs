@@ -1,7 +1,11 @@
 //! The loop that makes time prompt. Deadlines hold without it; it only seals them sooner.
+//!
+//! Of several servers one does it, the one that has the duty ([`Duty::Tick`]). Were two of them to do it at the same moment, each step would
+//! still be sealed once: the head of its instance is compared. So what is sealed here needs no number of a lease.
 
 use std::time::Duration;
 
+use gantral_store::{Duty, OnDuty};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -10,14 +14,33 @@ use crate::clock::seed;
 /// How often due gates and lost leases are looked for.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Ticks until `shutdown` turns true.
+/// Ticks whenever it is this server's duty, until `shutdown` turns true.
 pub async fn run_scheduler(app: App, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        let on_duty = tokio::select! {
+            on_duty = app.0.duties.wait(&Duty::Tick) => on_duty,
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
+        let stops = tokio::select! {
+            () = tick(&app, &on_duty) => false,
+            // An append that is under way is ended by the store.
+            _ = shutdown.wait_for(|stop| *stop) => true,
+        };
+        on_duty.release().await;
+        if stops {
+            return;
+        }
+    }
+}
+
+/// Ticks until another server may.
+async fn tick(app: &App, on_duty: &OnDuty) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             _ = interval.tick() => {}
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = on_duty.lost() => return,
         }
         if app.0.standing.behind().is_some() {
             continue;

@@ -20,6 +20,7 @@ use gantral_listen::TlsFiles;
 use gantral_notify::Couriers;
 use gantral_oidc::{ProviderError, Providers};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
+use gantral_store::{Duties, Holder};
 use serde::Deserialize;
 
 use crate::app::{App, AppParts};
@@ -342,8 +343,10 @@ impl Setup<'_> {
         };
         let standing = Standing::default();
         standing.share(&store).await.map_err(AgreeError::from)?;
+        let duties = Duties::new(store.clone(), holder()?);
         let parts = LogParts {
             store: store.clone(),
+            duties: duties.clone(),
             data: self.data,
             tenants: self.tenants,
             signer: key_folder.log().await?,
@@ -409,6 +412,7 @@ impl Setup<'_> {
             archive,
             public_logs: self.public_logs,
             couriers,
+            duties,
         }))
     }
 }
@@ -458,6 +462,15 @@ async fn forget_others(engine: &Engine, couriers: &Couriers) -> Result<(), Engin
         tracing::warn!(forgotten, "messages for channels that are not configured any more were dropped");
     }
     Ok(())
+}
+
+/// Returns who this process is, among all that do what one of them should do.
+fn holder() -> Result<Holder, NoRandomness> {
+    let mut bytes = [0; 16];
+    for (byte, random) in bytes.iter_mut().zip(seed()?) {
+        *byte = random;
+    }
+    Ok(Holder::from_random(bytes))
 }
 
 fn private_folder(path: &Path) -> Result<(), SetupError> {

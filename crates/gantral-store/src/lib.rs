@@ -13,6 +13,7 @@ mod columns;
 mod commits;
 mod copying;
 mod decoded;
+mod duty;
 mod effect;
 mod enrolments;
 mod error;
@@ -43,13 +44,15 @@ pub use commits::{COMMITS_MAX, Commit, Kept};
 pub use copying::{
     Copied, CopiedChain, CopiedObject, CopiedTable, Copy, CopyCheck, CopyError, CopyStep, copy,
 };
+pub use duty::{Duties, Duty, DutyTaken, Held, Holder, LEASE, OnDuty};
 pub use effect::{Effect, GateRow, Guard};
 pub use enrolments::{ENROLMENT_WAITS, ENROLMENTS_MAX, EnrolmentOutcome, NewEnrolment, StoredEnrolment};
 pub use error::{ConnectError, OpenError, StoreError};
 pub use governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome};
 pub use log::{
-    ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, HeldLog, LOG_PAGE_BYTES_MAX,
-    LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap, SwapOutcome,
+    ChainId, CommittedArtifact, CommittedPage, CommittedSeal, DamagedArtifact, FollowedLog, HeldLog,
+    LOG_PAGE_BYTES_MAX, LOG_PAGE_MAX, LogClaim, LogGrowth, LogHold, LogLink, LogResume, LogRow, LogSwap,
+    SwapOutcome,
 };
 pub use outbox::{
     About, Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount,

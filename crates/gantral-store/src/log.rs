@@ -11,6 +11,7 @@ pub(crate) mod runs;
 use gantral_core::digest::Digest;
 use gantral_core::ids::{InstanceId, TenantId, governance_tag, instance_tag};
 
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -138,6 +139,19 @@ pub struct LogClaim {
     pub fence: u64,
     /// Every artifact up to this number is in a log, but for what [`Store::held_logs`] names.
     pub taken: u64,
+}
+
+/// What a server follows of a log that another one lets grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowedLog {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// How far it is; `None` before its first leaf, and when that cannot be read.
+    pub newest: Option<LogRow>,
+    /// The number of the first artifact that it has not taken, if it stands still.
+    pub held: Option<u64>,
+    /// Size and root of the newest tree that exactly so many witnesses have cosigned, for each number of which there is one.
+    pub cosigned: Vec<(u8, (u64, Digest))>,
 }
 
 /// A log that stands still: it has not taken its tenant's artifact of this number, nor any after it.
@@ -347,14 +361,16 @@ impl LogSwap {
 }
 
 impl Store {
-    /// Claims the right to let logs grow. Every earlier claim is worth nothing from then on.
+    /// Claims the right to let logs grow, under [`crate::Duty::Logs`]. Every earlier claim is worth nothing from then on. `None`, with which
+    /// nothing has changed, when another holder has taken the duty over.
     ///
     /// # Errors
     /// See [`StoreError`]; may be asked again, since only the newest claim counts.
-    pub async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
+    pub async fn claim_logs(&self, held: &Held) -> Result<Option<LogClaim>, StoreError> {
+        held.check_logs()?;
         match self {
-            Self::Sqlite(store) => store.claim_logs().await,
-            Self::Postgres(store) => store.claim_logs().await,
+            Self::Sqlite(store) => store.claim_logs(held.clone()).await,
+            Self::Postgres(store) => store.claim_logs(held.clone()).await,
         }
     }
 

@@ -5,6 +5,7 @@
 use gantral_core::ids::{GateId, InstanceId, Name, ProposalId, Role, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -307,20 +308,22 @@ impl Store {
         }
     }
 
-    /// Keeps what came of trying to deliver messages of a recipient, and counts one against how often it is told. Of those given up the
-    /// newest [`DEAD_MAX`] stay.
+    /// Keeps what came of trying to deliver messages of a recipient, under its [`crate::Duty::Courier`], and counts one against how often
+    /// it is told. Of those given up the newest [`DEAD_MAX`] stay. Returns false, and keeps nothing, when another holder has taken the duty
+    /// over: that one delivers the messages once more.
     ///
     /// # Errors
     /// See [`StoreError`]; asked again it counts attempts and the message twice, and does nothing else more.
     pub async fn settle_outbox(
         &self,
-        recipient: &Name,
+        held: &Held,
         attempted: Vec<Attempted>,
         counted: Option<Counted>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let recipient = held.recipient()?.clone();
         match self {
-            Self::Sqlite(store) => store.settle_outbox(recipient.clone(), attempted, counted).await,
-            Self::Postgres(store) => store.settle_outbox(recipient.clone(), attempted, counted).await,
+            Self::Sqlite(store) => store.settle_outbox(held.clone(), recipient, attempted, counted).await,
+            Self::Postgres(store) => store.settle_outbox(held.clone(), recipient, attempted, counted).await,
         }
     }
 

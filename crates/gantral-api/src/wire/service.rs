@@ -79,6 +79,6 @@ pub struct Health {
 pub struct StoppedLog {
     /// The tenant.
     pub tenant: text::TenantId,
-    /// What is wrong: `log_artifact_damaged`, `log_artifact_refused`, `log_files_damaged` or `log_checkpoint_damaged`.
+    /// What is wrong: `log_artifact_damaged`, `log_artifact_refused`, `log_files_damaged`, `log_checkpoint_damaged` or `log_held`.
     pub code: String,
 }

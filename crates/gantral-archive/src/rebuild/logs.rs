@@ -12,8 +12,8 @@ use gantral_log::objects::{Object, Shelf, WriteObjects};
 use gantral_log::sequencer::CHECKPOINT;
 use gantral_log::tree::Edge;
 use gantral_store::{
-    ChainId, CommittedArtifact, CommittedSeal, LOG_PAGE_MAX, LogGrowth, LogHold, LogLink, LogRow, LogSwap,
-    Store, SwapOutcome,
+    ChainId, CommittedArtifact, CommittedSeal, Duties, Duty, Holder, LOG_PAGE_MAX, LogGrowth, LogHold,
+    LogLink, LogRow, LogSwap, Store, SwapOutcome,
 };
 
 use super::{RebuildError, Tenant};
@@ -44,17 +44,21 @@ pub(super) async fn put<S: Shelf>(
     shelf: &S,
     origin: impl Fn(&TenantId) -> Option<LogOrigin>,
 ) -> Result<BTreeMap<TenantId, Vec<u64>>, RebuildError> {
+    // The ledger is new, and nobody else has it.
+    let duties = Duties::new(store.clone(), Holder::from_random(*b"archive, rebuilt"));
+    let used = || RebuildError::Swap { through: 0, what: "another process lets the logs grow".to_owned() };
+    let on_duty = duties.take(&Duty::Logs).await?.ok_or_else(used)?;
+    let fence = store.claim_logs(on_duty.held()).await?.ok_or_else(used)?.fence;
     let mut logs = Logs::new();
     for tenant in tenants {
         let id = &tenant.contents.tenant;
         let wrong = |what: &str| RebuildError::Log { tenant: id.clone(), what: what.to_owned() };
         let (size, note) =
             tenant.log.newest.clone().ok_or_else(|| wrong("no checkpoint of it is archived"))?;
-        let objects = shelf.log(&origin(id).ok_or_else(|| wrong("it has no name"))?);
+        let objects = shelf.log(&origin(id).ok_or_else(|| wrong("it has no name"))?, fence);
         let (edge, numbers) = (Edge::default(), Vec::new());
         logs.insert(id.clone(), Growing { objects, edge, before: None, size, note, numbers });
     }
-    let fence = store.claim_logs().await?.fence;
     let mut after = 0;
     loop {
         let page = store.committed(after, LOG_PAGE_MAX).await?;
@@ -67,6 +71,7 @@ pub(super) async fn put<S: Shelf>(
     for tenant in tenants {
         cosigned(store, tenant, trust).await?;
     }
+    on_duty.release().await;
     Ok(logs.into_iter().map(|(tenant, log)| (tenant, log.numbers)).collect())
 }
 

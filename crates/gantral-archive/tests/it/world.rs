@@ -11,8 +11,9 @@ use gantral_evidence::log::note::{NoteKey, NoteKeyKind};
 use gantral_evidence::trust::{KeyRole, Require, Trust, TrustedKey, TrustedLog};
 use gantral_keys::{LocalSigner, Signer as _};
 use gantral_log::folder::Folders;
-use gantral_log::sequencer::{Sequencer, SequencerConfig};
-use gantral_store::Store;
+use gantral_log::published::Published;
+use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerParts};
+use gantral_store::{Duties, Duty, Holder, Store};
 use gantral_testkit::World;
 use tempfile::TempDir;
 
@@ -71,7 +72,11 @@ impl Archived {
         let config = SequencerConfig { suffix: EngineConfig::default().log_suffix };
         let folders = Folders::new(&self.folder.path().join("log"));
         let signer = Arc::new(self.log_signer());
-        let mut sequencer = Sequencer::start(store.clone(), folders, signer, config).await.unwrap();
+        let published = Published::new();
+        let parts = SequencerParts { store: store.clone(), shelf: folders, signer, config, published };
+        let duties = Duties::new(store.clone(), Holder::from_random([1; 16]));
+        let on_duty = duties.wait(&Duty::Logs).await;
+        let mut sequencer = Sequencer::start(parts, on_duty.held()).await.unwrap();
         while sequencer.round().await.unwrap() > 0 {}
     }
 

@@ -6,7 +6,7 @@ use gantral_core::ids::{GateId, Name};
 use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_engine::{EngineConfig, NoticeKind, Recipient, Recipients};
 use gantral_store::fault::Fault;
-use gantral_store::{OutboxRow, OutboxTurn};
+use gantral_store::{Duty, DutyTaken, Holder, LEASE, OutboxRow, OutboxTurn};
 use gantral_testkit::workflows::{REFUND, read};
 use gantral_testkit::{AGENT, World, WorldOptions, policy};
 
@@ -55,7 +55,11 @@ pub async fn told(world: &World) -> Vec<OutboxRow> {
             return all;
         }
         let delivered = |row: &OutboxRow| gantral_store::Attempted::Delivered { number: row.number };
-        store.settle_outbox(&recipient, rows.iter().map(delivered).collect(), None).await.unwrap();
+        let (duty, holder) = (Duty::Courier(recipient.clone()), Holder::from_random([1; 16]));
+        let DutyTaken::Held(held) = store.take_duty(&duty, holder, LEASE).await.unwrap() else {
+            panic!("nobody else carries")
+        };
+        assert!(store.settle_outbox(&held, rows.iter().map(delivered).collect(), None).await.unwrap());
         all.extend(rows);
     }
 }

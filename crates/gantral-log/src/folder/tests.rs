@@ -1,4 +1,5 @@
 use super::*;
+use crate::objects::READ_ONLY;
 
 fn object(name: &str, bytes: &[u8]) -> Object {
     Object { name: name.to_owned(), bytes: bytes.to_vec() }
@@ -74,10 +75,10 @@ fn no_log_lies_within_another() {
     let dir = tempfile::tempdir().unwrap();
     let folders = Folders::new(&dir.path().join("logs"));
     for origin in ["a/log", "a/log/checkpoint/log", "../log", "./log", "a/log/log"] {
-        let log = folders.log(&LogOrigin::parse(origin).unwrap());
+        let log = folders.log(&LogOrigin::parse(origin).unwrap(), READ_ONLY);
         log.write(&[object("checkpoint", origin.as_bytes())]).unwrap();
     }
     assert_eq!(fs::read_dir(dir.path().join("logs")).unwrap().count(), 5);
-    let log = folders.log(&LogOrigin::parse("a/log").unwrap());
+    let log = folders.log(&LogOrigin::parse("a/log").unwrap(), READ_ONLY);
     assert_eq!(log.read("checkpoint").unwrap().unwrap(), b"a/log");
 }

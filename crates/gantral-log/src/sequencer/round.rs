@@ -109,7 +109,7 @@ impl<S: Shelf> Sequencer<S> {
             Some(log) => (log.clone(), Some(log.tree)),
             None => {
                 let origin = self.config.origin(tenant)?;
-                let objects = Arc::new(self.shelf.log(&origin));
+                let objects = Arc::new(self.shelf.log(&origin, self.fence));
                 (Log { origin, objects, edge: Edge::default(), tree: TreeHead::empty() }, None)
             }
         };

@@ -9,7 +9,7 @@ use gantral_log::sequencer::{CHECKPOINT, SequencerError};
 use gantral_store::Store;
 use gantral_store::fault::{Fault, FaultPlan};
 
-use crate::world::{Chain, Hook, World, check_log, no_hook, stands, start, tenant};
+use crate::world::{Chain, Hook, House, World, check_log, houses, no_hook, on_duty, stands, start, tenant};
 
 /// Returns a hook that fails at a step while the switch is on.
 fn failing(step: &'static str, done: bool) -> (Hook, Arc<AtomicBool>) {
@@ -24,6 +24,14 @@ fn failing(step: &'static str, done: bool) -> (Hook, Arc<AtomicBool>) {
     (hook, on)
 }
 
+houses!(
+    a_round_that_fails_before_the_swap_lets_no_log_grow_and_the_next_makes_up_for_it,
+    what_was_swapped_and_not_published_is_published_by_the_next_round_or_the_next_start,
+    a_swap_that_fails_or_seems_to_is_neither_lost_nor_done_twice,
+    a_stale_sequencer_neither_swaps_nor_publishes,
+    a_sequencer_that_is_overtaken_while_it_signs_neither_swaps_nor_publishes,
+);
+
 /// Two tenants with some artifacts in their logs, and some that are not yet.
 async fn two(world: &World) -> [Chain; 2] {
     let mut chains = ["acme", "other"].map(|name| Chain::new(&tenant(name), name));
@@ -37,15 +45,14 @@ async fn two(world: &World) -> [Chain; 2] {
     chains
 }
 
-#[tokio::test]
-async fn a_round_that_fails_before_the_swap_lets_no_log_grow_and_the_next_makes_up_for_it() {
+async fn a_round_that_fails_before_the_swap_lets_no_log_grow_and_the_next_makes_up_for_it(house: House) {
     for (step, done) in [
         ("other/log tile/0/000.p/5", false),
         ("other/log tile/0/000.p/5", true),
         ("sign", false),
         ("sign", true),
     ] {
-        let world = World::new();
+        let world = house.world().await;
         let chains = two(&world).await;
         let (hook, on) = failing(step, done);
         let mut sequencer = world.start_with(hook).await.unwrap();
@@ -66,15 +73,14 @@ async fn a_round_that_fails_before_the_swap_lets_no_log_grow_and_the_next_makes_
     }
 }
 
-#[tokio::test]
-async fn what_was_swapped_and_not_published_is_published_by_the_next_round_or_the_next_start() {
+async fn what_was_swapped_and_not_published_is_published_by_the_next_round_or_the_next_start(house: House) {
     for restarts in [false, true] {
-        let world = World::new();
+        let world = house.world().await;
         let chains = two(&world).await;
         let (hook, on) = failing("other/log checkpoint", false);
         let mut sequencer = world.start_with(hook).await.unwrap();
         assert!(matches!(sequencer.round().await, Err(SequencerError::Storage(_))));
-        let stale = world.log(&chains[1].tenant).read(CHECKPOINT).unwrap().unwrap();
+        let stale = world.checkpoint(&chains[1].tenant).await;
         let row = world.store.log(&chains[1].tenant).await.unwrap().unwrap();
         assert!(row.size == 5 && stale != row.checkpoint.as_bytes());
         on.store(false, Ordering::SeqCst);
@@ -90,14 +96,18 @@ async fn what_was_swapped_and_not_published_is_published_by_the_next_round_or_th
     }
 }
 
-#[tokio::test]
-async fn a_swap_that_fails_or_seems_to_is_neither_lost_nor_done_twice() {
+async fn a_swap_that_fails_or_seems_to_is_neither_lost_nor_done_twice(house: House) {
     for fault in [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown] {
         let plan = FaultPlan::new();
-        let world = World::with(|path| Store::with_faults(path, plan.clone()).unwrap());
+        let world = house.faulty(Some(plan.clone())).await;
         let chains = two(&world).await;
         let mut sequencer = world.start().await;
-        plan.fail_next(fault);
+        // In a database the two tiles of both logs are written before, each by itself.
+        let swap = match house {
+            House::Sqlite => 1,
+            House::Postgres => 5,
+        };
+        plan.fail(plan.writes() + swap, fault);
         let error = sequencer.round().await.unwrap_err();
         assert!(matches!(error, SequencerError::Store(_)) && !error.is_final(), "{error}");
         let kept = fault == Fault::FailedButPersisted;
@@ -109,19 +119,19 @@ async fn a_swap_that_fails_or_seems_to_is_neither_lost_nor_done_twice() {
     }
 }
 
-#[tokio::test]
-async fn a_stale_sequencer_neither_swaps_nor_publishes() {
-    let world = World::new();
+async fn a_stale_sequencer_neither_swaps_nor_publishes(house: House) {
+    let world = house.world().await;
     let chains = two(&world).await;
-    let published = |chain: &Chain| world.log(&chain.tenant).read(CHECKPOINT).unwrap().unwrap();
-    let before = chains.iter().map(published).collect::<Vec<_>>();
+    let published =
+        async || [world.checkpoint(&chains[0].tenant).await, world.checkpoint(&chains[1].tenant).await];
+    let before = published().await;
     let mut stale = world.start().await;
     let mut newer = world.start().await;
     for _ in 0..2 {
         let error = stale.round().await.unwrap_err();
         assert!(matches!(error, SequencerError::Stale) && error.is_final(), "{error}");
     }
-    assert_eq!(chains.iter().map(published).collect::<Vec<_>>(), before);
+    assert_eq!(published().await, before);
     assert_eq!(world.store.log(&chains[0].tenant).await.unwrap().unwrap().size, 3);
     assert_eq!(newer.round().await.unwrap(), 4);
     for chain in &chains {
@@ -130,16 +140,15 @@ async fn a_stale_sequencer_neither_swaps_nor_publishes() {
     }
 }
 
-#[tokio::test]
-async fn a_sequencer_that_is_overtaken_while_it_signs_neither_swaps_nor_publishes() {
-    let world = World::new();
+async fn a_sequencer_that_is_overtaken_while_it_signs_neither_swaps_nor_publishes(house: House) {
+    let world = house.world().await;
     let chains = two(&world).await;
     let store = world.store.clone();
     let runtime = tokio::runtime::Handle::current();
     let hook: Hook = Arc::new(move |at, is_done| {
         if at == "sign" && is_done {
             let store = store.clone();
-            let claim = runtime.spawn(async move { store.claim_logs().await });
+            let claim = runtime.spawn(async move { store.claim_logs(&on_duty(&store).await).await });
             while !claim.is_finished() {
                 std::thread::yield_now();
             }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use gantral_core::digest::Digest;
@@ -15,17 +17,23 @@ use gantral_evidence::log::leaf::{LEAF_BYTES, Leaf};
 use gantral_evidence::log::note::{Note, NoteKey, NoteKeyKind, Signed};
 use gantral_evidence::log::tree::{TreeHead, check_inclusion};
 use gantral_keys::{BoxFuture, SignError, Signature, Signer, SigningContext};
-use gantral_log::folder::{Folder, Folders};
-use gantral_log::objects::{Object, ReadObjects, Shelf, WriteObjects};
+use gantral_log::objects::{Object, READ_ONLY, ReadObjects, Shelf, WriteObjects};
 use gantral_log::proving::Prover;
-use gantral_log::sequencer::{CHECKPOINT, Sequencer, SequencerConfig, SequencerError};
+use gantral_log::published::Published;
+use gantral_log::sequencer::{CHECKPOINT, Sequencer, SequencerConfig, SequencerError, SequencerParts};
+use gantral_log::stored::{Kept, KeptLog};
 use gantral_log::tile::{Row, TILE_WIDTH, Tile};
+use gantral_store::fault::FaultPlan;
 use gantral_store::{
-    Append, AppendOutcome, ChainId, Head, InstanceIndex, ModeCode, NewArtifact, SealedArtifact, StateCode,
-    Store,
+    Append, AppendOutcome, ChainId, Duty, DutyTaken, Head, Held, Holder, InstanceIndex, LogRow, ModeCode,
+    NewArtifact, SealedArtifact, StateCode, Store,
 };
 
+use crate::cluster::Ledger;
+
 pub const SUFFIX: &str = "log";
+/// How long a process has the duty that is gone before its next step.
+const A_MOMENT: Duration = Duration::from_millis(50);
 /// The first bytes of the id of the key that signs artifacts here.
 pub const ISSUER: [u8; 8] = *b"an issue";
 
@@ -85,14 +93,14 @@ impl Signer for LogKey {
     }
 }
 
-/// Folders, with something that happens before and after each object is written.
+/// Where objects are kept, with something that happens before and after each of them is written.
 pub struct Hooked {
-    pub folders: Folders,
+    pub kept: Kept,
     pub hook: Hook,
 }
 
 pub struct HookedLog {
-    folder: Folder,
+    kept: KeptLog,
     origin: String,
     hook: Hook,
 }
@@ -100,15 +108,15 @@ pub struct HookedLog {
 impl Shelf for Hooked {
     type Log = HookedLog;
 
-    fn log(&self, origin: &LogOrigin) -> HookedLog {
+    fn log(&self, origin: &LogOrigin, fence: u64) -> HookedLog {
         let hook = Arc::clone(&self.hook);
-        HookedLog { folder: self.folders.log(origin), origin: origin.to_string(), hook }
+        HookedLog { kept: self.kept.log(origin, fence), origin: origin.to_string(), hook }
     }
 }
 
 impl ReadObjects for HookedLog {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.folder.read(name)
+        self.kept.read(name)
     }
 }
 
@@ -117,14 +125,14 @@ impl WriteObjects for HookedLog {
         for object in objects {
             let name = format!("{} {}", self.origin, object.name);
             (self.hook)(&name, false)?;
-            self.folder.write(std::slice::from_ref(object))?;
+            self.kept.write(std::slice::from_ref(object))?;
             (self.hook)(&name, true)?;
         }
         Ok(())
     }
 
     fn remove_under(&self, folder: &str) -> io::Result<()> {
-        self.folder.remove_under(folder)
+        self.kept.remove_under(folder)
     }
 }
 
@@ -191,12 +199,79 @@ impl Chain {
     }
 }
 
-/// A store and the folder of its logs.
+/// What a ledger stands in.
+#[derive(Debug, Clone, Copy)]
+pub enum House {
+    /// A file, with its logs in folders.
+    Sqlite,
+    /// A database, with its logs in it.
+    Postgres,
+}
+
+impl House {
+    pub async fn world(self) -> World {
+        self.faulty(None).await
+    }
+
+    /// Makes a world whose writes fail as planned.
+    pub async fn faulty(self, faults: Option<FaultPlan>) -> World {
+        match (self, faults) {
+            (Self::Sqlite, None) => World::new(),
+            (Self::Sqlite, Some(plan)) => World::with(|path| Store::with_faults(path, plan).unwrap()),
+            (Self::Postgres, faults) => {
+                let Ledger { store, database } = Ledger::faulty(faults).await;
+                World { database: Some(database), ..World::with(|_| store) }
+            }
+        }
+    }
+}
+
+/// Runs each case upon a file and upon a database.
+macro_rules! houses {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::world::House::Sqlite).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::world::House::Postgres).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use houses;
+
+/// A store, and the folder of its logs if it has one.
 pub struct World {
     pub store: Store,
     pub path: PathBuf,
     pub logs: PathBuf,
+    /// The name of its database, if it is one.
+    pub database: Option<String>,
     pub _folder: tempfile::TempDir,
+}
+
+/// Takes the duty of letting logs grow as a process of its own does, waiting until the one before has lost it.
+pub async fn on_duty(store: &Store) -> Held {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut holder = [0; 16];
+    holder[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    holder[8..12].copy_from_slice(&std::process::id().to_be_bytes());
+    loop {
+        let taken = store.take_duty(&Duty::Logs, Holder::from_random(holder), A_MOMENT).await.unwrap();
+        match taken {
+            DutyTaken::Held(held) => return held,
+            DutyTaken::Others { left } => tokio::time::sleep(left).await,
+        }
+    }
 }
 
 impl World {
@@ -207,7 +282,8 @@ impl World {
     pub fn with(open: impl FnOnce(&Path) -> Store) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gantral.db");
-        Self { store: open(&path), path, logs: folder.path().join("logs"), _folder: folder }
+        let logs = folder.path().join("logs");
+        Self { store: open(&path), path, logs, database: None, _folder: folder }
     }
 
     pub async fn start(&self) -> Sequencer<Hooked> {
@@ -218,8 +294,23 @@ impl World {
         start(&self.store, &self.logs, hook).await
     }
 
-    pub fn log(&self, of: &TenantId) -> Folder {
-        Folders::new(&self.logs).log(&origin(of))
+    /// The objects of a log; those in a database are read by a thread that may wait.
+    pub fn log(&self, of: &TenantId) -> KeptLog {
+        Kept::of(&self.store, &self.logs).log(&origin(of), READ_ONLY)
+    }
+
+    /// Reads the published checkpoint of a log.
+    pub async fn checkpoint(&self, of: &TenantId) -> Vec<u8> {
+        let log = self.log(of);
+        blocking(move || log.read(CHECKPOINT).unwrap().unwrap()).await
+    }
+
+    /// Removes what it stands in.
+    pub async fn gone(self) {
+        let Self { store, database, .. } = self;
+        if let Some(database) = database {
+            Ledger { store, database }.gone().await;
+        }
     }
 
     /// Takes everything that is committed, with a sequencer of its own.
@@ -230,9 +321,23 @@ impl World {
 }
 
 pub async fn start(store: &Store, logs: &Path, hook: Hook) -> Result<Sequencer<Hooked>, SequencerError> {
-    let shelf = Hooked { folders: Folders::new(logs), hook: Arc::clone(&hook) };
-    let config = SequencerConfig { suffix: SUFFIX.to_owned() };
-    Sequencer::start(store.clone(), shelf, Arc::new(LogKey::new(hook)), config).await
+    let held = on_duty(store).await;
+    Sequencer::start(parts(store, logs, hook), &held).await
+}
+
+pub fn parts(store: &Store, logs: &Path, hook: Hook) -> SequencerParts<Hooked> {
+    SequencerParts {
+        store: store.clone(),
+        shelf: Hooked { kept: Kept::of(store, logs), hook: Arc::clone(&hook) },
+        signer: Arc::new(LogKey::new(hook)),
+        config: SequencerConfig { suffix: SUFFIX.to_owned() },
+        published: Published::new(),
+    }
+}
+
+/// Runs what waits for a database or a disk where it may.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 /// Returns the tree of a note that its log has signed.
@@ -245,7 +350,7 @@ pub fn signed_tree(of: &TenantId, note: &[u8]) -> TreeHead {
 }
 
 /// Reads all leaves of a log of this size.
-pub fn leaves(log: &Folder, size: u64) -> Vec<Leaf> {
+pub fn leaves(log: &KeptLog, size: u64) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     for index in 0..size.div_ceil(TILE_WIDTH) {
         let tile = Tile::of_tree(Row::Entries, index, size).unwrap();
@@ -260,13 +365,18 @@ pub fn leaves(log: &Folder, size: u64) -> Vec<Leaf> {
 /// stands in it as L5 wants. Returns its leaves.
 pub async fn check_log(store: &Store, logs: &Path, of: &TenantId) -> Vec<Leaf> {
     let row = store.log(of).await.unwrap().unwrap();
-    let log = Folders::new(logs).log(&origin(of));
+    let log = Kept::of(store, logs).log(&origin(of), READ_ONLY);
+    let of = of.clone();
+    blocking(move || check(&of, &log, &row)).await
+}
+
+fn check(of: &TenantId, log: &KeptLog, row: &LogRow) -> Vec<Leaf> {
     assert_eq!(log.read(CHECKPOINT).unwrap().unwrap(), row.checkpoint.as_bytes());
     let tree = signed_tree(of, row.checkpoint.as_bytes());
     assert_eq!(tree, TreeHead { size: row.size, root: row.root });
-    let mut prover = Prover::new(&log, tree.size).unwrap();
+    let mut prover = Prover::new(log, tree.size).unwrap();
     assert_eq!(prover.head().unwrap(), tree);
-    let leaves = leaves(&log, tree.size);
+    let leaves = leaves(log, tree.size);
     let mut chains: BTreeMap<Digest, (u64, bool)> = BTreeMap::new();
     for (index, leaf) in (0..).zip(&leaves) {
         let (next, ended) = chains.entry(leaf.tag).or_default();

@@ -12,8 +12,8 @@ use gantral_notify::{
     WebhookConfig,
 };
 use gantral_store::{
-    Append, AppendOutcome, Effect, GateRow, Head, InstanceIndex, ModeCode, NewArtifact, OutboxCount,
-    SealedArtifact, StateCode, Store, Tell,
+    Append, AppendOutcome, Duties, Effect, GateRow, Head, Holder, InstanceIndex, ModeCode, NewArtifact,
+    OutboxCount, SealedArtifact, StateCode, Store, Tell,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -34,7 +34,7 @@ pub struct Office {
     pub members: Arc<Mutex<Option<Vec<Member>>>>,
     couriers: Couriers,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// One gate, and the head of the chain of its instance.
@@ -59,15 +59,14 @@ impl Office {
     pub fn of(couriers: Couriers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&folder.path().join("ledger.db")).unwrap();
+        Self { _folder: Some(folder), ..Self::upon(store, couriers) }
+    }
+
+    /// Makes an office with these couriers upon a store that others have too.
+    pub fn upon(store: Store, couriers: Couriers) -> Self {
         let clock = Arc::new(AtomicU64::new(1_767_225_600_000));
-        Self {
-            store,
-            clock,
-            members: Arc::new(Mutex::new(Some(Vec::new()))),
-            couriers,
-            running: None,
-            _folder: folder,
-        }
+        let members = Arc::new(Mutex::new(Some(Vec::new())));
+        Self { store, clock, members, couriers, running: None, _folder: None }
     }
 
     pub fn now(&self) -> UnixMillis {
@@ -88,11 +87,21 @@ impl Office {
             let members = members.lock().unwrap().clone();
             Box::pin(async move { members.ok_or_else(|| Unread("away".to_owned())) })
         });
+        let holder = holder();
         let task = tokio::spawn(async move {
-            let road = Road { store: &store, source: SOURCE, now, shown };
+            let duties = Duties::new(store.clone(), holder);
+            let road = Road { store: &store, duties: &duties, source: SOURCE, now, shown };
             couriers.run(road, || true, async { _ = stopped.await }).await;
         });
         self.running = Some((stop, task));
+    }
+
+    /// Ends as a process does that is killed: what is under way is never noted, and nothing is given back.
+    pub async fn kill(&mut self) {
+        let (stop, task) = self.running.take().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        drop(stop);
     }
 
     /// Stops in the middle of whatever is under way.
@@ -177,7 +186,15 @@ impl Office {
     }
 }
 
-fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
+/// Returns whoever starts next.
+fn holder() -> Holder {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Holder::from_random(bytes)
+}
+
+pub fn couriers(webhooks: &[(&str, &str)], timeout: Duration) -> Couriers {
     let one = |(name, url): &(&str, &str)| channel(name, webhook(url, Format::CloudEvents, timeout));
     Couriers::new(webhooks.iter().map(one).collect())
 }

@@ -1,6 +1,7 @@
 //! A receiver: a small HTTP server that checks signatures, keeps what it takes, and answers as it is told.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ type Answers = Box<dyn Fn(&Value) -> u16 + Send + Sync>;
 struct Shared {
     secret: Vec<u8>,
     came: Mutex<Vec<Came>>,
+    /// How many requests have begun to come.
+    begun: AtomicUsize,
     answers: Mutex<Answers>,
     open: watch::Receiver<bool>,
 }
@@ -65,7 +68,8 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let (gate, open) = watch::channel(true);
         let (came, answers): (_, Answers) = (Mutex::default(), Box::new(|_| 204));
-        let shared = Arc::new(Shared { secret: secret.to_vec(), came, answers: Mutex::new(answers), open });
+        let (secret, answers, begun) = (secret.to_vec(), Mutex::new(answers), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { secret, came, begun, answers, open });
         let router = Router::new().fallback(take).with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, gate, task }
@@ -83,6 +87,11 @@ impl Receiver {
     /// Answers nobody until it is let go on.
     pub fn hold(&self, held: bool) {
         self.gate.send(!held).unwrap();
+    }
+
+    /// Returns how many requests have begun to come and were not answered.
+    pub fn on_its_way(&self) -> usize {
+        self.shared.begun.load(Ordering::SeqCst) - self.came().len()
     }
 
     pub fn came(&self) -> Vec<Came> {
@@ -127,6 +136,7 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
     assert!(text("webhook-signature").split(' ').any(is_good), "no signature is good");
     let event: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(event["id"], id.as_str());
+    shared.begun.fetch_add(1, Ordering::SeqCst);
     shared.open.clone().wait_for(|open| *open).await.unwrap();
     let status = shared.answers.lock().unwrap()(&event);
     let timestamp = timestamp.parse().unwrap();

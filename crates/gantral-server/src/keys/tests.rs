@@ -1,5 +1,8 @@
 use gantral_core::digest::Digest;
-use gantral_store::{CommittedArtifact, LogGrowth, LogHold, LogLink, LogRow, LogSwap, SwapOutcome};
+use gantral_store::{
+    CommittedArtifact, Duty, DutyTaken, Holder, LEASE, LogGrowth, LogHold, LogLink, LogRow, LogSwap,
+    SwapOutcome,
+};
 use gantral_testkit::World;
 
 use super::*;
@@ -27,7 +30,9 @@ async fn log_reaches_as_far_as_what_is_committed_will_bring_it() {
     let store = world.engine().store();
     let logged = store.committed(0, LOG_PAGE_MAX).await.unwrap().artifacts;
     assert_eq!(logged.len(), 2);
-    let claim = store.claim_logs().await.unwrap();
+    let taken = store.take_duty(&Duty::Logs, Holder::from_random([1; 16]), LEASE).await.unwrap();
+    let DutyTaken::Held(held) = taken else { panic!("nobody else lets the log grow") };
+    let claim = store.claim_logs(&held).await.unwrap().unwrap();
     let row =
         LogRow { tenant: tenant.clone(), size: 2, root: Digest::of(b"a root"), checkpoint: String::new() };
     let links = logged.iter().map(link).collect();

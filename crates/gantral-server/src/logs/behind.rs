@@ -4,9 +4,9 @@ use gantral_core::ids::TenantId;
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::note::{Note, NoteKey, NoteKeyKind, Signed};
-use gantral_log::folder::Folder;
 use gantral_log::objects::ReadObjects as _;
 use gantral_log::sequencer::CHECKPOINT;
+use gantral_log::stored::KeptLog;
 use gantral_store::Store;
 
 use super::LogsError;
@@ -15,7 +15,7 @@ use super::LogsError;
 pub(super) async fn published(
     store: &Store,
     tenant: &TenantId,
-    objects: Folder,
+    objects: KeptLog,
     keys: &[PublicKey],
 ) -> Result<Option<String>, LogsError> {
     let files = |source| LogsError::Files { tenant: tenant.clone(), source };

@@ -7,8 +7,8 @@ use gantral_engine::checkpoints::Checkpoints as _;
 use gantral_engine::{EngineError, Export};
 use gantral_evidence::log::consistency::LogConsistency;
 use gantral_evidence::log::proof::LogProof;
-use gantral_log::folder::Folder;
 use gantral_log::proving::Prover;
+use gantral_log::stored::KeptLog;
 use gantral_log::tree::LogError;
 use gantral_store::{CHAIN_PAGE_MAX, ChainId, StoreError};
 
@@ -110,7 +110,7 @@ impl Logs {
     }
 }
 
-fn make(objects: &Folder, size: u64, checkpoint: &str, places: Places) -> Result<Proofs, LogError> {
+fn make(objects: &KeptLog, size: u64, checkpoint: &str, places: Places) -> Result<Proofs, LogError> {
     let mut prover = Prover::new(objects, size)?;
     let mut proof = |place: &u64| {
         let hashes = prover.inclusion(*place)?;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gantral_core::ids::TenantId;
 use gantral_evidence::log::note::NoteKey;
-use gantral_log::folder::Folder;
 use gantral_log::published::PublishedCheckpoint;
 use gantral_log::push::{AddressError, CosignError, Cosigned, WitnessClient, WitnessConfig};
 use gantral_log::sequencer::AddSignatures;
+use gantral_log::stored::KeptLog;
 use gantral_store::LogRow;
 use tokio::time::Instant;
 
@@ -38,9 +38,8 @@ pub struct WitnessSettings {
 /// The witnesses of one tenant's log.
 pub(crate) struct Witnesses {
     tenant: TenantId,
-    objects: Folder,
+    objects: KeptLog,
     logs: Logs,
-    signatures: AddSignatures,
     standing: Standing,
     clients: Vec<Asked>,
 }
@@ -57,8 +56,7 @@ impl Witnesses {
         tenant: &TenantId,
         witnesses: &[WitnessSettings],
         logs: &Logs,
-        objects: Folder,
-        signatures: AddSignatures,
+        objects: KeptLog,
         standing: &Standing,
     ) -> Result<Self, AddressError> {
         let asked = |witness: &WitnessSettings| {
@@ -74,20 +72,20 @@ impl Witnesses {
             tenant: tenant.clone(),
             objects,
             logs: logs.clone(),
-            signatures,
             standing: standing.clone(),
             clients: witnesses.iter().map(asked).collect::<Result<_, _>>()?,
         })
     }
 
-    /// Asks about every newer checkpoint until the sequencer is gone, the ledger is behind, or the caller stops waiting.
-    pub(crate) async fn run(mut self) {
+    /// Asks about every newer checkpoint until the ledger is behind, or the caller stops waiting. What is cosigned is published by
+    /// `signatures`.
+    pub(crate) async fn run(&mut self, signatures: &AddSignatures) {
         let mut newest = self.logs.published().subscribe(&self.tenant);
         loop {
             let began = Instant::now();
             let checkpoint = newest.borrow_and_update().clone();
             let all = match checkpoint {
-                Some(checkpoint) => self.round(&checkpoint).await,
+                Some(checkpoint) => self.round(&checkpoint, signatures).await,
                 None => true,
             };
             if self.standing.behind().is_some() {
@@ -112,11 +110,11 @@ impl Witnesses {
     }
 
     /// Asks about one checkpoint and keeps what the witnesses say. Returns whether all have cosigned it.
-    async fn round(&mut self, checkpoint: &Arc<PublishedCheckpoint>) -> bool {
+    async fn round(&mut self, checkpoint: &Arc<PublishedCheckpoint>, signatures: &AddSignatures) -> bool {
         let lines = self.ask(checkpoint).await;
         let all = lines.len() == self.clients.len();
         if !lines.is_empty() {
-            self.keep(checkpoint, lines).await;
+            self.keep(checkpoint, lines, signatures).await;
         }
         all
     }
@@ -138,16 +136,23 @@ impl Witnesses {
         for (name, answer) in join_all(asking).await.into_iter().flatten() {
             match answer {
                 Ok(Cosigned { line, .. }) => lines.push(line),
-                Err(error) => self.refused(&name, checkpoint, &error),
+                Err(error) => self.refused(&name, checkpoint, &error).await,
             }
         }
         lines
     }
 
-    fn refused(&self, name: &str, checkpoint: &PublishedCheckpoint, error: &CosignError) {
+    async fn refused(&self, name: &str, checkpoint: &PublishedCheckpoint, error: &CosignError) {
         let size = checkpoint.tree.size;
         // Published checkpoints only grow: a witness that has seen more than the newest has seen what this ledger has lost.
-        let newest = self.logs.published().newest(&self.tenant).map_or(0, |newest| newest.tree.size);
+        let published = self.logs.published().newest(&self.tenant).map_or(0, |newest| newest.tree.size);
+        // Another server may have published since this one has read.
+        let newest = match self.logs.store().log(&self.tenant).await {
+            Ok(log) => log.map_or(0, |log| log.size).max(published),
+            Err(error) => {
+                return tracing::warn!(witness = name, %error, "the ledger cannot be compared with a witness");
+            }
+        };
         match error {
             CosignError::Behind { seen, .. } if *seen > newest => {
                 let tenant = &self.tenant;
@@ -168,7 +173,7 @@ impl Witnesses {
     }
 
     /// Keeps cosignatures, durable before anybody is told of them.
-    async fn keep(&self, checkpoint: &PublishedCheckpoint, lines: Vec<String>) {
+    async fn keep(&self, checkpoint: &PublishedCheckpoint, lines: Vec<String>, signatures: &AddSignatures) {
         let (tree, witnesses) = (checkpoint.tree, lines.len());
         let row = LogRow {
             tenant: self.tenant.clone(),
@@ -183,7 +188,7 @@ impl Witnesses {
         }
         self.logs.cosigned(&self.tenant, tree, witnesses);
         // Where the log has grown since, readers find the cosigned checkpoint in bundles only.
-        if let Err(error) = self.signatures.add(&self.tenant, tree, lines).await {
+        if let Err(error) = signatures.add(&self.tenant, tree, lines).await {
             tracing::warn!(%error, "cosignatures are not published");
         }
     }

@@ -22,7 +22,7 @@ use gantral_evidence::verify::{Beside, MirrorReader, Questions, Verdict, verify_
 use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_keys::KeyFolder;
 use gantral_log::folder::Folders;
-use gantral_log::objects::Shelf as _;
+use gantral_log::objects::{READ_ONLY, Shelf as _};
 use gantral_log::tree::Edge;
 use gantral_server::archive::ArchiveSettings;
 use gantral_server::evaluators::PolicySettings;
@@ -549,7 +549,8 @@ async fn the_governance_chain_begins_with_the_keys_and_stands_in_the_log() {
     let events: Vec<&str> = page.items.iter().map(|event| event.event.as_str()).collect();
     assert_eq!(events, ["key_added", "key_added"]);
     let checkpoint = site.checkpoint(2).await;
-    let objects = Folders::new(&site.data().join("log")).log(&LogOrigin::parse("dev/log").unwrap());
+    let objects = Folders::new(&site.data().join("log"));
+    let objects = objects.log(&LogOrigin::parse("dev/log").unwrap(), READ_ONLY);
     assert_eq!(Edge::load(&objects, &checkpoint.tree).unwrap().size(), 2);
     let issuer = KeyFolder::look(&site.data()).unwrap();
     assert!(issuer.iter().any(|entry| entry.role == KeyRole::Log));

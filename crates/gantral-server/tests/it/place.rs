@@ -32,7 +32,7 @@ use gantral_server::signing::PolicySigning;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
 };
-use gantral_store::{OpenError, Store};
+use gantral_store::{Duties, Holder, OpenError, Store};
 use gantral_testkit::policy::{example, worker_command};
 use gantral_testkit::{AGENT, Clock, OTHER_AGENT, RUNNER, workflows};
 use serde::de::DeserializeOwned;
@@ -402,6 +402,7 @@ fn app(
     let tokens = TokenKey::load_or_generate(&path.join("attempts.pem")).unwrap();
     let attempts = Arc::new(AttemptTokens::new(tokens, PUBLIC_URL).unwrap().for_development());
     let verifier = Verifier::new(&identity(issuer)).unwrap().with_attempts(Arc::clone(&attempts));
+    let duties = Duties::new(engine.store().clone(), Holder::from_random([1; 16]));
     let parts = AppParts {
         providers: gantral_oidc::Providers::default(),
         dev: Some(Arc::clone(issuer)),
@@ -422,6 +423,7 @@ fn app(
         archive: None,
         public_logs: false,
         couriers,
+        duties,
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
 }

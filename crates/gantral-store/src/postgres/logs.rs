@@ -16,8 +16,9 @@ use super::columns::{array, count, get, int, rows, small, text};
 use super::db::{Db, params};
 use super::locks::{self, On};
 use super::writer::{After, Fail};
-use super::{instances, numbers};
+use super::{duties, instances, numbers};
 use crate::decoded::{self, LOG};
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::governance::NO_INSTANCE;
 use crate::log::leaves::Leaves;
@@ -26,11 +27,15 @@ use crate::log::{ChainId, LogClaim, LogGrowth, LogResume, LogRow, LogSwap, NOT_E
 use crate::page::PAGE_MAX;
 
 impl PostgresStore {
-    pub(crate) async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
-        self.write((), |(), db, _| {
+    pub(crate) async fn claim_logs(&self, held: Held) -> Result<Option<LogClaim>, StoreError> {
+        self.write(held, |held, db, after| {
             Box::pin(async move {
+                if !duties::has(db, held).await? {
+                    after.forgets = true;
+                    return Ok(None);
+                }
                 db.execute("UPDATE sequencer SET fence = fence + 1", params![]).await?;
-                claim(db, "").await
+                claim(db, "").await.map(Some)
             })
         })
         .await

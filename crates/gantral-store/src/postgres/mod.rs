@@ -14,6 +14,7 @@
 //! - **Call keys and idempotency keys** are unique indexes. Whoever finds one taken at the insert waits for the other transaction, begins anew,
 //!   and then reads what the other one has committed. A repeated request is looked up before every check and once more before a refusal,
 //!   so that the order of the checks holds whichever of two twins was first.
+//! - **A duty** ([`crate::Duty`]) is a row with a holder and a number; whoever writes under one holds the row, shared, until the write has ended.
 //!
 //! Locks are taken in one order (instance, governance, totals of the workflow, of the team, what follows from the effects, the idempotency
 //! key last); where two transactions wait for each other all the same, the server ends one, which begins anew. What begins anew has kept nothing.
@@ -35,6 +36,7 @@ mod columns;
 mod commits;
 pub(crate) mod copying;
 mod db;
+mod duties;
 mod effects;
 mod enrolments;
 mod gates;
@@ -43,6 +45,7 @@ mod guards;
 mod idempotency;
 mod instances;
 mod locks;
+mod log_objects;
 mod logs;
 mod news;
 mod numbers;

@@ -3,6 +3,8 @@
 mod committed;
 mod held;
 
+use std::sync::Arc;
+
 use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -11,6 +13,7 @@ use super::columns::{count, int, rows, text};
 use super::writer::Fail;
 use super::{SqliteStore, governance, instances};
 use crate::decoded::{self, LOG};
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::log::leaves::Leaves;
 use crate::log::rounds::{Round, WITNESSES_MAX, add_lines, cosigned_then};
@@ -18,10 +21,15 @@ use crate::log::{ChainId, LogClaim, LogGrowth, LogResume, LogRow, LogSwap, NOT_E
 use crate::page::PAGE_MAX;
 
 impl SqliteStore {
-    pub(crate) async fn claim_logs(&self) -> Result<LogClaim, StoreError> {
-        self.write(|connection, _| {
+    pub(crate) async fn claim_logs(&self, held: Held) -> Result<Option<LogClaim>, StoreError> {
+        // Looked at by the writer: who takes the duty over afterwards claims the logs after this.
+        let duties = Arc::clone(&self.0.duties);
+        self.write(move |connection, _| {
+            if !duties.has(&held) {
+                return Ok(None);
+            }
             connection.prepare_cached("UPDATE sequencer SET fence = fence + 1")?.execute([])?;
-            claim(connection)
+            claim(connection).map(Some)
         })
         .await
     }

@@ -8,6 +8,7 @@ mod candidates;
 mod checkpoints;
 mod columns;
 mod commits;
+mod duties;
 mod effects;
 mod enrolments;
 mod file;
@@ -42,6 +43,7 @@ use crate::changes::{Announcer, Changes, Newest, Subscriber};
 use crate::error::{OpenError, StoreError};
 use crate::fault::FaultPlan;
 use checkpoints::Checkpoints;
+use duties::Duties;
 use readers::Readers;
 use writer::{After, Fail, Health, Job, Work, Writer};
 
@@ -68,6 +70,7 @@ struct Inner {
     subscriber: Subscriber,
     health: Health,
     faults: Option<FaultPlan>,
+    duties: Arc<Duties>,
     /// Dropped last, after the threads have ended.
     _lock: file::FileLock,
 }
@@ -124,7 +127,8 @@ impl SqliteStore {
                 .map_err(OpenError::Threads)?,
         );
         let queues = Some(Queues { writes, reads });
-        Ok(Self(Arc::new(Inner { queues, threads, subscriber, health, faults: options.faults, _lock: lock })))
+        let (faults, duties) = (options.faults, Arc::default());
+        Ok(Self(Arc::new(Inner { queues, threads, subscriber, health, faults, duties, _lock: lock })))
     }
 
     pub(crate) fn healthy(&self) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! Messages about gates, and reminders.
 
+use std::sync::Arc;
+
 use gantral_core::ids::{GateId, Name, Role, TenantId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -10,6 +12,7 @@ use super::effects::only_one;
 use super::writer::Fail;
 use crate::append::Append;
 use crate::decoded::{self, MESSAGE, REMINDER};
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::outbox::{
     Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, DueReminder, Gathered, OutboxCount, OutboxRow,
@@ -85,11 +88,16 @@ impl SqliteStore {
 
     pub(crate) async fn settle_outbox(
         &self,
+        held: Held,
         recipient: Name,
         attempted: Vec<Attempted>,
         counted: Option<Counted>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let duties = Arc::clone(&self.0.duties);
         self.write(move |connection, _| {
+            if !duties.has(&held) {
+                return Ok(false);
+            }
             for attempt in &attempted {
                 settle(connection, attempt)?;
             }
@@ -99,7 +107,7 @@ impl SqliteStore {
             if attempted.iter().any(|attempt| matches!(attempt, Attempted::Dead { .. })) {
                 make_room(connection, &recipient)?;
             }
-            Ok(())
+            Ok(true)
         })
         .await
     }

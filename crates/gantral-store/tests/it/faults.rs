@@ -5,7 +5,7 @@ use gantral_core::ids::AttemptNo;
 use gantral_core::policy::PolicyVersionId;
 use gantral_store::fault::{Fault, FaultPlan};
 use gantral_store::{
-    AppendOutcome, Attempted, Effect, GovernanceOutcome, OutboxTurn, PutOutcome, Store, StoreError,
+    AppendOutcome, Attempted, Duty, Effect, GovernanceOutcome, OutboxTurn, PutOutcome, Store, StoreError,
     SwapOutcome, WorkflowRow,
 };
 
@@ -13,8 +13,8 @@ use crate::cluster::{Ledger, shared};
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
 use crate::world::{
-    Chain, actor, at, erasure, gate, gate_row, govern, idempotency, name, reason, snapshot_effect, team,
-    tell, tenant, workflow,
+    Chain, actor, at, courier, erasure, gate, gate_row, govern, idempotency, name, on_duty, reason,
+    snapshot_effect, team, tell, tenant, workflow,
 };
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
@@ -165,9 +165,10 @@ async fn a_renewal_and_an_erasure_fail_as_planned(backend: Backend) {
         let refused = GovernanceOutcome::Refused(erase);
         assert_eq!(again, if kept { refused } else { GovernanceOutcome::Committed });
 
+        let pager = courier(&store, "pager").await;
         plan.fail_next(fault);
         let delivered = vec![Attempted::Delivered { number: 1 }];
-        let kept = told(fault, store.settle_outbox(&name("pager"), delivered, None).await);
+        let kept = told(fault, store.settle_outbox(&pager, delivered, None).await);
         let turn = OutboxTurn { recipient: name("pager"), now: at(9_000), latest: at(9_000) };
         assert_eq!(store.outbox(turn, 10).await.unwrap().is_empty(), kept);
         gone(store, home).await;
@@ -219,8 +220,9 @@ async fn a_claim_a_swap_and_a_signature_fail_as_planned(backend: Backend) {
         let mut chain = Chain::new(&tenant("acme"));
         chain.commit(&store, vec![]).await;
 
+        let held = on_duty(&store, Duty::Logs).await;
         plan.fail_next(fault);
-        let kept = told(fault, store.claim_logs().await);
+        let kept = told(fault, store.claim_logs(&held).await);
         let claim = store.log_claim().await.unwrap();
         assert_eq!(claim.fence, u64::from(kept));
 

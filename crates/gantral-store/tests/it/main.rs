@@ -19,6 +19,7 @@ mod faults;
 mod kill;
 mod model;
 mod news;
+mod nodes;
 mod postgres;
 mod sqlite;
 mod tls;

@@ -13,6 +13,9 @@ use crate::cluster::{Cluster, Ledger, shared};
 use crate::conformance::logs::Logs;
 use crate::world::{Chain, at, put_one_of_each, tenant};
 
+/// How many steps the schema has.
+const STEPS: u32 = 2;
+
 async fn open(database: &str) -> Result<Store, ConnectError> {
     Store::open_postgres(&shared().address(database), PostgresOptions::default()).await
 }
@@ -61,7 +64,7 @@ async fn several_servers_that_begin_at_once_make_the_schema_once() {
     assert_eq!(counts.instances.iter().map(|(_, count)| count).sum::<u64>(), 6);
     let raw = shared().raw(&database).await;
     let steps = raw.query_one("SELECT count(*) FROM gantral.schema_version", &[]).await.unwrap();
-    assert_eq!(steps.get::<_, i64>(0), 2);
+    assert_eq!(steps.get::<_, i64>(0), i64::from(STEPS));
     drop(stores);
     shared().remove(&database).await;
 }
@@ -111,7 +114,7 @@ async fn a_schema_that_this_release_did_not_make_is_refused_and_not_touched() {
     let raw = inside(&ledger).await;
     raw.batch_execute("INSERT INTO schema_version(version, digest) VALUES(7000, '\\x00')").await.unwrap();
     let refused = open(&ledger.database).await.unwrap_err();
-    assert!(matches!(refused, ConnectError::NewerSchema { found: 7000, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, ConnectError::NewerSchema { found: 7000, known: STEPS, .. }), "{refused}");
     raw.batch_execute(
         "DELETE FROM schema_version WHERE version = 7000; UPDATE schema_version SET digest = '\\x00'",
     )

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use gantral_store::{ChainId, CommittedSeal, Effect, OpenError, OutboxTurn, Store, StoreError, Wake};
+use gantral_store::{ChainId, CommittedSeal, Duty, Effect, OpenError, OutboxTurn, Store, StoreError, Wake};
 use rusqlite::Connection;
 
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, at, gate, gate_row, name, put_one_of_each, tell, tenant};
+use crate::world::{Chain, at, gate, gate_row, name, on_duty, put_one_of_each, tell, tenant};
 
 pub fn raw(path: &Path) -> Connection {
     Connection::open(path).unwrap()
@@ -250,7 +250,8 @@ async fn a_ledger_that_lost_what_its_logs_have_taken_lets_none_grow() {
     }
     Logs::default().take(&store, 10).await;
     raw(&path).execute_batch("DROP TRIGGER artifact_delete; DELETE FROM artifact WHERE number = 3").unwrap();
-    let claim = store.claim_logs().await;
+    let held = on_duty(&store, Duty::Logs).await;
+    let claim = store.claim_logs(&held).await;
     assert!(matches!(claim, Err(StoreError::Contradiction { .. })), "{claim:?}");
 }
 

@@ -9,9 +9,10 @@ use gantral_core::ids::{
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use gantral_store::{
-    Append, AppendOutcome, Effect, GateRow, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Guard,
-    Head, IdempotencyRow, IdempotencyScope, InstanceIndex, ModeCode, NewArtifact, NewProposal,
-    PolicySignature, SealedArtifact, StateCode, Store, StoreError, Tell, WorkflowRow,
+    Append, AppendOutcome, Duty, DutyTaken, Effect, GateRow, GovernanceAppend, GovernanceEffect,
+    GovernanceOutcome, Guard, Head, Held, Holder, IdempotencyRow, IdempotencyScope, InstanceIndex, LEASE,
+    LogClaim, ModeCode, NewArtifact, NewProposal, PolicySignature, SealedArtifact, StateCode, Store,
+    StoreError, Tell, WorkflowRow,
 };
 
 /// The first bytes of the id of the key that signs here.
@@ -263,4 +264,22 @@ pub async fn put_one_of_each(store: &Store, tenant: &TenantId) {
         tell: None,
     };
     store.put_proposal(proposal, 1).await.unwrap();
+}
+
+/// Takes a duty for whoever does everything in a test, and expects to get it.
+pub async fn on_duty(store: &Store, duty: Duty) -> Held {
+    let taken = store.take_duty(&duty, Holder::from_random([1; 16]), LEASE).await.unwrap();
+    let DutyTaken::Held(held) = taken else { panic!("{taken:?}") };
+    held
+}
+
+/// Takes the duty of carrying messages to a recipient.
+pub async fn courier(store: &Store, recipient: &str) -> Held {
+    on_duty(store, Duty::Courier(name(recipient))).await
+}
+
+/// Claims the logs.
+pub async fn claim(store: &Store) -> LogClaim {
+    let held = on_duty(store, Duty::Logs).await;
+    store.claim_logs(&held).await.unwrap().unwrap()
 }

@@ -6,9 +6,11 @@ use gantral_core::time::UnixMillis;
 use super::super::PostgresStore;
 use super::super::columns::{int, millis, rows, split};
 use super::super::db::{Db, params};
+use super::super::duties;
 use super::super::effects::only_one;
 use super::super::writer::Fail;
 use crate::append::Append;
+use crate::duty::Held;
 use crate::error::StoreError;
 use crate::outbox::{Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, Reminded, Tell};
 use crate::proposals::NewProposal;
@@ -18,12 +20,18 @@ const NO_GATE: Fail = Fail::Contradiction("a message is about a gate that is not
 impl PostgresStore {
     pub(crate) async fn settle_outbox(
         &self,
+        held: Held,
         recipient: Name,
         attempted: Vec<Attempted>,
         counted: Option<Counted>,
-    ) -> Result<(), StoreError> {
-        self.write((recipient, attempted, counted), |(recipient, attempted, counted), db, _| {
+    ) -> Result<bool, StoreError> {
+        let state = (held, recipient, attempted, counted);
+        self.write(state, |(held, recipient, attempted, counted), db, after| {
             Box::pin(async move {
+                if !duties::has(db, held).await? {
+                    after.forgets = true;
+                    return Ok(false);
+                }
                 settle(db, attempted).await?;
                 if let Some(counted) = counted {
                     note(db, recipient, *counted).await?;
@@ -31,7 +39,7 @@ impl PostgresStore {
                 if attempted.iter().any(|attempt| matches!(attempt, Attempted::Dead { .. })) {
                     make_room(db, recipient).await?;
                 }
-                Ok(())
+                Ok(true)
             })
         })
         .await

@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 use crate::conformance::conformance;
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
-use crate::world::{Chain, at, gate, gate_row, governed, grant, idempotency, name, team, tell, tenant};
+use crate::world::{
+    Chain, at, claim, gate, gate_row, governed, grant, idempotency, name, team, tell, tenant,
+};
 
 conformance!(
     of_many_that_open_a_call_one_does,
@@ -331,7 +333,7 @@ async fn of_many_swaps_of_one_round_one_is_done(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     let append = chain.append_of(3);
     chain.committed(store, append).await;
-    let fence = store.claim_logs().await.unwrap().fence;
+    let fence = claim(store).await.fence;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = Logs::default().swap(fence, 0, &page);
     let outcomes = all(store, |store, _| {

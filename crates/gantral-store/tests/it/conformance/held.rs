@@ -8,7 +8,7 @@ use gantral_store::{
 
 use crate::conformance::conformance;
 use crate::conformance::logs::{Logs, link, root};
-use crate::world::{Chain, tenant};
+use crate::world::{Chain, claim, tenant};
 
 conformance!(
     a_log_that_stands_still_holds_up_no_other,
@@ -65,7 +65,7 @@ async fn held(store: &Store) -> Vec<(TenantId, u64)> {
 async fn a_log_that_stands_still_holds_up_no_other(store: &Store) {
     let mut chains = two(store, 3).await;
     let mut logs = Logs::default();
-    let fence = store.claim_logs().await.unwrap().fence;
+    let fence = claim(store).await.fence;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = held_at(&logs, fence, 0, &page, 3);
     assert_eq!(store.swap_logs(swap.clone()).await.unwrap(), SwapOutcome::Swapped);
@@ -91,7 +91,7 @@ async fn a_log_that_stands_still_holds_up_no_other(store: &Store) {
 
 async fn a_log_goes_on_at_the_artifact_at_which_it_stood_still_and_nowhere_else(store: &Store) {
     let chains = two(store, 4).await;
-    let fence = store.claim_logs().await.unwrap().fence;
+    let fence = claim(store).await.fence;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = held_at(&Logs::default(), fence, 0, &page, 3);
     assert_eq!(store.swap_logs(swap).await.unwrap(), SwapOutcome::Swapped);
@@ -129,7 +129,7 @@ async fn a_log_goes_on_at_the_artifact_at_which_it_stood_still_and_nowhere_else(
 
 async fn a_log_that_goes_on_refuses_a_second_leaf_of_one_place(store: &Store) {
     let chains = two(store, 3).await;
-    let fence = store.claim_logs().await.unwrap().fence;
+    let fence = claim(store).await.fence;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = held_at(&Logs::default(), fence, 0, &page, 3);
     assert_eq!(store.swap_logs(swap).await.unwrap(), SwapOutcome::Swapped);
@@ -145,11 +145,11 @@ async fn a_log_that_goes_on_refuses_a_second_leaf_of_one_place(store: &Store) {
 
 async fn only_the_newest_claim_lets_a_log_go_on(store: &Store) {
     two(store, 2).await;
-    let first = store.claim_logs().await.unwrap().fence;
+    let first = claim(store).await.fence;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let swap = held_at(&Logs::default(), first, 0, &page, 1);
     assert_eq!(store.swap_logs(swap).await.unwrap(), SwapOutcome::Swapped);
-    let newer = store.claim_logs().await.unwrap().fence;
+    let newer = claim(store).await.fence;
     let rest = store.committed_of(&tenant("acme"), 1, 4, 10).await.unwrap().artifacts;
     let answer = store.resume_log(go_on(first, 0, &rest, None)).await.unwrap();
     assert_eq!((answer, held(store).await), (SwapOutcome::Stale, vec![(tenant("acme"), 1)]));
@@ -159,7 +159,7 @@ async fn only_the_newest_claim_lets_a_log_go_on(store: &Store) {
 
 async fn a_hold_that_leaves_an_artifact_out_contradicts_itself(store: &Store) {
     two(store, 3).await;
-    let claim = store.claim_logs().await.unwrap();
+    let claim = claim(store).await;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let good = held_at(&Logs::default(), claim.fence, 0, &page, 3);
     let mut hole = good.clone();

@@ -9,7 +9,7 @@ use gantral_store::{
 use tokio::task::JoinSet;
 
 use crate::conformance::conformance;
-use crate::world::{Chain, SIGNER, tenant};
+use crate::world::{Chain, SIGNER, claim, tenant};
 
 conformance!(
     artifacts_are_read_in_the_order_of_their_commits,
@@ -28,7 +28,7 @@ conformance!(
 /// The logs as a sequencer sees them, with a made-up root for each size.
 #[derive(Default)]
 pub struct Logs {
-    rows: std::collections::BTreeMap<TenantId, (u64, Digest)>,
+    pub rows: std::collections::BTreeMap<TenantId, (u64, Digest)>,
 }
 
 pub fn root(tenant: &TenantId, size: u64) -> Digest {
@@ -78,7 +78,7 @@ impl Logs {
 
     /// Takes everything that is committed, in pages of `limit`.
     pub async fn take(&mut self, store: &Store, limit: usize) {
-        let claim = store.claim_logs().await.unwrap();
+        let claim = claim(store).await;
         let mut taken = claim.taken;
         loop {
             let page = store.committed(taken, limit).await.unwrap().artifacts;
@@ -169,8 +169,8 @@ async fn logs_grow_together_and_positions_follow(store: &Store) {
 
 async fn a_later_claim_makes_every_earlier_one_stale(store: &Store) {
     Chain::new(&tenant("acme")).commit(store, vec![]).await;
-    let first = store.claim_logs().await.unwrap();
-    let second = store.claim_logs().await.unwrap();
+    let first = claim(store).await;
+    let second = claim(store).await;
     assert!(second.fence > first.fence);
     assert_eq!(store.log_claim().await.unwrap(), second);
     let page = store.committed(0, 10).await.unwrap().artifacts;
@@ -206,7 +206,7 @@ async fn a_swap_is_all_or_nothing(store: &Store) {
     let (mut one, mut two) = (Chain::new(&tenant("acme")), Chain::new(&tenant("other")));
     one.commit(store, vec![]).await;
     two.commit(store, vec![]).await;
-    let claim = store.claim_logs().await.unwrap();
+    let claim = claim(store).await;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let logs = Logs::default();
     let mut swap = logs.swap(claim.fence, 0, &page);
@@ -270,7 +270,7 @@ async fn a_second_leaf_of_one_place_is_refused(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     let append = chain.append_of(3);
     chain.committed(&fresh.store, append).await;
-    let claim = fresh.store.claim_logs().await.unwrap();
+    let claim = claim(&fresh.store).await;
     let mut swap =
         Logs::default().swap(claim.fence, 0, &fresh.store.committed(0, 10).await.unwrap().artifacts);
     (swap.growths[0].links[2].previous, swap.growths[0].links[2].sequence) = (Some(1), 1);
@@ -288,7 +288,7 @@ async fn a_swap_that_leaves_an_artifact_out_contradicts_itself(store: &Store) {
     let mut chain = Chain::new(&tenant("acme"));
     let append = chain.append_of(3);
     chain.committed(store, append).await;
-    let claim = store.claim_logs().await.unwrap();
+    let claim = claim(store).await;
     let page = store.committed(0, 10).await.unwrap().artifacts;
     let logs = Logs::default();
     let mut hole = logs.swap(claim.fence, 0, &page);

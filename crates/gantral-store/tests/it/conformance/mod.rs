@@ -5,6 +5,7 @@ mod archive;
 mod candidates;
 mod commits;
 mod crowds;
+mod duties;
 mod enrolments;
 mod gates;
 pub mod governance;

@@ -8,7 +8,7 @@ use gantral_store::{
 };
 
 use crate::conformance::conformance;
-use crate::world::{Chain, at, gate, gate_row, name, role, tell, tenant};
+use crate::world::{Chain, at, courier, gate, gate_row, name, role, tell, tenant};
 
 conformance!(
     a_message_says_how_the_gate_stood_when_it_was_written,
@@ -47,7 +47,7 @@ fn said(rows: &[OutboxRow]) -> Vec<(GateId, &str)> {
 
 async fn bury(store: &Store, row: &OutboxRow) {
     let dead = Attempted::Dead { number: row.number, tried: true, failure: "no connection".to_owned() };
-    store.settle_outbox(&row.recipient, vec![dead], None).await.unwrap();
+    store.settle_outbox(&courier(store, row.recipient.as_str()).await, vec![dead], None).await.unwrap();
 }
 
 async fn a_message_says_how_the_gate_stood_when_it_was_written(store: &Store) {
@@ -78,7 +78,11 @@ async fn a_message_says_how_the_gate_stood_when_it_was_written(store: &Store) {
             resolution,
         ));
         store
-            .settle_outbox(&name("pager"), vec![Attempted::Delivered { number: row.number }], None)
+            .settle_outbox(
+                &courier(store, "pager").await,
+                vec![Attempted::Delivered { number: row.number }],
+                None,
+            )
             .await
             .unwrap();
     }
@@ -105,7 +109,7 @@ async fn messages_of_one_gate_wait_for_each_other_and_for_no_other_gate(store: &
         due_at: at(due_at),
         failure: "answered 500".to_owned(),
     };
-    store.settle_outbox(&name("pager"), vec![failed(1_500)], None).await.unwrap();
+    store.settle_outbox(&courier(store, "pager").await, vec![failed(1_500)], None).await.unwrap();
     assert_eq!(said(&waiting(store, "pager", 1_499).await), [(two, "gate.opened")]);
     bury(store, &rows[0]).await;
     assert_eq!(
@@ -120,7 +124,11 @@ async fn a_recipient_that_is_away_holds_up_nobody_else(store: &Store) {
     let row = waiting(store, "pager", 1_000).await.remove(0);
     let (number, failure) = (row.number, "no connection".to_owned());
     store
-        .settle_outbox(&name("pager"), vec![Attempted::Failed { number, due_at: at(2_000), failure }], None)
+        .settle_outbox(
+            &courier(store, "pager").await,
+            vec![Attempted::Failed { number, due_at: at(2_000), failure }],
+            None,
+        )
         .await
         .unwrap();
     assert_eq!(said(&waiting(store, "audit", 1_000).await), [(id, "gate.opened")]);
@@ -137,7 +145,7 @@ async fn a_message_that_failed_is_due_again_also_when_the_clock_went_back(store:
     let row = waiting(store, "pager", 50_000).await.remove(0);
     let (number, failure) = (row.number, "answered 500".to_owned());
     let failed = Attempted::Failed { number, due_at: at(50_500), failure };
-    store.settle_outbox(&name("pager"), vec![failed], None).await.unwrap();
+    store.settle_outbox(&courier(store, "pager").await, vec![failed], None).await.unwrap();
     assert_eq!(waiting(store, "pager", 50_499).await, []);
     let again = waiting(store, "pager", 50_500).await.remove(0);
     assert_eq!((again.attempts, again.failure.as_deref()), (1, Some("answered 500")));
@@ -185,7 +193,11 @@ async fn a_recipient_with_roles_is_told_of_gates_that_ask_them(store: &Store) {
     while let Some(row) = waiting(store, "heads", 9_000).await.pop() {
         seen.push((row.about.gate().unwrap().version, row.resolution.is_some()));
         store
-            .settle_outbox(&name("heads"), vec![Attempted::Delivered { number: row.number }], None)
+            .settle_outbox(
+                &courier(store, "heads").await,
+                vec![Attempted::Delivered { number: row.number }],
+                None,
+            )
             .await
             .unwrap();
     }
@@ -203,7 +215,7 @@ async fn what_is_gathered_says_how_it_stands_now(store: &Store) {
     first.commit(store, vec![tell(one, "gate.extended", &["pager"])]).await;
     let row = waiting(store, "pager", 1_000).await.remove(0);
     let failed = Attempted::Failed { number: row.number, due_at: at(90_000), failure: "no".to_owned() };
-    store.settle_outbox(&name("pager"), vec![failed], None).await.unwrap();
+    store.settle_outbox(&courier(store, "pager").await, vec![failed], None).await.unwrap();
     let gathered = async |limit| {
         let found = store.gathered(&name("pager"), at(1_500), limit).await.unwrap();
         let words = |one: &Gathered| {
@@ -268,7 +280,7 @@ async fn what_was_told_counts_for_as_long_as_it_matters(store: &Store) {
     let (pager, other) = (name("pager"), name("other"));
     let count = async |at_ms: u64, since: u64| {
         let counted = Counted { at: at(at_ms), since: at(since) };
-        store.settle_outbox(&pager, Vec::new(), Some(counted)).await.unwrap();
+        store.settle_outbox(&courier(store, "pager").await, Vec::new(), Some(counted)).await.unwrap();
     };
     for at_ms in [1_000, 2_000, 2_000, 3_000] {
         count(at_ms, 0).await;
@@ -312,7 +324,7 @@ async fn old_dead_letters_make_room(store: &Store) {
     }
     let bury = |number| Attempted::Dead { number, tried: false, failure: "gone".to_owned() };
     let all = (1..=DEAD_MAX as u64 + 200).map(bury).collect();
-    store.settle_outbox(&name("pager"), all, None).await.unwrap();
+    store.settle_outbox(&courier(store, "pager").await, all, None).await.unwrap();
     let counts = store.outbox_counts().await.unwrap();
     assert_eq!((counts[0].waiting, counts[0].dead), (0, DEAD_MAX as u64));
     let oldest = store.dead_letters(&chain.tenant, 0, 1).await.unwrap();
