@@ -12,11 +12,14 @@ use gantral_log::objects::{Object, Shelf, WriteObjects};
 use gantral_log::sequencer::CHECKPOINT;
 use gantral_log::tree::Edge;
 use gantral_store::{
-    ChainId, CommittedArtifact, CommittedSeal, Duties, Duty, Holder, LOG_PAGE_MAX, LogGrowth, LogHold,
-    LogLink, LogRow, LogSwap, Store, SwapOutcome,
+    ChainId, CommittedArtifact, CommittedSeal, Duty, DutyTaken, Holder, LEASE, LOG_PAGE_MAX, LogGrowth,
+    LogHold, LogLink, LogRow, LogSwap, Store, SwapOutcome,
 };
 
 use super::{RebuildError, Tenant};
+
+/// Who lets the logs grow meanwhile; no server draws these bytes.
+const REBUILDER: [u8; 16] = *b"archive: rebuild";
 
 /// A log on its way to where it was.
 struct Growing<O> {
@@ -44,11 +47,7 @@ pub(super) async fn put<S: Shelf>(
     shelf: &S,
     origin: impl Fn(&TenantId) -> Option<LogOrigin>,
 ) -> Result<BTreeMap<TenantId, Vec<u64>>, RebuildError> {
-    // The ledger is new, and nobody else has it.
-    let duties = Duties::new(store.clone(), Holder::from_random(*b"archive, rebuilt"));
-    let used = || RebuildError::Swap { through: 0, what: "another process lets the logs grow".to_owned() };
-    let on_duty = duties.take(&Duty::Logs).await?.ok_or_else(used)?;
-    let fence = store.claim_logs(on_duty.held()).await?.ok_or_else(used)?.fence;
+    let fence = claim(store).await?;
     let mut logs = Logs::new();
     for tenant in tenants {
         let id = &tenant.contents.tenant;
@@ -71,8 +70,16 @@ pub(super) async fn put<S: Shelf>(
     for tenant in tenants {
         cosigned(store, tenant, trust).await?;
     }
-    on_duty.release().await;
     Ok(logs.into_iter().map(|(tenant, log)| (tenant, log.numbers)).collect())
+}
+
+/// Takes the right to let logs grow. Nobody else has it: the store was empty a moment ago.
+async fn claim(store: &Store) -> Result<u64, RebuildError> {
+    let taken = || RebuildError::Swap { through: 0, what: "another process has their duty".to_owned() };
+    match store.take_duty(&Duty::Logs, Holder::from_random(REBUILDER), LEASE).await? {
+        DutyTaken::Held(held) => Ok(store.claim_logs(&held).await?.ok_or_else(taken)?.fence),
+        DutyTaken::Others { .. } => Err(taken()),
+    }
 }
 
 /// Lets the logs take a page of the ledger, each as far as its checkpoint goes.

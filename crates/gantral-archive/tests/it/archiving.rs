@@ -33,7 +33,7 @@ async fn an_archiver_that_forgot_everything_finds_what_is_there_and_goes_on() {
     world.log(&world.store()).await;
     // A store that was copied before it knew of the archive stands for every crash between an object and the row that records it.
     let copy = world.folder.path().join("copy.db");
-    world.script.world.close();
+    world.close().await;
     for suffix in ["", "-wal"] {
         let beside = |path: &std::path::Path| format!("{}{suffix}", path.display());
         let (from, to) = (beside(&world.world().file()), beside(&copy));

@@ -57,7 +57,7 @@ async fn from_the_archive_alone_come_the_same_heads_states_lists_and_logs_and_a_
     drop(store);
 
     // The database and the log are destroyed, and what was made takes their place.
-    world.script.world.close();
+    world.close().await;
     for suffix in ["", "-wal", "-shm"] {
         let beside = |path: &std::path::Path| format!("{}{suffix}", path.display());
         let (from, to) = (beside(&data.join("ledger.db")), beside(&world.world().file()));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantral_archive::verify::{ArchiveReport, verify_archive};
 use gantral_archive::{Archive, ArchiveConfig, Archiver, PACE};
@@ -13,7 +14,7 @@ use gantral_keys::{LocalSigner, Signer as _};
 use gantral_log::folder::Folders;
 use gantral_log::published::Published;
 use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerParts};
-use gantral_store::{Duties, Duty, Holder, Store};
+use gantral_store::{Duties, Duty, Holder, OpenError, Store};
 use gantral_testkit::World;
 use tempfile::TempDir;
 
@@ -55,6 +56,14 @@ impl Archived {
         &self.script.world
     }
 
+    /// Closes the file, and waits until what worked on it in the background has let it go.
+    pub async fn close(&mut self) {
+        self.script.world.close();
+        while let Err(OpenError::InUse { .. }) = Store::open_sqlite(&self.world().file()).map(drop) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub fn store(&self) -> Store {
         self.world().engine().store().clone()
     }
@@ -78,6 +87,8 @@ impl Archived {
         let on_duty = duties.wait(&Duty::Logs).await;
         let mut sequencer = Sequencer::start(parts, on_duty.held()).await.unwrap();
         while sequencer.round().await.unwrap() > 0 {}
+        drop(sequencer);
+        on_duty.release().await;
     }
 
     /// Returns the configuration of an archive in a folder.
