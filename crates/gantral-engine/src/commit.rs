@@ -26,7 +26,7 @@ use crate::effects::effects;
 use crate::engine::{Call, Engine, Held, RequestKey, mode_code, state_code};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
-use crate::loaded::{Loaded, since};
+use crate::loaded::{Loaded, later, since};
 
 /// How long an idempotency key answers again.
 const KEY_LIFETIME: DurationMs = DurationMs::from_secs(24 * 3_600);
@@ -176,7 +176,7 @@ impl Engine {
         let head = artifact.sealed.head();
         let row =
             InstanceRow { id: identity.instance, head, index: first_index(&instance, &workflow, first.at) };
-        let loaded = Loaded { instance, head, workflow, row, waiting_since: None };
+        let loaded = Loaded { instance, head, workflow, row, waiting_since: None, anchor };
         Ok(Began { loaded, artifact, receipt })
     }
 
@@ -233,7 +233,7 @@ impl Engine {
             let to = gantral_core::table::successor(Some(before), entry.event.kind(), entry.actor.kind)
                 .map_err(|_| Refusal::Defect { fault: Fault::State })?;
             let identity = loaded.instance.identity.clone();
-            let anchor = self.anchor(&identity.tenant, &loaded.workflow);
+            let anchor = later(self.anchor(&identity.tenant, &loaded.workflow), loaded.anchor);
             let place = Place { head: Some(loaded.head), from_state: Some(before), state: to, anchor };
             let artifact = self.seal_entry(&identity, entry, place, fresh).await?;
             loaded.instance.apply(entry, artifact.sealed.hash).map_err(|faults| Refusal::Defect {
@@ -241,6 +241,7 @@ impl Engine {
             })?;
             loaded.waiting_since = since(loaded.waiting_since, entry);
             loaded.head = artifact.sealed.head();
+            loaded.anchor = anchor;
             receipts.push(Receipt::of(&artifact.sealed, entry));
             artifacts.push(artifact);
         }

@@ -21,7 +21,7 @@ use crate::commit::{Commit, Plan};
 use crate::error::EngineError;
 use crate::fresh::Fresh;
 use crate::governance::{DELEGATION_LONGEST_DEFAULT, FourEyes, Governance};
-use crate::loaded::{Keyring, Loaded, Slots, chain, fold};
+use crate::loaded::{Folded, Keyring, Loaded, Slots, chain, fold};
 use crate::notice::Recipients;
 use crate::passkeys::Passkeys;
 use crate::policy_point::Evaluators;
@@ -248,12 +248,12 @@ impl Engine {
             return Err(damaged("the chain does not reach the head that the index names"));
         };
         let head = last.head();
-        let (instance, waiting_since) = fold(&artifacts, &self.keys())?;
+        let Folded { instance, waiting_since, anchor } = fold(&artifacts, &self.keys())?;
         if instance.identity.tenant != *tenant || instance.identity.instance != id {
             return Err(damaged("the chain is of another instance"));
         }
         let workflow = self.0.registry.workflow(tenant, instance.identity.workflow.digest).await?;
-        Ok(Loaded { instance, head, workflow, row, waiting_since })
+        Ok(Loaded { instance, head, workflow, row, waiting_since, anchor })
     }
 
     /// Decides and commits, again when the instance moved meanwhile. Due steps are sealed first.

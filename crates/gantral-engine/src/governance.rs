@@ -21,6 +21,7 @@ use gantral_store::{
 
 use crate::engine::{Call, DECISIONS_MAX, Engine};
 use crate::error::EngineError;
+use crate::loaded::later;
 
 mod delegations;
 mod enrolments;
@@ -238,7 +239,7 @@ impl Engine {
                 justification,
                 proposed_by: act.proposed_by,
                 at,
-                anchor: self.0.checkpoints.newest(tenant, 0),
+                anchor: later(self.0.checkpoints.newest(tenant, 0), governed.anchor),
                 blind: call.fresh.bytes32(),
             };
             let unsigned = Unsigned::of_governance(&statement)?;

@@ -13,6 +13,7 @@ use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::keys::{KeyId, PublicKey};
+use gantral_evidence::log::tree::TreeHead;
 use gantral_evidence::statement::{Statement, artifact_hash};
 use gantral_keys::Delegations;
 use gantral_store::{CHAIN_PAGE_MAX, Head, InstanceRow, SealedArtifact, Store};
@@ -29,6 +30,8 @@ pub(crate) struct Loaded {
     pub workflow: Arc<Workflow>,
     pub row: InstanceRow,
     pub waiting_since: Option<UnixMillis>,
+    /// The newest tree of the log that an artifact of the chain names.
+    pub anchor: Option<TreeHead>,
 }
 
 impl Loaded {
@@ -40,6 +43,7 @@ impl Loaded {
             workflow: Arc::clone(&self.workflow),
             row: self.row.clone(),
             waiting_since: self.waiting_since,
+            anchor: self.anchor,
         }
     }
 }
@@ -130,15 +134,19 @@ pub(crate) async fn chain(
     }
 }
 
+/// What a stored chain says.
+pub(crate) struct Folded {
+    pub instance: Instance,
+    pub waiting_since: Option<UnixMillis>,
+    pub anchor: Option<TreeHead>,
+}
+
 /// Folds a stored chain. The ledger is not trusted: signatures, hashes, links and rules are checked again, so that
 /// whoever can write to the database cannot make authority.
-pub(crate) fn fold(
-    artifacts: &[SealedArtifact],
-    keys: &Keyring<'_>,
-) -> Result<(Instance, Option<UnixMillis>), EngineError> {
+pub(crate) fn fold(artifacts: &[SealedArtifact], keys: &Keyring<'_>) -> Result<Folded, EngineError> {
     let damaged = |what: &str| EngineError::Damaged { what: what.to_owned() };
     let mut folded: Option<Instance> = None;
-    let mut waiting_since = None;
+    let (mut waiting_since, mut anchor) = (None, None);
     let mut previous = None;
     for artifact in artifacts {
         let envelope = envelope(artifact)?;
@@ -151,6 +159,7 @@ pub(crate) fn fold(
         }
         previous = Some(artifact.hash);
         waiting_since = since(waiting_since, &statement.entry);
+        anchor = later(statement.anchor, anchor);
         match &mut folded {
             None => {
                 let begun = Instance::begin(statement.identity, &statement.entry);
@@ -161,7 +170,17 @@ pub(crate) fn fold(
             })?,
         }
     }
-    folded.map(|instance| (instance, waiting_since)).ok_or_else(|| damaged("the chain is empty"))
+    let folded = folded.map(|instance| Folded { instance, waiting_since, anchor });
+    folded.ok_or_else(|| damaged("the chain is empty"))
+}
+
+/// Returns the larger of two trees of one log. What this server knows of the log may be older than what another one knew when it sealed the
+/// artifact before, and along a chain no artifact names an older tree (`spec/verification.md` V38).
+pub(crate) fn later(known: Option<TreeHead>, before: Option<TreeHead>) -> Option<TreeHead> {
+    match (known, before) {
+        (Some(known), Some(before)) if known.size < before.size => Some(before),
+        (known, before) => known.or(before),
+    }
 }
 
 /// Follows since when an instance waits for humans.

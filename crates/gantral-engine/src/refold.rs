@@ -10,7 +10,7 @@ use gantral_store::{Head, InstanceRow, SealedArtifact};
 use crate::engine::state_code;
 use crate::error::EngineError;
 use crate::governance::Governed;
-use crate::loaded::{Keyring, fold};
+use crate::loaded::{Folded, Keyring, fold};
 
 /// The keys of a ledger, and the rules by which its chains are folded: those by which the engine serves them.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Refold {
         artifacts: &[SealedArtifact],
         row: &InstanceRow,
     ) -> Result<(), EngineError> {
-        let (instance, _) = fold(artifacts, &self.keyring())?;
+        let Folded { instance, .. } = fold(artifacts, &self.keyring())?;
         let damaged = |what: &str| Err(EngineError::Damaged { what: what.to_owned() });
         if instance.identity.tenant != *tenant || instance.identity.instance != row.id {
             return damaged("its artifacts are those of another instance");

@@ -9,12 +9,11 @@ use gantral_engine::EngineConfig;
 use gantral_evidence::trust::KeyRole;
 use gantral_identity::TokenKey;
 use gantral_keys::{DelegatedSigner, DelegationTerms, IssuerSigner, KeyFolder, KeysError, LogReach, Renewal};
-use gantral_store::{
-    CommittedPage, HeldLog, LOG_PAGE_MAX, OpenError, PAGE_MAX, ServingKeys, Store, StoreError,
-};
+use gantral_store::{CommittedPage, HeldLog, LOG_PAGE_MAX, PAGE_MAX, ServingKeys, Store, StoreError};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::SetupError;
+use crate::store::{LEDGER, StoreSettings, StoreSettingsError, open_store};
 
 /// The file of a data folder with the key that signs the tokens of attempts.
 pub const ATTEMPTS: &str = "attempts.pem";
@@ -26,7 +25,7 @@ const RENEWAL_CHECK: Duration = Duration::from_secs(60);
 pub enum ReachError {
     /// The ledger cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] StoreSettingsError),
     /// The ledger cannot be read; worth another try.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,17 +117,16 @@ pub fn log_of(tenant: &TenantId) -> Result<LogOrigin, IdError> {
     LogOrigin::parse(&format!("{tenant}/{}", EngineConfig::default().log_suffix))
 }
 
-/// Reads from the ledger of a data folder how far each of its logs has come, and how far it will have come when everything
-/// that is committed is in it. No server may run on the folder, or that is out of date at once.
+/// Reads from the ledger in a database, or else from that of a data folder, how far each of its logs has come, and how far it will have come
+/// when everything that is committed is in it. No server may run upon it, or that is out of date at once.
 ///
 /// # Errors
 /// `ReachError`.
-pub async fn log_reach(data: &Path) -> Result<Vec<LogReach>, ReachError> {
-    let ledger = data.join("ledger.db");
-    if !ledger.exists() {
+pub async fn log_reach(settings: Option<&StoreSettings>, data: &Path) -> Result<Vec<LogReach>, ReachError> {
+    if settings.is_none() && !data.join(LEDGER).exists() {
         return Ok(Vec::new());
     }
-    reach_of(&Store::open_sqlite(&ledger)?).await
+    reach_of(&open_store(settings, data).await?).await
 }
 
 async fn reach_of(store: &Store) -> Result<Vec<LogReach>, ReachError> {

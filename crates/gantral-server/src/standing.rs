@@ -9,6 +9,9 @@ use tokio::sync::watch;
 /// How often servers tell each other: a server that has found something out is alone with it for so long.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// What a server says whose keys were replaced while it ran.
+const OTHER_KEYS: &str = "the servers of this ledger sign by other keys now: stop this one, copy the keys of one that serves, and start it again";
+
 /// Whether the ledger is known to be behind what was published or used of it. Cheap to clone; clones share the answer.
 #[derive(Debug, Clone, Default)]
 pub struct Standing(Arc<watch::Sender<Option<String>>>);
@@ -37,15 +40,24 @@ impl Standing {
         Ok(())
     }
 
-    /// Does so again and again, where there may be other servers.
+    /// Does so again and again, where there may be other servers, until they sign by other keys than when this began: that is for this server
+    /// alone to mend, which writes nothing until then.
     pub(crate) async fn keep_shared(&self, store: &Store) {
         if !store.is_shared() {
             return;
         }
         let mut interval = tokio::time::interval(TOLD_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut agreed = None;
         loop {
             interval.tick().await;
+            match store.serving_keys().await {
+                Ok(now) if *agreed.get_or_insert_with(|| now.clone()) != now => {
+                    return self.fall_behind(OTHER_KEYS.to_owned());
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "it cannot be read by which keys the ledger is served"),
+            }
             if let Err(error) = self.share(store).await {
                 tracing::debug!(%error, "it cannot be read whether the ledger is behind");
             }

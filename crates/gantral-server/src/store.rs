@@ -7,7 +7,7 @@ use gantral_store::{CONNECTIONS, ConnectError, OpenError, Password, PostgresOpti
 use serde::Deserialize;
 
 /// The ledger of a data folder.
-const LEDGER: &str = "ledger.db";
+pub(crate) const LEDGER: &str = "ledger.db";
 /// How an address begins.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// How many connections a server may keep: two, so that a write never waits for whoever reads beside it; and no more than help, since each is a

@@ -7,15 +7,18 @@ use gantral_core::ids::{ActorId, Name, PersonId, TenantId};
 use gantral_core::time::UnixMillis;
 use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Delegation, Detail, GovernanceKind, GovernanceStatement, InForce, Scope};
+use gantral_evidence::log::tree::TreeHead;
 use gantral_evidence::statement::artifact_hash;
 use gantral_store::{Head, SealedArtifact};
 
-use crate::loaded::{Keyring, is_signed};
+use crate::loaded::{Keyring, is_signed, later};
 
 /// The governance chain of one tenant, folded up to its head.
 pub(crate) struct Governed {
     pub(crate) head: Option<Head>,
     pub(super) last_at: UnixMillis,
+    /// The newest tree of the log that an artifact of the chain names.
+    pub(super) anchor: Option<TreeHead>,
     pub(super) in_force: InForce,
     touched: BTreeMap<Topic, Touch>,
     /// Where the delegations stand that were not revoked.
@@ -46,6 +49,7 @@ impl Default for Governed {
         Self {
             head: None,
             last_at: UnixMillis::EPOCH,
+            anchor: None,
             in_force: InForce::default(),
             touched: BTreeMap::new(),
             delegated: BTreeMap::new(),
@@ -108,6 +112,7 @@ impl Governed {
     pub(super) fn advance(&mut self, statement: &GovernanceStatement, hash: Digest) -> Result<(), String> {
         statement.check_proposer().map_err(|fault| fault.to_string())?;
         self.in_force.apply(&statement.detail, hash).map_err(|fault| fault.to_string())?;
+        self.anchor = later(statement.anchor, self.anchor);
         if let Some(topic) = Topic::of(&statement.detail) {
             let touch = Touch { sequence: statement.sequence, by: statement.actor.id.clone() };
             self.touched.insert(topic, touch);

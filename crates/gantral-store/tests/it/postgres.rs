@@ -33,7 +33,8 @@ async fn what_was_committed_is_there_for_every_store_that_is_opened() {
     let mut chain = Chain::new(&tenant("acme"));
     let mut others = Vec::new();
     for _ in 0..3 {
-        let store = open(&database).await.unwrap();
+        // By a URL, as it is configured.
+        let store = Store::open_postgres(&shared().url(&database), PostgresOptions::default()).await.unwrap();
         chain.stands(&store).await;
         chain.commit(&store, vec![]).await;
         others.push(store);

@@ -17,6 +17,7 @@ use gantral_keys::{
 use gantral_server::keys::{ATTEMPTS, log_of, log_reach};
 use serde::Serialize;
 
+use super::store_place::StorePlace;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -87,6 +88,9 @@ struct RotateArgs {
     /// The log of that index, such as `acme/log`
     #[arg(long, value_name = "ORIGIN", requires = "at_index", value_parser = LogOrigin::parse)]
     log: Option<LogOrigin>,
+    /// Where the ledger is.
+    #[command(flatten)]
+    ledger: StorePlace,
     /// Where the new key is to be.
     #[command(flatten)]
     place: Place,
@@ -177,7 +181,7 @@ fn rotate(data: &Path, args: &RotateArgs, out: Out) -> Result<(), Failure> {
         let mut folder = KeyFolder::change(data).map_err(failed)?;
         let reached = match given {
             Some((origin, index)) => vec![LogReach { origin, size: index, through: index }],
-            None => log_reach(data).await.map_err(|error| {
+            None => log_reach(args.ledger.or(None).as_ref(), data).await.map_err(|error| {
                 Failure::new(format!("cannot read how far the logs have come: {error}"))
                     .hint("say it: --log ORIGIN --at-index INDEX")
             })?,

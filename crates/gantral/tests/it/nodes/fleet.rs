@@ -77,7 +77,7 @@ impl Fleet {
         let public = LocalSigner::from_pkcs8(KeyRole::Issuer, &self.key).unwrap();
         let x = URL_SAFE_NO_PAD.encode(public.public_key().as_bytes());
         let (folder, listen) = (self.folder.path().display(), self.url(number).trim_start_matches("http://"));
-        let store = shared().url(&self.database);
+        let store = self.store();
         let text = format!(
             "listen = '{listen}'\npublic_url = 'https://gantral.test'\ndata = '{folder}/node-{number}'\ntenants = ['acme']
              [store]\nurl = '{store}'\n{more}
@@ -121,6 +121,11 @@ impl Fleet {
 
     pub fn database(&self) -> &str {
         &self.database
+    }
+
+    /// Returns the address of the database.
+    pub fn store(&self) -> String {
+        shared().url(&self.database)
     }
 
     pub fn url(&self, number: usize) -> &str {

@@ -1,6 +1,7 @@
 //! How servers begin: with one identity, and with errors that say what to do.
 
 use super::fleet::Fleet;
+use crate::support::wait_until;
 
 #[test]
 fn servers_that_start_at_once_upon_an_empty_database_are_one_deployment() {
@@ -51,20 +52,35 @@ fn server_with_other_keys_is_refused_and_told_what_to_copy() {
 fn rotated_key_is_taken_over_by_servers_that_were_given_it_and_refuses_those_that_were_not() {
     let mut fleet = Fleet::new(2);
     fleet.start_node(0);
+    fleet.start_node(1);
     fleet.apply(0, None);
     let id = fleet.create(0);
     fleet.stop_node(0);
-    fleet.run_here(&["keys", "--data", "node-0", "rotate", "--role", "issuer"]).status(0);
+    let store = fleet.store();
+    let rotated = fleet
+        .run_here(&["keys", "--data", "node-0", "rotate", "--role", "issuer", "--store", &store])
+        .status(0);
+    assert!(!rotated.talk.contains("no log has a checkpoint yet"), "{rotated:?}");
     fleet.start_node(0);
+    // One that was left running writes nothing any more.
+    let said = || fleet.run(1, "dora", &["doctor", "--json"]).data;
+    assert!(wait_until(|| said().contains("sign by other keys now")), "{}", said());
+    let refused = fleet.run(1, "refund-agent", &["instances", "create", "refund"]).status(1);
+    assert!(refused.talk.contains("[read_only]"), "{refused:?}");
+    fleet.stop_node(1);
     let refused = fleet.refused(1).status(1);
     assert!(refused.talk.contains("the issuer key in the folder `data` is not the one"), "{refused:?}");
     fleet.copy_keys(0, 1);
     fleet.start_node(1);
     fleet.ready(1);
-    fleet.trust();
     fleet.run(1, "dora", &["instances", "cancel", &id]).status(0);
     for number in [0, 1] {
-        assert_eq!(fleet.verified(number, &id).status(0).json()["verdict"], "VALID");
+        let name = format!("{id}.gantral");
+        let export = ["evidence", "export", &id, "--output", &name, "--trust-out", "hint.json"];
+        fleet.run(number, "dora", &export).status(0);
+        let verified = fleet.run_here(&["verify", &name, "--trust", "hint.json", "--json"]);
+        assert_eq!(verified.status(0).json()["verdict"], "VALID");
+        std::fs::remove_file(fleet.path("hint.json")).unwrap();
         std::fs::remove_file(fleet.path(&format!("{id}.gantral"))).unwrap();
     }
 }
