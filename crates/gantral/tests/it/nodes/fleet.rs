@@ -158,7 +158,7 @@ impl Fleet {
     /// Tells whether a server says that it is ready.
     pub fn is_ready(&self, number: usize) -> bool {
         let doctor = self.run(number, "dora", &["doctor", "--json"]);
-        doctor.data.contains("takes writes") || doctor.data.contains("logs have stopped growing")
+        doctor.data.contains("takes writes")
     }
 
     /// Kills a server as a crash would.
