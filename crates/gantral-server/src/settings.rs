@@ -384,11 +384,7 @@ impl Setup<'_> {
             return Err(error.into());
         }
         let damaged = damaged.into_iter().map(|(tenant, _)| tenant).collect();
-        let mut attempts = AttemptTokens::new(token_key, &self.public_url)?;
-        if self.development.is_some() {
-            attempts = attempts.for_development();
-        }
-        let attempts = Arc::new(attempts);
+        let attempts = self.attempts(token_key)?;
         let verifier = Verifier::new(self.identity)?.with_attempts(Arc::clone(&attempts));
         // Who does not answer in this time is asked again while the server serves.
         let _ = tokio::time::timeout(PROVIDERS_WITHIN, providers.begin(&verifier)).await;
@@ -436,6 +432,12 @@ async fn declare(
 }
 
 impl Setup<'_> {
+    /// Returns who signs tokens of attempts.
+    fn attempts(&self, key: TokenKey) -> Result<Arc<AttemptTokens>, SetupError> {
+        let attempts = AttemptTokens::new(key, &self.public_url)?;
+        Ok(Arc::new(if self.development.is_some() { attempts.for_development() } else { attempts }))
+    }
+
     /// Refuses an issuer or client whose callers belong to a tenant that is not served.
     fn check_tenants(&self) -> Result<(), SetupError> {
         for issuer in &self.identity.issuers {
