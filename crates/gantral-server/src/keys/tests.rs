@@ -20,7 +20,7 @@ fn link(artifact: &CommittedArtifact) -> LogLink {
 #[tokio::test]
 async fn log_reaches_as_far_as_what_is_committed_will_bring_it() {
     let data = tempfile::tempdir().unwrap();
-    assert_eq!(log_reach(data.path()).await.unwrap(), []);
+    assert_eq!(log_reach(None, data.path()).await.unwrap(), []);
 
     let world = World::new();
     let tenant = world.tenant();
