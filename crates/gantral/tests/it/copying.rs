@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gantral_core::ids::TenantId;
+
 use crate::cluster::shared;
 use crate::support::{Ran, World, wait_until};
 
@@ -69,12 +71,16 @@ impl Ledger {
         ])
     }
 
-    /// Ends the server, and leaves everything in one file.
-    fn stop(&mut self) {
+    /// Ends the server, and leaves everything in one file; returns how many leaves its log has.
+    fn stop(&mut self) -> u64 {
         self.world.kill_server();
         let file = self.data().join("ledger.db");
-        drop(gantral_store::Store::open_sqlite(&file).unwrap());
-        assert!(!self.data().join("ledger.db-wal").exists());
+        let size = block(async {
+            let store = gantral_store::Store::open_sqlite(&file).unwrap();
+            store.log(&TenantId::parse("dev").unwrap()).await.unwrap().unwrap().size
+        });
+        assert!(wait_until(|| !self.data().join("ledger.db-wal").exists()), "the ledger is not closed");
+        size
     }
 
     fn data(&self) -> PathBuf {
@@ -176,13 +182,10 @@ fn a_server_upon_the_copy_shows_the_same_gives_out_the_same_bundles_and_goes_on(
 #[test]
 fn one_flipped_bit_of_the_ledger_or_of_its_log_is_refused_and_named() {
     let mut ledger = Ledger::make();
-    ledger.stop();
+    let size = ledger.stop();
     let database = block(shared().database());
-    let tiles = ledger.data().join("log/dev+log/tile/0/000.p");
-    let newest = std::fs::read_dir(&tiles).unwrap().map(|tile| tile.unwrap().path());
-    let newest =
-        newest.max_by_key(|tile| tile.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
-    let newest = newest.unwrap();
+    // Tiles of a tree that was never published stand beside those of the newest: a server that is killed leaves them.
+    let newest = ledger.data().join(format!("log/dev+log/tile/0/000.p/{size}"));
     let ledger_file = ledger.data().join("ledger.db");
     // No digest of the ledger covers a signature, only its key.
     let signature = last_of(&ledger_file, b"\"sig\":\"") + 16;

@@ -1,6 +1,7 @@
 //! Agents and approvers who go to any server, and to the next one where one does not answer.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,15 +12,20 @@ use gantral_api::wire::{
     InstanceView, ReportOutcome, ShowInstance, text,
 };
 use gantral_core::digest::Digest;
+use gantral_evidence::verify::Verdict;
+use gantral_verify::{BesidePaths, read_trust, verify_path};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::fleet::Fleet;
 
 /// How long one step may take while servers come and go.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many bundles are verified at once.
+const VERIFIED_AT_ONCE: usize = 8;
 /// How long until a step is tried at the next server.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -229,6 +235,37 @@ impl Caller {
                 }
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Caller {
+    /// Demands of each instance that a server shows it in its state, and that its bundle is valid for whoever pinned the key in
+    /// `trust.json` of the folder.
+    pub async fn verify_all(&self, all: Vec<(text::InstanceId, &'static str)>, folder: &Path) {
+        let trust = Arc::new(read_trust(&folder.join("trust.json")).unwrap());
+        let (mut under_way, places) = (JoinSet::new(), Arc::new(Semaphore::new(VERIFIED_AT_ONCE)));
+        for (id, state) in all {
+            let (auditor, trust, path) = (self.clone(), Arc::clone(&trust), folder.join(format!("{id}.all")));
+            let place = Arc::clone(&places).acquire_owned().await.unwrap();
+            under_way.spawn(async move {
+                let seen =
+                    auditor.any(|client| async move { client.instance(id, &ShowInstance::default()).await });
+                assert_eq!(&*seen.await.unwrap().state.to_string(), state, "{id}");
+                let bundle = auditor.any(|client| async move { client.evidence(id).await }).await.unwrap();
+                let verified = tokio::task::spawn_blocking(move || {
+                    std::fs::write(&path, bundle).unwrap();
+                    let report = verify_path(&path, Some(&trust), &BesidePaths::default(), None).unwrap();
+                    std::fs::remove_file(&path).unwrap();
+                    report
+                });
+                let report = verified.await.unwrap();
+                assert_eq!(report.verdict, Verdict::Valid, "{id}: {report:?}");
+                drop(place);
+            });
+        }
+        while let Some(verified) = under_way.join_next().await {
+            verified.unwrap();
         }
     }
 }
