@@ -234,9 +234,12 @@ impl OnDuty {
         }
     }
 
-    /// Gives the duty back, so that another process may take it at once. Where that fails it runs out by itself.
-    pub async fn release(self) {
+    /// Gives the duty back, so that another process may take it at once. Where that fails it runs out by itself. Nothing of it uses the store
+    /// afterwards, so that whoever ends may open its file again.
+    pub async fn release(mut self) {
         self.renewing.abort();
+        // It was told to end, which is what it says now.
+        let _ = (&mut self.renewing).await;
         let released = timeout_at(Instant::now() + RELEASE_WITHIN, self.store.release_duty(&self.held)).await;
         if !matches!(released, Ok(Ok(_))) {
             tracing::debug!(duty = ?self.held.duty, "a duty was not given back: it runs out");

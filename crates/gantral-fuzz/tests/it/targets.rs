@@ -72,6 +72,8 @@ every_target!(
     mirror,
     tiles,
     monitor_state,
+    archive_segment,
+    archive_head,
     tar,
     manifest,
     bundle,
