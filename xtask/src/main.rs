@@ -5,6 +5,7 @@
 
 mod page;
 mod parts;
+mod site;
 mod steps;
 mod tidy;
 
@@ -26,6 +27,7 @@ Tasks:
   check    format, tidy, clippy, floor 0 without std, licences and bans; no tests
   tidy     only what the repository asks of itself: arrows, sizes, marks, links
   page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
+  docs     build the site of the documentation: `target/docs/index.html`
   fuzz     feed every decoder with damaged seeds, each for GANTRAL_FUZZ_SECONDS (1 if it is not set)
   parts    only install the pinned test parts into `.parts/`; with --peers also what benchmarks measure against
   help     print this
@@ -54,6 +56,11 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["check"] => check(&root),
         ["tidy"] => tidy(&root),
         ["page"] => build_page(&root),
+        ["docs"] => {
+            let parts = Parts::new(&root);
+            parts.install_docs()?;
+            site::build(&root, &parts).map(drop)
+        }
         ["fuzz"] => {
             Run::new(&root, &Parts::new(&root)).cargo("fuzz", &["run", "--quiet", "--package=gantral-fuzz"])
         }
@@ -73,6 +80,7 @@ fn test(root: &Path) -> Result<()> {
     run.step("parts", || parts.install_all())?;
     static_steps(&mut run, &parts, root)?;
     run.step("page", || page::build(root).map(drop))?;
+    run.step("docs", || site::build(root, &parts).map(drop))?;
     run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
     run.cargo_under("test upon PostgreSQL", ("GANTRAL_TEST_STORE", "postgres"), UPON_POSTGRES)?;
     run.print_summary();

@@ -22,6 +22,7 @@ const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
 const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
 const PROXIES_PINS: &str = include_str!("../parts/proxies.txt");
+const DOCS_PINS: &str = include_str!("../parts/docs.txt");
 const SEAWEED_PINS: &str = include_str!("../parts/seaweed.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
@@ -71,7 +72,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `docs/bin/mdbook` makes a site of pages, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -106,6 +107,7 @@ impl Parts {
         self.install_python("proxies", PROXIES_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
+        self.install_docs_part()?;
         self.install_python("seaweed", SEAWEED_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
         self.install_python("agents", AGENTS_PINS, &[])?;
@@ -122,6 +124,19 @@ impl Parts {
         self.install_all()?;
         let _lock = self.lock()?;
         self.install_python("peers", PEERS_PINS, &[])
+    }
+
+    /// Installs what builds the site of the documentation.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_docs(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        self.install_docs_part()
+    }
+
+    fn install_docs_part(&self) -> Result<()> {
+        self.install_python("docs", DOCS_PINS, &["--require-hashes"])
     }
 
     /// Installs only what the static checks need.
@@ -412,6 +427,7 @@ mod tests {
         let lines = [
             PYTHON_PINS,
             MAIL_PINS,
+            DOCS_PINS,
             SCHEMATHESIS_PINS,
             AGENTS_PINS,
             CREWAI_PINS,

@@ -168,7 +168,7 @@ impl Default for PublishedKeys {
 
 /// Which tenant a subject belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum TenantRule {
     /// Every subject of the issuer belongs to this tenant.
     Fixed(String),

@@ -48,7 +48,7 @@ fn leads_somewhere(tree: &Tree, from: &str, target: &str) -> bool {
 }
 
 /// Returns the path in the repository, or `None` when it leads out of it.
-fn resolve(from: &str, target: &str) -> Option<String> {
+pub fn resolve(from: &str, target: &str) -> Option<String> {
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.split('/') {

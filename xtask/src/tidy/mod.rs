@@ -6,10 +6,10 @@
 mod arrows;
 mod closure;
 mod files;
-mod links;
+pub mod links;
 mod manifests;
 mod text;
-mod tree;
+pub mod tree;
 
 use std::fmt;
 use std::path::Path;

@@ -75,6 +75,11 @@ impl Tree {
         str::from_utf8(self.files.get(path)?).ok()
     }
 
+    /// Returns the bytes of one file.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
     /// Says whether a file or a folder has this path.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.folders.contains(path)

@@ -12,6 +12,7 @@ mod break_glass;
 mod browser;
 mod candidates;
 mod captured;
+mod configuration;
 mod console;
 mod console_passkeys;
 mod console_proof;
