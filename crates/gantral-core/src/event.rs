@@ -17,7 +17,7 @@ use crate::state::{
 use crate::time::{DurationMs, UnixMillis};
 
 /// Who caused an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     /// The `person_id` of a human, the client of a workload or runner, `gantral` for the engine.
     pub id: ActorId,
@@ -30,7 +30,7 @@ pub struct Actor {
 }
 
 /// The workflow version that an instance executes, equal along its chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkflowRef {
     /// The workflow.
     pub id: WorkflowId,
@@ -43,7 +43,7 @@ pub struct WorkflowRef {
 }
 
 /// What never changes along one instance's chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The tenant.
     pub tenant: TenantId,
@@ -56,7 +56,7 @@ pub struct Identity {
 }
 
 /// One recorded event, as folded: everything that a rule may look at, and nothing that only a signature needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// What happened.
     pub event: Event,
@@ -71,7 +71,7 @@ pub struct Entry {
 }
 
 /// One link of the requester chain: on whose behalf.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Requester {
     /// The person or client.
     pub id: ActorId,
@@ -84,7 +84,7 @@ pub struct Requester {
 }
 
 /// The instance that asked for this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parent {
     /// The parent instance.
     pub instance: InstanceId,
@@ -93,7 +93,7 @@ pub struct Parent {
 }
 
 /// Detail of `created`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Created {
     /// On whose behalf, outermost first; never empty.
     pub requester: Vec<Requester>,
@@ -110,7 +110,7 @@ pub struct Created {
 }
 
 /// Who carries an attempt out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Executor {
     /// Runner, interceptor, or the agent itself.
     pub kind: ExecutorKind,
@@ -122,7 +122,7 @@ pub struct Executor {
 ///
 /// Everything is absent when the engine only walks to the end of a cancelled or expired instance; `cause` then says
 /// why, and nothing was launched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Launch {
     /// Who executes.
     pub executor: Option<Executor>,
@@ -135,7 +135,7 @@ pub struct Launch {
 }
 
 /// Detail of `attempt_ended`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AttemptEnded {
     /// Who executed.
     pub executor: Executor,
@@ -146,7 +146,7 @@ pub struct AttemptEnded {
 }
 
 /// Under which policy an event stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PolicyRecord {
     /// The policy version.
     pub version: PolicyVersionId,
@@ -163,7 +163,7 @@ pub struct PolicyRecord {
 }
 
 /// What a gate asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Asked {
     /// The gate.
     pub id: GateId,
@@ -178,7 +178,7 @@ pub struct Asked {
 }
 
 /// Detail of `human_required`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HumanRequired {
     /// What is asked.
     pub gate: Asked,
@@ -195,7 +195,7 @@ pub struct HumanRequired {
 }
 
 /// The terms of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GrantTerms {
     /// The grant.
     pub id: GrantId,
@@ -204,7 +204,7 @@ pub struct GrantTerms {
 }
 
 /// Detail of `allowed` and `observed`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Allowed {
     /// Commitment of the action.
     pub action: Digest,
@@ -217,7 +217,7 @@ pub struct Allowed {
 }
 
 /// What one human said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ballot {
     /// The gate.
     pub gate: GateId,
@@ -252,7 +252,7 @@ pub struct Ballot {
 }
 
 /// Detail of `approved` and `overridden`: the deciding vote and the grant that follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Granted {
     /// The deciding vote.
     pub ballot: Ballot,
@@ -261,7 +261,7 @@ pub struct Granted {
 }
 
 /// Detail of `rejected`: a human's ballot, or the cause for which the engine closed the gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rejected {
     /// The gate.
     pub gate: GateId,
@@ -272,7 +272,7 @@ pub struct Rejected {
 }
 
 /// Detail of `escalated` and `extended`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GateMoved {
     /// The gate.
     pub gate: GateId,
@@ -287,7 +287,7 @@ pub struct GateMoved {
 }
 
 /// What consumption was checked against.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GuardRecord {
     /// The head of the governance chain.
     pub governance_head: Option<Digest>,
@@ -300,7 +300,7 @@ pub struct GuardRecord {
 }
 
 /// Detail of `consumed`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Consumed {
     /// The grant.
     pub grant: GrantId,
@@ -317,7 +317,7 @@ pub struct Consumed {
 }
 
 /// A reference to captured evidence of an outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EvidenceRef {
     /// SHA-256 of the referred bytes.
     pub digest: Digest,
@@ -328,7 +328,7 @@ pub struct EvidenceRef {
 }
 
 /// Detail of `outcome`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Outcome {
     /// The grant that was consumed; absent for what was done under SHADOW.
     pub grant: Option<GrantId>,
@@ -343,7 +343,7 @@ pub struct Outcome {
 }
 
 /// Detail of `reconciled`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reconciled {
     /// The grant whose outcome was unknown.
     pub grant: GrantId,
@@ -356,7 +356,7 @@ pub struct Reconciled {
 }
 
 /// Detail of `completed` and `terminated`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ended {
     /// Why; absent for `completed`.
     pub cause: Option<Cause>,
@@ -365,7 +365,7 @@ pub struct Ended {
 }
 
 /// One authority event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each variant is documented at its kind and at its detail")]
 pub enum Event {
     Created(Created),

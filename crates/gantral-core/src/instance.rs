@@ -23,7 +23,7 @@ use crate::time::UnixMillis;
 pub const EVENTS_MAX: u32 = 10_000;
 
 /// One governed execution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Instance {
     /// What never changes along the chain.
     pub identity: Identity,
@@ -68,7 +68,7 @@ pub struct Instance {
 }
 
 /// Where authority stands, with what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Created, not started.
     Created,
@@ -91,7 +91,7 @@ pub enum Phase {
 }
 
 /// The newest attempt while it lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LiveAttempt {
     /// Who executes; absent on a walk to the end.
     pub executor: Option<Executor>,
@@ -102,7 +102,7 @@ pub struct LiveAttempt {
 }
 
 /// An open gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gate {
     /// What is asked.
     pub asked: Asked,
@@ -131,7 +131,7 @@ pub struct Gate {
 }
 
 /// How a gate was decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DecidedGate {
     /// The gate.
     pub id: GateId,
@@ -144,7 +144,7 @@ pub struct DecidedGate {
 }
 
 /// A permission that was not used yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// Commitment of the action.
     pub action: Digest,
@@ -159,7 +159,7 @@ pub struct Grant {
 }
 
 /// Where a grant comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Policy allowed it: only the attempt that asked may consume.
     Policy {
@@ -171,7 +171,7 @@ pub enum Origin {
 }
 
 /// The human decision behind a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HumanOrigin {
     /// The gate.
     pub gate: GateId,
@@ -194,7 +194,7 @@ pub struct HumanOrigin {
 }
 
 /// A consumed grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Consumption {
     /// The attempt that consumed.
     pub attempt: AttemptNo,

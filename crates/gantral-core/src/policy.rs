@@ -13,7 +13,7 @@ use crate::state::HumanEvidence;
 use crate::time::DurationMs;
 
 /// The advice of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// The action may be granted without a human.
     Allow,
@@ -43,7 +43,7 @@ impl Verdict {
 }
 
 /// How much is at stake in a workflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Materiality {
     /// Little: an outage of the evaluator may be configured to let it pass.
     Low,
@@ -77,7 +77,7 @@ impl Materiality {
 pub struct PolicyVersionId(pub Digest);
 
 /// The engine that evaluated, as recorded in artifacts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EvaluatorId {
     /// The kind of engine, for example `regorus` or `opa`.
     pub engine: Name,
@@ -86,7 +86,7 @@ pub struct EvaluatorId {
 }
 
 /// Whom a policy wants to approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Approvers {
     /// So many distinct humans, at least 1, who hold one of these roles; without roles, one of the workflow's default approvers.
     Some {
@@ -100,7 +100,7 @@ pub enum Approvers {
 }
 
 /// One step of an escalation that a policy wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Escalation {
     /// Who is asked instead.
     pub roles: Vec<Role>,
@@ -109,7 +109,7 @@ pub struct Escalation {
 }
 
 /// What a policy answered, read strictly from its output document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Evaluation {
     /// The advice.
     pub verdict: Verdict,
@@ -139,7 +139,7 @@ pub fn evidence_asked_for(word: &str) -> Option<HumanEvidence> {
 }
 
 /// Why there is no evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum EvalFailure {
     /// The evaluator could not be reached or went away.
     #[error("the policy evaluator is unavailable")]
@@ -225,7 +225,7 @@ impl EvalFailure {
 }
 
 /// What "fail closed" means for a workflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closed {
     /// The default approvers of the workflow are asked.
     RequireHuman,
@@ -234,7 +234,7 @@ pub enum Closed {
 }
 
 /// How a workflow wants evaluator failures resolved. What may not be configured is not in here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FailurePolicy {
     /// What closed means.
     pub closed: Closed,

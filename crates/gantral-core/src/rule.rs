@@ -22,7 +22,7 @@ pub const APPROVALS_MAX: u32 = 16;
 pub const REJECTIONS_MAX: u32 = 16;
 
 /// The complete rule of a gate, sealed when the gate opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Stages in order: a later stage counts only when every earlier one is satisfied.
     pub stages: Vec<Stage>,
@@ -39,14 +39,14 @@ pub struct Rule {
 }
 
 /// Groups that must all be satisfied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
     /// The groups, all of them needed.
     pub groups: Vec<Group>,
 }
 
 /// So many distinct persons who hold one of these roles.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Group {
     /// Any of these roles counts.
     pub roles: Vec<Role>,
@@ -55,7 +55,7 @@ pub struct Group {
 }
 
 /// One vote for one resulting action, or one rejection of what was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CountedVote {
     /// Whose vote it is: the person who voted, or for whom a delegate did.
     pub person: PersonId,
@@ -70,7 +70,7 @@ pub struct CountedVote {
 }
 
 /// Where a gate stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tally {
     /// Every stage is satisfied.
     Satisfied,
@@ -218,7 +218,7 @@ fn place<'v>(benches: &mut [Bench<'_, 'v>], vote: &'v CountedVote) -> bool {
 }
 
 /// What a workflow demands whatever policy says. Policy can only tighten it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Floors {
     /// The mildest verdict that may be enforced; `Allow` leaves it to policy.
     pub least_verdict: Verdict,
@@ -245,7 +245,7 @@ pub struct Floors {
 }
 
 /// Who is asked next, and how long they have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EscalationStep {
     /// The roles that become eligible instead.
     pub roles: Vec<Role>,
@@ -254,7 +254,7 @@ pub struct EscalationStep {
 }
 
 /// What a gate would be like: the rule and the time, before an instant is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GatePlan {
     /// Who must agree.
     pub rule: Rule,

@@ -13,6 +13,7 @@ mod attempts;
 mod endings;
 mod gates;
 mod matrix;
+mod model;
 mod properties;
 mod reachable;
 mod rejections;
