@@ -100,6 +100,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             notifications: &gantral_server::notifications::NotificationSettings::default(),
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             passkeys: None,
+            limits: &gantral_server::tenant_limits::LimitSettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::new(issuer)),
             public_url: listening.url(),

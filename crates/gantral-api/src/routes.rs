@@ -157,6 +157,7 @@ const WRITING: &[Code] = &[
     Code::IdempotencyKeyMissing,
     Code::IdempotencyKeyReused,
     Code::BodyTooLarge,
+    Code::RateExceeded,
     Code::ReadOnly,
 ];
 /// Codes of routes without a token.

@@ -186,10 +186,11 @@ impl Engine {
         &self,
         call: &mut Call,
         began: Began,
-        plan: Plan,
+        mut plan: Plan,
         answer: Answer,
     ) -> Result<Commit, EngineError> {
         let Began { mut loaded, artifact, receipt } = began;
+        plan.guards.extend(self.0.config.limits.guard(&loaded.instance.identity.tenant));
         // What is appended later carries it on.
         loaded.row.index.call_key = plan.call_key;
         let following = plan.entries.get(1..).unwrap_or_default();
@@ -213,6 +214,7 @@ impl Engine {
             AppendOutcome::KeyReused => Err(EngineError::KeyReused),
             AppendOutcome::CallKeyTaken(instance) => Err(EngineError::CallKeyTaken { instance }),
             AppendOutcome::Moved(_) => Ok(Commit::Moved),
+            AppendOutcome::GuardFailed(Guard::Room(room)) => Err(self.no_room(&tenant, room).await),
             AppendOutcome::GuardFailed(guard) => {
                 self.0.registry.forget(&tenant, &guard);
                 Ok(Commit::GuardFailed(guard))

@@ -27,6 +27,7 @@ use crate::passkeys::Passkeys;
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
 use crate::repeat::Repeating;
+use crate::tenant_limits::TenantLimits;
 use crate::totals::Turns;
 
 /// How often a command is decided anew when others moved the instance meanwhile.
@@ -59,6 +60,8 @@ pub struct EngineConfig {
     pub delegation_longest: DurationMs,
     /// Whose authenticators count at gates; none where absent.
     pub passkeys: Option<Passkeys>,
+    /// How much there may be of a tenant.
+    pub limits: TenantLimits,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -84,6 +87,7 @@ impl Default for EngineConfig {
             four_eyes: FourEyes::default(),
             delegation_longest: DELEGATION_LONGEST_DEFAULT,
             passkeys: None,
+            limits: TenantLimits::default(),
         }
     }
 }

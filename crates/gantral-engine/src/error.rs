@@ -170,6 +170,19 @@ pub enum EngineError {
     /// The signer failed. May be repeated.
     #[error(transparent)]
     Signer(#[from] SignError),
+    /// As many instances of the tenant are open as may be. May be repeated when one of them has ended.
+    #[error("the tenant has {most} open instances already")]
+    InstancesFull {
+        /// How many may be.
+        most: u64,
+    },
+    /// As much of the tenant is kept as may be, or what would begin is more than what is left. May be repeated when something was erased, or the
+    /// limit raised.
+    #[error("of the tenant {most} bytes may be kept, and what would begin does not fit")]
+    StorageFull {
+        /// How many bytes may be.
+        most: u64,
+    },
     /// The ledger failed; whether anything was written, its error says. May be repeated with the same key.
     #[error(transparent)]
     Store(#[from] StoreError),

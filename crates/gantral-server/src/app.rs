@@ -20,6 +20,7 @@ use crate::limits::{Capacity, Limits};
 use crate::logs::{Keeping, Logs};
 use crate::metrics::Metrics;
 use crate::problems::{Answer, Failure};
+use crate::rates::Rates;
 use crate::signing::PolicySigning;
 use crate::standing::Standing;
 
@@ -65,6 +66,10 @@ pub struct AppParts {
     pub couriers: Couriers,
     /// What this server does, and no other at the same time.
     pub duties: Duties,
+    /// How many commands of a tenant it takes.
+    pub rates: Rates,
+    /// The tenants of which it says how much there is.
+    pub tenants: Vec<TenantId>,
 }
 
 /// The state of the router. Cheap to clone.
@@ -91,6 +96,8 @@ pub(crate) struct Shared {
     pub public_logs: bool,
     pub couriers: Couriers,
     pub duties: Duties,
+    pub rates: Rates,
+    pub tenants: Vec<TenantId>,
     /// Taken by whoever serves.
     keeping: Mutex<Option<Keeping>>,
     pub candidates: Candidates,
@@ -126,6 +133,8 @@ impl App {
             public_logs: parts.public_logs,
             couriers: parts.couriers,
             duties: parts.duties,
+            rates: parts.rates,
+            tenants: parts.tenants,
             keeping: Mutex::new(parts.keeping),
             candidates: Candidates::default(),
             metrics: Metrics::default(),

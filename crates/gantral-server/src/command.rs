@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::{HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_api::wire::{BODY_BYTES_MAX, IDEMPOTENCY_KEY, IdempotencyKey, read_body};
@@ -11,7 +11,7 @@ use gantral_core::digest::{Digest, Hasher};
 use gantral_core::event::Actor;
 use gantral_core::ids::{ActorId, AttemptNo};
 use gantral_engine::{Call, Fresh, RequestKey};
-use gantral_identity::Principal;
+use gantral_identity::{Principal, PrincipalKind};
 use gantral_store::IdempotencyScope;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::clock::seed;
 use crate::identity::Caller;
 use crate::problems::{Answer, Failure};
+use crate::rates::NEVER_REFUSED;
 
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -58,6 +59,7 @@ impl RawWrite {
         let (mut parts, body) = request.into_parts();
         let Caller(principal) = Caller::from_request_parts(&mut parts, app).await?;
         app.may_write()?;
+        paced(app, &principal, parts.extensions.get::<MatchedPath>())?;
         let key = idempotency_key(&parts.headers)?;
         media_type_is(&parts.headers, media_type)?;
         let body = bounded(body, bytes_max).await?;
@@ -65,6 +67,20 @@ impl RawWrite {
         let call = keyed(app, &principal, route, &key, &body)?;
         Ok(Self { principal, call, body })
     }
+}
+
+/// Refuses a command that comes too fast after the others of its tenant. A form of the console has no route, and is counted always.
+pub(crate) fn paced(app: &App, principal: &Principal, route: Option<&MatchedPath>) -> Answer<()> {
+    let ends = route.is_some_and(|route| NEVER_REFUSED.contains(&route.as_str()));
+    let person = principal.kind() == PrincipalKind::Human;
+    if ends || app.0.rates.takes(principal.tenant(), person) {
+        return Ok(());
+    }
+    app.0.metrics.too_fast(principal.tenant());
+    Err(Failure::new(
+        Code::RateExceeded,
+        "the tenant sends more commands in a second than this server takes of it",
+    ))
 }
 
 /// Returns a call of a principal at this instant, under an idempotency key of a route; `body` is what makes two requests the same.

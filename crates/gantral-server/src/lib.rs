@@ -26,6 +26,7 @@ mod parameters;
 pub mod passkeys;
 mod policy;
 mod problems;
+pub mod rates;
 mod router;
 mod scheduler;
 pub mod settings;
@@ -33,6 +34,7 @@ pub mod signing;
 mod standing;
 pub mod store;
 mod tally;
+pub mod tenant_limits;
 mod views;
 mod waiting;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gantral_api::problem::Code;
-use gantral_core::ids::Name;
+use gantral_core::ids::{Name, TenantId};
 use gantral_core::time::UnixMillis;
 use gantral_engine::{Ticked, state_of};
 use gantral_oidc::ProviderStatus;
@@ -19,14 +19,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use self::archive::ArchiveMetrics;
-use self::logs::LogMetrics;
 pub(crate) use self::logs::Logged;
+use self::logs::{LogMetrics, TenantLabel};
+use self::tenants::TenantMetrics;
+pub(crate) use self::tenants::TenantUsage;
 pub(crate) use self::told::Told;
 use self::told::ToldMetrics;
 use crate::archive::ArchiveStanding;
 
 mod archive;
 mod logs;
+mod tenants;
 mod told;
 
 /// Upper bounds of request durations, in seconds. Long polls fall beyond the last.
@@ -112,6 +115,8 @@ pub(crate) struct Seen<'a> {
     pub told: Told,
     /// How the keys of identity providers are.
     pub providers: Vec<ProviderStatus>,
+    /// How much there is of each tenant.
+    pub tenants: Vec<TenantUsage>,
 }
 
 /// Returns the gauge of a count.
@@ -162,6 +167,7 @@ pub(crate) struct Metrics {
     issuer_failures: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     told: ToldMetrics,
     archive: ArchiveMetrics,
+    tenants: TenantMetrics,
 }
 
 impl Default for Metrics {
@@ -188,6 +194,7 @@ impl Default for Metrics {
             issuer_failures: Family::default(),
             told: ToldMetrics::default(),
             archive: ArchiveMetrics::default(),
+            tenants: TenantMetrics::default(),
         };
         metrics.registered()
     }
@@ -248,6 +255,7 @@ impl Metrics {
         );
         self.told.register(registry);
         self.archive.register(registry);
+        self.tenants.register(registry);
         self
     }
 
@@ -269,6 +277,11 @@ impl Metrics {
         self.candidates.get_or_create(&label).inc_by(asks);
     }
 
+    /// Counts a command of a tenant that came too fast.
+    pub(crate) fn too_fast(&self, tenant: &TenantId) {
+        self.tenants.too_fast(tenant);
+    }
+
     pub(crate) fn ticked(&self, ticked: &Ticked) {
         for (counter, count) in
             [(&self.due, ticked.due), (&self.lost, ticked.lost), (&self.stuck, ticked.failed)]
@@ -279,7 +292,7 @@ impl Metrics {
 
     /// Returns the text exposition.
     pub(crate) fn exposition(&self, seen: &Seen<'_>) -> Result<String, std::fmt::Error> {
-        let Seen { now, counts, restarts, evaluators, logged, archive, told, providers } = seen;
+        let Seen { now, counts, restarts, evaluators, logged, archive, told, providers, tenants } = seen;
         self.instances.clear();
         for (code, count) in &counts.instances {
             let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
@@ -299,6 +312,7 @@ impl Metrics {
         }
         self.logs.show(logged);
         self.archive.show(archive);
+        self.tenants.show(tenants);
         self.told.show(told, *now);
         for provider in providers {
             let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };

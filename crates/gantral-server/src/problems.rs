@@ -148,6 +148,8 @@ impl From<EngineError> for Failure {
                 ended(problem(Code::ProposalEnded), ProposalStanding::Ended { how, at, by, sealed })
             }
             EngineError::ProposalsFull { most } => problem(Code::ProposalsFull).with("most", most),
+            EngineError::InstancesFull { most } => problem(Code::InstancesFull).with("most", most),
+            EngineError::StorageFull { most } => problem(Code::StorageFull).with("most", most),
             EngineError::NoPolicyBefore => problem(Code::NoPolicyBefore),
             EngineError::PolicyUnknown => problem(Code::PolicyUnknown),
             EngineError::PolicyUnsigned => problem(Code::PolicyUnsigned),

@@ -38,6 +38,7 @@ use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
 use crate::store::{StoreSettings, StoreSettingsError, open_store};
+use crate::tenant_limits::{LimitSettings, LimitsError};
 
 pub use self::environment::VariableError;
 
@@ -88,6 +89,9 @@ pub struct Settings {
     /// Whose authenticators count at gates; nobody's where absent.
     #[serde(default)]
     pub passkeys: Option<PasskeySettings>,
+    /// How much a tenant may send, begin and keep.
+    #[serde(default)]
+    pub limits: LimitSettings,
 }
 
 /// The transparency logs.
@@ -210,6 +214,9 @@ pub enum SetupError {
     /// For how long humans may decide for each other is not said well.
     #[error(transparent)]
     Delegations(#[from] DelegationsError),
+    /// How much a tenant may have is not said well.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// The section about passkeys.
     #[error(transparent)]
     Passkeys(#[from] PasskeysError),
@@ -295,6 +302,8 @@ pub struct Setup<'a> {
     pub delegations: &'a DelegationSettings,
     /// Whose authenticators count at gates; nobody's where absent.
     pub passkeys: Option<&'a PasskeySettings>,
+    /// How much a tenant may send, begin and keep.
+    pub limits: &'a LimitSettings,
     /// The development issuer, if it is among them.
     pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
@@ -322,6 +331,7 @@ impl Setup<'_> {
         let four_eyes = self.four_eyes.open(self.tenants)?;
         let delegation_longest = self.delegations.open()?;
         let passkeys = self.passkeys.map(|passkeys| passkeys.open(&self.public_url)).transpose()?;
+        let (limits, rates) = self.limits.open(self.tenants)?;
         private_folder(self.data)?;
         let store = open_store(self.store, self.data).await?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -339,6 +349,7 @@ impl Setup<'_> {
             four_eyes,
             delegation_longest,
             passkeys,
+            limits,
             ..usual
         };
         let standing = Standing::default();
@@ -363,27 +374,13 @@ impl Setup<'_> {
         let evaluators = opas.beside(policy.clone())?;
         let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
-        let mut damaged = Vec::new();
-        if standing.behind().is_none() {
+        let damaged = if standing.behind().is_none() {
             forget_others(&engine, &couriers).await?;
             let keys = [(engine.public_key().clone(), KeyRole::Issuer), (logs.key().clone(), KeyRole::Log)];
-            for tenant in self.tenants {
-                match declare(&engine, tenant, &keys, key_folder.entries()).await {
-                    // Nothing of the tenant is done on the ground of such a chain; the others have chains of their own.
-                    Err(SetupError::Engine(error @ EngineError::Damaged { .. })) => {
-                        tracing::error!(%tenant, %error, "nothing of this tenant is done until its ledger is mended and the server started again");
-                        damaged.push((tenant.clone(), error));
-                    }
-                    declared => declared?,
-                }
-            }
-        }
-        if damaged.len() == self.tenants.len()
-            && let Some((_, error)) = damaged.pop()
-        {
-            return Err(error.into());
-        }
-        let damaged = damaged.into_iter().map(|(tenant, _)| tenant).collect();
+            declare_all(&engine, self.tenants, &keys, key_folder.entries()).await?
+        } else {
+            Vec::new()
+        };
         let attempts = self.attempts(token_key)?;
         let verifier = Verifier::new(self.identity)?.with_attempts(Arc::clone(&attempts));
         // Who does not answer in this time is asked again while the server serves.
@@ -409,8 +406,39 @@ impl Setup<'_> {
             public_logs: self.public_logs,
             couriers,
             duties,
+            rates,
+            tenants: self.tenants.to_vec(),
         }))
     }
+}
+
+/// Sees to it that the governance chain of every tenant names the keys, and returns the tenants whose chains are damaged.
+///
+/// # Errors
+/// `SetupError`, also where nothing can be done for any tenant.
+async fn declare_all(
+    engine: &Engine,
+    tenants: &[TenantId],
+    keys: &[(PublicKey, KeyRole)],
+    entries: &[KeyEntry],
+) -> Result<Vec<TenantId>, SetupError> {
+    let mut damaged = Vec::new();
+    for tenant in tenants {
+        match declare(engine, tenant, keys, entries).await {
+            // Nothing of the tenant is done on the ground of such a chain; the others have chains of their own.
+            Err(SetupError::Engine(error @ EngineError::Damaged { .. })) => {
+                tracing::error!(%tenant, %error, "nothing of this tenant is done until its ledger is mended and the server started again");
+                damaged.push((tenant.clone(), error));
+            }
+            declared => declared?,
+        }
+    }
+    if damaged.len() == tenants.len()
+        && let Some((_, error)) = damaged.pop()
+    {
+        return Err(error.into());
+    }
+    Ok(damaged.into_iter().map(|(tenant, _)| tenant).collect())
 }
 
 /// Sees to it that the governance chain of a tenant names the keys that sign now, and those that were in other hands.

@@ -5,6 +5,7 @@ use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, Name, Role, TeamId,
 use gantral_core::time::UnixMillis;
 
 use crate::outbox::Tell;
+use crate::usage::Room;
 
 /// Something that must still stand when the append commits. All rows are those of the append's tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Guard {
     },
     /// The newest artifact of the tenant's governance chain has this hash; `None` is a tenant without such a chain.
     GovernanceHead(Option<Digest>),
+    /// The tenant has room for what the append adds. Looked at after everything else, so that whoever joins what is there is not refused.
+    Room(Room),
 }
 
 /// One gate as it opens.

@@ -31,6 +31,7 @@ mod spending;
 mod sqlite;
 mod store;
 mod unobserved;
+mod usage;
 
 pub use append::{
     ARTIFACTS_MAX, Append, AppendOutcome, EFFECTS_MAX, ENVELOPE_BYTES_MAX, Head, IdempotencyAnswer,
@@ -75,3 +76,4 @@ pub use spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Total
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;
 pub use unobserved::{UNOBSERVED_MAX, Unobserved};
+pub use usage::{Room, Usage};

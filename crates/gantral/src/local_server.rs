@@ -14,6 +14,7 @@ use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
 use gantral_server::settings::Setup;
 use gantral_server::store::StoreSettings;
+use gantral_server::tenant_limits::LimitSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -57,6 +58,7 @@ impl LocalServer {
             four_eyes: &FourEyesSettings::default(),
             delegations: &DelegationSettings::default(),
             passkeys: None,
+            limits: &LimitSettings::default(),
             development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,

@@ -137,6 +137,15 @@ codes! {
     TooManyRequests = "too_many_requests", 429, Caller, SameKey,
         "The server takes no more requests now.",
         "Wait as long as `Retry-After` says, then send the same request with the same key.";
+    RateExceeded = "rate_exceeded", 429, Caller, SameKey,
+        "The tenant sends more commands than it may.",
+        "Wait as long as `Retry-After` says, then send the same request with the same key.";
+    InstancesFull = "instances_full", 409, Caller, AfterChange,
+        "As many instances of the tenant are open as may be.",
+        "Let some of them end, or cancel what nobody needs: `gantral instances ls` lists them.";
+    StorageFull = "storage_full", 409, Caller, AfterChange,
+        "As much of the tenant is kept as may be.",
+        "Have the operator raise `limits.stored_bytes`; what has begun goes on meanwhile.";
     InstanceEnded = "instance_ended", 409, Caller, Pointless,
         "The instance has ended.",
         "Create a new instance; an ended one never moves again.";

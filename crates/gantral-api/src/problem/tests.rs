@@ -39,6 +39,7 @@ fn what_may_be_repeated_as_it_is_was_not_the_callers_doing() {
         repeatable,
         [
             "too_many_requests",
+            "rate_exceeded",
             "grant_not_released",
             "conflict",
             "ledger_unavailable",

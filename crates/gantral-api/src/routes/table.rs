@@ -245,7 +245,8 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/v1/instances", "createInstance", "instances", [Workload, Human],
         "Creates an instance; one whose workflow has a command is queued for a runner",
         body takes::<wire::CreateInstance>(), answers [json::<wire::Created>(201, "It exists.")],
-        refuses [WorkflowUnknown, NoActivePolicy, SecretInline, CallKeyTaken, Conflict, SignerUnavailable]),
+        refuses [WorkflowUnknown, NoActivePolicy, SecretInline, CallKeyTaken, InstancesFull, StorageFull, Conflict,
+            SignerUnavailable]),
     route!(Get "/v1/instances", "listInstances", "instances", [Tenant], "Lists instances, newest first",
         query [
             query::<text::State>("state", "Only instances in this state."),
@@ -351,7 +352,7 @@ pub const ROUTES: &[Route] = &[
             json::<wire::CallAnswer>(202, "REQUIRE_HUMAN: a gate is open, or was decided.")
         ],
         refuses [WorkflowUnknown, NoActivePolicy, ActionInvalid, ActionUndeclared, SecretInline, CallKeyTaken, EvaluatorFailed,
-            NobodyEligible, Frozen, Conflict, SignerUnavailable]),
+            NobodyEligible, Frozen, InstancesFull, StorageFull, Conflict, SignerUnavailable]),
     route!(Post "/v1/calls/{id}/take", "takeCall", "calls", [Workload],
         "Begins a call that humans granted; holds up to `wait` until they have decided",
         query [WAIT], body takes::<wire::Empty>(),

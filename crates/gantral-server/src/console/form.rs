@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use super::session::Visitor;
 use crate::app::App;
-use crate::command::keyed;
+use crate::command::{keyed, paced};
 use crate::problems::{Answer, Failure};
+use crate::rates::NEVER_REFUSED;
 
 /// Where a browser says that a request comes from (Fetch Metadata Request Headers).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -111,6 +112,9 @@ impl Form {
         app.may_write()?;
         let key = self.fields.get("key").and_then(|key| IdempotencyKey::parse(key).ok());
         let key = key.ok_or_else(|| Failure::new(Code::IdempotencyKeyMissing, "the form has no number"))?;
+        if !NEVER_REFUSED.iter().any(|path| route.ends_with(path)) {
+            paced(app, &self.visitor.principal, None)?;
+        }
         let bytes = serde_json::to_vec(body);
         let bytes =
             bytes.map_err(|_| Failure::new(Code::Internal, "what the form says cannot be written"))?;

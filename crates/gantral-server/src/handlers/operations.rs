@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::command::{acting, call};
 use crate::identity::Caller;
 use crate::logs::{Logs, hint};
-use crate::metrics::{Logged, Seen, Told};
+use crate::metrics::{Logged, Seen, TenantUsage, Told};
 use crate::problems::{Answer, Failure};
 
 /// GET /healthz: the process answers.
@@ -93,6 +93,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
             counts: store.outbox_counts().await.map_err(EngineError::from)?,
         },
         providers: app.0.providers.statuses(),
+        tenants: tenants(&app).await?,
     };
     let text = app
         .0
@@ -101,6 +102,16 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
         .map_err(|_| Failure::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// Returns how much there is of each tenant, and how much there may be.
+async fn tenants(app: &App) -> Answer<Vec<TenantUsage>> {
+    let mut found = Vec::with_capacity(app.0.tenants.len());
+    for tenant in &app.0.tenants {
+        let usage = app.engine().store().usage(tenant).await.map_err(EngineError::from)?;
+        found.push(TenantUsage { tenant: tenant.clone(), usage, room: app.engine().room(tenant) });
+    }
+    Ok(found)
 }
 
 /// GET /v1/openapi.json

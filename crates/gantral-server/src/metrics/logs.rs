@@ -10,8 +10,14 @@ use super::{Word, gauge};
 
 /// Tenants are named by the configuration, not by callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TenantLabel {
+pub(super) struct TenantLabel {
     tenant: Word,
+}
+
+impl TenantLabel {
+    pub(super) fn of(tenant: &TenantId) -> Self {
+        Self { tenant: Word(tenant.as_str().to_owned()) }
+    }
 }
 
 /// How far the logs are.
@@ -54,7 +60,7 @@ impl LogMetrics {
         self.stopped.set(i64::try_from(logged.still).unwrap_or(i64::MAX));
         self.behind.set(gauge(logged.behind));
         for (tenant, leaves, witnessed) in &logged.leaves {
-            let label = TenantLabel { tenant: Word(tenant.as_str().to_owned()) };
+            let label = TenantLabel::of(tenant);
             self.leaves.get_or_create(&label).set(gauge(*leaves));
             if let Some(witnessed) = witnessed {
                 self.witnessed.get_or_create(&label).set(gauge(*witnessed));

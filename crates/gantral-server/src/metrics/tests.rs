@@ -5,7 +5,7 @@ use gantral_core::ids::TenantId;
 use gantral_core::state::State;
 use gantral_engine::state_code;
 use gantral_notify::ChannelStatus;
-use gantral_store::OutboxCount;
+use gantral_store::{OutboxCount, Room, Usage};
 use gantral_testkit::golden;
 
 use super::*;
@@ -56,6 +56,11 @@ fn seen(name: &Name) -> Seen<'_> {
             }],
         },
         providers: vec![ProviderStatus { issuer, age: None, failures: 2 }],
+        tenants: vec![TenantUsage {
+            tenant: TenantId::parse("acme").unwrap(),
+            usage: Usage { open: 5, bytes: 1_000 },
+            room: Room { open_max: Some(10), bytes_max: Some(4_000) },
+        }],
     }
 }
 
@@ -70,6 +75,7 @@ fn exposition() -> String {
         taken: Duration::from_millis(3),
     });
     metrics.candidate(CandidateAsk::Evaluated, 9);
+    metrics.too_fast(&TenantId::parse("acme").unwrap());
     metrics.exposition(&seen(&Name::parse("pager").unwrap())).unwrap()
 }
 
@@ -110,6 +116,9 @@ fn ages_are_those_of_the_oldest_and_none_is_below_zero() {
         "gantral_log_leaves{tenant=\"other\"} 6",
         "gantral_log_witnessed_leaves{tenant=\"acme\"} 8",
         "gantral_log_behind_artifacts 7",
+        "gantral_tenant_open_instances{tenant=\"acme\"} 5",
+        "gantral_tenant_stored_bytes_max{tenant=\"acme\"} 4000",
+        "gantral_tenant_rate_exceeded_total{tenant=\"acme\"} 1",
         "gantral_issuer_keys_age_seconds{issuer=\"https://id.example.com\"} -1.0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -20,6 +20,7 @@ const NAMED_BY_THE_OPERATOR: &[&str] = &[
     "identity.issuers[].keys.static",
     "identity.issuers[].keys.static.*[]",
     "identity.issuers[].tenant.tenants",
+    "limits.tenants",
     "policy.evaluators",
     "policy.signing.keys",
 ];

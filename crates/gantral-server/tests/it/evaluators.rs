@@ -61,6 +61,7 @@ impl Site {
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             passkeys: None,
+            limits: &gantral_server::tenant_limits::LimitSettings::default(),
             development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),

@@ -99,6 +99,7 @@ impl Site {
                 four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
                 delegations: &gantral_server::delegations::DelegationSettings::default(),
                 passkeys: None,
+                limits: &gantral_server::tenant_limits::LimitSettings::default(),
                 development: Some(Arc::clone(&self.issuer)),
                 public_url: self.url.clone(),
                 worker: worker_command(),

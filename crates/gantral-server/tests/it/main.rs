@@ -42,6 +42,7 @@ mod signing;
 mod standing;
 mod story;
 mod strangers;
+mod tenant_limits;
 
 /// Becomes a policy worker when this program starts itself as one.
 #[test]

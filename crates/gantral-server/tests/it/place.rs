@@ -29,6 +29,7 @@ use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::evaluators::{EmbeddedSettings, EvaluatorSettings, Opas, PolicySettings};
 use gantral_server::notifications::{NotificationSettings, Notifications};
 use gantral_server::signing::PolicySigning;
+use gantral_server::tenant_limits::LimitSettings;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
 };
@@ -77,6 +78,7 @@ pub struct Place {
     capacity: Capacity,
     notifications: NotificationSettings,
     four_eyes: FourEyes,
+    limits: LimitSettings,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
@@ -101,6 +103,12 @@ impl Place {
         Self::with(true, capacity, NotificationSettings::default()).await
     }
 
+    /// Starts the server again under other limits.
+    pub async fn set_limits(&mut self, limits: LimitSettings) {
+        self.limits = limits;
+        self.restart().await;
+    }
+
     /// Starts a server that lets one person alone change no more than this.
     pub async fn four_eyes(usual: FourEyesRules) -> Self {
         let mut place = Self::start().await;
@@ -118,8 +126,8 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let issuer = Arc::new(DevIssuer::new(token_key(&folder), directory()));
         let clock = Clock::default();
-        let four_eyes = FourEyes::default();
-        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes);
+        let (four_eyes, limits) = (FourEyes::default(), LimitSettings::default());
+        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes, &limits);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
         Self {
@@ -132,6 +140,7 @@ impl Place {
             capacity,
             notifications,
             four_eyes,
+            limits,
             client,
             running: Some(running),
         }
@@ -146,7 +155,8 @@ impl Place {
     /// Starts another server on the folder of the one that was stopped.
     pub async fn restart_stopped(&mut self) {
         let (clock, issuer, told) = (&self.clock, &self.issuer, &self.notifications);
-        let (app, policy) = app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes);
+        let (app, policy) =
+            app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes, &self.limits);
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);
@@ -363,6 +373,7 @@ fn app(
     capacity: Capacity,
     notifications: &NotificationSettings,
     four_eyes: &FourEyes,
+    limits: &LimitSettings,
 ) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
@@ -372,6 +383,7 @@ fn app(
     }
     let signer = LocalSigner::from_pkcs8(KeyRole::Issuer, &std::fs::read(&key).unwrap()).unwrap();
     let tenants = ["dev", "other"].map(|name| TenantId::parse(name).unwrap());
+    let (limits, rates) = limits.open(&tenants).unwrap();
     let Notifications { recipients, couriers } = notifications.open(&tenants).unwrap();
     let bundles = Arc::new(StoredBundles::new(store.clone(), tenants.to_vec()));
     let pool = PoolConfig { workers: NonZeroUsize::MIN, ..PoolConfig::default() };
@@ -395,6 +407,7 @@ fn app(
             recipients,
             four_eyes: four_eyes.clone(),
             passkeys: Some(passkeys),
+            limits,
             ..EngineConfig::default()
         },
     )
@@ -424,6 +437,8 @@ fn app(
         public_logs: false,
         couriers,
         duties,
+        rates,
+        tenants: tenants.to_vec(),
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))
 }

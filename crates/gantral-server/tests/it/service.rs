@@ -123,6 +123,7 @@ async fn setup(
         four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
         delegations: &gantral_server::delegations::DelegationSettings::default(),
         passkeys: None,
+        limits: &gantral_server::tenant_limits::LimitSettings::default(),
         development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,

@@ -10,11 +10,12 @@ use gantral_core::time::UnixMillis;
 use super::columns::{count, digest, get, int, maybe_digest, maybe_instant, millis, small};
 use super::db::{Db, params};
 use super::writer::{After, Fail};
-use super::{PostgresStore, effects, guards, idempotency, instances};
+use super::{PostgresStore, effects, guards, idempotency, instances, usage};
 use crate::append::{
     Append, AppendOutcome, Head, IdempotencyLookup, InstanceIndex, ModeCode, NewArtifact, StateCode,
 };
 use crate::error::StoreError;
+use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
 
@@ -76,6 +77,10 @@ async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOu
     if let Some(holder) = call_key_holder(db, append, before.as_ref()).await? {
         return Ok(AppendOutcome::CallKeyTaken(holder));
     }
+    let delta = Delta::of(append, before.as_ref().is_some_and(|before| before.open));
+    if let Some(guard) = usage::lacks_room(db, append, delta).await? {
+        return Ok(AppendOutcome::GuardFailed(guard));
+    }
     let head = append.head().ok_or(NO_ARTIFACT)?;
     // A second creator of the same instance, or a second holder of the call key, waits here for the first, and begins anew.
     let previous = before.as_ref().map(|before| before.number);
@@ -88,6 +93,7 @@ async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOu
     if let Some(row) = &append.idempotency {
         idempotency::remember(db, append, row, head).await?;
     }
+    usage::count(db, &append.tenant, delta).await?;
     after.changes.push(append.change(head, queue));
     Ok(AppendOutcome::Committed)
 }

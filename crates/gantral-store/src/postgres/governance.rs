@@ -12,11 +12,12 @@ use super::columns::{count, digest, get, int};
 use super::db::{Db, params};
 use super::locks::{self, On};
 use super::writer::{After, Fail};
-use super::{PostgresStore, enrolments, instances, proposals, registry, snapshots};
+use super::{PostgresStore, enrolments, instances, proposals, registry, snapshots, usage};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
 use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome, NO_INSTANCE};
 use crate::proposals::ProposalEnd;
+use crate::usage::Delta;
 
 /// The head of a governance chain.
 pub(super) struct Place {
@@ -31,6 +32,8 @@ struct Governing {
     expected: Option<Head>,
     artifact: NewArtifact,
     effects: Vec<GovernanceEffect>,
+    /// What it adds to what is counted.
+    delta: Delta,
 }
 
 impl PostgresStore {
@@ -46,9 +49,10 @@ impl PostgresStore {
         if let Err(what) = append.check() {
             return Err(StoreError::Contradiction { what: what.to_owned() });
         }
+        let delta = Delta::of_governance(&append);
         let GovernanceAppend { tenant, expected, artifact, signer, effects } = append;
         let artifact = NewArtifact { sealed: artifact, ends_chain: false, signer };
-        let governing = Governing { tenant, expected, artifact, effects };
+        let governing = Governing { tenant, expected, artifact, effects, delta };
         self.write(governing, |governing, db, after| Box::pin(run(governing, db, after))).await
     }
 
@@ -95,7 +99,7 @@ pub(super) async fn place(db: &Db, tenant: &TenantId, hold: Hold) -> Result<Opti
 
 /// Runs one append inside its transaction: all is checked before anything is written.
 async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<GovernanceOutcome, Fail> {
-    let Governing { tenant, expected, artifact, effects } = governing;
+    let Governing { tenant, expected, artifact, effects, delta } = governing;
     let before = place(db, tenant, Hold::Change).await?;
     let head = before.as_ref().map(|place| place.head);
     if head != *expected {
@@ -119,9 +123,12 @@ async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<Govern
         params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes().as_slice()],
     )
     .await?;
+    let mut delta = *delta;
     for effect in effects {
-        apply(db, tenant, (number, head.sequence), effect).await?;
+        let erased = apply(db, tenant, (number, head.sequence), effect).await?;
+        delta.bytes = delta.bytes.saturating_sub(erased);
     }
+    usage::count(db, tenant, delta).await?;
     Ok(GovernanceOutcome::Committed)
 }
 
@@ -140,35 +147,37 @@ async fn is_possible(db: &Db, tenant: &TenantId, effect: &GovernanceEffect) -> R
     }
 }
 
+/// Makes true what follows from the artifact, and returns how many bytes were erased.
 async fn apply(
     db: &Db,
     tenant: &TenantId,
     (number, sequence): (i64, u64),
     effect: &GovernanceEffect,
-) -> Result<(), Fail> {
+) -> Result<i64, Fail> {
     match effect {
         GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext } => {
-            snapshots::put(db, number, commitment, *label, salt, plaintext).await
+            snapshots::put(db, number, commitment, *label, salt, plaintext).await?;
         }
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
-            if let Some(artifact) = snapshots::kept_by(db, tenant, *instance, commitment).await? {
-                snapshots::erase(db, artifact, commitment, *at).await?;
-            }
-            Ok(())
+            return match snapshots::kept_by(db, tenant, *instance, commitment).await? {
+                Some(artifact) => snapshots::erase(db, artifact, commitment, *at).await,
+                None => Ok(0),
+            };
         }
         GovernanceEffect::ErasePerson { issuer, subject } => {
             registry::forget_person(db, tenant, issuer, subject).await?;
-            enrolments::forget_person(db, tenant, issuer, subject).await
+            enrolments::forget_person(db, tenant, issuer, subject).await?;
         }
         GovernanceEffect::ConfirmProposal { id, at, by } => {
             // What opens the commitment stands with the artifact from now on.
-            proposals::end_one(db, tenant, *id, &ProposalEnd::confirmed(*at, by.clone(), sequence)).await
+            proposals::end_one(db, tenant, *id, &ProposalEnd::confirmed(*at, by.clone(), sequence)).await?;
         }
         GovernanceEffect::SignEnrolment { entry, envelope } => {
-            enrolments::sign(db, tenant, entry, envelope).await
+            enrolments::sign(db, tenant, entry, envelope).await?;
         }
         GovernanceEffect::EndProposalsOf { proposer, at } => {
-            proposals::end_of(db, tenant, proposer, *at).await
+            proposals::end_of(db, tenant, proposer, *at).await?;
         }
     }
+    Ok(0)
 }

@@ -24,6 +24,8 @@ pub(super) enum On {
     Governance,
     /// The open proposals of a tenant.
     Proposals,
+    /// What a tenant may still begin.
+    Room,
 }
 
 /// Waits until nobody else holds the lock, and keeps everybody else from it until the transaction ends.
@@ -45,6 +47,7 @@ fn name(on: On, of: &[&str]) -> String {
         On::Enrolments => "enrolments",
         On::Governance => "governance",
         On::Proposals => "proposals",
+        On::Room => "room",
     };
     format!("{word}\n{}", of.join("\n"))
 }

@@ -60,6 +60,7 @@ mod snapshots;
 mod spending;
 mod tasks;
 mod unobserved;
+mod usage;
 mod writer;
 
 use std::fmt;

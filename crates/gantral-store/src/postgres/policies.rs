@@ -5,14 +5,15 @@ use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::columns::{get, millis, rows};
 use super::db::{Db, params};
 use super::writer::Fail;
+use super::{PostgresStore, usage};
 use crate::decoded;
 use crate::error::StoreError;
 use crate::page::{Cursor, PAGE_MAX, Page};
 use crate::rows::{PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome};
+use crate::usage::Delta;
 
 /// A bundle without its bytes, and the signature that counts.
 const ROW: &str = "SELECT b.version, b.created_at, s.key, s.algorithm, s.scope, s.pinned
@@ -122,6 +123,8 @@ async fn put_bundle(
         )
         .await?;
     if written == 1 {
+        // Behind it comes a signature at most, which no lock is waited for.
+        usage::count(db, tenant, Delta::kept(bytes.len())).await?;
         return Ok(PutOutcome::Stored);
     }
     let is_same = db

@@ -98,16 +98,18 @@ pub(super) async fn put(
     .map(drop)
 }
 
-/// Erases a snapshot, and returns whether there was something to erase.
-pub(super) async fn erase(db: &Db, artifact: i64, commitment: &Digest, at: UnixMillis) -> Result<bool, Fail> {
+/// Erases a snapshot, and returns how many bytes it had: none when there was nothing to erase.
+pub(super) async fn erase(db: &Db, artifact: i64, commitment: &Digest, at: UnixMillis) -> Result<i64, Fail> {
     let erased = db
-        .execute(
-            "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = $3
-             WHERE artifact = $1 AND commitment = $2 AND erased_at IS NULL",
+        .first(
+            "WITH kept AS (SELECT octet_length(plaintext)::bigint AS bytes FROM snapshot
+               WHERE artifact = $1 AND commitment = $2 AND erased_at IS NULL FOR UPDATE)
+             UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = $3 FROM kept
+             WHERE artifact = $1 AND commitment = $2 AND erased_at IS NULL RETURNING kept.bytes",
             params![artifact, commitment.as_bytes().as_slice(), millis(at)],
         )
         .await?;
-    Ok(erased > 0)
+    erased.map_or(Ok(0), |row| get(&row, 0))
 }
 
 /// Returns the number of the artifact that keeps what opens a commitment, of an instance's chain or of the governance chain; `None`

@@ -10,11 +10,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::{count, digest, int, maybe_digest, maybe_instant, millis};
 use super::writer::{After, Fail};
-use super::{effects, guards, registry};
+use super::{effects, guards, registry, usage};
 use crate::append::{
     Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyRow, InstanceIndex, ModeCode, NewArtifact,
     StateCode,
 };
+use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
 
@@ -55,6 +56,10 @@ pub(super) fn run(
     if let Some(holder) = call_key_holder(connection, append, before.as_ref())? {
         return Ok(AppendOutcome::CallKeyTaken(holder));
     }
+    let delta = Delta::of(append, before.as_ref().is_some_and(|before| before.open));
+    if let Some(guard) = usage::lacks_room(connection, append, delta)? {
+        return Ok(AppendOutcome::GuardFailed(guard));
+    }
     let head = append.head().ok_or(NO_ARTIFACT)?;
     let number = put_artifacts(connection, append, before.as_ref().map(|before| before.number))?;
     after.newest = Some(number);
@@ -66,6 +71,7 @@ pub(super) fn run(
     if let Some(row) = &append.idempotency {
         remember(connection, append, row, head)?;
     }
+    usage::count(connection, &append.tenant, delta)?;
     after.changes.push(append.change(head, queue));
     Ok(AppendOutcome::Committed)
 }

@@ -6,11 +6,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::append::put_artifact;
 use super::columns::{count, digest, int};
 use super::writer::{After, Fail};
-use super::{SqliteStore, enrolments, instances, proposals, registry, snapshots};
+use super::{SqliteStore, enrolments, instances, proposals, registry, snapshots, usage};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
 use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome, NO_INSTANCE};
 use crate::proposals::ProposalEnd;
+use crate::usage::Delta;
 
 /// The artifacts of the governance chain of tenant `?1`, from the last one back to sequence `?2`.
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain(number, previous, sequence) AS (
@@ -39,10 +40,17 @@ impl SqliteStore {
         if let Err(what) = append.check() {
             return Err(StoreError::Contradiction { what: what.to_owned() });
         }
+        let delta = Delta::of_governance(&append);
         let GovernanceAppend { tenant, expected, artifact, signer, effects } = append;
         let artifact = NewArtifact { sealed: artifact, ends_chain: false, signer };
-        self.write(move |connection, after| run(connection, &tenant, expected, &artifact, &effects, after))
-            .await
+        self.write(move |connection, after| {
+            let outcome = run(connection, &tenant, expected, &artifact, &effects, after)?;
+            if outcome == GovernanceOutcome::Committed {
+                usage::count(connection, &tenant, delta)?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     pub(crate) async fn governance_chain(
@@ -150,7 +158,9 @@ fn apply(
         }
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
             if let Some(artifact) = snapshots::kept_by(connection, tenant, *instance, commitment)? {
-                after.erased |= snapshots::erase(connection, artifact, commitment, *at)?;
+                let bytes = snapshots::erase(connection, artifact, commitment, *at)?;
+                after.erased |= bytes.is_some();
+                usage::count(connection, tenant, Delta::erased(bytes.unwrap_or(0)))?;
             }
             Ok(())
         }

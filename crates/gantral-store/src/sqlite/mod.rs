@@ -28,6 +28,7 @@ pub(crate) mod source;
 mod spending;
 mod tasks;
 mod unobserved;
+mod usage;
 mod writer;
 
 use std::fmt;

@@ -5,12 +5,13 @@ use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::SqliteStore;
 use super::columns::{millis, rows};
+use super::{SqliteStore, usage};
 use crate::decoded;
 use crate::error::StoreError;
 use crate::page::{Cursor, PAGE_MAX, Page};
 use crate::rows::{PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome};
+use crate::usage::Delta;
 
 /// A bundle without its bytes, and the signature that counts.
 const ROW: &str = "SELECT b.version, b.created_at, s.key, s.algorithm, s.scope, s.pinned
@@ -141,6 +142,7 @@ fn put_bundle(
             "INSERT INTO policy_bundle(tenant, version, bytes, created_at) VALUES(?1, ?2, ?3, ?4)",
         )?
         .execute(params![tenant.as_str(), version.0.as_bytes(), bytes, millis(at)])?;
+    usage::count(connection, tenant, Delta::kept(bytes.len()))?;
     Ok(PutOutcome::Stored)
 }
 

@@ -94,20 +94,26 @@ pub(super) fn put(
         .map(drop)
 }
 
-/// Erases a snapshot, and returns whether there was something to erase.
+/// Erases a snapshot, and returns how many bytes it had; `None` when there was nothing to erase.
 pub(super) fn erase(
     connection: &Connection,
     artifact: i64,
     commitment: &Digest,
     at: UnixMillis,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<i64>> {
+    let bytes: Option<i64> = connection
+        .prepare_cached(
+            "SELECT length(plaintext) FROM snapshot WHERE artifact = ?1 AND commitment = ?2 AND erased_at IS NULL",
+        )?
+        .query_row(params![artifact, commitment.as_bytes()], |row| row.get(0))
+        .optional()?;
     let erased = connection
         .prepare_cached(
             "UPDATE snapshot SET salt = NULL, plaintext = NULL, erased_at = ?3
              WHERE artifact = ?1 AND commitment = ?2 AND erased_at IS NULL",
         )?
         .execute(params![artifact, commitment.as_bytes(), millis(at)])?;
-    Ok(erased > 0)
+    Ok(bytes.filter(|_| erased > 0))
 }
 
 /// Returns the number of the artifact that keeps what opens a commitment, of an instance's chain or of the governance chain; `None`

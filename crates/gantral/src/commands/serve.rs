@@ -56,6 +56,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         four_eyes: &settings.four_eyes,
         delegations: &settings.delegations,
         passkeys: settings.passkeys.as_ref(),
+        limits: &settings.limits,
         development: None,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

@@ -4,4 +4,5 @@ mod crowd;
 mod fleet;
 mod kills;
 mod life;
+mod limits;
 mod starts;

@@ -21,6 +21,7 @@ mod spending;
 mod tasks;
 mod tenants;
 mod unobserved;
+mod usage;
 
 use gantral_store::Store;
 

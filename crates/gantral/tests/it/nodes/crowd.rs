@@ -59,7 +59,7 @@ impl Acted {
 }
 
 fn body<T: DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
+    serde_json::from_str(&value.to_string()).unwrap()
 }
 
 fn asking(amount: u64) -> Value {
@@ -305,6 +305,66 @@ impl Crowd {
             Ok(AuthorityAnswer::Deny(_)) => "DENY".to_owned(),
             Err(error) => error.code().unwrap_or_else(|| panic!("{error}")).as_str().to_owned(),
         }
+    }
+
+    /// Lets so many attempts, begun at one server after another, ask for what costs so much, all at once, and returns what each was answered.
+    pub fn spend_at_once(&mut self, count: usize, cost: u64) -> Vec<String> {
+        let agent = self.agent.clone();
+        self.runtime.block_on(async move {
+            let mut attempts = Vec::with_capacity(count);
+            for _ in 0..count {
+                let id = agent.create().await;
+                attempts.push((id, agent.with(&agent.attach(id).await.0)));
+            }
+            let mut asks = JoinSet::new();
+            for (id, attempt) in attempts {
+                let wanted: Ask = body(json!({"action": asking(50), "consume": true, "cost_estimate": cost}));
+                asks.spawn(async move {
+                    let answer = attempt.any(|client| {
+                        let wanted = wanted.clone();
+                        async move { client.ask(id, &wanted).await }
+                    });
+                    match answer.await {
+                        Ok(AuthorityAnswer::Allow(_)) => "ALLOW".to_owned(),
+                        Ok(AuthorityAnswer::RequireHuman(_)) => "REQUIRE_HUMAN".to_owned(),
+                        Ok(AuthorityAnswer::Deny(_)) => "DENY".to_owned(),
+                        Err(error) => error.to_string(),
+                    }
+                });
+            }
+            asks.join_all().await
+        })
+    }
+
+    /// Creates so many instances at one server after another, all at once, and returns `made` or the code of the refusal for each.
+    pub fn create_at_once(&mut self, count: usize) -> Vec<String> {
+        let agent = self.agent.clone();
+        self.runtime.block_on(async move {
+            let mut made = JoinSet::new();
+            for _ in 0..count {
+                let agent = agent.clone();
+                made.spawn(async move {
+                    let wanted: CreateInstance = body(json!({"workflow": "refund"}));
+                    let answer = agent.any(|client| {
+                        let wanted = wanted.clone();
+                        async move { client.create_instance(&wanted).await }
+                    });
+                    match answer.await {
+                        Ok(_) => "made".to_owned(),
+                        Err(error) => {
+                            error.code().map_or_else(|| error.to_string(), |code| code.as_str().to_owned())
+                        }
+                    }
+                });
+            }
+            made.join_all().await
+        })
+    }
+
+    /// Returns what a server tells Prometheus.
+    pub fn metrics(&mut self, number: usize) -> String {
+        let client = self.agent.at(number).clone();
+        self.runtime.block_on(async move { String::from_utf8(client.metrics().await.unwrap()).unwrap() })
     }
 
     /// Brings an instance to a gate, all of it at one server.
