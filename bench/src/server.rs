@@ -101,6 +101,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
+            orchestrator: Default::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::new(issuer)),
             public_url: listening.url(),

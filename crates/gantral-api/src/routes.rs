@@ -47,6 +47,8 @@ pub enum Who {
     Workload,
     /// A program that executes attempts.
     Runner,
+    /// A program that says when attempts may begin.
+    Orchestrator,
     /// Whoever holds the token of the attempt.
     Attempt,
 }
@@ -62,6 +64,7 @@ impl Who {
             Self::Developer => "human developer",
             Self::Workload => "workload",
             Self::Runner => "runner",
+            Self::Orchestrator => "orchestrator",
             Self::Attempt => "token of the attempt",
         }
     }

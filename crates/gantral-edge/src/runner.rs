@@ -26,9 +26,8 @@ use std::time::Duration;
 
 use gantral_api::client::{Client, ClientError};
 use gantral_api::problem::Code;
-use gantral_api::wire::{Claim, Me, PresentJournal, Task};
+use gantral_api::wire::{CallerKind, Claim, Me, PresentJournal, Task};
 use gantral_core::ids::{ActorId, Name};
-use gantral_core::state::ActorKind;
 use gantral_core::time::DurationMs;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -307,7 +306,7 @@ impl Runner {
     }
 
     fn accept(&self, me: Me) -> Result<ActorId, RunnerError> {
-        if me.kind.into_inner() != ActorKind::Runner {
+        if me.kind != CallerKind::Runner {
             return Err(RunnerError::NotARunner { kind: me.kind.as_str() });
         }
         let pinned = &self.shared.config.pinned.tenant;

@@ -21,7 +21,8 @@ impl Engine {
     ) -> Result<Actor, EngineError> {
         let kind = match principal.kind() {
             PrincipalKind::Human => ActorKind::Human,
-            PrincipalKind::Workload => ActorKind::Workload,
+            // It holds no proof by which anything is sealed, so that no artifact ever names one.
+            PrincipalKind::Workload | PrincipalKind::Orchestrator => ActorKind::Workload,
             PrincipalKind::Runner => ActorKind::Runner,
         };
         let id = match principal.human() {

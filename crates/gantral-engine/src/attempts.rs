@@ -15,7 +15,7 @@ use gantral_core::time::{DurationMs, UnixMillis};
 use gantral_core::workflow::{Run, Workflow};
 use gantral_evidence::governance::Scope;
 use gantral_identity::{AttemptBearer, Requester, RunnerIdentity};
-use gantral_store::{LeaseRow, PAGE_MAX, SealedArtifact, TaskFilter};
+use gantral_store::{Guard, LeaseRow, PAGE_MAX, SealedArtifact, TaskFilter};
 
 use crate::answer::{Answer, Done};
 use crate::commit::Plan;
@@ -96,7 +96,8 @@ impl Engine {
         teams: &BTreeSet<TeamId>,
     ) -> Result<Option<TaskFilter>, EngineError> {
         let known = self.present(tenant).await?;
-        let mut filter = TaskFilter { teams: teams.iter().cloned().collect(), without: Vec::new() };
+        let teams = teams.iter().cloned().collect();
+        let mut filter = TaskFilter { teams, without: Vec::new(), released: self.is_orchestrated() };
         for scope in known.frozen() {
             match scope {
                 Scope::Tenant => return Ok(None),
@@ -119,7 +120,11 @@ impl Engine {
         let loaded = held.loaded()?;
         let run = loaded.workflow.run.as_ref();
         let lease = run.ok_or(EngineError::NotFound { what: "a command of the workflow" })?.lease;
-        let guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
+        let mut guards = vec![self.unfrozen(tenant, &loaded.workflow).await?.guard()];
+        if self.is_orchestrated() {
+            // Another task may stand where the one was that was found.
+            guards.push(Guard::TaskReleased);
+        }
         let mut plan = Plan { guards, ..Plan::default() };
         let attempt = loaded.instance.attempt.next();
         let assignment = self.assignment(call, loaded, actor, ExecutorKind::Runner, lease, &mut plan).await?;

@@ -62,6 +62,8 @@ pub struct EngineConfig {
     pub passkeys: Option<Passkeys>,
     /// How much there may be of a tenant.
     pub limits: TenantLimits,
+    /// Whether runners may claim only what an orchestrator has released.
+    pub orchestrated: bool,
 }
 
 /// What a policy bundle must be to be put in force, also by a rollback.
@@ -88,6 +90,7 @@ impl Default for EngineConfig {
             delegation_longest: DELEGATION_LONGEST_DEFAULT,
             passkeys: None,
             limits: TenantLimits::default(),
+            orchestrated: false,
         }
     }
 }

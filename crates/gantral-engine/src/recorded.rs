@@ -138,6 +138,9 @@ impl Engine {
         instance: InstanceId,
         (first, last): (u64, u64),
     ) -> Result<Vec<RecordedAsk>, EngineError> {
+        if first > last {
+            return Ok(Vec::new());
+        }
         let count = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(usize::MAX);
         let mut asks = Vec::new();
         for artifact in self.0.store.chain(tenant, instance, first, count.min(CHAIN_PAGE_MAX)).await? {

@@ -100,7 +100,11 @@ impl Registry {
     pub(crate) fn forget(&self, tenant: &TenantId, guard: &Guard) {
         match guard {
             Guard::GovernanceHead(_) => self.in_force.forget(tenant),
-            Guard::GrantUnconsumed(_) | Guard::Lease { .. } | Guard::Totals { .. } | Guard::Room(_) => {}
+            Guard::GrantUnconsumed(_)
+            | Guard::Lease { .. }
+            | Guard::Totals { .. }
+            | Guard::TaskReleased
+            | Guard::Room(_) => {}
         }
     }
 

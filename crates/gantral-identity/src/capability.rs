@@ -30,6 +30,12 @@ pub enum NotPermitted {
         /// What the token belongs to.
         found: PrincipalKind,
     },
+    /// Only an orchestrator may do this.
+    #[error("this needs an orchestrator, and the token belongs to a {}", found.as_str())]
+    OrchestratorNeeded {
+        /// What the token belongs to.
+        found: PrincipalKind,
+    },
     /// A human without a configured administrator's role.
     #[error("this needs a role that administers")]
     AdministratorNeeded,
@@ -43,10 +49,11 @@ pub enum NotPermitted {
 
 impl NotPermitted {
     /// One of each variant, for documentation and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::HumanNeeded { found: PrincipalKind::Workload },
         Self::RequesterNeeded { found: PrincipalKind::Runner },
         Self::RunnerNeeded { found: PrincipalKind::Human },
+        Self::OrchestratorNeeded { found: PrincipalKind::Runner },
         Self::AdministratorNeeded,
         Self::AttemptNeeded,
         Self::AttemptOnly,
@@ -58,6 +65,7 @@ impl NotPermitted {
             Self::HumanNeeded { .. } => "human_needed",
             Self::RequesterNeeded { .. } => "requester_needed",
             Self::RunnerNeeded { .. } => "runner_needed",
+            Self::OrchestratorNeeded { .. } => "orchestrator_needed",
             Self::AdministratorNeeded => "administrator_needed",
             Self::AttemptNeeded => "attempt_token_needed",
             Self::AttemptOnly => "attempt_token_only",
@@ -141,7 +149,9 @@ impl Requester {
         }
         match principal.kind() {
             PrincipalKind::Human | PrincipalKind::Workload => Ok(Self { principal: principal.clone() }),
-            found @ PrincipalKind::Runner => Err(NotPermitted::RequesterNeeded { found }),
+            found @ (PrincipalKind::Runner | PrincipalKind::Orchestrator) => {
+                Err(NotPermitted::RequesterNeeded { found })
+            }
         }
     }
 
@@ -161,7 +171,7 @@ impl RunnerIdentity {
     pub(crate) fn of(principal: &Principal) -> Result<Self, NotPermitted> {
         match principal.kind() {
             PrincipalKind::Runner => Ok(Self { principal: principal.clone() }),
-            found @ (PrincipalKind::Human | PrincipalKind::Workload) => {
+            found @ (PrincipalKind::Human | PrincipalKind::Workload | PrincipalKind::Orchestrator) => {
                 Err(NotPermitted::RunnerNeeded { found })
             }
         }
@@ -175,6 +185,28 @@ impl RunnerIdentity {
     /// Says whether this runner is configured for a queue.
     pub fn may_claim(&self, queue: &Name) -> bool {
         self.principal.queues().contains(queue)
+    }
+}
+
+/// A verified orchestrator of a tenant. Nothing that takes this proof can grant, decide or end anything.
+#[derive(Debug)]
+pub struct Orchestrator {
+    principal: Principal,
+}
+
+impl Orchestrator {
+    pub(crate) fn of(principal: &Principal) -> Result<Self, NotPermitted> {
+        match principal.kind() {
+            PrincipalKind::Orchestrator => Ok(Self { principal: principal.clone() }),
+            found @ (PrincipalKind::Human | PrincipalKind::Workload | PrincipalKind::Runner) => {
+                Err(NotPermitted::OrchestratorNeeded { found })
+            }
+        }
+    }
+
+    /// Returns the principal.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 }
 

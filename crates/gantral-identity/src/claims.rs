@@ -65,7 +65,7 @@ pub(crate) fn principal_of(
     let tenant = tenant(issuer, client, claims)?;
     let (display_name, roles, teams) = match client.kind {
         PrincipalKind::Human => human(issuer, client, claims, subject)?,
-        PrincipalKind::Workload | PrincipalKind::Runner => {
+        PrincipalKind::Workload | PrincipalKind::Runner | PrincipalKind::Orchestrator => {
             (client.name.clone(), client.roles.clone(), client.teams.clone())
         }
     };

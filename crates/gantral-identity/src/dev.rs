@@ -110,7 +110,8 @@ pub struct DevDirectory {
 impl DevDirectory {
     /// Returns the standard people and clients: `alice` decides (RISK_OFFICER), `bob` develops and owns the agent
     /// (DEVELOPER), `carol` leads (TECH_LEAD), `dave` administers (PLATFORM_ADMIN); `refund-agent` asks, `dev-runner`
-    /// runs what is on queue `default`, `dev-gate` stands before tools and commands (an interceptor).
+    /// runs what is on queue `default`, `dev-gate` stands before tools and commands (an interceptor), `dev-orchestrator` says
+    /// when work may begin where that is not the server's affair.
     pub fn standard() -> Self {
         let people = [
             ("alice", "Alice", "RISK_OFFICER", "payments"),
@@ -132,6 +133,7 @@ impl DevDirectory {
             people: people.into_iter().map(person).collect(),
             clients: BTreeMap::from([
                 ("dev-gate".to_owned(), gate),
+                ("dev-orchestrator".to_owned(), orchestrator()),
                 ("dev-runner".to_owned(), runner),
                 ("refund-agent".to_owned(), agent),
             ]),
@@ -157,6 +159,11 @@ impl DevDirectory {
             ..client(PrincipalKind::Runner)
         }
     }
+}
+
+/// Returns the configuration of the one orchestrator of the directory.
+fn orchestrator() -> ClientConfig {
+    ClientConfig { name: Some("Orchestrator".to_owned()), ..client(PrincipalKind::Orchestrator) }
 }
 
 fn client(kind: PrincipalKind) -> ClientConfig {

@@ -329,14 +329,22 @@ fn misfit(config: &ClientConfig) -> Option<&'static str> {
             Some("has roles and teams from claims, not from its client")
         }
         PrincipalKind::Human if owner.is_some() || !queues.is_empty() => Some("has no owner and no queues"),
-        PrincipalKind::Human | PrincipalKind::Runner if intercepts => {
+        PrincipalKind::Orchestrator
+            if owner.is_some() || !roles.is_empty() || !teams.is_empty() || !queues.is_empty() =>
+        {
+            Some("is of its whole tenant: it has no owner, no roles, no teams and no queues")
+        }
+        PrincipalKind::Human | PrincipalKind::Runner | PrincipalKind::Orchestrator if intercepts => {
             Some("is no interceptor: only a workload is one")
         }
         PrincipalKind::Workload if owner.is_none() => Some("needs an owner"),
         PrincipalKind::Workload if !queues.is_empty() => Some("has no queues"),
         PrincipalKind::Runner if queues.is_empty() => Some("needs a queue"),
         PrincipalKind::Runner if owner.is_some() || !roles.is_empty() => Some("has no owner and no roles"),
-        PrincipalKind::Human | PrincipalKind::Workload | PrincipalKind::Runner => None,
+        PrincipalKind::Human
+        | PrincipalKind::Workload
+        | PrincipalKind::Runner
+        | PrincipalKind::Orchestrator => None,
     }
 }
 

@@ -29,7 +29,9 @@ mod verifier;
 
 pub use assertion::{ClientKey, ClientKeyError};
 pub use attempt::{ATTEMPT_AUDIENCE, ATTEMPT_TTL, ATTEMPT_TTL_MAX, ActingWorkload, AttemptTokens, MintError};
-pub use capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
+pub use capability::{
+    Administrator, Approver, AttemptBearer, NotPermitted, Orchestrator, Requester, RunnerIdentity,
+};
 pub use config::{
     ClaimMapping, ClaimPath, ClientConfig, ConsoleConfig, Executes, IdentityConfig, IssuerConfig, KeySource,
     LoginConfig, LoginToken, OwnerConfig, PublishedKeys, TenantRule, TokenType,

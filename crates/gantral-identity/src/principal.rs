@@ -9,7 +9,9 @@ use gantral_core::ids::{ActorId, AttemptNo, InstanceId, Name, Role, TeamId, Tena
 use gantral_core::time::{DurationMs, UnixMillis};
 use serde::{Deserialize, Serialize};
 
-use crate::capability::{Administrator, Approver, AttemptBearer, NotPermitted, Requester, RunnerIdentity};
+use crate::capability::{
+    Administrator, Approver, AttemptBearer, NotPermitted, Orchestrator, Requester, RunnerIdentity,
+};
 use crate::config::Executes;
 use crate::dev::{DevelopmentRefused, development_allowed};
 use crate::error::TokenError;
@@ -26,6 +28,8 @@ pub enum PrincipalKind {
     Workload,
     /// A process that starts attempts and reports their end.
     Runner,
+    /// A program that keeps the time of executions and says when their work may begin. It can ask for nothing and decide nothing.
+    Orchestrator,
 }
 
 impl PrincipalKind {
@@ -35,6 +39,7 @@ impl PrincipalKind {
             Self::Human => "human",
             Self::Workload => "workload",
             Self::Runner => "runner",
+            Self::Orchestrator => "orchestrator",
         }
     }
 }
@@ -108,7 +113,7 @@ impl Principal {
         &self.0.tenant
     }
 
-    /// Returns what this is: a human, a workload or a runner.
+    /// Returns what this is: a human, a workload, a runner or an orchestrator.
     pub fn kind(&self) -> PrincipalKind {
         self.0.kind
     }
@@ -178,7 +183,7 @@ impl Principal {
     pub fn human(&self) -> Option<HumanSubject> {
         match self.0.kind {
             PrincipalKind::Human => HumanSubject::new(&self.0.issuer, &self.0.subject).ok(),
-            PrincipalKind::Workload | PrincipalKind::Runner => None,
+            PrincipalKind::Workload | PrincipalKind::Runner | PrincipalKind::Orchestrator => None,
         }
     }
 
@@ -211,6 +216,11 @@ impl Principal {
     /// Returns the proof that this is a runner.
     pub fn runner(&self) -> Result<RunnerIdentity, NotPermitted> {
         RunnerIdentity::of(self)
+    }
+
+    /// Returns the proof that this is an orchestrator.
+    pub fn orchestrator(&self) -> Result<Orchestrator, NotPermitted> {
+        Orchestrator::of(self)
     }
 
     /// Returns the proof that this acts within one attempt.

@@ -8,8 +8,8 @@ use crate::app::App;
 use crate::console;
 use crate::handlers::{
     attempts, authority, bundles, calls, candidates, delegations, diffs, evidence, freezes, gates,
-    governance, instances, issuers, logs, notifications, operations, outages, passkeys, policies, proposals,
-    shadow, standing, workflows,
+    governance, instances, issuers, logs, notifications, operations, orchestration, outages, passkeys,
+    policies, proposals, shadow, standing, workflows,
 };
 use crate::limits::bounded;
 use crate::observe::observed;
@@ -93,6 +93,9 @@ fn v1() -> Router<App> {
         .route("/v1/instances/{id}/grants/{grant_id}/reconcile", post(authority::reconcile))
         .route("/v1/instances/{id}/complete", post(authority::complete))
         .route("/v1/instances/{id}/fail", post(authority::fail))
+        .route("/v1/orchestration", get(orchestration::courses))
+        .route("/v1/instances/{id}/look", post(orchestration::look))
+        .route("/v1/instances/{id}/release", post(orchestration::release))
         .route("/v1/instances/{id}/withdraw", post(instances::withdraw))
         .route("/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/v1/instances/{id}/evidence", get(evidence::export))

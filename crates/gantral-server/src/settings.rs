@@ -63,6 +63,9 @@ pub struct Settings {
     /// The database of the ledger; a file in `data` where absent.
     #[serde(default)]
     pub store: Option<StoreSettings>,
+    /// Who says when work may begin.
+    #[serde(default)]
+    pub orchestrator: Orchestrator,
     /// Certificate and key.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -92,6 +95,17 @@ pub struct Settings {
     /// How much a tenant may send, begin and keep.
     #[serde(default)]
     pub limits: LimitSettings,
+}
+
+/// Who says when the work of an instance may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orchestrator {
+    /// The server: what is ready may be claimed.
+    #[default]
+    Embedded,
+    /// Temporal: a runner is given only what `gantral-temporal` has released. Every server upon one ledger has to be told the same.
+    Temporal,
 }
 
 /// The transparency logs.
@@ -304,6 +318,8 @@ pub struct Setup<'a> {
     pub passkeys: Option<&'a PasskeySettings>,
     /// How much a tenant may send, begin and keep.
     pub limits: &'a LimitSettings,
+    /// Who says when work may begin.
+    pub orchestrator: Orchestrator,
     /// The development issuer, if it is among them.
     pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
@@ -350,6 +366,7 @@ impl Setup<'_> {
             delegation_longest,
             passkeys,
             limits,
+            orchestrated: self.orchestrator == Orchestrator::Temporal,
             ..usual
         };
         let standing = Standing::default();

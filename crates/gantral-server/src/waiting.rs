@@ -27,6 +27,22 @@ impl Waiting {
         Self { app: app.clone(), until, changes: app.engine().store().subscribe(), place: None }
     }
 
+    /// Waits as [`news`](Self::news) does, but says so at the latest after `within` that it is time to look again: for whoever waits for
+    /// something that other servers do not tell of.
+    ///
+    /// # Errors
+    /// As [`news`](Self::news).
+    pub(crate) async fn news_within(
+        &mut self,
+        within: Duration,
+        matters: impl Fn(&Change) -> bool,
+    ) -> Answer<bool> {
+        match tokio::time::timeout(within, self.news(matters)).await {
+            Ok(news) => news,
+            Err(_) => Ok(true),
+        }
+    }
+
     /// Waits until a commit that matters, or until the time is over; tells whether to look again.
     ///
     /// # Errors

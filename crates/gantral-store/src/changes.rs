@@ -10,7 +10,7 @@ use crate::append::{Head, StateCode};
 /// How many batches of commits a subscriber may be behind before it loses some.
 const BACKLOG_MAX: usize = 1_024;
 
-/// One committed append.
+/// One committed append, or release of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The tenant.
@@ -21,7 +21,7 @@ pub struct Change {
     pub team: TeamId,
     /// Its workflow.
     pub workflow: WorkflowId,
-    /// The sequence of the first artifact of the append.
+    /// The sequence of the first artifact of the append; above that of the head where nothing was appended, because a task was released.
     pub first: u64,
     /// Its new head.
     pub head: Head,

@@ -106,7 +106,7 @@ pub(crate) fn grant<R: Cells>(row: &R) -> Read<R, GrantRow> {
     })
 }
 
-pub(crate) const TASK: &str = "t.instance, t.queue, t.team, t.ready_at";
+pub(crate) const TASK: &str = "t.instance, t.queue, t.team, t.ready_at, t.released";
 
 /// Reads a row of [`TASK`].
 pub(crate) fn task<R: Cells>(row: &R) -> Read<R, TaskRow> {
@@ -115,6 +115,7 @@ pub(crate) fn task<R: Cells>(row: &R) -> Read<R, TaskRow> {
         queue: name(row, 1)?,
         team: text(row, 2, TeamId::parse)?,
         ready_at: instant(row, 3)?,
+        released: row.flag(4)?,
     })
 }
 

@@ -30,6 +30,8 @@ pub enum Guard {
         /// How often its totals changed.
         team_changes: u64,
     },
+    /// The instance has a task, and an orchestrator has released it.
+    TaskReleased,
     /// The newest artifact of the tenant's governance chain has this hash; `None` is a tenant without such a chain.
     GovernanceHead(Option<Digest>),
     /// The tenant has room for what the append adds. Looked at after everything else, so that whoever joins what is there is not refused.

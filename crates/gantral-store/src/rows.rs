@@ -124,6 +124,8 @@ pub struct TaskFilter {
     pub teams: Vec<TeamId>,
     /// None of these workflows.
     pub without: Vec<WorkflowId>,
+    /// Only those that an orchestrator has released.
+    pub released: bool,
 }
 
 /// One task that a runner may claim.
@@ -137,6 +139,8 @@ pub struct TaskRow {
     pub team: TeamId,
     /// Since when it may be claimed.
     pub ready_at: UnixMillis,
+    /// Whether an orchestrator has released it; asked for only where one dispatches.
+    pub released: bool,
 }
 
 /// The newest lease of one instance.

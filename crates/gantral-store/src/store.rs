@@ -12,7 +12,9 @@ use gantral_core::ids::{ActorId, AttemptNo, GateId, GrantId, InstanceId, Name, T
 use gantral_core::policy::PolicyVersionId;
 use gantral_core::time::UnixMillis;
 
-use crate::append::{Append, AppendOutcome, IdempotencyLookup, IdempotencyScope, SealedArtifact, StateCode};
+use crate::append::{
+    Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyScope, SealedArtifact, StateCode,
+};
 use crate::changes::Changes;
 use crate::error::{ConnectError, OpenError, StoreError};
 use crate::fault::FaultPlan;
@@ -342,6 +344,34 @@ impl Store {
             Self::Postgres(store) => {
                 store.ready_tasks(tenant.clone(), queue.clone(), filter, now, limit).await
             }
+        }
+    }
+
+    /// Returns the task of an instance, if it is on a queue.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a read may be asked again.
+    pub async fn task(&self, tenant: &TenantId, id: InstanceId) -> Result<Option<TaskRow>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.task(tenant.clone(), id).await,
+            Self::Postgres(store) => store.task(tenant.clone(), id).await,
+        }
+    }
+
+    /// Lets runners claim the task of an instance whose head is this one, where an orchestrator has to say so; those who wait upon this
+    /// store are told. `false` when the instance moved meanwhile: then nothing is released. Without a task there is nothing to do.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; it may be done again.
+    pub async fn release_task(
+        &self,
+        tenant: &TenantId,
+        id: InstanceId,
+        head: Head,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.release_task(tenant.clone(), id, head).await,
+            Self::Postgres(store) => store.release_task(tenant.clone(), id, head).await,
         }
     }
 

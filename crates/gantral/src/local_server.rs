@@ -12,7 +12,7 @@ use gantral_server::evaluators::PolicySettings;
 use gantral_server::four_eyes::FourEyesSettings;
 use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
-use gantral_server::settings::Setup;
+use gantral_server::settings::{Orchestrator, Setup};
 use gantral_server::store::StoreSettings;
 use gantral_server::tenant_limits::LimitSettings;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ impl LocalServer {
     /// Opens the ledger in `store`, or else in `data`, and serves it on a loopback address; port 0 picks a free one.
     pub async fn start(
         data: &Path,
-        store: Option<&StoreSettings>,
+        (store, orchestrator): (Option<&StoreSettings>, Orchestrator),
         listen: SocketAddr,
         issuer: &Arc<DevIssuer>,
         worker: WorkerCommand,
@@ -59,6 +59,7 @@ impl LocalServer {
             delegations: &DelegationSettings::default(),
             passkeys: None,
             limits: &LimitSettings::default(),
+            orchestrator,
             development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,

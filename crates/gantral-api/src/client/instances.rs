@@ -6,8 +6,9 @@ use super::send::Call;
 use super::{Client, ClientError, WAIT_SLACK};
 use crate::routes::Method;
 use crate::wire::{
-    Attach, Attached, Claim, CreateInstance, Created, Empty, EndAttempt, HeartbeatAnswer, InstanceList,
-    InstancePage, InstanceView, JournalHeld, Moved, PresentJournal, ShowInstance, Task, WaitQuery, text,
+    Attach, Attached, Claim, Course, CoursePage, CourseQuery, CreateInstance, Created, Empty, EndAttempt,
+    HeartbeatAnswer, InstanceList, InstancePage, InstanceView, JournalHeld, Moved, PresentJournal, Release,
+    ShowInstance, Task, WaitQuery, text,
 };
 
 /// # Errors
@@ -71,6 +72,22 @@ impl Client {
     /// Shows the server receipts that it gave.
     pub async fn present_journal(&self, body: &PresentJournal) -> Result<JournalHeld, ClientError> {
         self.post(&["v1", "journal"], body).await
+    }
+
+    /// Tells an orchestrator where the instances of the tenant stand: first all that are open, then what moves.
+    pub async fn courses(&self, query: &CourseQuery) -> Result<CoursePage, ClientError> {
+        let call = self.call(Method::Get, &["v1", "orchestration"])?.query(query)?;
+        self.send(holding(call, query.wait)).await?.read()
+    }
+
+    /// Has what is due of an instance sealed now, as an orchestrator, and shows where it stands.
+    pub async fn look(&self, id: text::InstanceId) -> Result<Course, ClientError> {
+        self.post(&["v1", "instances", &id.to_string(), "look"], &Empty {}).await
+    }
+
+    /// Lets runners claim an attempt, as an orchestrator. May be repeated; the answer says whether it is released, or was assigned.
+    pub async fn release(&self, id: text::InstanceId, attempt: u32) -> Result<Course, ClientError> {
+        self.post(&["v1", "instances", &id.to_string(), "release"], &Release { attempt }).await
     }
 
     /// Attaches an attempt: its process is about to start.

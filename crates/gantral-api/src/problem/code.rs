@@ -221,6 +221,9 @@ codes! {
     NobodyEligible = "nobody_eligible", 503, Environment, AfterChange,
         "Policy requires a human and names nobody.",
         "Have the policy's author name approver roles, or the workflow's owner name default ones.";
+    NotOrchestrated = "not_orchestrated", 409, Environment, AfterChange,
+        "This server hands out work by itself.",
+        "Start every server with `--orchestrator temporal`, or stop the orchestrator.";
     Frozen = "frozen", 409, Environment, AfterChange,
         "Authority is frozen for this scope.",
         "Do not act; ask an administrator why, and repeat when the freeze is lifted.";

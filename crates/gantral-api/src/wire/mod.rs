@@ -24,6 +24,7 @@ mod issuer;
 mod key;
 mod login;
 mod notification;
+mod orchestration;
 mod outage;
 mod passkey;
 mod policy;
@@ -72,6 +73,7 @@ pub use issuer::{IssuerView, Issuers, RefreshedIssuer, RefreshedIssuers};
 pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, KeyError};
 pub use login::{LoginToken, LoginView, Logins};
 pub use notification::{DeadLetter, DeadLetterGate, DeadLetterPage, RetriedDeadLetters, RetryDeadLetters};
+pub use orchestration::{Course, CoursePage, CourseQuery, Dispatch, Release};
 pub use outage::{
     CountUnobserved, Counted, ModeLeaseView, UNOBSERVED_ITEMS_MAX, UnobservedCount, UnobservedCounts,
     UnobservedLine, UnobservedQuery,
@@ -83,7 +85,7 @@ pub use passkey::{
 pub use policy::{PolicyPage, PolicyView, PublishedPolicy, SignedBy, TestCounts};
 pub use proposal::{ConfirmProposal, Proposal, ProposalPage, ProposalState, ProposalsQuery, ProposedBy};
 pub use runner::{Claim, JOURNAL_ITEMS_MAX, JournalHeld, PresentJournal, Task, WaitQuery};
-pub use service::{Health, IssuerKey, Keys, Me, StoppedLog};
+pub use service::{CallerKind, Health, IssuerKey, Keys, Me, StoppedLog};
 pub use shadow::{Approvers, ModeInForce, ModesInForce, SetMode, ShadowReport, ShadowReportQuery, ShadowRow};
 pub use standing::{ChangedFile, FileChange, ProposeRule, ProposedRule};
 pub use text::Text;

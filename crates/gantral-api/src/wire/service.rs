@@ -13,7 +13,7 @@ pub struct Me {
     /// The identifier under which the caller acts.
     pub id: text::ActorId,
     /// The kind, from issuer and client configuration.
-    pub kind: text::ActorKind,
+    pub kind: CallerKind,
     /// Who vouches for the identity.
     pub issuer: String,
     /// A name for people. Not evidence.
@@ -32,6 +32,38 @@ pub struct Me {
     /// The number of that attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+}
+
+/// The kind of a caller, from issuer and client configuration, never from a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CallerKind {
+    /// A person.
+    Human,
+    /// An agent, or another program that asks.
+    Workload,
+    /// A program that executes attempts.
+    Runner,
+    /// A program that says when attempts may begin.
+    Orchestrator,
+}
+
+impl CallerKind {
+    /// Returns the word as sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Workload => "workload",
+            Self::Runner => "runner",
+            Self::Orchestrator => "orchestrator",
+        }
+    }
+}
+
+impl std::fmt::Display for CallerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A public key of the issuer of artifacts.

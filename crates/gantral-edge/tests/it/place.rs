@@ -248,6 +248,7 @@ async fn start(
         delegations: &gantral_server::delegations::DelegationSettings::default(),
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
+        orchestrator: Default::default(),
         development: Some(Arc::clone(issuer)),
         public_url: url.clone(),
         worker: policy::worker_command(),

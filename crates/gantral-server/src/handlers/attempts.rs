@@ -1,5 +1,7 @@
 //! Attempts: claimed, attached, kept alive, ended. Tokens of attempts are minted here and never stored.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +13,8 @@ use gantral_core::state::ActorKind;
 use gantral_engine::{Answer as Said, Done, Handed, InstanceFacts};
 use gantral_identity::{ActingWorkload, AttemptScope, IssuedToken, Principal};
 
+use gantral_store::Change;
+
 use super::instances::{moved, visible};
 use super::{Path, Query};
 use crate::app::App;
@@ -18,6 +22,9 @@ use crate::command::Write;
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts, stored, workflow_ref};
 use crate::waiting::Waiting;
+
+/// How late a release that another server was told of is found: it is no commit, and nothing announces it elsewhere.
+const RELEASED_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Mints the token of an attempt: on behalf of the workload that asked for the instance, else of who executes it.
 fn token(app: &App, principal: &Principal, facts: &InstanceFacts, attempt: AttemptNo) -> Answer<IssuedToken> {
@@ -91,7 +98,13 @@ pub(crate) async fn claim(
             };
             return Ok(Json(body).into_response());
         }
-        if !waiting.news(|change| change.queue.as_ref() == Some(&queue)).await? {
+        let matters = |change: &Change| change.queue.as_ref() == Some(&queue);
+        let news = if app.engine().is_orchestrated() {
+            waiting.news_within(RELEASED_ELSEWHERE, matters).await?
+        } else {
+            waiting.news(matters).await?
+        };
+        if !news {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }

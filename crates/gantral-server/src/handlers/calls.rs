@@ -126,7 +126,7 @@ fn caller(principal: &Principal) -> Answer<Requester> {
     let requester = principal.requester()?;
     match principal.kind() {
         PrincipalKind::Workload => Ok(requester),
-        PrincipalKind::Human | PrincipalKind::Runner => {
+        PrincipalKind::Human | PrincipalKind::Runner | PrincipalKind::Orchestrator => {
             Err(Failure::new(Code::Forbidden, "only a workload makes governed calls"))
         }
     }

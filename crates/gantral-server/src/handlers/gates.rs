@@ -42,7 +42,7 @@ impl<'a> Viewer<'a> {
             (Some(scope), _) => scope.instance == fold.identity.instance,
             (None, PrincipalKind::Human) => self.sees_row(&facts.row) || self.may_break_glass(facts),
             (None, PrincipalKind::Workload) => fold.created_by == *principal.client(),
-            (None, PrincipalKind::Runner) => false,
+            (None, PrincipalKind::Runner | PrincipalKind::Orchestrator) => false,
         }
     }
 
@@ -134,7 +134,8 @@ pub(crate) async fn list(
 
 /// Returns the open gates that a principal sees.
 pub(crate) async fn open(app: &App, principal: &Principal, query: &wire::GateList) -> Answer<wire::GatePage> {
-    if principal.attempt().is_some() || principal.kind() == PrincipalKind::Runner {
+    let machine = matches!(principal.kind(), PrincipalKind::Runner | PrincipalKind::Orchestrator);
+    if principal.attempt().is_some() || machine {
         return Err(Failure::new(Code::Forbidden, "gates are listed for humans and workloads"));
     }
     let (cursor, limit) = page(query.cursor.as_deref(), query.limit)?;

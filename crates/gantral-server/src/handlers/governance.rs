@@ -56,7 +56,7 @@ pub(crate) async fn journal(
     State(app): State<App>,
     write: Write<wire::PresentJournal>,
 ) -> Answer<Json<wire::JournalHeld>> {
-    if write.principal.kind() == PrincipalKind::Human {
+    if matches!(write.principal.kind(), PrincipalKind::Human | PrincipalKind::Orchestrator) {
         write.principal.runner()?;
     }
     if write.body.envelopes.len() > wire::JOURNAL_ITEMS_MAX {

@@ -16,6 +16,7 @@ pub(crate) mod issuers;
 pub(crate) mod logs;
 pub(crate) mod notifications;
 pub(crate) mod operations;
+pub(crate) mod orchestration;
 pub(crate) mod outages;
 pub(crate) mod passkeys;
 pub(crate) mod policies;

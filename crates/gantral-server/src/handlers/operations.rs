@@ -9,6 +9,7 @@ use gantral_api::wire::{self, Document};
 use gantral_core::state::ActorKind;
 use gantral_engine::EngineError;
 use gantral_evidence::keys::PublicKey;
+use gantral_identity::{Principal, PrincipalKind};
 use gantral_policy::opa::BreakerState;
 
 use crate::app::App;
@@ -150,7 +151,7 @@ pub(crate) async fn me(State(app): State<App>, Caller(principal): Caller) -> Ans
     Ok(Json(wire::Me {
         tenant: principal.tenant().clone().into(),
         id: actor.id.into(),
-        kind: actor.kind.into(),
+        kind: kind_of(&principal),
         issuer: principal.issuer().to_owned(),
         display,
         owner,
@@ -159,6 +160,15 @@ pub(crate) async fn me(State(app): State<App>, Caller(principal): Caller) -> Ans
         instance_id: principal.attempt().map(|scope| scope.instance.into()),
         attempt: principal.attempt().map(|scope| scope.attempt.0),
     }))
+}
+
+fn kind_of(principal: &Principal) -> wire::CallerKind {
+    match principal.kind() {
+        PrincipalKind::Human => wire::CallerKind::Human,
+        PrincipalKind::Workload => wire::CallerKind::Workload,
+        PrincipalKind::Runner => wire::CallerKind::Runner,
+        PrincipalKind::Orchestrator => wire::CallerKind::Orchestrator,
+    }
 }
 
 /// Whatever has no route.

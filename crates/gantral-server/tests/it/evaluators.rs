@@ -62,6 +62,7 @@ impl Site {
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
+            orchestrator: Default::default(),
             development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),

@@ -100,6 +100,7 @@ impl Site {
                 delegations: &gantral_server::delegations::DelegationSettings::default(),
                 passkeys: None,
                 limits: &gantral_server::tenant_limits::LimitSettings::default(),
+                orchestrator: Default::default(),
                 development: Some(Arc::clone(&self.issuer)),
                 public_url: self.url.clone(),
                 worker: worker_command(),

@@ -29,6 +29,7 @@ mod limits;
 mod logging;
 mod logs;
 mod notifications;
+mod orchestration;
 mod outages;
 mod passkeys;
 mod place;

@@ -52,6 +52,10 @@ pub const STRANGER: &str = "stranger-agent";
 pub const FOREIGNER: &str = "foreign-agent";
 /// A runner of another tenant, on the queue of the same name.
 pub const FOREIGN_RUNNER: &str = "foreign-runner";
+/// The orchestrator of the tenant.
+pub const ORCHESTRATOR: &str = "dev-orchestrator";
+/// An orchestrator of another tenant.
+pub const FOREIGN_ORCHESTRATOR: &str = "foreign-orchestrator";
 /// Humans who decide for finance, and have to do with nothing else.
 pub const LEADS: [&str; 10] =
     ["lena", "leo", "levi", "lia", "lilly", "linus", "lisa", "lois", "luca", "lydia"];
@@ -79,6 +83,7 @@ pub struct Place {
     notifications: NotificationSettings,
     four_eyes: FourEyes,
     limits: LimitSettings,
+    orchestrated: bool,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
@@ -116,6 +121,19 @@ impl Place {
         place
     }
 
+    /// Starts a server that gives a runner only what an orchestrator has released.
+    pub async fn orchestrated() -> Self {
+        let mut place = Self::start().await;
+        place.set_orchestrated(true).await;
+        place
+    }
+
+    /// Starts the server again, with or without an orchestrator beside it.
+    pub async fn set_orchestrated(&mut self, orchestrated: bool) {
+        self.orchestrated = orchestrated;
+        self.restart().await;
+    }
+
     /// Starts the server again under other rules.
     pub async fn set_rules(&mut self, usual: FourEyesRules) {
         self.four_eyes = FourEyes { usual, ..FourEyes::default() };
@@ -127,7 +145,8 @@ impl Place {
         let issuer = Arc::new(DevIssuer::new(token_key(&folder), directory()));
         let clock = Clock::default();
         let (four_eyes, limits) = (FourEyes::default(), LimitSettings::default());
-        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes, &limits);
+        let beside = (&limits, false);
+        let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes, beside);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
         Self {
@@ -141,6 +160,7 @@ impl Place {
             notifications,
             four_eyes,
             limits,
+            orchestrated: false,
             client,
             running: Some(running),
         }
@@ -156,7 +176,7 @@ impl Place {
     pub async fn restart_stopped(&mut self) {
         let (clock, issuer, told) = (&self.clock, &self.issuer, &self.notifications);
         let (app, policy) =
-            app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes, &self.limits);
+            app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes, (&self.limits, self.orchestrated));
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);
@@ -359,7 +379,7 @@ pub fn identity(issuer: &DevIssuer) -> IdentityConfig {
     let mut config = issuer.config();
     let directory = issuer.directory();
     let everybody = directory.people.keys().chain(directory.clients.keys());
-    let foreign = ["mallory", FOREIGNER, FOREIGN_RUNNER];
+    let foreign = ["mallory", FOREIGNER, FOREIGN_RUNNER, FOREIGN_ORCHESTRATOR];
     let tenant = |name: &String| if foreign.contains(&name.as_str()) { "other" } else { "dev" };
     let tenants = everybody.map(|name| (name.clone(), tenant(name).to_owned())).collect();
     config.tenant = TenantRule::Claim { claim: "sub".into(), tenants };
@@ -373,7 +393,7 @@ fn app(
     capacity: Capacity,
     notifications: &NotificationSettings,
     four_eyes: &FourEyes,
-    limits: &LimitSettings,
+    (limits, orchestrated): (&LimitSettings, bool),
 ) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
@@ -408,6 +428,7 @@ fn app(
             four_eyes: four_eyes.clone(),
             passkeys: Some(passkeys),
             limits,
+            orchestrated,
             ..EngineConfig::default()
         },
     )
@@ -529,6 +550,8 @@ fn directory() -> DevDirectory {
         (RUNNER, DevDirectory::runner("Runner", &["default"], &["payments"])),
         (FOREIGN_RUNNER, DevDirectory::runner("Foreign runner", &["default"], &["payments"])),
     ]);
+    let orchestrator = directory.clients.get(ORCHESTRATOR).cloned().unwrap();
+    directory.clients.insert(FOREIGN_ORCHESTRATOR.to_owned(), orchestrator);
     directory.clients.extend(clients.into_iter().map(|(name, client)| (name.to_owned(), client)));
     directory
 }

@@ -124,6 +124,7 @@ async fn setup(
         delegations: &gantral_server::delegations::DelegationSettings::default(),
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
+        orchestrator: Default::default(),
         development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,

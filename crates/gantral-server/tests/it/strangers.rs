@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::passkeys::{authenticator, new_passkey, request, signed};
 use crate::place::{
-    FOREIGN_RUNNER, FOREIGNER, Place, STRANGER, Waits, action, decision, fresh_key, minutes, refund, to,
+    FOREIGN_ORCHESTRATOR, FOREIGN_RUNNER, FOREIGNER, ORCHESTRATOR, Place, STRANGER, Waits, action, decision,
+    fresh_key, minutes, refund, to,
 };
 
 /// A place where something of everything exists, all of it of one team of one tenant.
@@ -144,7 +145,8 @@ impl Scene {
             "revokePasskey" => json!({}),
             "setFreeze" => json!({"scope": refund_workflow, "frozen": true, "justification": said}),
             "retryDeadLetters" | "revokeDelegation" | "refreshIssuers" | "withdrawProposal" | "withdraw"
-            | "cancel" | "complete" | "fail" | "heartbeat" => json!({}),
+            | "cancel" | "complete" | "fail" | "heartbeat" | "lookAtInstance" => json!({}),
+            "releaseAttempt" => json!({"attempt": 1}),
             "erase" => {
                 json!({"what": "person", "issuer": gantral_identity::DEV_ISSUER_URL, "subject": "frank"})
             }
@@ -237,6 +239,7 @@ impl Scene {
                     | Code::LeaseLost
                     | Code::NotEligible
                     | Code::NotCreator
+                    | Code::NotOrchestrated
                     | Code::PasskeyRefused
             );
             assert!(refused, "{who}, {name}: {answer}");
@@ -332,12 +335,36 @@ async fn another_tenant_reaches_nothing_by_any_route() {
         ("an administrator", scene.place.human_token("mallory")),
         ("an agent", scene.place.client_token(FOREIGNER)),
         ("a runner", scene.place.client_token(FOREIGN_RUNNER)),
+        ("an orchestrator", scene.place.client_token(FOREIGN_ORCHESTRATOR)),
     ] {
         let done = scene.tried(who, &token, &[]).await;
         assert!(done.is_subset(&own.into()), "{who}: {done:?}");
         let touched = changed(&before, &scene.standing().await);
         assert_eq!(touched, BTreeSet::new(), "{who}");
     }
+}
+
+#[tokio::test]
+async fn an_orchestrator_decides_asks_and_runs_nothing_by_any_route() {
+    let mut scene = Scene::set().await;
+    scene.place.set_orchestrated(true).await;
+    scene.place.ready().await;
+    let before = scene.standing().await;
+    let token = scene.place.client_token(ORCHESTRATOR);
+    // The rules of a tenant are open to all of it.
+    let reads = [
+        "listCourses",
+        "listDelegations",
+        "listFreezes",
+        "listGovernance",
+        "listProposals",
+        "lookAtInstance",
+        "releaseAttempt",
+        "showProposal",
+    ];
+    let done = scene.tried("the orchestrator", &token, &reads).await;
+    assert!(done.is_subset(&["enrolPasskey", "lookAtInstance", "releaseAttempt"].into()), "{done:?}");
+    assert_eq!(changed(&before, &scene.standing().await), BTreeSet::new());
 }
 
 #[tokio::test]
@@ -426,6 +453,7 @@ async fn what_strangers_were_refused_is_let_in_for_those_whose_it_is() {
                 place.client_token(RUNNER)
             }
             (_, Who::Attempt) => scene.waits.token.clone(),
+            (_, Who::Orchestrator) => place.client_token(ORCHESTRATOR),
             (_, Who::Workload | Who::Runner) => place.client_token(AGENT),
             (_, Who::Admin) => place.human_token("dave"),
             (_, Who::Human | Who::Tenant | Who::Developer | Who::Anyone) => place.human_token("fiona"),

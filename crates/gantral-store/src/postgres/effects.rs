@@ -58,7 +58,7 @@ pub(super) async fn apply(db: &Db, append: &Append, artifact: i64) -> Result<Opt
                 db.execute(
                     "INSERT INTO task(tenant, instance, queue, team, ready_at) VALUES($1, $2, $3, $4, $5)
                      ON CONFLICT(tenant, instance) DO UPDATE
-                     SET queue = excluded.queue, team = excluded.team, ready_at = excluded.ready_at",
+                     SET queue = excluded.queue, team = excluded.team, ready_at = excluded.ready_at, released = false",
                     params![tenant, instance, queue.as_str(), team.as_str(), millis(*ready_at)],
                 )
                 .await?;

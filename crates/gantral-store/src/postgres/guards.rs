@@ -47,6 +47,14 @@ async fn stands(db: &Db, append: &Append, guard: &Guard) -> Result<bool, Fail> {
             let changes = spending::held_changes(db, &append.tenant, workflow, team).await?;
             Ok(changes == (*workflow_changes, *team_changes))
         }
+        // A task changes under the lock of its instance, which is held.
+        Guard::TaskReleased => {
+            db.exists(
+                "SELECT 1 FROM task WHERE tenant = $1 AND instance = $2 AND released",
+                params![append.tenant.as_str(), append.instance.as_bytes().as_slice()],
+            )
+            .await
+        }
         Guard::GovernanceHead(hash) => {
             let place = governance::place(db, &append.tenant, Hold::Share).await?;
             Ok(place.map(|place| place.head.hash) == *hash)

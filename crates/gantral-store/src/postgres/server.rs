@@ -13,8 +13,12 @@ use super::writer::reason;
 use crate::error::ConnectError;
 
 /// Every schema change, oldest first; the number of a migration is its place, counted from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 /// `GNTM` and a one: the advisory lock under which schemas are changed. Those of the numbers of artifacts begin with `GNTL`.
 const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;
 /// `GNTC` and a one: the advisory lock of whoever copies a ledger into the database, shared by those that look at its schema.

@@ -37,6 +37,9 @@ fn stands(connection: &Connection, append: &Append, guard: &Guard) -> rusqlite::
             let changes = spending::changes(connection, &append.tenant, workflow, team)?;
             Ok(changes == (*workflow_changes, *team_changes))
         }
+        Guard::TaskReleased => Ok(connection
+            .prepare_cached("SELECT 1 FROM task WHERE tenant = ?1 AND instance = ?2 AND released")?
+            .exists(params![append.tenant.as_str(), append.instance.as_bytes()])?),
         Guard::GovernanceHead(hash) => {
             let head = governance::place(connection, &append.tenant)?.map(|place| place.head.hash);
             Ok(head == *hash)

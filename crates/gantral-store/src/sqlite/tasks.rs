@@ -1,11 +1,13 @@
 //! Runner tasks and leases.
 
-use gantral_core::ids::{ActorId, AttemptNo, InstanceId, Name, TenantId};
+use gantral_core::ids::{ActorId, AttemptNo, InstanceId, Name, TeamId, TenantId, WorkflowId};
 use gantral_core::time::UnixMillis;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::SqliteStore;
-use super::columns::{json, millis, rows};
+use super::columns::{int, json, millis, rows, text};
+use crate::append::{Head, StateCode};
+use crate::changes::Change;
 use crate::decoded::{self, LEASE, TASK};
 use crate::error::StoreError;
 use crate::page::PAGE_MAX;
@@ -27,15 +29,70 @@ impl SqliteStore {
                  WHERE t.tenant = ?1 AND t.queue = ?2 AND t.ready_at <= ?3
                    AND NOT EXISTS(SELECT 1 FROM lease l WHERE l.tenant = t.tenant AND l.instance = t.instance
                                   AND l.ended = 0 AND l.until > ?3)
-                   AND t.team IN (SELECT value FROM json_each(?4))
+                   AND t.team IN (SELECT value FROM json_each(?4)) AND (t.released OR NOT ?7)
                    AND NOT EXISTS(SELECT 1 FROM instance i JOIN json_each(?5) f ON f.value = i.workflow
                                   WHERE i.tenant = t.tenant AND i.id = t.instance)
                  ORDER BY t.ready_at, t.instance LIMIT ?6"
             ))?;
             let limit = rows(limit.min(PAGE_MAX));
-            let values = params![tenant.as_str(), queue.as_str(), millis(now), teams, without, limit];
+            let values =
+                params![tenant.as_str(), queue.as_str(), millis(now), teams, without, limit, filter.released];
             let found = select.query_map(values, |row| decoded::task(row))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn task(&self, tenant: TenantId, id: InstanceId) -> Result<Option<TaskRow>, StoreError> {
+        self.look(move |connection| {
+            let sql = format!("SELECT {TASK} FROM task t WHERE t.tenant = ?1 AND t.instance = ?2");
+            let mut select = connection.prepare_cached(&sql)?;
+            let key = params![tenant.as_str(), id.as_bytes()];
+            Ok(select.query_row(key, |row| decoded::task(row)).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn release_task(
+        &self,
+        tenant: TenantId,
+        id: InstanceId,
+        head: Head,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection, after| {
+            let key = params![tenant.as_str(), id.as_bytes(), int(head.sequence), head.hash.as_bytes()];
+            let found = connection
+                .prepare_cached(
+                    "SELECT state, team, workflow FROM instance
+                     WHERE tenant = ?1 AND id = ?2 AND head_sequence = ?3 AND head_hash = ?4",
+                )?
+                .query_row(key, |row| {
+                    let (team, workflow) = (text(row, 1, TeamId::parse)?, text(row, 2, WorkflowId::parse)?);
+                    Ok((StateCode(row.get(0)?), team, workflow))
+                })
+                .optional()?;
+            let Some((state, team, workflow)) = found else { return Ok(false) };
+            let queue = connection
+                .prepare_cached(
+                    "UPDATE task SET released = 1 WHERE tenant = ?1 AND instance = ?2 RETURNING queue",
+                )?
+                .query_row(params![tenant.as_str(), id.as_bytes()], |row| text(row, 0, Name::parse))
+                .optional()?;
+            if let Some(queue) = queue {
+                let first = head.sequence.saturating_add(1);
+                let (tenant, queue) = (tenant.clone(), Some(queue));
+                after.changes.push(Change {
+                    tenant,
+                    instance: id,
+                    team,
+                    workflow,
+                    first,
+                    head,
+                    state,
+                    queue,
+                });
+            }
+            Ok(true)
         })
         .await
     }

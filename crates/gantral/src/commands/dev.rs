@@ -11,9 +11,10 @@ use std::time::Duration;
 use clap::Args;
 use gantral_api::client::{Client, ClientConfig, TokenSource};
 use gantral_identity::{DevDirectory, DevIssuer, TokenKey};
+use gantral_server::settings::Orchestrator;
 
 use super::policy::worker;
-use super::store_place::StorePlace;
+use super::store_place::{OrchestratorChoice, StorePlace};
 use crate::connection::{DEV_FOLDER, DevFolder, run_long};
 use crate::dev_tokens::{write_all, write_private};
 use crate::exit::Exit;
@@ -42,6 +43,9 @@ pub struct DevArgs {
     /// Where the ledger is.
     #[command(flatten)]
     place: StorePlace,
+    /// Who says when work may begin
+    #[arg(long, value_name = "WHO", env = "GANTRAL_ORCHESTRATOR", hide_env_values = true)]
+    orchestrator: Option<OrchestratorChoice>,
 }
 
 /// Runs the server until it is told to stop.
@@ -57,8 +61,10 @@ async fn dev(args: &DevArgs, out: Out) -> Result<Exit, Failure> {
         TokenKey::load_or_generate(&folder.issuer_key()).map_err(|error| Failure::new(error.to_string()))?;
     let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
     write_all(&issuer, &folder)?;
+    let store = args.place.or(None);
+    let orchestrator = args.orchestrator.map_or_else(Orchestrator::default, Into::into);
     let mut server =
-        LocalServer::start(&folder.data(), args.place.or(None).as_ref(), args.listen, &issuer, worker()?)
+        LocalServer::start(&folder.data(), (store.as_ref(), orchestrator), args.listen, &issuer, worker()?)
             .await?;
     let administrator = administrator(&folder, server.url())?;
     write_trust(&folder, &administrator).await?;

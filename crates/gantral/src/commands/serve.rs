@@ -9,7 +9,7 @@ use gantral_server::{listen, serve as serve_app};
 use tokio::sync::watch;
 
 use super::policy::worker;
-use super::store_place::StorePlace;
+use super::store_place::{OrchestratorChoice, StorePlace};
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,6 +27,9 @@ pub struct ServeArgs {
     /// Where the ledger is.
     #[command(flatten)]
     place: StorePlace,
+    /// Who says when work may begin, in place of what the configuration says; the same for every server upon one ledger
+    #[arg(long, value_name = "WHO", env = "GANTRAL_ORCHESTRATOR", hide_env_values = true)]
+    orchestrator: Option<OrchestratorChoice>,
 }
 
 /// Runs the server until it is told to stop.
@@ -34,6 +37,7 @@ pub fn run(args: &ServeArgs, out: Out) -> Result<Exit, Failure> {
     logging::start("info", out);
     let mut settings = Settings::read(&args.config, std::env::vars_os()).map_err(|error| said(&error))?;
     settings.store = args.place.or(settings.store.as_ref());
+    settings.orchestrator = args.orchestrator.map_or(settings.orchestrator, Into::into);
     run_long(serve(&settings, out))
 }
 
@@ -57,6 +61,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         delegations: &settings.delegations,
         passkeys: settings.passkeys.as_ref(),
         limits: &settings.limits,
+        orchestrator: settings.orchestrator,
         development: None,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

@@ -1,6 +1,7 @@
 //! Where a server keeps its ledger, said on the command line.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use gantral_server::settings::Orchestrator;
 use gantral_server::store::StoreSettings;
 
 /// Options of commands that serve.
@@ -18,6 +19,24 @@ pub struct StorePlace {
         requires = "store"
     )]
     store_password: Option<String>,
+}
+
+/// Who says when work may begin, said on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OrchestratorChoice {
+    /// The server itself
+    Embedded,
+    /// Temporal, by `gantral-temporal`: until it has released an attempt no runner is given it
+    Temporal,
+}
+
+impl From<OrchestratorChoice> for Orchestrator {
+    fn from(choice: OrchestratorChoice) -> Self {
+        match choice {
+            OrchestratorChoice::Embedded => Self::Embedded,
+            OrchestratorChoice::Temporal => Self::Temporal,
+        }
+    }
 }
 
 impl StorePlace {

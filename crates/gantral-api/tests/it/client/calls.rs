@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use gantral_api::client::{Client, ClientError};
 use gantral_api::routes::{ROUTES, Route};
 use gantral_api::wire::{
-    Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CreateInstance, Decide,
-    Document, EndAttempt, Extend, GateList, InstanceList, MineQuery, PageQuery, PresentJournal,
-    ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, RevokePasskey, Scope, ShadowReportQuery,
-    ShowInstance, UnobservedQuery, text,
+    Action, ApplyWorkflow, Ask, AskDiff, Attach, Claim, ConfirmProposal, Consume, CourseQuery,
+    CreateInstance, Decide, Document, EndAttempt, Extend, GateList, InstanceList, MineQuery, PageQuery,
+    PresentJournal, ProposalsQuery, Reconcile, ReportOutcome, RevokeDelegation, RevokePasskey, Scope,
+    ShadowReportQuery, ShowInstance, UnobservedQuery, text,
 };
 
 use super::server::Server;
@@ -126,6 +126,9 @@ async fn call_instances(client: &Client) -> Vec<Option<ClientError>> {
         client.evidence(id()).await.err(),
         client.claim(&Claim { queue: parsed("q") }, parsed("1s")).await.err(),
         client.present_journal(&PresentJournal { envelopes: Vec::new() }).await.err(),
+        client.courses(&CourseQuery { cursor: Some("a b".to_owned()), wait: None }).await.err(),
+        client.look(id()).await.err(),
+        client.release(id(), 1).await.err(),
         client.attach(id(), Attach::SelfRun).await.err(),
         client.heartbeat(id(), 1).await.err(),
         client.end_attempt(id(), 1, EndAttempt { exit_status: -9 }).await.err(),

@@ -1,7 +1,7 @@
 //! Runner tasks and leases.
 
 use gantral_core::ids::AttemptNo;
-use gantral_store::{Effect, Store, StoreError, TaskFilter, Wake};
+use gantral_store::{Append, AppendOutcome, Effect, Guard, Head, Store, StoreError, TaskFilter, Wake};
 
 use crate::conformance::conformance;
 use crate::world::{Chain, actor, at, name, team, tenant};
@@ -11,6 +11,8 @@ conformance!(
     a_resume_waits_for_the_end_of_the_old_lease,
     tasks_are_found_by_team_and_without_some_workflows,
     the_end_of_a_lease_wakes_its_queue,
+    a_task_is_released_at_the_head_that_was_seen_and_a_new_one_waits_again,
+    an_assignment_that_wants_a_released_task_finds_one_or_fails,
     an_attempt_number_never_falls,
     only_the_holder_renews_a_lease_and_only_in_time,
     expired_leases_are_found_until_their_attempt_ends,
@@ -25,7 +27,7 @@ fn assign(attempt: u32, until: u64) -> Effect {
 }
 
 fn all() -> TaskFilter {
-    TaskFilter { teams: vec![team("payments")], without: Vec::new() }
+    TaskFilter { teams: vec![team("payments")], ..TaskFilter::default() }
 }
 
 async fn ready(store: &Store, chain: &Chain, now: u64) -> usize {
@@ -68,7 +70,7 @@ async fn tasks_are_found_by_team_and_without_some_workflows(store: &Store) {
         (Vec::new(), Vec::new(), 0),
         (vec![team("payments")], vec![other, workflow], 0),
     ] {
-        let filter = TaskFilter { teams, without };
+        let filter = TaskFilter { teams, without, released: false };
         let found = store.ready_tasks(&chain.tenant, &name("q"), filter.clone(), at(500), 10).await.unwrap();
         assert_eq!(found.len(), expected, "{filter:?}");
     }
@@ -127,4 +129,51 @@ async fn expired_leases_are_found_until_their_attempt_ends(store: &Store) {
     assert_eq!((found.len(), found[0].instance, found[0].executor.clone()), (1, chain.id, actor("runner")));
     chain.commit(store, vec![Effect::EndLease { attempt: AttemptNo(1) }]).await;
     assert_eq!(store.expired_leases(at(9_000), 10).await.unwrap(), []);
+}
+
+async fn released(store: &Store, chain: &Chain) -> usize {
+    let filter = TaskFilter { released: true, ..all() };
+    store.ready_tasks(&chain.tenant, &name("q"), filter, at(500), 10).await.unwrap().len()
+}
+
+async fn head(store: &Store, chain: &Chain) -> Head {
+    store.instance(&chain.tenant, chain.id).await.unwrap().unwrap().head
+}
+
+async fn a_task_is_released_at_the_head_that_was_seen_and_a_new_one_waits_again(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![put(100)]).await;
+    assert_eq!((ready(store, &chain, 500).await, released(store, &chain).await), (1, 0));
+    assert!(!store.task(&chain.tenant, chain.id).await.unwrap().unwrap().released);
+    let seen = head(store, &chain).await;
+    let mut changes = store.subscribe();
+    assert!(store.release_task(&chain.tenant, chain.id, seen).await.unwrap());
+    assert_eq!(released(store, &chain).await, 1);
+    assert!(store.task(&chain.tenant, chain.id).await.unwrap().unwrap().released);
+    let Wake::Committed(batch) = changes.next().await else { panic!("no news") };
+    assert_eq!((batch[0].instance, &batch[0].queue), (chain.id, &Some(name("q"))));
+    assert!(batch[0].first > batch[0].head.sequence, "nothing was appended");
+
+    // The task that takes its place waits for a release of its own, and the head that was seen gives none.
+    chain.commit(store, vec![put(200)]).await;
+    assert_eq!(released(store, &chain).await, 0);
+    assert!(!store.release_task(&chain.tenant, chain.id, seen).await.unwrap());
+    assert_eq!(released(store, &chain).await, 0);
+
+    // Of another tenant, and of what has no task, nothing is released.
+    assert!(!store.release_task(&tenant("other"), chain.id, head(store, &chain).await).await.unwrap());
+    chain.commit(store, vec![Effect::DropTask]).await;
+    assert!(store.release_task(&chain.tenant, chain.id, head(store, &chain).await).await.unwrap());
+    assert_eq!(store.task(&chain.tenant, chain.id).await.unwrap(), None);
+}
+
+async fn an_assignment_that_wants_a_released_task_finds_one_or_fails(store: &Store) {
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(store, vec![put(100)]).await;
+    let assigning = Append { effects: vec![assign(1, 2_000)], ..chain.guarded(Guard::TaskReleased) };
+    let refused = store.append(assigning.clone()).await.unwrap();
+    assert_eq!(refused, AppendOutcome::GuardFailed(Guard::TaskReleased));
+    assert!(store.release_task(&chain.tenant, chain.id, head(store, &chain).await).await.unwrap());
+    assert_eq!(store.append(assigning).await.unwrap(), AppendOutcome::Committed);
+    assert_eq!(store.task(&chain.tenant, chain.id).await.unwrap(), None);
 }

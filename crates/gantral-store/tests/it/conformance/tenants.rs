@@ -71,7 +71,7 @@ async fn no_read_shows_another_tenants_rows(store: &Store) {
     assert_eq!(store.grant(other, chain.id, grant_id).await.unwrap(), None);
     assert_eq!(store.snapshot(other, chain.id, commitment).await.unwrap(), None);
     assert_eq!(store.snapshots_of(other, chain.id, None, 10).await.unwrap(), []);
-    let tasks = TaskFilter { teams: vec![team("payments")], without: Vec::new() };
+    let tasks = TaskFilter { teams: vec![team("payments")], ..TaskFilter::default() };
     assert_eq!(store.ready_tasks(other, &name("q"), tasks, at(99), 10).await.unwrap(), []);
     assert_eq!(store.lease(other, chain.id).await.unwrap(), None);
     let look = store.lookup_idempotency(other, &scope("k"), Digest::of(b"body"), at(1_000)).await.unwrap();

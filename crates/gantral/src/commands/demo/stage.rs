@@ -12,6 +12,7 @@ use gantral_edge::runner::{Observer, Pinned, Runner, RunnerConfig, RunnerError, 
 use gantral_evidence::container::Scope;
 use gantral_evidence::trust::{Require, Trust};
 use gantral_identity::{DEV_TENANT, DevDirectory, DevIssuer, TokenKey};
+use gantral_server::settings::Orchestrator;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -48,7 +49,9 @@ impl Stage {
         let issuer = Arc::new(DevIssuer::new(key, DevDirectory::standard()));
         write_all(&issuer, &dev)?;
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = LocalServer::start(&dev.data(), None, anywhere, &issuer, worker()?).await?;
+        let server =
+            LocalServer::start(&dev.data(), (None, Orchestrator::Embedded), anywhere, &issuer, worker()?)
+                .await?;
         let trust = pinned(&client_of(&dev, server.url(), "dave")?).await?;
         let (tell, events) = mpsc::unbounded_channel();
         let (stop_runner, stopped) = oneshot::channel::<()>();
