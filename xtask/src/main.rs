@@ -28,6 +28,7 @@ Tasks:
   tidy     only what the repository asks of itself: arrows, sizes, marks, links
   page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
   docs     build the site of the documentation: `target/docs/index.html`
+  temporal build, check and test the orchestrator, which is a workspace of its own
   fuzz     feed every decoder with damaged seeds, each for GANTRAL_FUZZ_SECONDS (1 if it is not set)
   parts    only install the pinned test parts into `.parts/`; with --peers also what benchmarks measure against
   help     print this
@@ -61,6 +62,11 @@ fn run(arguments: Vec<String>) -> Result<()> {
             parts.install_docs()?;
             site::build(&root, &parts).map(drop)
         }
+        ["temporal"] => {
+            let parts = Parts::new(&root);
+            parts.install_temporal()?;
+            temporal_steps(&mut Run::new(&root, &parts))
+        }
         ["fuzz"] => {
             Run::new(&root, &Parts::new(&root)).cargo("fuzz", &["run", "--quiet", "--package=gantral-fuzz"])
         }
@@ -83,8 +89,23 @@ fn test(root: &Path) -> Result<()> {
     run.step("docs", || site::build(root, &parts).map(drop))?;
     run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
     run.cargo_under("test upon PostgreSQL", ("GANTRAL_TEST_STORE", "postgres"), UPON_POSTGRES)?;
+    temporal_steps(&mut run)?;
+    run.cargo_under("test with Temporal", ("GANTRAL_TEST_ORCHESTRATOR", "temporal"), WITH_TEMPORAL)?;
     run.print_summary();
     Ok(())
+}
+
+/// What is done for the orchestrator: everything that is done for the other crates, in the same folder of builds.
+fn temporal_steps(run: &mut Run<'_>) -> Result<()> {
+    let under = ("CARGO_TARGET_DIR", "target");
+    run.cargo("build gantral", &["build", "--package=gantral"])?;
+    run.cargo("temporal: format", &["fmt", TEMPORAL, "--check"])?;
+    run.cargo_under(
+        "temporal: clippy",
+        under,
+        &["clippy", TEMPORAL, "--all-targets", "--", "-D", "warnings"],
+    )?;
+    run.cargo_under("temporal: test", under, &["test", TEMPORAL])
 }
 
 fn build_page(root: &Path) -> Result<()> {
@@ -106,6 +127,7 @@ fn static_steps(run: &mut Run<'_>, parts: &Parts, root: &Path) -> Result<()> {
     run.cargo("format", &["fmt", "--all", "--check"])?;
     run.step("tidy", || tidy(root))?;
     run.command("licences and bans", &parts.cargo_deny(), DENY)?;
+    run.command("temporal: licences", &parts.cargo_deny(), DENY_TEMPORAL)?;
     run.cargo("floor 0 without std", FLOOR_0)?;
     run.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
@@ -130,7 +152,25 @@ const UPON_POSTGRES: &[&str] = &[
     "witness::",
 ];
 
+/// The workspace of the orchestrator.
+const TEMPORAL: &str = "--manifest-path=crates/gantral-temporal/Cargo.toml";
+
+/// What of the end-to-end suite is run a third time, with every ledger in PostgreSQL and every attempt released by Temporal: what runners do.
+const WITH_TEMPORAL: &[&str] =
+    &["test", "--package=gantral", "--test=it", "--", "approvals::", "freezes::", "runner::"];
+
 const DENY: &[&str] = &["--log-level", "error", "check", "licenses", "bans", "sources"];
+
+const DENY_TEMPORAL: &[&str] = &[
+    "--manifest-path",
+    "crates/gantral-temporal/Cargo.toml",
+    "--log-level",
+    "error",
+    "check",
+    "licenses",
+    "bans",
+    "sources",
+];
 
 /// The target has no `std` at all, so a dependency that needs it cannot hide either.
 const FLOOR_0: &[&str] = &[

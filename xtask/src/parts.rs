@@ -24,6 +24,7 @@ const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
 const PROXIES_PINS: &str = include_str!("../parts/proxies.txt");
 const DOCS_PINS: &str = include_str!("../parts/docs.txt");
 const SEAWEED_PINS: &str = include_str!("../parts/seaweed.txt");
+const TEMPORAL_PINS: &str = include_str!("../parts/temporal.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
 const NODE_PINS: &str = include_str!("../parts/node/package.json");
 const NODE_LOCK: &str = include_str!("../parts/node/package-lock.json");
@@ -72,7 +73,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `docs/bin/mdbook` makes a site of pages, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -109,6 +110,7 @@ impl Parts {
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_docs_part()?;
         self.install_python("seaweed", SEAWEED_PINS, &["--require-hashes"])?;
+        self.install_python("temporal", TEMPORAL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
         self.install_python("agents", AGENTS_PINS, &[])?;
         // Not all that it needs: pip would say so, and the tests say that it is enough.
@@ -137,6 +139,15 @@ impl Parts {
 
     fn install_docs_part(&self) -> Result<()> {
         self.install_python("docs", DOCS_PINS, &["--require-hashes"])
+    }
+
+    /// Installs what the orchestrator is tested with.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_temporal(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        self.install_python("temporal", TEMPORAL_PINS, &["--require-hashes"])
     }
 
     /// Installs only what the static checks need.

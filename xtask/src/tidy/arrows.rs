@@ -105,6 +105,7 @@ const TABLE: &[Row] = &[
             "gantral-outbound",
         ],
     },
+    Row { name: "gantral-temporal", floor: 3, arrows: &["gantral-api[client]"] },
     Row { name: "gantral-verify", floor: 3, arrows: &["gantral-core", "gantral-evidence"] },
     Row { name: "gantral-verify-web", floor: 3, arrows: &["gantral-core", "gantral-evidence"] },
     Row {
@@ -195,10 +196,10 @@ const TEST_CRATES: &[&str] = &["gantral-testkit", "gantral-vectors"];
 /// Heavy or telling dependencies of others, and the crates that may name them in shipped code: what they do is hidden there.
 const OWNERS: &[(&str, &[&str])] = &[
     ("askama", &["gantral-console"]),
-    ("anyhow", &["gantral", "gantral-bench", "xtask"]),
+    ("anyhow", &["gantral", "gantral-bench", "gantral-temporal", "xtask"]),
     ("axum", &["gantral-http", "gantral-listen", "gantral-mcp", "gantral-server", "gantral-witness"]),
     ("axum-server", &["gantral-listen"]),
-    ("clap", &["gantral", "gantral-bench"]),
+    ("clap", &["gantral", "gantral-bench", "gantral-temporal"]),
     ("jsonwebtoken", &["gantral-identity"]),
     ("lettre", &["gantral-notify"]),
     ("object_store", &["gantral-archive"]),

@@ -16,8 +16,12 @@ const BENCH: &str = "gantral-bench";
 /// The one crate with lints of its own: to export a function to JavaScript counts as unsafe code, and `forbid` cannot be lifted.
 const EXPORTING: &str = "crates/gantral-verify-web/Cargo.toml";
 
-/// The one crate outside the workspace: it needs a nightly compiler, and nothing of ours uses it.
-const APART: &str = "fuzz/Cargo.toml";
+/// What is outside the workspace: the one needs a nightly compiler, and the other brings more crates than all the rest. Nothing of ours uses
+/// either.
+const APART: &[&str] = &["fuzz/Cargo.toml", ORCHESTRATOR];
+
+/// The crate of these that ships.
+const ORCHESTRATOR: &str = "crates/gantral-temporal/Cargo.toml";
 
 /// A crate of the workspace as cargo reads it.
 #[derive(Default)]
@@ -57,13 +61,19 @@ pub enum Kind {
     Build,
 }
 
-/// Asks cargo for the crates of the workspace at `root`.
+/// Asks cargo for the crates of the workspace at `root`, and for the one that ships beside it.
 ///
 /// # Errors
 /// When cargo fails or answers with something else than its documented format.
 pub fn packages(root: &Path) -> Result<Vec<Package>> {
+    let mut packages = packages_of(root, "Cargo.toml")?;
+    packages.extend(packages_of(root, ORCHESTRATOR)?);
+    Ok(packages)
+}
+
+fn packages_of(root: &Path, manifest: &str) -> Result<Vec<Package>> {
     let output = Command::new(cargo())
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline", "--manifest-path", manifest])
         .current_dir(root)
         .output()
         .context("cannot start cargo")?;
@@ -130,7 +140,7 @@ pub fn check_packages(packages: &[Package]) -> Vec<Finding> {
 /// Checks what only the text of a manifest shows.
 pub fn check_text(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, manifest) in tree.texts_ending(&["/Cargo.toml"]).filter(|(path, _)| *path != APART) {
+    for (path, manifest) in tree.texts_ending(&["/Cargo.toml"]).filter(|(path, _)| !APART.contains(path)) {
         let mut pairs = manifest.lines().zip(manifest.lines().skip(1));
         let takes_lints = if path == EXPORTING {
             manifest.ends_with(&exporting_lints(tree.text("Cargo.toml").unwrap_or_default()))
@@ -225,7 +235,7 @@ mod tests {
     #[test]
     fn only_the_crate_outside_the_workspace_has_versions_and_lints_of_its_own() {
         let manifest = "[dependencies]\nx = \"1\"\n";
-        assert_eq!(check_text(&Tree::of(&[(APART, manifest)])).len(), 0);
+        assert!(APART.iter().all(|apart| check_text(&Tree::of(&[(apart, manifest)])).is_empty()));
         assert_eq!(check_text(&Tree::of(&[("crates/fuzz/Cargo.toml", manifest)])).len(), 2);
     }
 

@@ -175,8 +175,15 @@ impl Place {
     /// Starts another server on the folder of the one that was stopped.
     pub async fn restart_stopped(&mut self) {
         let (clock, issuer, told) = (&self.clock, &self.issuer, &self.notifications);
-        let (app, policy) =
-            app(&self.folder, clock, issuer, self.capacity, told, &self.four_eyes, (&self.limits, self.orchestrated));
+        let (app, policy) = app(
+            &self.folder,
+            clock,
+            issuer,
+            self.capacity,
+            told,
+            &self.four_eyes,
+            (&self.limits, self.orchestrated),
+        );
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
         self.running = Some(running);

@@ -55,6 +55,7 @@ mod secrets;
 mod serve;
 mod shadow;
 mod support;
+mod temporal;
 mod terminals;
 mod told;
 mod tutorials;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cluster::shared;
+use crate::temporal;
 
 /// Longer than anything takes on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,11 +48,12 @@ pub fn gantral(folder: &Path) -> Command {
     command
 }
 
-/// Returns the database of what is served from a folder, where the suite is told to run upon PostgreSQL (`GANTRAL_TEST_STORE=postgres`): one
-/// for each folder, gone with the server that all of them are on.
+/// Returns the database of what is served from a folder, where the suite is told to run upon PostgreSQL (`GANTRAL_TEST_STORE=postgres`), or
+/// with Temporal: one for each folder, gone with the server that all of them are on.
 fn database_of(folder: &Path) -> Option<String> {
     static KNOWN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
-    match std::env::var("GANTRAL_TEST_STORE").ok()?.as_str() {
+    let with_temporal = temporal::is_told().then(|| "postgres".to_owned());
+    match std::env::var("GANTRAL_TEST_STORE").ok().or(with_temporal)?.as_str() {
         "postgres" => {}
         other => panic!("GANTRAL_TEST_STORE is `{other}`, and not `postgres`"),
     }
@@ -162,6 +164,8 @@ pub struct World {
     folder: TempDir,
     server: Option<Killed>,
     runner: Option<Killed>,
+    /// What releases work, where the suite is told to run with Temporal.
+    orchestrator: Option<Killed>,
     url: String,
 }
 
@@ -187,6 +191,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             server: None,
             runner: None,
+            orchestrator: None,
             url: "http://127.0.0.1:0".to_owned(),
         }
     }
@@ -210,9 +215,16 @@ impl World {
         let listen = self.url.trim_start_matches("http://").to_owned();
         let mut command = gantral(self.folder.path());
         command.args(["dev", "--json", "--listen", &listen]).args(arguments).env("GANTRAL_LOG", "info");
+        let temporal = temporal::address();
+        if temporal.is_some() {
+            command.args(["--orchestrator", "temporal"]);
+        }
         let (server, url) = start(command, &self.path("server.log"));
         self.server = Some(server);
         self.url = url;
+        // It knows the server by its address, which may be another one than before.
+        self.orchestrator =
+            temporal.map(|address| temporal::orchestrator(self.folder(), &self.url, &address));
     }
 
     /// Kills the server.
