@@ -5,6 +5,7 @@
 
 mod page;
 mod parts;
+mod release;
 mod site;
 mod steps;
 mod tidy;
@@ -29,6 +30,8 @@ Tasks:
   page     build the page that verifies evidence in a browser: `target/page/gantral-verify.html`
   docs     build the site of the documentation: `target/docs/index.html`
   temporal build, check and test the orchestrator, which is a workspace of its own
+  release  make what a release has in the folder OUT: static programs, what they are made of, digests, what an image is
+           made of; with --key FILE the digests are signed by that Ed25519 key
   fuzz     feed every decoder with damaged seeds, each for GANTRAL_FUZZ_SECONDS (1 if it is not set)
   parts    only install the pinned test parts into `.parts/`; with --peers also what benchmarks measure against
   help     print this
@@ -67,6 +70,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
             parts.install_temporal()?;
             temporal_steps(&mut Run::new(&root, &parts))
         }
+        ["release", out] => make_release(&root, out, None),
+        ["release", out, "--key", key] => make_release(&root, out, Some(key)),
         ["fuzz"] => {
             Run::new(&root, &Parts::new(&root)).cargo("fuzz", &["run", "--quiet", "--package=gantral-fuzz"])
         }
@@ -111,6 +116,12 @@ fn temporal_steps(run: &mut Run<'_>) -> Result<()> {
 fn build_page(root: &Path) -> Result<()> {
     Parts::new(root).install_page_target()?;
     page::build(root).map(drop)
+}
+
+fn make_release(root: &Path, out: &str, key: Option<&str>) -> Result<()> {
+    let parts = Parts::new(root);
+    parts.install_release()?;
+    release::make(root, &parts, Path::new(out), key.map(Path::new))
 }
 
 fn check(root: &Path) -> Result<()> {

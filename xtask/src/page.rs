@@ -25,7 +25,7 @@ const PROFILE: &str = "page";
 const FOLDER: &str = "verifiers/web";
 
 /// Variables with which somebody may steer a compiler elsewhere: here they would change the bytes.
-const STEERING: &[&str] = &[
+pub const STEERING: &[&str] = &[
     "RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
@@ -93,7 +93,7 @@ fn compile(source: &Path) -> Result<Vec<u8>> {
 }
 
 /// Returns the flags that take the folders of this machine out of what is compiled.
-fn remapped(source: &Path) -> Result<OsString> {
+pub fn remapped(source: &Path) -> Result<OsString> {
     let mut flags = Vec::new();
     let mut remap = |from: &Path, to: &str| {
         let mut flag = OsString::from("--remap-path-prefix=");

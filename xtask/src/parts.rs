@@ -12,8 +12,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::page;
 use crate::steps::{cargo, succeed};
+use crate::{page, release};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
@@ -23,6 +23,9 @@ const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
 const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
 const PROXIES_PINS: &str = include_str!("../parts/proxies.txt");
 const DOCS_PINS: &str = include_str!("../parts/docs.txt");
+const HELM_PINS: &str = include_str!("../parts/helm.txt");
+const SCHEMAS_PINS: &str = include_str!("../parts/schemas.txt");
+const ZIG_PINS: &str = include_str!("../parts/zig.txt");
 const SEAWEED_PINS: &str = include_str!("../parts/seaweed.txt");
 const TEMPORAL_PINS: &str = include_str!("../parts/temporal.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
@@ -73,7 +76,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -109,6 +112,8 @@ impl Parts {
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
         self.install_docs_part()?;
+        self.install_python("helm", HELM_PINS, &["--require-hashes"])?;
+        self.install_python("schemas", SCHEMAS_PINS, &[])?;
         self.install_python("seaweed", SEAWEED_PINS, &["--require-hashes"])?;
         self.install_python("temporal", TEMPORAL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
@@ -135,6 +140,16 @@ impl Parts {
     pub fn install_docs(&self) -> Result<()> {
         let _lock = self.lock()?;
         self.install_docs_part()
+    }
+
+    /// Installs what static programs are compiled with.
+    ///
+    /// # Errors
+    /// As `install_all`.
+    pub fn install_release(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        install_target(release::TARGET)?;
+        self.install_python("zig", ZIG_PINS, &["--require-hashes"])
     }
 
     fn install_docs_part(&self) -> Result<()> {
@@ -439,6 +454,8 @@ mod tests {
             PYTHON_PINS,
             MAIL_PINS,
             DOCS_PINS,
+            SCHEMAS_PINS,
+            ZIG_PINS,
             SCHEMATHESIS_PINS,
             AGENTS_PINS,
             CREWAI_PINS,

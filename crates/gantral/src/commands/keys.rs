@@ -17,12 +17,15 @@ use gantral_keys::{
 use gantral_server::keys::{ATTEMPTS, log_of, log_reach};
 use serde::Serialize;
 
+use self::install::InstallArgs;
 use super::store_place::StorePlace;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::{LOOK, Out, styled};
 use crate::table::table;
+
+mod install;
 
 /// How long after its `issued_at` an artifact may stay out of the log: far longer than a server that works needs.
 const LOG_DELAY_MS: u64 = 3_600_000;
@@ -45,6 +48,8 @@ pub struct KeysArgs {
 enum KeysCommand {
     /// Makes the first keys, or takes those over that there are
     Init(Place),
+    /// Copies the keys of a deployment into the folder, from where they are handed over
+    Install(InstallArgs),
     /// Lists the keys: what signs, what signed, and up to where in the logs
     Ls,
     /// Replaces a key; the one before stays good for what it signed
@@ -149,6 +154,7 @@ pub fn run(args: &KeysArgs, out: Out) -> Result<Exit, Failure> {
     let data = &args.data;
     match &args.command {
         KeysCommand::Init(place) => init(data, place, out)?,
+        KeysCommand::Install(args) => install::install(data, args, out)?,
         KeysCommand::Ls => show(&look(data)?, out)?,
         KeysCommand::Rotate(args) => rotate(data, args, out)?,
         KeysCommand::Revoke(args) => revoke(data, args, out)?,

@@ -265,3 +265,42 @@ fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     assert!(!log.contains("root\n") && !log.contains(&url), "{log}");
     assert!(world.path(DATA).exists());
 }
+
+#[test]
+fn keys_that_are_handed_over_are_installed_once_and_never_in_the_place_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    run(folder.path(), &["keys", "init", "--data", &at("made")]).status(0);
+    // As a secret is mounted: by way of a link, and readable by a group.
+    std::fs::create_dir(at("mounted")).unwrap();
+    for name in ["keys.json", "issuer.pk8", "log.pk8", "attempts.pem"] {
+        std::fs::copy(at(&format!("made/{name}")), at(name)).unwrap();
+        std::fs::set_permissions(at(name), std::os::unix::fs::PermissionsExt::from_mode(0o440)).unwrap();
+        std::os::unix::fs::symlink(at(name), at(&format!("mounted/{name}"))).unwrap();
+    }
+    std::fs::write(at("mounted/ledger.db"), "no key").unwrap();
+    let install =
+        |data: &str| run(folder.path(), &["keys", "install", "--from", &at("mounted"), "--data", &at(data)]);
+    for _ in 0..2 {
+        let shown = install("data").status(0);
+        assert_eq!(shown.data, run(folder.path(), &["keys", "ls", "--data", &at("made")]).status(0).data);
+    }
+    let mut names: Vec<_> =
+        std::fs::read_dir(at("data")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["attempts.pem", "issuer.pk8", "keys.json", "log.pk8"]);
+    let mode = |name: &str| {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(at(name)).unwrap().permissions())
+    };
+    assert_eq!((mode("data") & 0o777, mode("data/issuer.pk8") & 0o777), (0o700, 0o600));
+    // A folder with keys of its own keeps them.
+    run(folder.path(), &["keys", "init", "--data", &at("other")]).status(0);
+    let before = std::fs::read(at("other/issuer.pk8")).unwrap();
+    let refused = install("other").status(1);
+    assert!(refused.talk.contains("is there with another content"), "{refused:?}");
+    assert_eq!(std::fs::read(at("other/issuer.pk8")).unwrap(), before);
+    // What is not all is nothing.
+    std::fs::remove_file(at("mounted/attempts.pem")).unwrap();
+    assert!(install("third").status(1).talk.contains("has no `attempts.pem`"));
+    assert!(!Path::new(&at("third")).exists());
+}

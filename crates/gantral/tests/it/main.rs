@@ -18,6 +18,7 @@ mod captured;
 mod cluster;
 mod commands;
 mod console;
+mod containers;
 mod copying;
 mod delegations;
 mod demo;
