@@ -96,7 +96,7 @@ impl Ledger {
                 "INSERT INTO gate VALUES('acme', x'01', x'{instance}', 1, 'refund', 'payments', 'lead', 'refund', 9, 1, x'{evidence}', 1, NULL, NULL, NULL, 1, 5);
                  INSERT INTO gate_role VALUES('acme', 'lead', 1, 9, x'01');
                  INSERT INTO grant_row VALUES('acme', x'{instance}', x'02', 9, 1);
-                 INSERT INTO task VALUES('acme', x'{instance}', 'default', 'payments', 3);
+                 INSERT INTO task VALUES('acme', x'{instance}', 'default', 'payments', 3, 1);
                  INSERT INTO lease VALUES('acme', x'{instance}', 1, 'runner', 9, 0);
                  INSERT INTO idempotency VALUES(5, x'03', x'04', x'{instance}', 0, 0, 200, x'', 9);
                  INSERT INTO policy_candidate VALUES('acme', 'tenant', '', x'{evidence}', 1);
