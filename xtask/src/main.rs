@@ -95,7 +95,7 @@ fn test(root: &Path) -> Result<()> {
     run.cargo("test", &["test", "--workspace", "--no-fail-fast"])?;
     run.cargo_under("test upon PostgreSQL", ("GANTRAL_TEST_STORE", "postgres"), UPON_POSTGRES)?;
     temporal_steps(&mut run)?;
-    run.cargo_under("test with Temporal", ("GANTRAL_TEST_ORCHESTRATOR", "temporal"), WITH_TEMPORAL)?;
+    run.cargo_under("test with Temporal", ("GANTRAL_TEST_ORCHESTRATOR", "temporal"), UPON_POSTGRES)?;
     run.print_summary();
     Ok(())
 }
@@ -143,7 +143,8 @@ fn static_steps(run: &mut Run<'_>, parts: &Parts, root: &Path) -> Result<()> {
     run.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
-/// What of the end-to-end suite is run a second time, with every ledger in PostgreSQL: one part of each kind of story.
+/// What of the end-to-end suite is run a second time, with every ledger in PostgreSQL, and a third time, where every attempt is released by
+/// Temporal as well: one part of each kind of story.
 const UPON_POSTGRES: &[&str] = &[
     "test",
     "--package=gantral",
@@ -165,10 +166,6 @@ const UPON_POSTGRES: &[&str] = &[
 
 /// The workspace of the orchestrator.
 const TEMPORAL: &str = "--manifest-path=crates/gantral-temporal/Cargo.toml";
-
-/// What of the end-to-end suite is run a third time, with every ledger in PostgreSQL and every attempt released by Temporal: what runners do.
-const WITH_TEMPORAL: &[&str] =
-    &["test", "--package=gantral", "--test=it", "--", "approvals::", "freezes::", "runner::"];
 
 const DENY: &[&str] = &["--log-level", "error", "check", "licenses", "bans", "sources"];
 
