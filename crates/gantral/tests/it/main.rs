@@ -11,6 +11,7 @@ mod approvals;
 mod archive;
 mod auditors;
 mod away;
+mod backup;
 mod break_glass;
 mod captured;
 #[path = "../../../gantral-store/tests/it/cluster.rs"]
