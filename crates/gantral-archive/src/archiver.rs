@@ -13,9 +13,7 @@ use std::time::Duration;
 use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
 use gantral_keys::Delegations;
-use gantral_store::{
-    ArchiveStep, ArchivedObject, LogRow, NumberedArtifact, SEALED_PAGE_MAX, Store, StoreError,
-};
+use gantral_store::{ArchiveStep, LogRow, NumberedArtifact, SEALED_PAGE_MAX, Store, StoreError};
 use tokio::time::{Instant, sleep_until};
 
 use crate::gather::{GatherError, References, delegation_name};
@@ -88,6 +86,12 @@ struct Tenant {
     id: TenantId,
     tries: u32,
     next: Instant,
+}
+
+/// A segment on its way, and what its artifacts refer to.
+struct Gathered {
+    segment: Segment,
+    references: References,
 }
 
 /// What came of a look at a tenant.
@@ -201,24 +205,18 @@ impl Archiver {
         if page.is_empty() {
             return Err(StepError::LedgerBehind);
         }
-        let mut segment = self.segment(tenant, (next, position), &page).await?;
-        let segment_file = segment_name(next);
-        let (written, version) = match self.archive.create(&name(&segment_file), &segment.encode()).await {
-            Ok(version) => (segment.encode(), version),
-            Err(StorageError::Different { name: other }) => {
-                let (found, version) = self.adopted(tenant, &other, log.size, &segment).await?;
-                segment = found;
-                (segment.encode(), version)
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let named = NamedObject { name: segment_file, sha256: Digest::of(&written).to_hex(), version };
-        page.truncate(segment.artifacts.len());
-        if page.len() < segment.artifacts.len() {
-            page = self.store.sealed_after(tenant, number, segment.artifacts.len()).await?;
-        }
-        let mut objects = vec![named];
-        objects.extend(self.referred_to(tenant, &page).await?);
+        let ours = self.gathered(tenant, (next, position), &page).await?;
+        let (segment_file, ours_bytes) = (segment_name(next), ours.segment.encode());
+        let (Gathered { segment, references }, bytes, version) =
+            match self.archive.create(&name(&segment_file), &ours_bytes).await {
+                Ok(version) => (ours, ours_bytes, version),
+                Err(StorageError::Different { name: other }) => {
+                    self.adopted(tenant, &other, log.size, &ours.segment).await?
+                }
+                Err(error) => return Err(error.into()),
+            };
+        let mut objects = vec![NamedObject::of(segment_file, &bytes, version)];
+        objects.extend(self.referred_to(tenant, &references).await?);
         let head = Head {
             format: FORMAT.to_owned(),
             tenant: tenant.to_string(),
@@ -236,15 +234,9 @@ impl Archiver {
         let number = segment.artifacts.last().map_or(number, |artifact| artifact.number);
         let step = ArchiveStep { segment: next, size: segment.end(), number, head: digest, version };
         let objects = head.objects.iter().map(|object| {
-            Ok(ArchivedObject {
-                name: object.name.clone(),
-                digest: object
-                    .digest()
-                    .map_err(|error| StepError::Layout { name: object.name.clone(), error })?,
-                version: object.version.clone(),
-            })
+            object.archived().map_err(|error| StepError::Layout { name: object.name.clone(), error })
         });
-        let objects = objects.collect::<Result<Vec<_>, StepError>>()?;
+        let objects = objects.collect::<Result<Vec<_>, _>>()?;
         if self.store.keep_archived(tenant, step.clone(), objects).await? {
             Ok(step)
         } else {
@@ -252,14 +244,15 @@ impl Archiver {
         }
     }
 
-    /// Makes the segment of artifacts.
-    async fn segment(
+    /// Makes the segment of artifacts, and reads what they refer to.
+    async fn gathered(
         &self,
         tenant: &TenantId,
         (segment, position): (u64, u64),
         page: &[NumberedArtifact],
-    ) -> Result<Segment, StepError> {
-        let actions = References::of(page)?.actions(&self.store, tenant).await?;
+    ) -> Result<Gathered, StepError> {
+        let references = References::of(page)?;
+        let actions = references.actions(&self.store, tenant).await?;
         let artifacts = page.iter().map(|artifact| ArchivedArtifact {
             number: artifact.number,
             chain: artifact.chain,
@@ -267,17 +260,19 @@ impl Archiver {
             action: actions.get(&artifact.number).cloned(),
             envelope: artifact.sealed.envelope.clone(),
         });
-        Ok(Segment { tenant: tenant.clone(), segment, position, artifacts: artifacts.collect() })
+        let segment = Segment { tenant: tenant.clone(), segment, position, artifacts: artifacts.collect() };
+        Ok(Gathered { segment, references })
     }
 
-    /// Returns the segment that is there in place of ours, if it is of the same artifacts: somebody has made it when the log had more or less.
+    /// Returns the segment that is there in place of ours, with its bytes and version, if it is of the same artifacts: somebody has made it when
+    /// the log had more or less.
     async fn adopted(
         &self,
         tenant: &TenantId,
         name: &str,
         log: u64,
         ours: &Segment,
-    ) -> Result<(Segment, Option<String>), StepError> {
+    ) -> Result<(Gathered, Vec<u8>, Option<String>), StepError> {
         let found = self.archive.read(name, None).await?.ok_or(StepError::Moved)?;
         let theirs = Segment::parse(&found.bytes)
             .map_err(|error| StepError::Layout { name: name.to_owned(), error })?;
@@ -287,9 +282,9 @@ impl Archiver {
         }
         let before = ours.artifacts.first().map_or(0, |first| first.number.saturating_sub(1));
         let page = self.store.sealed_after(tenant, before, theirs.artifacts.len()).await?;
-        let expected = self.segment(tenant, (ours.segment, ours.position), &page).await?;
-        if expected.encode() == found.bytes {
-            Ok((theirs, found.version))
+        let expected = self.gathered(tenant, (ours.segment, ours.position), &page).await?;
+        if expected.segment.encode() == found.bytes {
+            Ok((expected, found.bytes, found.version))
         } else {
             Err(StepError::Foreign { name: name.to_owned() })
         }
@@ -299,9 +294,8 @@ impl Archiver {
     async fn referred_to(
         &self,
         tenant: &TenantId,
-        page: &[NumberedArtifact],
+        references: &References,
     ) -> Result<Vec<NamedObject>, StepError> {
-        let references = References::of(page)?;
         let known = self.store.archived(tenant, references.names()).await?;
         let known: BTreeSet<String> = known.into_iter().map(|object| object.name).collect();
         let delegations = self.delegations.as_deref();
@@ -314,7 +308,7 @@ impl Archiver {
         let mut named = Vec::with_capacity(objects.len());
         for (name, bytes) in objects {
             let version = self.archive.create(&format!("{}/{name}", folder(tenant)), &bytes).await?;
-            named.push(NamedObject { name, sha256: Digest::of(&bytes).to_hex(), version });
+            named.push(NamedObject::of(name, &bytes, version));
         }
         Ok(named)
     }

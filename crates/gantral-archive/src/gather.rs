@@ -30,6 +30,34 @@ pub enum GatherError {
     },
 }
 
+/// What an artifact of a governance chain refers to.
+pub(crate) enum Referred {
+    /// A policy bundle.
+    Policy(PolicyVersionId),
+    /// What the directory signed of an enrolment, by its entry.
+    Enrolment(Digest),
+}
+
+impl Referred {
+    /// Returns what an artifact refers to, if it is anything.
+    pub(crate) const fn by(detail: &Detail) -> Option<Self> {
+        match detail {
+            Detail::PolicyActivated { version, .. } => Some(Self::Policy(*version)),
+            Detail::Enrolled { entry, .. } => Some(Self::Enrolment(*entry)),
+            Detail::KeyAdded { .. }
+            | Detail::KeyRetired { .. }
+            | Detail::KeyCompromised { .. }
+            | Detail::ModeChanged { .. }
+            | Detail::Frozen { .. }
+            | Detail::Lifted { .. }
+            | Detail::Delegated { .. }
+            | Detail::DelegationRevoked { .. }
+            | Detail::EnrolmentRevoked { .. }
+            | Detail::Erased { .. } => None,
+        }
+    }
+}
+
 /// What artifacts refer to.
 #[derive(Debug, Default)]
 pub(crate) struct References {
@@ -89,23 +117,10 @@ impl References {
     }
 
     fn governance(&mut self, detail: &Detail) {
-        match detail {
-            Detail::PolicyActivated { version, .. } => {
-                self.policies.insert(version.0);
-            }
-            Detail::Enrolled { entry, .. } => {
-                self.enrolments.insert(*entry);
-            }
-            Detail::KeyAdded { .. }
-            | Detail::KeyRetired { .. }
-            | Detail::KeyCompromised { .. }
-            | Detail::ModeChanged { .. }
-            | Detail::Frozen { .. }
-            | Detail::Lifted { .. }
-            | Detail::Delegated { .. }
-            | Detail::DelegationRevoked { .. }
-            | Detail::EnrolmentRevoked { .. }
-            | Detail::Erased { .. } => {}
+        match Referred::by(detail) {
+            Some(Referred::Policy(version)) => _ = self.policies.insert(version.0),
+            Some(Referred::Enrolment(entry)) => _ = self.enrolments.insert(entry),
+            None => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::{InstanceId, Name, TenantId};
-use gantral_store::{ChainId, ENVELOPE_BYTES_MAX, SEALED_PAGE_MAX};
+use gantral_store::{ArchivedObject, ChainId, ENVELOPE_BYTES_MAX, SEALED_PAGE_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What every segment and head begins by saying that it is.
@@ -213,6 +213,19 @@ pub struct NamedObject {
 }
 
 impl NamedObject {
+    /// Names an object by its bytes.
+    pub fn of(name: String, bytes: &[u8], version: Option<String>) -> Self {
+        Self { name, sha256: Digest::of(bytes).to_hex(), version }
+    }
+
+    /// Returns what a store notes of the object.
+    ///
+    /// # Errors
+    /// [`LayoutError::Member`].
+    pub fn archived(&self) -> Result<ArchivedObject, LayoutError> {
+        Ok(ArchivedObject { name: self.name.clone(), digest: self.digest()?, version: self.version.clone() })
+    }
+
     /// Returns the SHA-256.
     ///
     /// # Errors

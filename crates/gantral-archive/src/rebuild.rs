@@ -19,19 +19,19 @@ use gantral_core::workflow::Workflow;
 use gantral_engine::rebuild::{Brought, Rebuilding, signer};
 use gantral_evidence::commitments::{ballot, policy};
 use gantral_evidence::dsse::Envelope;
-use gantral_evidence::governance::{Detail, GovernanceStatement};
+use gantral_evidence::governance::GovernanceStatement;
 use gantral_evidence::human::SignedEnrolment;
 use gantral_evidence::statement::{Statement, artifact_hash};
 use gantral_evidence::trust::Trust;
 use gantral_evidence::verify::Verdict;
 use gantral_log::objects::Shelf;
 use gantral_store::{
-    AppendOutcome, ArchiveStep, ArchivedObject, ChainId, GovernanceAppend, GovernanceEffect,
-    GovernanceOutcome, Head, NewEnrolment, PutOutcome, SealedArtifact, Store, StoreError, WorkflowRow,
+    AppendOutcome, ArchiveStep, ChainId, GovernanceAppend, GovernanceEffect, GovernanceOutcome, Head,
+    NewEnrolment, PutOutcome, SealedArtifact, Store, StoreError, WorkflowRow,
 };
 use serde::Serialize;
 
-use crate::gather::{enrolment_name, evidence_name, policy_name, workflow_name};
+use crate::gather::{Referred, enrolment_name, evidence_name, policy_name, workflow_name};
 use crate::layout::{ArchivedArtifact, head_name, tenant_of};
 use crate::objects::{Archive, StorageError};
 use crate::verify::{ArchiveReport, Contents, GrownLog, contents, folders, verdict, verify_contents};
@@ -214,9 +214,7 @@ fn order(tenants: &[Tenant]) -> Vec<(usize, usize)> {
 
 /// Puts what an artifact of an instance refers to, and returns what commits with it.
 async fn brought(store: &Store, tenant: &mut Tenant, artifact: ArchivedArtifact) -> Result<Brought, Failed> {
-    let sealed = sealed(&artifact)?;
-    let envelope =
-        Envelope::parse(&artifact.envelope).map_err(|error| Failed::Artifact(error.to_string()))?;
+    let (sealed, envelope) = sealed(&artifact)?;
     let statement =
         Statement::decode(&envelope.payload).map_err(|error| Failed::Artifact(error.to_string()))?;
     let (event, at) = (&statement.entry.event, statement.entry.at);
@@ -231,11 +229,12 @@ async fn brought(store: &Store, tenant: &mut Tenant, artifact: ArchivedArtifact)
     Ok(Brought { sealed, workflow, action, evidence })
 }
 
-fn sealed(artifact: &ArchivedArtifact) -> Result<SealedArtifact, Failed> {
+/// Reads an artifact of the archive: as it is sealed, and its envelope.
+fn sealed(artifact: &ArchivedArtifact) -> Result<(SealedArtifact, Envelope), Failed> {
     let envelope =
         Envelope::parse(&artifact.envelope).map_err(|error| Failed::Artifact(error.to_string()))?;
     let (sequence, hash) = (artifact.sequence, artifact_hash(&envelope.payload));
-    Ok(SealedArtifact { sequence, hash, envelope: artifact.envelope.clone() })
+    Ok((SealedArtifact { sequence, hash, envelope: artifact.envelope.clone() }, envelope))
 }
 
 /// Reads the definition of a workflow, and puts it once.
@@ -287,28 +286,18 @@ async fn put_policy(
 
 /// Appends an artifact to the governance chain, with what it puts in force.
 async fn governance(store: &Store, tenant: &mut Tenant, artifact: ArchivedArtifact) -> Result<(), Failed> {
-    let sealed = sealed(&artifact)?;
+    let (sealed, envelope) = sealed(&artifact)?;
     let wrong = |error: &dyn std::fmt::Display| Failed::Artifact(error.to_string());
-    let envelope = Envelope::parse(&artifact.envelope).map_err(|error| wrong(&error))?;
     let statement = GovernanceStatement::decode(&envelope.payload).map_err(|error| wrong(&error))?;
     let mut effects = Vec::new();
-    match &statement.detail {
-        Detail::PolicyActivated { version, .. } => put_policy(store, tenant, *version, statement.at).await?,
-        Detail::Enrolled { entry, .. } => {
-            if let Some(envelope) = tenant.contents.objects.get(&enrolment_name(entry)).cloned() {
-                effects = enrolment(store, &tenant.contents.tenant, *entry, envelope, statement.at).await?;
+    match Referred::by(&statement.detail) {
+        Some(Referred::Policy(version)) => put_policy(store, tenant, version, statement.at).await?,
+        Some(Referred::Enrolment(entry)) => {
+            if let Some(envelope) = tenant.contents.objects.get(&enrolment_name(&entry)).cloned() {
+                effects = enrolment(store, &tenant.contents.tenant, entry, envelope, statement.at).await?;
             }
         }
-        Detail::KeyAdded { .. }
-        | Detail::KeyRetired { .. }
-        | Detail::KeyCompromised { .. }
-        | Detail::ModeChanged { .. }
-        | Detail::Frozen { .. }
-        | Detail::Lifted { .. }
-        | Detail::Delegated { .. }
-        | Detail::DelegationRevoked { .. }
-        | Detail::EnrolmentRevoked { .. }
-        | Detail::Erased { .. } => {}
+        None => {}
     }
     let signer = signer(&sealed).map_err(|error| wrong(&error))?;
     let head = sealed.head();
@@ -375,14 +364,9 @@ async fn steps(
             head: object.digest().map_err(|error| wrong(&error.to_string()))?,
             version: object.version.clone(),
         };
-        let objects = head.objects.iter().map(|object| {
-            Ok(ArchivedObject {
-                name: object.name.clone(),
-                digest: object.digest().map_err(|error| wrong(&error.to_string()))?,
-                version: object.version.clone(),
-            })
-        });
-        let objects = objects.collect::<Result<Vec<_>, RebuildError>>()?;
+        let objects =
+            head.objects.iter().map(|object| object.archived().map_err(|error| wrong(&error.to_string())));
+        let objects = objects.collect::<Result<Vec<_>, _>>()?;
         if !store.keep_archived(id, step, objects).await? {
             return Err(wrong(&format!("`{}` is not its next step", head_name(*segment))));
         }

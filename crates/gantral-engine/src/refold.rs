@@ -40,7 +40,7 @@ impl Refold {
         if instance.identity.tenant != *tenant || instance.identity.instance != row.id {
             return damaged("its artifacts are those of another instance");
         }
-        if head(artifacts) != Some(row.head) {
+        if artifacts.last().map(SealedArtifact::head) != Some(row.head) {
             return damaged("its row says another head than its chain");
         }
         let state = instance.state();
@@ -74,8 +74,4 @@ impl Refold {
     fn keyring(&self) -> Keyring<'_> {
         Keyring { own: self.keys.iter().collect(), delegations: self.delegations.as_deref() }
     }
-}
-
-fn head(artifacts: &[SealedArtifact]) -> Option<Head> {
-    artifacts.last().map(|last| Head { sequence: last.sequence, hash: last.hash })
 }

@@ -8,6 +8,9 @@ use gantral_core::ids::LogOrigin;
 
 use crate::objects::{Object, ReadObjects, Shelf, UNFINISHED, WriteObjects, check_name};
 
+/// Where the logs are in a data folder.
+pub const FOLDER: &str = "log";
+
 /// A folder of objects. One process writes to it; any number may read.
 #[derive(Debug, Clone)]
 pub struct Folder {

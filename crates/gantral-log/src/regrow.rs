@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use gantral_evidence::log::leaf::LeafKind;
 use gantral_evidence::log::tree::TreeHead;
 use gantral_store::{CommittedArtifact, LogRow};
 
 use crate::objects::{Object, ReadObjects};
 use crate::sequencer::{CHECKPOINT, leaf, leaf_of_envelope, tree_of};
+use crate::tile::PARTIAL;
 use crate::tree::Edge;
 
-/// What stands between the place of a partial tile and its width.
-const PARTIAL: &str = ".p/";
-
-/// Reads from the envelope of an artifact whether its chain ends with it, and the first eight bytes of the id of who signed it.
+/// Reads from the envelope of an instance's artifact whether its chain ends with it, and the first eight bytes of the id of who signed it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn told(envelope: &[u8]) -> Result<(bool, [u8; 8]), String> {
-    let leaf = leaf_of_envelope(envelope)?;
+    let leaf = leaf_of_envelope(LeafKind::Artifact, envelope)?;
     Ok((leaf.terminal, leaf.issuer))
 }
 

@@ -31,7 +31,7 @@ use crate::published::{Published, PublishedCheckpoint, SequencerState};
 use crate::tree::{Edge, LogError};
 
 pub use error::SequencerError;
-pub(crate) use leaves::{leaf, leaf_of_envelope};
+pub use leaves::{kind, leaf, leaf_of_envelope, link};
 use standing::Stopped;
 
 /// The name of the object that is the newest checkpoint.

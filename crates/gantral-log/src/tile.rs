@@ -11,6 +11,9 @@ pub const HASH_BYTES: usize = 32;
 /// The most levels of tiles of the largest tree: 2^53 leaves fit below seven.
 pub const LEVELS_MAX: u8 = 7;
 
+/// What stands between the place of a partial tile and its width.
+pub const PARTIAL: &str = ".p/";
+
 /// What an object of a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Row {
@@ -70,7 +73,7 @@ impl fmt::Display for Tile {
         while let Some(group) = groups.pop() {
             if groups.is_empty() { write!(f, "{group:03}")? } else { write!(f, "x{group:03}/")? }
         }
-        if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
+        if self.is_full() { Ok(()) } else { write!(f, "{PARTIAL}{}", self.width) }
     }
 }
 

@@ -12,8 +12,10 @@ use gantral_engine::checkpoints::Checkpoints;
 use gantral_engine::policy_point::BoxFuture;
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Delegations;
-use gantral_store::{ChainId, Store};
+use gantral_store::Store;
 use serde::Deserialize;
+
+use crate::logs::place;
 
 /// The archive.
 #[derive(Debug, Clone, Deserialize)]
@@ -143,14 +145,9 @@ impl Archived {
     /// Waits until an artifact is in the archive; returns whether it is by then.
     async fn has(&self, tenant: &TenantId, instance: InstanceId, sequence: u64) -> bool {
         let mut changes = self.status.subscribe();
-        // A failure to read is no release: whoever asks again finds out.
-        let Ok(places) = self.store.log_positions(tenant, ChainId::Instance(instance), sequence, 1).await
-        else {
-            return false;
-        };
-        let Some(place) = places.first() else { return false };
+        let Some(place) = place(&self.store, tenant, instance, sequence).await else { return false };
         changes
-            .wait_for(|tenants| tenants.get(tenant).is_some_and(|status| status.size > *place))
+            .wait_for(|tenants| tenants.get(tenant).is_some_and(|status| status.size > place))
             .await
             .is_ok()
     }

@@ -6,21 +6,16 @@ use std::path::{Path, PathBuf};
 use gantral_core::ids::TenantId;
 use gantral_engine::Refold;
 use gantral_keys::{KeyFolder, KeysError};
-use gantral_log::folder::{Folder, Folders};
+use gantral_log::folder::{FOLDER, Folder, Folders};
 use gantral_log::objects::{Object, READ_ONLY, Shelf as _};
 use gantral_log::regrow::{self, Regrowth};
-use gantral_notify::{SecretError, resolve_line};
-use gantral_store::{
-    ChainId, CommittedArtifact, CopiedChain, CopiedObject, Copy, CopyCheck, LogRow, Password,
-};
+use gantral_notify::SecretError;
+use gantral_store::{ChainId, CommittedArtifact, CopiedChain, CopiedObject, Copy, CopyCheck, LogRow};
 
 use crate::keys::log_of;
-use crate::logs::FOLDER;
+use crate::store::{LEDGER, resolve_password};
 
 pub use gantral_store::{ConnectError, Copied, CopiedTable, CopyError, CopyStep, OpenError};
-
-/// The file of the ledger in a data folder.
-const LEDGER: &str = "ledger.db";
 
 /// Why a ledger was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +71,7 @@ impl LedgerCopy<'_> {
             return Err(CopyLedgerError::PasswordInAddress);
         }
         let (issuers, delegations) = KeyFolder::issuers(&folder)?;
-        let password = self.password.map(|reference| resolve_line(reference, |name| std::env::var_os(name)));
-        let password = password.transpose()?.map(Password::new);
+        let password = resolve_password(self.password)?;
         let mut proof = Proof {
             chains: Refold::new(issuers, delegations),
             shelf: Folders::new(&folder.join(FOLDER)),

@@ -20,6 +20,7 @@ use gantral_engine::policy_point::BoxFuture;
 use gantral_evidence::keys::PublicKey;
 use gantral_evidence::log::tree::TreeHead;
 use gantral_keys::Signer;
+use gantral_log::folder::FOLDER;
 use gantral_log::objects::{READ_ONLY, Shelf as _};
 use gantral_log::published::{Published, PublishedCheckpoint, SequencerState, StoppedLog};
 use gantral_log::push::AddressError;
@@ -34,9 +35,6 @@ use crate::standing::Standing;
 pub use keeping::Keeping;
 pub(crate) use trust::hint;
 pub use witnesses::WitnessSettings;
-
-/// Where in the data folder the logs are.
-pub(crate) const FOLDER: &str = "log";
 
 /// Why the logs cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -262,11 +260,20 @@ impl Logs {
         witnesses: u8,
     ) -> Option<TreeHead> {
         let newest = self.newest(tenant, witnesses)?;
-        // A failure to read is no release: whoever asks again finds out.
-        let places =
-            self.0.store.log_positions(tenant, ChainId::Instance(instance), sequence, 1).await.ok()?;
-        places.first().filter(|place| **place < newest.size).map(|_| newest)
+        let place = place(&self.0.store, tenant, instance, sequence).await?;
+        (place < newest.size).then_some(newest)
     }
+}
+
+/// Returns where an artifact stands in the log of its tenant, if it does. A failure to read is no release: whoever asks again finds out.
+pub(crate) async fn place(
+    store: &Store,
+    tenant: &TenantId,
+    instance: InstanceId,
+    sequence: u64,
+) -> Option<u64> {
+    let places = store.log_positions(tenant, ChainId::Instance(instance), sequence, 1).await.ok()?;
+    places.first().copied()
 }
 
 impl Checkpoints for Logs {

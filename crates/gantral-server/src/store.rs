@@ -6,8 +6,8 @@ use gantral_notify::{SecretError, resolve_line};
 use gantral_store::{CONNECTIONS, ConnectError, OpenError, Password, PostgresOptions, Store};
 use serde::Deserialize;
 
-/// The ledger of a data folder.
-pub(crate) const LEDGER: &str = "ledger.db";
+pub use gantral_store::LEDGER;
+
 /// How an address begins.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// How many connections a server may keep: two, so that a write never waits for whoever reads beside it; and no more than help, since each is a
@@ -90,13 +90,11 @@ impl StoreSettings {
     /// `StoreSettingsError`, naming member and remedy.
     pub async fn open(&self) -> Result<Store, StoreSettingsError> {
         self.check_url()?;
-        let password = self.password.as_deref();
-        let password = password.map(|reference| resolve_line(reference, |name| std::env::var_os(name)));
         let connections = self.connections.unwrap_or(CONNECTIONS);
         if !CONNECTIONS_RANGE.contains(&connections) {
             return Err(StoreSettingsError::Connections { found: connections });
         }
-        let password = password.transpose()?.map(Password::new);
+        let password = resolve_password(self.password.as_deref())?;
         let options = PostgresOptions { connections, password, ..PostgresOptions::default() };
         let opened = Store::open_postgres(&self.url, options).await;
         opened.map_err(|error| StoreSettingsError::Connect { error })
@@ -123,6 +121,15 @@ impl StoreSettings {
         }
         Ok(())
     }
+}
+
+/// Reads the password that a reference (`env:NAME`, `file:/path`) names, if there is one.
+///
+/// # Errors
+/// `SecretError`.
+pub(crate) fn resolve_password(reference: Option<&str>) -> Result<Option<Password>, SecretError> {
+    let line = reference.map(|reference| resolve_line(reference, |name| std::env::var_os(name)));
+    Ok(line.transpose()?.map(Password::new))
 }
 
 /// Opens the ledger: the database that is configured, or the file in the data folder, which must exist.

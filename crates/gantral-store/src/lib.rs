@@ -74,6 +74,6 @@ pub use serving::ServingKeys;
 pub use sessions::{SESSIONS_MAX, SessionRow};
 pub use spending::{AMOUNT_MAX, RULES_MAX, RULES_TOLD_FOR, Spending, Total, Totals};
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::Store;
+pub use store::{LEDGER, Store};
 pub use unobserved::{UNOBSERVED_MAX, Unobserved};
 pub use usage::{Room, Usage};

@@ -36,6 +36,9 @@ pub enum Store {
     Postgres(PostgresStore),
 }
 
+/// What the file of a ledger is called in a data folder.
+pub const LEDGER: &str = "ledger.db";
+
 impl Store {
     /// Opens a SQLite file, creating it if it is not there. Blocks on the disk.
     ///

@@ -23,7 +23,7 @@ fn segment() -> Segment {
 }
 
 fn head() -> Head {
-    let named = |name: String| NamedObject { name, sha256: Digest::of(b"x").to_hex(), version: None };
+    let named = |name: String| NamedObject::of(name, b"x", None);
     Head {
         format: FORMAT.to_owned(),
         tenant: "acme/eu".to_owned(),

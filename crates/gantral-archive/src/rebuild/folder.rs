@@ -8,16 +8,12 @@ use std::path::{Path, PathBuf};
 use gantral_core::ids::LogOrigin;
 use gantral_engine::EngineConfig;
 use gantral_evidence::trust::Trust;
-use gantral_log::folder::Folders;
-use gantral_store::{OpenError, Store};
+use gantral_log::folder::{FOLDER, Folders};
+use gantral_store::{LEDGER, OpenError, Store};
 
 use super::{RebuildError, Rebuilt, rebuild};
 use crate::objects::Archive;
 
-/// The ledger of a data folder.
-const LEDGER: &str = "ledger.db";
-/// The logs of a data folder.
-const LOG: &str = "log";
 /// Where both are made, beside those that a server uses: what did not become whole is never used.
 const UNFINISHED: &str = "rebuilding";
 /// What SQLite may leave beside the file, which belongs to it.
@@ -50,7 +46,7 @@ pub enum FolderError {
 /// # Errors
 /// [`FolderError`]; the folder is then as it was, but for a folder `rebuilding` that the next try replaces.
 pub async fn rebuild_folder(archive: &Archive, trust: &Trust, data: &Path) -> Result<Rebuilt, FolderError> {
-    for name in [LEDGER, LOG] {
+    for name in [LEDGER, FOLDER] {
         let path = data.join(name);
         if path.exists() {
             return Err(FolderError::Exists(path));
@@ -67,7 +63,7 @@ pub async fn rebuild_folder(archive: &Archive, trust: &Trust, data: &Path) -> Re
     folder.map_err(|source| FolderError::Folder { path: made.clone(), source })?;
     let rebuilt = {
         let store = Store::open_sqlite(&made.join(LEDGER))?;
-        let shelf = Folders::new(&made.join(LOG));
+        let shelf = Folders::new(&made.join(FOLDER));
         let suffix = EngineConfig::default().log_suffix;
         let origin =
             |tenant: &gantral_core::ids::TenantId| LogOrigin::parse(&format!("{tenant}/{suffix}")).ok();
@@ -85,7 +81,7 @@ fn put_in_place(made: &Path, data: &Path) -> Result<(), FolderError> {
         }
         _ => Ok(()),
     };
-    rename(LOG)?;
+    rename(FOLDER)?;
     for suffix in BESIDE {
         rename(&format!("{LEDGER}{suffix}"))?;
     }

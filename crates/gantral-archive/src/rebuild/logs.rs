@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use gantral_core::ids::{LogOrigin, TenantId};
 use gantral_evidence::log::checkpoint::Checkpoint;
-use gantral_evidence::log::leaf::{Leaf, LeafKind};
+use gantral_evidence::log::leaf::Leaf;
 use gantral_evidence::log::note::Note;
 use gantral_evidence::log::tree::TreeHead;
 use gantral_evidence::trust::Trust;
 use gantral_log::objects::{Object, Shelf, WriteObjects};
-use gantral_log::sequencer::CHECKPOINT;
+use gantral_log::sequencer::{CHECKPOINT, leaf, link};
 use gantral_log::tree::Edge;
 use gantral_store::{
-    ChainId, CommittedArtifact, CommittedSeal, Duty, DutyTaken, Holder, LEASE, LOG_PAGE_MAX, LogGrowth,
-    LogHold, LogLink, LogRow, LogSwap, Store, SwapOutcome,
+    CommittedArtifact, Duty, DutyTaken, Holder, LEASE, LOG_PAGE_MAX, LogGrowth, LogHold, LogLink, LogRow,
+    LogSwap, Store, SwapOutcome,
 };
 
 use super::{RebuildError, Tenant};
@@ -36,8 +36,11 @@ struct Growing<O> {
 
 type Logs<O> = BTreeMap<TenantId, Growing<O>>;
 
-/// What a log takes of a page.
-type Taken = (Vec<Leaf>, Vec<LogLink>);
+/// What each log takes of a page.
+type Taken = BTreeMap<TenantId, (Vec<Leaf>, Vec<LogLink>)>;
+
+/// The numbers that each log does not take.
+type Held = BTreeMap<TenantId, Vec<u64>>;
 
 /// Puts the logs of all tenants; returns the numbers that their artifacts have now, by their places.
 pub(super) async fn put<S: Shelf>(
@@ -64,7 +67,7 @@ pub(super) async fn put<S: Shelf>(
         if page.through <= after {
             break;
         }
-        swap(store, &mut logs, (fence, after, page.through), page.artifacts).await?;
+        swap(store, &mut logs, (fence, after, page.through), &page.artifacts).await?;
         after = page.through;
     }
     for tenant in tenants {
@@ -87,9 +90,9 @@ async fn swap<O: WriteObjects>(
     store: &Store,
     logs: &mut Logs<O>,
     (fence, after, through): (u64, u64, u64),
-    artifacts: Vec<CommittedArtifact>,
+    artifacts: &[CommittedArtifact],
 ) -> Result<(), RebuildError> {
-    let (taken, held) = parts(logs, artifacts);
+    let (taken, held) = parts(logs, artifacts)?;
     let mut growths = Vec::new();
     for (tenant, (leaves, links)) in taken {
         let wrong = |what: String| RebuildError::Log { tenant: tenant.clone(), what };
@@ -115,32 +118,22 @@ async fn swap<O: WriteObjects>(
 }
 
 /// Parts a page into what each log takes, and the numbers of what lies behind its checkpoint.
-fn parts<O>(
-    logs: &mut Logs<O>,
-    artifacts: Vec<CommittedArtifact>,
-) -> (BTreeMap<TenantId, Taken>, BTreeMap<TenantId, Vec<u64>>) {
-    let mut taken: BTreeMap<TenantId, Taken> = BTreeMap::new();
-    let mut held: BTreeMap<TenantId, Vec<u64>> = BTreeMap::new();
+fn parts<O>(logs: &mut Logs<O>, artifacts: &[CommittedArtifact]) -> Result<(Taken, Held), RebuildError> {
+    let (mut taken, mut held) = (Taken::new(), Held::new());
     for artifact in artifacts {
-        let Some(log) = logs.get_mut(&artifact.tenant) else { continue };
+        let tenant = &artifact.tenant;
+        let Some(log) = logs.get_mut(tenant) else { continue };
         log.numbers.push(artifact.number);
-        let CommittedArtifact { number, previous, tenant, chain, sequence, hash, seal } = artifact;
-        // Whatever was put a moment ago says itself what its leaf is.
-        let (CommittedSeal::Told { ends_chain, signer }, true) = (seal, log.numbers.len() as u64 <= log.size)
-        else {
-            held.entry(tenant).or_default().push(number);
+        if log.numbers.len() as u64 > log.size {
+            held.entry(tenant.clone()).or_default().push(artifact.number);
             continue;
-        };
-        let tag = chain.tag(&tenant);
-        let kind = match chain {
-            ChainId::Instance(_) => LeafKind::Artifact,
-            ChainId::Governance => LeafKind::Governance,
-        };
-        let (leaves, links) = taken.entry(tenant).or_default();
-        leaves.push(Leaf { kind, sequence, terminal: ends_chain, tag, hash, issuer: signer });
-        links.push(LogLink { number, previous, tag, sequence, ends_chain });
+        }
+        let leaf = leaf(artifact).map_err(|what| RebuildError::Log { tenant: tenant.clone(), what })?;
+        let (leaves, links) = taken.entry(tenant.clone()).or_default();
+        leaves.push(leaf);
+        links.push(link(artifact, &leaf));
     }
-    (taken, held)
+    Ok((taken, held))
 }
 
 /// Tells whether a note is about a tree.

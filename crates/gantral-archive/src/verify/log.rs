@@ -3,24 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use gantral_evidence::dsse::Envelope;
-use gantral_evidence::governance::GovernanceStatement;
-use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::checkpoint::Checkpoint;
 use gantral_evidence::log::leaf::Leaf;
 use gantral_evidence::log::note::Note;
 use gantral_evidence::log::policy::VouchError;
-use gantral_evidence::statement::{Statement, artifact_hash};
 use gantral_evidence::trust::Trust;
 use gantral_log::objects::{Object, ReadObjects};
+use gantral_log::sequencer::{kind, leaf_of_envelope};
+use gantral_log::tile::PARTIAL;
 use gantral_log::tree::Edge;
-use gantral_store::ChainId;
 
 use super::{Contents, FaultKind};
 use crate::layout::{ArchivedArtifact, head_name, segment_name};
-
-/// What the name of a partial tile has.
-const PARTIAL: &str = ".p/";
 
 /// Tiles in memory.
 #[derive(Debug, Default)]
@@ -135,21 +129,7 @@ fn leaves(contents: &mut Contents) -> Vec<Leaf> {
 
 /// Makes the leaf of an artifact from its envelope; that it stands where the segment says is checked.
 fn leaf(contents: &Contents, artifact: &ArchivedArtifact) -> Result<Leaf, String> {
-    let envelope = Envelope::parse(&artifact.envelope).map_err(|error| error.to_string())?;
-    let hash = artifact_hash(&envelope.payload);
-    let signature = envelope.signatures.first().ok_or("nobody has signed it")?;
-    let issuer = KeyId::parse(&signature.key_id).map_err(|error| error.to_string())?;
-    let leaf = match artifact.chain {
-        ChainId::Instance(_) => {
-            let statement = Statement::decode(&envelope.payload).map_err(|error| error.to_string())?;
-            Leaf::of_artifact(&statement, hash, issuer)
-        }
-        ChainId::Governance => {
-            let statement =
-                GovernanceStatement::decode(&envelope.payload).map_err(|error| error.to_string())?;
-            Leaf::of_governance(&statement, hash, issuer)
-        }
-    };
+    let leaf = leaf_of_envelope(kind(artifact.chain), &artifact.envelope)?;
     let placed = leaf.tag == artifact.chain.tag(&contents.tenant) && leaf.sequence == artifact.sequence;
     if placed { Ok(leaf) } else { Err("it is of another place than the segment says".to_owned()) }
 }

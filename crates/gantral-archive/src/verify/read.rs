@@ -63,11 +63,8 @@ async fn heads(
             None => current(archive, contents, &name).await?,
         };
         expected = None;
-        let as_found = found.as_ref().map(|found| NamedObject {
-            name: name.clone(),
-            sha256: Digest::of(&found.bytes).to_hex(),
-            version: found.version.clone(),
-        });
+        let as_found =
+            found.as_ref().map(|found| NamedObject::of(name.clone(), &found.bytes, found.version.clone()));
         match found.map(|found| Head::parse(&found.bytes)) {
             Some(Ok(head)) if head.segment == number && head.tenant == contents.tenant.as_str() => {
                 expected.clone_from(&head.previous);

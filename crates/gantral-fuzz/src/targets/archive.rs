@@ -3,7 +3,6 @@
 use gantral_archive::layout::{
     ArchivedArtifact, FORMAT, Head, NamedObject, Segment, head_name, segment_name,
 };
-use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
 use gantral_store::ChainId;
 
@@ -43,7 +42,7 @@ fn segments(_: &Vectors) -> Vec<Vec<u8>> {
 }
 
 fn heads(_: &Vectors) -> Vec<Vec<u8>> {
-    let named = |name: String| NamedObject { name, sha256: Digest::of(b"").to_hex(), version: None };
+    let named = |name: String| NamedObject::of(name, b"", None);
     let head = |segment: u64| Head {
         format: FORMAT.to_owned(),
         tenant: "acme".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gantral_core::ids::TenantId;
 use gantral_evidence::dsse::Envelope;
+use gantral_evidence::governance::GovernanceStatement;
 use gantral_evidence::keys::KeyId;
 use gantral_evidence::log::leaf::{Leaf, LeafKind};
 use gantral_evidence::statement::{Statement, artifact_hash};
@@ -69,13 +70,7 @@ pub(super) fn parts(
             Ok((row, leaf)) => {
                 let batch = Arc::make_mut(&mut part.batch);
                 batch.leaves.push(leaf);
-                batch.links.push(LogLink {
-                    number,
-                    previous: row.previous,
-                    tag: leaf.tag,
-                    sequence: leaf.sequence,
-                    ends_chain: leaf.terminal,
-                });
+                batch.links.push(link(row, &leaf));
             }
             Err(what) => {
                 part.held.push(number);
@@ -86,13 +81,14 @@ pub(super) fn parts(
     parts
 }
 
-pub(crate) fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
+/// Returns the leaf of a committed artifact.
+///
+/// # Errors
+/// What is wrong with the artifact.
+pub fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
     match &row.seal {
         CommittedSeal::Told { ends_chain, signer } => Ok(Leaf {
-            kind: match row.chain {
-                ChainId::Instance(_) => LeafKind::Artifact,
-                ChainId::Governance => LeafKind::Governance,
-            },
+            kind: kind(row.chain),
             sequence: row.sequence,
             terminal: *ends_chain,
             tag: row.chain.tag(&row.tenant),
@@ -103,10 +99,24 @@ pub(crate) fn leaf(row: &CommittedArtifact) -> Result<Leaf, String> {
     }
 }
 
+/// Returns what the store notes of a committed artifact that the log takes as this leaf.
+pub const fn link(row: &CommittedArtifact, leaf: &Leaf) -> LogLink {
+    let (tag, sequence, ends_chain) = (leaf.tag, leaf.sequence, leaf.terminal);
+    LogLink { number: row.number, previous: row.previous, tag, sequence, ends_chain }
+}
+
+/// Returns what kind of leaf the artifacts of a chain make.
+pub const fn kind(chain: ChainId) -> LeafKind {
+    match chain {
+        ChainId::Instance(_) => LeafKind::Artifact,
+        ChainId::Governance => LeafKind::Governance,
+    }
+}
+
 /// Makes the leaf of an instance's artifact from its envelope, as whoever verifies it will. No governance chain is older than the
 /// log.
 fn read(row: &CommittedArtifact, envelope: &[u8]) -> Result<Leaf, String> {
-    let leaf = leaf_of_envelope(envelope)?;
+    let leaf = leaf_of_envelope(LeafKind::Artifact, envelope)?;
     if leaf.hash != row.hash {
         return Err("it has another hash".to_owned());
     }
@@ -117,11 +127,24 @@ fn read(row: &CommittedArtifact, envelope: &[u8]) -> Result<Leaf, String> {
     }
 }
 
-/// Makes the leaf of an instance's artifact from nothing but its envelope.
-pub(crate) fn leaf_of_envelope(envelope: &[u8]) -> Result<Leaf, String> {
+/// Makes the leaf of an artifact from nothing but its envelope. Who signed that is not checked.
+///
+/// # Errors
+/// What is wrong with the envelope.
+pub fn leaf_of_envelope(kind: LeafKind, envelope: &[u8]) -> Result<Leaf, String> {
     let envelope = Envelope::parse(envelope).map_err(|error| error.to_string())?;
     let signature = envelope.signatures.first().ok_or("nobody has signed it")?;
     let issuer = KeyId::parse(&signature.key_id).map_err(|error| error.to_string())?;
-    let statement = Statement::decode(&envelope.payload).map_err(|error| error.to_string())?;
-    Ok(Leaf::of_artifact(&statement, artifact_hash(&envelope.payload), issuer))
+    let hash = artifact_hash(&envelope.payload);
+    match kind {
+        LeafKind::Artifact => {
+            let statement = Statement::decode(&envelope.payload).map_err(|error| error.to_string())?;
+            Ok(Leaf::of_artifact(&statement, hash, issuer))
+        }
+        LeafKind::Governance => {
+            let statement =
+                GovernanceStatement::decode(&envelope.payload).map_err(|error| error.to_string())?;
+            Ok(Leaf::of_governance(&statement, hash, issuer))
+        }
+    }
 }

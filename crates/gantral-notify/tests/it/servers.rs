@@ -28,6 +28,17 @@ async fn drained(office: &Office) {
         .await;
 }
 
+/// Makes two servers, of which the first has sent a message to a receiver that takes it and does not say so.
+async fn one_of_two_is_sending() -> (Ledger, Receiver, [Office; 2]) {
+    let (ledger, receiver) = (Ledger::fresh().await, Receiver::start(&SECRET).await);
+    let [mut one, two]: [Office; 2] = servers(&ledger, &receiver.url()).await;
+    one.open(1, &["pager"]).await;
+    receiver.hold(true);
+    one.start();
+    until("a message on its way", async || receiver.on_its_way() == 1).await;
+    (ledger, receiver, [one, two])
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_servers_one_carries_and_each_message_arrives_once_and_in_its_order() {
     let (ledger, receiver) = (Ledger::fresh().await, Receiver::start(&SECRET).await);
@@ -70,13 +81,7 @@ async fn of_several_servers_one_carries_and_each_message_arrives_once_and_in_its
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_server_was_sending_is_sent_again_by_another_under_the_same_id_and_not_before_its_lease_is_over()
  {
-    let (ledger, receiver) = (Ledger::fresh().await, Receiver::start(&SECRET).await);
-    let [mut one, mut two]: [Office; 2] = servers(&ledger, &receiver.url()).await;
-    one.open(1, &["pager"]).await;
-    // It takes the message and never says so.
-    receiver.hold(true);
-    one.start();
-    until("a message on its way", async || receiver.on_its_way() == 1).await;
+    let (ledger, receiver, [mut one, mut two]) = one_of_two_is_sending().await;
     let killed = Instant::now();
     one.kill().await;
     two.start();
@@ -95,12 +100,7 @@ async fn what_a_killed_server_was_sending_is_sent_again_by_another_under_the_sam
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_was_stopped_for_longer_than_its_lease_notes_nothing_and_leaves_the_channel_to_the_next()
  {
-    let (ledger, receiver) = (Ledger::fresh().await, Receiver::start(&SECRET).await);
-    let [mut one, mut two]: [Office; 2] = servers(&ledger, &receiver.url()).await;
-    one.open(1, &["pager"]).await;
-    receiver.hold(true);
-    one.start();
-    until("a message on its way", async || receiver.on_its_way() == 1).await;
+    let (ledger, receiver, [mut one, mut two]) = one_of_two_is_sending().await;
     // As if nothing of its process had run: its lease is over, and it does not know.
     let raw = ledger.raw().await;
     raw.batch_execute("UPDATE gantral.duty SET until = now() - interval '1 second'").await.unwrap();

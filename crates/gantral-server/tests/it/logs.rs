@@ -224,16 +224,21 @@ async fn a_log_is_read_by_its_tenant_and_by_everybody_only_when_that_is_configur
     assert_eq!(open.get("/log/dev/checkpoint", Some("rubbish")).await.status(), 401);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_grant_is_used_when_the_log_covers_it_and_the_consumption_names_that_tree() {
-    let site = Site::start(Vec::new(), false).await;
-    site.apply("sequenced").await;
+/// Asks for what may not be used at once, and uses it up as soon as that is possible.
+async fn consumed_after_it_was_not_at_once(site: &Site) -> ConsumeAnswer {
     let (id, attempt) = site.begin().await;
     let at_once = to(json!({"action": action(480), "consume": true}));
     assert_eq!(code(attempt.ask(id, &at_once).await), Code::ReleaseNotImmediate);
     let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
     let consume = to(json!({"action": action(480)}));
-    let answer = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_used_when_the_log_covers_it_and_the_consumption_names_that_tree() {
+    let site = Site::start(Vec::new(), false).await;
+    site.apply("sequenced").await;
+    let answer = consumed_after_it_was_not_at_once(&site).await;
     let ConsumeAnswer::Allow(consumed) = answer else { panic!() };
     let statement = statement(&consumed.artifacts.last().unwrap().envelope);
     assert!(matches!(statement.entry.event, Event::Consumed(_)));
@@ -255,12 +260,7 @@ async fn a_grant_is_used_when_the_archive_has_it_where_that_is_required() {
     site.archive = Some(required(&site));
     site.run().await;
     site.apply("committed").await;
-    let (id, attempt) = site.begin().await;
-    let at_once = to(json!({"action": action(480), "consume": true}));
-    assert_eq!(code(attempt.ask(id, &at_once).await), Code::ReleaseNotImmediate);
-    let AuthorityAnswer::Allow(allowed) = attempt.ask(id, &small()).await.unwrap() else { panic!() };
-    let consume = to(json!({"action": action(480)}));
-    let answer = attempt.consume(id, allowed.grant_id.unwrap(), &consume).await.unwrap();
+    let answer = consumed_after_it_was_not_at_once(&site).await;
     assert!(matches!(answer, ConsumeAnswer::Allow(_)));
     let archived = std::fs::read(site.folder.path().join("archive/dev/segments/000000000000"));
     assert!(archived.is_ok());

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::file::{self, FileLock};
 use crate::copying::{CopyCheck, CopyError, CopyStep, Kind, Table, Value};
 use crate::error::OpenError;
+use crate::store::LEDGER;
 
 /// How many bytes of rows travel together.
 const BATCH_BYTES: usize = 1 << 20;
@@ -172,7 +173,7 @@ fn examine(connection: &Connection, path: &Path) -> Result<(), CopyError> {
 fn update(path: &Path) -> Result<(Updated, PathBuf), CopyError> {
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = Updated::make(beside.join(UPDATED))?;
-    let updated = folder.0.join("ledger.db");
+    let updated = folder.0.join(LEDGER);
     let from = file::source(path)?;
     let mut to = Connection::open(&updated).map_err(damaged)?;
     Backup::new(&from, &mut to)

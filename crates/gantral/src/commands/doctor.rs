@@ -11,6 +11,7 @@ use gantral_core::json::text::inert;
 use gantral_keys::{Held, KeyFolder};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check;
+use gantral_server::store::LEDGER;
 use serde::Serialize;
 
 use super::policy::worker;
@@ -144,7 +145,7 @@ fn evaluator() -> Finding {
 fn files(data: &Path) -> Vec<Finding> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut findings = Vec::new();
-    let ledger = data.join("ledger.db");
+    let ledger = data.join(LEDGER);
     findings.push(match std::fs::metadata(&ledger) {
         Ok(metadata) => Finding::good("ledger", format!("`{}`, {} bytes", ledger.display(), metadata.len())),
         Err(error) => Finding::bad("ledger", &Failure::file("read", &ledger, &error)),

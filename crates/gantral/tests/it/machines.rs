@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::provider::{Followed, private};
-use crate::support::{Killed, Ran, gantral, repository, wait_until};
+use crate::support::{Killed, Ran, gantral, repository, runner, wait_until};
 
 /// Returns a command of the agent, which proves who it is by a secret.
 pub fn agent(site: &Followed, url: &str) -> Command {
@@ -27,19 +27,8 @@ pub fn ran(command: &mut Command) -> Ran {
 /// Starts a runner, which proves who it is by a key.
 pub fn start_runner(site: &Followed, url: &str) -> Killed {
     let log = std::fs::File::create(site.path("runner.log")).unwrap();
-    let mut command = gantral(&site.path(""));
+    let mut command = runner(&site.path(""), "payments");
     command
-        .args([
-            "runner",
-            "--queue",
-            "payments",
-            "--trust",
-            "trust.json",
-            "--tenant",
-            "acme",
-            "--work-dir",
-            "work",
-        ])
         .args(["--url", url, "--client-issuer", &site.provider.issuer, "--client-id", "payments-runner"])
         .args(["--client-key-file", "runner.pem", "--client-key-id", "runner"])
         .stdout(Stdio::null())

@@ -68,6 +68,23 @@ pub fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
+/// Returns the command of a runner of `acme` that works in a folder, by the `trust.json` there.
+pub fn runner(folder: &Path, queue: &str) -> Command {
+    let mut command = gantral(folder);
+    command.args([
+        "runner",
+        "--queue",
+        queue,
+        "--trust",
+        "trust.json",
+        "--tenant",
+        "acme",
+        "--work-dir",
+        "work",
+    ]);
+    command
+}
+
 /// What a command said, and how it ended.
 #[derive(Debug)]
 pub struct Ran {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::crowd::Crowd;
 use super::fleet::Fleet;
 use crate::cluster::shared;
-use crate::support::{Killed, block_on, gantral, wait_until};
+use crate::support::{Killed, block_on, runner, wait_until};
 
 /// Asks for what takes a human, and carries it out once that is granted.
 const AGENT: &str = r#"
@@ -28,18 +28,7 @@ fn story_that_is_told_to_several_servers_is_one_story() {
     let id = fleet.create(0);
     let log = std::fs::File::create(fleet.path("runner.log")).unwrap();
     let token = fleet.path("runner");
-    let runner = gantral(fleet.folder())
-        .args([
-            "runner",
-            "--queue",
-            "default",
-            "--trust",
-            "trust.json",
-            "--tenant",
-            "acme",
-            "--work-dir",
-            "work",
-        ])
+    let runner = runner(fleet.folder(), "default")
         .args(["--url", fleet.url(0), "--token-file", token.to_str().unwrap()])
         .stdout(Stdio::null())
         .stderr(log)
