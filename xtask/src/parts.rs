@@ -76,7 +76,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `faketime` a clock that tests set, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -98,6 +98,7 @@ impl Parts {
         system::install_engine()?;
         system::install_systemd()?;
         self.install("prometheus", "of the system\n", system::unpack_prometheus)?;
+        self.install("faketime", "of the system\n", system::unpack_faketime)?;
         self.install_go("opa", "github.com/open-policy-agent/opa", OPA_VERSION)?;
         self.install_node("node", NODE_PINS, NODE_LOCK)?;
         self.install_node("lint", LINT_PINS, LINT_LOCK)?;

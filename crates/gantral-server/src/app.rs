@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantral_api::problem::Code;
 use gantral_core::ids::TenantId;
+use gantral_core::time::UnixMillis;
 use gantral_engine::Engine;
 use gantral_identity::{AttemptTokens, DevIssuer, Verifier};
 use gantral_notify::Couriers;
@@ -150,6 +151,15 @@ impl App {
     /// Returns how the archive is; without one nothing waits for it.
     pub(crate) fn archive_standing(&self) -> ArchiveStanding {
         self.0.archive.as_ref().map(Archiving::standing).unwrap_or_default()
+    }
+
+    /// Returns the instant, by which deadlines and tokens are judged; refuses while the clock of this server is apart from the others'.
+    pub(crate) fn now(&self) -> Answer<UnixMillis> {
+        let now = self.0.clock.now();
+        match self.0.standing.apart(now) {
+            None => Ok(now),
+            Some(apart) => Err(Failure::new(Code::NotReady, apart.to_string())),
+        }
     }
 
     /// Refuses while the ledger is behind.

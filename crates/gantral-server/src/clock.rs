@@ -1,8 +1,12 @@
 //! The wall clock, and randomness: the only place of the server that reads either.
 
+mod ledger;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gantral_core::time::UnixMillis;
+
+pub(crate) use ledger::{Apart, LedgerClock};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {

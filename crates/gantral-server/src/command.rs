@@ -96,7 +96,7 @@ pub(crate) fn keyed(
 
 /// Returns a call at this instant, with fresh randomness.
 pub(crate) fn call(app: &App, key: Option<RequestKey>) -> Answer<Call> {
-    Ok(Call { now: app.0.clock.now(), fresh: Fresh::new(seed()?), key })
+    Ok(Call { now: app.now()?, fresh: Fresh::new(seed()?), key })
 }
 
 /// Returns who acts by a call, as it is sealed.

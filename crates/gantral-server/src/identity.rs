@@ -56,6 +56,8 @@ async fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> 
         return Err(missing());
     }
     let token = token.trim();
+    // By a clock that is wrong a token would be good for too long.
+    app.now()?;
     let principal = with_current_keys(app, token, |verifier, now| verifier.verify(token, now)).await?;
     development_is_near(&principal, headers, peer)?;
     Ok(principal)

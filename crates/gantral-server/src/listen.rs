@@ -101,7 +101,7 @@ async fn carry(app: App, shutdown: watch::Receiver<bool>) {
     let shared = &app.0;
     let clock = Arc::clone(&shared.clock);
     let now: Now = Arc::new(move || clock.now());
-    let may_write = || shared.standing.behind().is_none();
+    let may_write = || app.may_write().is_ok();
     let engine = shared.engine.clone();
     let shown: Shown = Arc::new(move |tenant, gate| {
         let engine = engine.clone();

@@ -49,7 +49,9 @@ async fn tick(app: &App, on_duty: &OnDuty) {
             tracing::error!("no randomness: the scheduler waits");
             continue;
         };
-        match app.engine().tick(app.0.clock.now(), seed).await {
+        // Said by whoever is asked whether this server is ready.
+        let Ok(now) = app.now() else { continue };
+        match app.engine().tick(now, seed).await {
             Ok(ticked) => app.0.metrics.ticked(&ticked),
             Err(error) => tracing::error!(%error, "the scheduler cannot read the ledger"),
         }

@@ -1,10 +1,14 @@
-//! Whether this server may write: one that has forgotten something, because an old ledger was restored, only reads.
+//! Whether this server may write: one that has forgotten something, because an old ledger was restored, only reads; one whose clock is apart from
+//! the others' waits.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantral_core::time::UnixMillis;
 use gantral_store::{Store, StoreError};
 use tokio::sync::watch;
+
+use crate::clock::{Apart, LedgerClock};
 
 /// How often servers tell each other: a server that has found something out is alone with it for so long.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -12,26 +16,31 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// What a server says whose keys were replaced while it ran.
 const OTHER_KEYS: &str = "the servers of this ledger sign by other keys now: stop this one, copy the keys of one that serves, and start it again";
 
-/// Whether the ledger is known to be behind what was published or used of it. Cheap to clone; clones share the answer.
+/// Whether the ledger is known to be behind what was published or used of it, and what time it is there. Cheap to clone; clones share the
+/// answer.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(Arc<watch::Sender<Option<String>>>);
+pub struct Standing {
+    behind: Arc<watch::Sender<Option<String>>>,
+    clock: LedgerClock,
+}
 
 impl Standing {
     /// Says that the ledger is behind, and why. The first reason stays: nothing but another ledger heals it.
     pub fn fall_behind(&self, why: String) {
         tracing::error!(%why, "the ledger is behind: this server only reads from now on");
-        self.0.send_if_modified(|known| {
+        self.behind.send_if_modified(|known| {
             let first = known.is_none();
             known.get_or_insert(why);
             first
         });
     }
 
-    /// Learns from the other servers upon the same ledger that it is behind, or tells them.
+    /// Learns from the other servers upon the same ledger that it is behind, or tells them; and what time it is by their clock.
     ///
     /// # Errors
     /// The store's; may be asked again.
     pub(crate) async fn share(&self, store: &Store) -> Result<(), StoreError> {
+        self.clock.ask(store).await?;
         match (self.behind(), store.behind().await?) {
             (Some(why), None) => store.fall_behind(why).await?,
             (None, Some(why)) => self.fall_behind(why),
@@ -64,14 +73,19 @@ impl Standing {
         }
     }
 
+    /// Returns how far the clock of this server is from that of the others, when that is too far to decide anything by it.
+    pub(crate) fn apart(&self, now: UnixMillis) -> Option<Apart> {
+        self.clock.apart(now)
+    }
+
     /// Returns why the server only reads; `None` while it may write.
     pub fn behind(&self) -> Option<String> {
-        self.0.borrow().clone()
+        self.behind.borrow().clone()
     }
 
     /// Waits until the ledger is known to be behind; for ever, as a rule.
     pub async fn fallen_behind(&self) {
         // The sender is kept by `self`, so that this waits and never fails.
-        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+        let _ = self.behind.subscribe().wait_for(Option::is_some).await;
     }
 }

@@ -85,6 +85,17 @@ impl Store {
         }
     }
 
+    /// Returns what time it is by the clock that all servers upon this store share, the database's; `None` for a file, which has one server.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; may be asked again.
+    pub async fn clock(&self) -> Result<Option<UnixMillis>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.clock().await.map(Some),
+        }
+    }
+
     /// Returns by which keys the servers upon this store sign; `None` before the first, and in a file, which has one server, whose keys
     /// stand beside it.
     ///

@@ -12,13 +12,16 @@
 
 mod authenticator;
 mod clock;
+pub mod cluster;
 mod evidence;
 mod golden;
 mod ledger;
 pub mod mail;
 mod people;
 pub mod policy;
+mod relay;
 mod signer;
+mod tmpfs;
 mod traces;
 pub mod workflows;
 mod world;
@@ -28,6 +31,8 @@ pub use clock::Clock;
 pub use golden::golden;
 pub use ledger::copy_ledger;
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
+pub use relay::Relay;
 pub use signer::{FaultySigner, SignerFaults};
+pub use tmpfs::Tmpfs;
 pub use traces::files_holding;
 pub use world::{World, WorldOptions};

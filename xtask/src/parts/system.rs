@@ -63,16 +63,34 @@ pub(super) fn unpack_prometheus(into: &Path) -> Result<()> {
     if ["prometheus", "promtool"].iter().all(|name| is_on_path(name)) {
         return Ok(());
     }
-    println!("prometheus: from the packages of the system, into the parts");
+    unpack("prometheus", into).context(
+        "alert rules are tested with Prometheus, and there is none\nhint: have `prometheus` and `promtool` on the path",
+    )
+}
+
+/// Unpacks the library that shows a program another time, and names it in the folder as `libfaketime.so.1`: for threads, as every server has them.
+///
+/// # Errors
+/// When the system has no such package.
+pub(super) fn unpack_faketime(into: &Path) -> Result<()> {
+    std::fs::create_dir_all(into).context("cannot make the folder")?;
+    unpack("libfaketime", into)
+        .context("clocks that are wrong are tested with libfaketime, and there is none")?;
+    let libraries = std::fs::read_dir(into.join("usr/lib")).context("the package has no libraries")?;
+    let of = |folder: std::fs::DirEntry| folder.path().join("faketime/libfaketimeMT.so.1");
+    let library = libraries.flatten().map(of).find(|library| library.is_file());
+    let library = library.context("the package has no library for programs with threads")?;
+    std::fs::rename(library, into.join("libfaketime.so.1")).context("cannot move the library")
+}
+
+/// Downloads a package of the system, and unpacks it into a folder instead of installing it.
+fn unpack(package: &str, into: &Path) -> Result<()> {
+    println!("{package}: from the packages of the system, into the parts");
     apt(&["update"])?;
     let mut download = Command::new("apt-get");
     // Whoever may not write into the folder of the parts need not.
-    download
-        .args(["--quiet=2", "--option=APT::Sandbox::User=root", "download", "prometheus"])
-        .current_dir(into);
-    succeed(&mut download).context(
-        "alert rules are tested with Prometheus, and there is none\nhint: have `prometheus` and `promtool` on the path",
-    )?;
+    download.args(["--quiet=2", "--option=APT::Sandbox::User=root", "download", package]).current_dir(into);
+    succeed(&mut download)?;
     let found = std::fs::read_dir(into).context("cannot read the folder")?.next();
     let package = found.context("nothing was downloaded")?.context("cannot read the folder")?.path();
     succeed(Command::new("dpkg").arg("--extract").arg(&package).arg(into))?;

@@ -17,10 +17,10 @@ use gantral_log::sequencer::CHECKPOINT;
 use gantral_log::stored::{Kept, KeptLog};
 use gantral_store::{ChainId, PostgresOptions, Store};
 
-use crate::cluster::shared;
 use crate::world::{
     Chain, Hook, House, blocking, check_log, houses, no_hook, origin, signed_tree, start, tenant,
 };
+use gantral_testkit::cluster::shared;
 
 /// Names the folder that the child works in, the step at which it waits to be killed, and at which time that it comes to the
 /// step, and the address of the database if the ledger is one; set for the child only.

@@ -9,10 +9,6 @@
 )]
 
 mod attacks;
-/// The server that the tests of the store start.
-#[allow(dead_code, reason = "those crash and restart it as well")]
-#[path = "../../../gantral-store/tests/it/cluster.rs"]
-mod cluster;
 mod faults;
 mod kill;
 mod sequencer;

@@ -29,7 +29,7 @@ use gantral_store::{
     NewArtifact, SealedArtifact, StateCode, Store,
 };
 
-use crate::cluster::Ledger;
+use gantral_testkit::cluster::Ledger;
 
 pub const SUFFIX: &str = "log";
 /// How long a process has the duty that is gone before its next step.

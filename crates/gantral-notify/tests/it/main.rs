@@ -8,10 +8,6 @@
 )]
 
 mod chat;
-/// The server that the tests of the store start.
-#[allow(dead_code, reason = "those crash and restart it as well")]
-#[path = "../../../gantral-store/tests/it/cluster.rs"]
-mod cluster;
 mod delivery;
 mod mail;
 mod outbox;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use gantral_store::{LEASE, Store};
+use gantral_testkit::cluster::{Ledger, shared};
 
-use crate::cluster::{Ledger, shared};
 use crate::outbox::{Gate, Office, SECRET, couriers};
 use crate::receiver::{Receiver, until};
 

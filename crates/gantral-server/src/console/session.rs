@@ -84,7 +84,7 @@ impl Visitor {
             client: row.client,
             claims: row.claims,
         };
-        let resumed = app.0.verifier.resume_session(&kept, (row.started, row.ends), app.0.clock.now());
+        let resumed = app.0.verifier.resume_session(&kept, (row.started, row.ends), app.now()?);
         let principal = resumed.map_err(|_| nobody())?;
         development_is_near(&principal, headers, peer)?;
         Ok(Self { principal, csrf: secret.csrf(), id: secret.id() })
@@ -178,7 +178,7 @@ fn form_encoded(text: &str) -> String {
 
 /// Begins a session for whoever a provider vouched for; returns the cookie.
 pub(super) async fn begin(app: &App, claims: SessionClaims) -> Answer<HeaderValue> {
-    let (secret, started) = (Secret::new()?, app.0.clock.now());
+    let (secret, started) = (Secret::new()?, app.now()?);
     let row = SessionRow {
         id: secret.id(),
         issuer: claims.issuer,

@@ -51,7 +51,7 @@ fn token(app: &App, principal: &Principal, facts: &InstanceFacts, attempt: Attem
     let scope = AttemptScope { instance: fold.identity.instance, attempt };
     app.0
         .attempts
-        .mint(&acting, scope, app.0.clock.now())
+        .mint(&acting, scope, app.now()?)
         .map_err(|error| Failure::new(Code::SignerUnavailable, error.to_string()))
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn claim(
     let queue = write.body.queue.into_inner();
     let mut waiting = Waiting::start(&app, query.wait);
     loop {
-        write.call.now = app.0.clock.now();
+        write.call.now = app.now()?;
         if let Some(task) = app.engine().claim(&mut write.call, &runner, &queue).await? {
             let facts = app.engine().instance(write.principal.tenant(), task.instance).await?;
             let grant = match facts.instance.pending_grant() {

@@ -88,7 +88,7 @@ pub(crate) async fn consume(
     let grant = grant.into_inner();
     let mut call = write.call;
     if app.engine().await_release(&bearer, grant).await? {
-        call.now = app.0.clock.now();
+        call.now = app.now()?;
     }
     let done = app.engine().consume(call, &bearer, grant, &action, executor).await?;
     let artifacts = receipts(&done.receipts)?;

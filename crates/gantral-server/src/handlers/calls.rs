@@ -70,7 +70,7 @@ pub(crate) async fn take(
     let mut waiting = Waiting::start(&app, query.wait);
     loop {
         let facts = visible(&app, &write.principal, id).await?;
-        write.call.now = app.0.clock.now();
+        write.call.now = app.now()?;
         match facts.instance.state() {
             Authority::WaitingForHuman => {
                 if !waiting.news(|change| change.instance == id).await? {
@@ -87,7 +87,7 @@ pub(crate) async fn take(
         }
     }
     if app.engine().await_call_release(&write.principal, id).await? {
-        write.call.now = app.0.clock.now();
+        write.call.now = app.now()?;
     }
     let done = app.engine().take_call(write.call, &requester, id).await?;
     answered(&app, &write.principal, done, None).await

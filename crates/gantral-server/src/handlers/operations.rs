@@ -37,35 +37,38 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
         app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
     let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
     let behind = app.0.standing.behind();
+    let apart = app.0.standing.apart(app.0.clock.now()).map(|apart| apart.to_string());
     let logs = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default();
     let archive = app.archive_standing().holds_back;
     let word = |good: bool| if good { "ok" } else { "failed" };
     let checks = serde_json::json!({
         "ledger": word(ledger), "policy": word(policy), "history": behind.as_deref().unwrap_or("ok"),
-        "log": word(logs.none_grows.is_none()), "archive": word(archive.is_none())
+        "clock": apart.as_deref().unwrap_or("ok"), "log": word(logs.none_grows.is_none()),
+        "archive": word(archive.is_none())
     });
-    let (code, detail) =
-        match (behind, ledger, policy, logs.none_grows.map(grow_no_more).or(archive.map(waits_for_ever))) {
-            (Some(why), ..) => (Code::ReadOnly, why),
-            (None, false, ..) => (Code::NotReady, "the ledger does not accept writes".to_owned()),
-            (None, true, false, _) => (Code::NotReady, "no policy worker runs".to_owned()),
-            (None, true, true, Some(why)) => (Code::NotReady, why),
-            (None, true, true, None) => {
-                let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
-                    tenant: tenant.into(),
-                    code: stopped.fault.as_str().to_owned(),
-                });
-                let opas = app.0.opas.status();
-                let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
-                return Ok(Json(wire::Health {
-                    evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
-                    damaged_tenants: app.0.damaged.iter().cloned().map(Into::into).collect(),
-                    stopped_logs: stopped.collect(),
-                    ..status("ready")
-                }));
-            }
-        };
-    Err(Failure(Problem::new(code, detail).with("checks", checks)))
+    let not_ready = |why: String| (Code::NotReady, why);
+    let unready = behind
+        .map(|why| (Code::ReadOnly, why))
+        .or_else(|| (!ledger).then(|| not_ready("the ledger does not accept writes".to_owned())))
+        .or_else(|| apart.map(not_ready))
+        .or_else(|| (!policy).then(|| not_ready("no policy worker runs".to_owned())))
+        .or_else(|| logs.none_grows.map(grow_no_more).map(not_ready))
+        .or_else(|| archive.map(waits_for_ever).map(not_ready));
+    if let Some((code, detail)) = unready {
+        return Err(Failure(Problem::new(code, detail).with("checks", checks)));
+    }
+    let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
+        tenant: tenant.into(),
+        code: stopped.fault.as_str().to_owned(),
+    });
+    let opas = app.0.opas.status();
+    let away = opas.iter().filter(|(_, opa)| opa.breaker != BreakerState::Closed);
+    Ok(Json(wire::Health {
+        evaluators_away: away.map(|(name, _)| name.as_str().to_owned()).collect(),
+        damaged_tenants: app.0.damaged.iter().cloned().map(Into::into).collect(),
+        stopped_logs: stopped.collect(),
+        ..status("ready")
+    }))
 }
 
 fn grow_no_more(why: String) -> String {

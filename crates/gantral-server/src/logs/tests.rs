@@ -11,16 +11,11 @@ use gantral_log::tree::Edge;
 use gantral_store::{
     GovernanceAppend, GovernanceOutcome, Holder, LEASE, LogRow, PostgresOptions, SealedArtifact,
 };
+use gantral_testkit::cluster::{Ledger, shared};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use cluster::{Ledger, shared};
-
-/// The server that the tests of the store start.
-#[allow(dead_code, clippy::unwrap_used, reason = "a part of other tests, of which not everything is needed")]
-#[path = "../../../gantral-store/tests/it/cluster.rs"]
-mod cluster;
 
 /// One server, as far as it keeps logs.
 struct Node {

@@ -19,7 +19,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::server::{CONNECT_WAIT, KEEPALIVE_IDLE};
+use super::server::{ANSWER_WAIT, CONNECT_WAIT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 use crate::error::ConnectError;
 
 /// What PostgreSQL calls its protocol when TLS is spoken from the first byte on.
@@ -66,7 +66,12 @@ impl Access {
             }
             config.password(password);
         }
-        config.connect_timeout(CONNECT_WAIT).keepalives_idle(KEEPALIVE_IDLE);
+        config
+            .connect_timeout(CONNECT_WAIT)
+            .tcp_user_timeout(ANSWER_WAIT)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
         if config.get_application_name().is_none() {
             config.application_name("gantral");
         }

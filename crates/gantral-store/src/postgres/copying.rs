@@ -317,7 +317,9 @@ impl From<Fail> for CopyError {
             Fail::Damaged(what) => Self::Damaged { what },
             Fail::Contradiction(what) => Self::Damaged { what: what.to_owned() },
             Fail::Sql(error) => failed(&error),
-            Fail::Again | Fail::Pool(_) => Self::Failed { reason: "the connection is not there".to_owned() },
+            Fail::Again | Fail::Pool(_) | Fail::Silent => {
+                Self::Failed { reason: "the connection is not there".to_owned() }
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::{Object, Pool};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::server::pool_reason;
+use super::server::{ANSWER_WAIT, pool_reason};
 use super::writer::Fail;
 
 /// A parameter of a statement.
@@ -28,12 +29,14 @@ pub(super) struct Db {
     open: AtomicBool,
     /// Whether a statement failed since the transaction began.
     failed: AtomicBool,
+    /// Whether an answer did not come: it may still do, in the place of another one.
+    silent: AtomicBool,
 }
 
-/// A connection that is given up in the middle of a transaction is closed and not used again: the server ends what was open.
+/// A connection that is given up in the middle of a transaction or of an answer is closed and not used again: the server ends what was open.
 impl Drop for Db {
     fn drop(&mut self) {
-        if self.open.load(Ordering::Relaxed)
+        if (self.open.load(Ordering::Relaxed) || self.silent.load(Ordering::Relaxed))
             && let Some(connection) = self.connection.take()
         {
             drop(Object::take(connection));
@@ -45,8 +48,8 @@ impl Db {
     /// Takes a connection of the pool, waiting for one.
     pub(super) async fn take(pool: &Pool) -> Result<Self, Fail> {
         let connection = pool.get().await.map_err(|error| Fail::Pool(pool_reason(&error)))?;
-        let (open, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { connection: Some(connection), open, failed })
+        let connection = Some(connection);
+        Ok(Self { connection, open: false.into(), failed: false.into(), silent: false.into() })
     }
 
     /// Returns the rows that a statement answers.
@@ -92,20 +95,21 @@ impl Db {
         self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
     }
 
-    /// Commits a transaction of which no statement has failed. However long that takes: a commit that waits for a standby would not fail by its
-    /// time, but be answered before the standby has it.
-    pub(super) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
-        if let Some(connection) = &self.connection {
-            connection.batch_execute("SET LOCAL statement_timeout TO 0; COMMIT").await?;
-        }
+    /// Commits a transaction of which no statement has failed. The server may take as long as it likes: a commit that waits for a standby would
+    /// not fail by its time, but be answered before the standby has it. Whoever hears nothing of it knows nothing of it.
+    pub(super) async fn commit(&self) -> Result<(), Fail> {
+        let connection = self.connection()?;
+        self.answered(connection.batch_execute("SET LOCAL statement_timeout TO 0; COMMIT")).await?;
         self.open.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     /// Ends a transaction without keeping anything. A connection on which that fails is not used again.
     pub(super) async fn roll_back(&self) {
-        if let Some(connection) = &self.connection
-            && connection.batch_execute("ROLLBACK").await.is_ok()
+        // Behind what was not answered nothing is.
+        if let Ok(connection) = self.connection()
+            && !self.silent.load(Ordering::Relaxed)
+            && self.answered(connection.batch_execute("ROLLBACK")).await.is_ok()
         {
             self.open.store(false, Ordering::Relaxed);
         }
@@ -118,7 +122,8 @@ impl Db {
 
     /// Tells whether the connection is lost.
     pub(super) fn is_lost(&self) -> bool {
-        self.connection.as_ref().is_none_or(|connection| connection.is_closed())
+        self.silent.load(Ordering::Relaxed)
+            || self.connection.as_ref().is_none_or(|connection| connection.is_closed())
     }
 
     fn connection(&self) -> Result<&Object, Fail> {
@@ -129,10 +134,21 @@ impl Db {
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Fail> {
-        work.await.map_err(|error| {
-            self.failed.store(true, Ordering::Relaxed);
-            Fail::Sql(error)
-        })
+        self.answered(work).await.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn answered<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fail> {
+        match timeout(ANSWER_WAIT, answer).await {
+            Ok(answer) => answer.map_err(Fail::Sql),
+            Err(_) => {
+                self.silent.store(true, Ordering::Relaxed);
+                Err(Fail::Silent)
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use gantral_core::digest::Digest;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 
 use super::access::Access;
@@ -29,14 +30,21 @@ const VERSION_MIN: u32 = 14;
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection while all are in use: longer than a burst, shorter than a client waits for an answer.
 const POOL_WAIT: Duration = Duration::from_secs(10);
-/// How long one statement may take. None of ours reads more than a page; a longer one says that the server stands still.
-const STATEMENT_MS_MAX: u32 = 30_000;
+/// How long one statement may take, a wait for a row included. None of ours reads more than a page; a longer one says that the server stands
+/// still.
+const STATEMENT_MS_MAX: u32 = 12_000;
 /// How long a statement waits for a row that another transaction holds: many times what a transaction takes, less than a statement may.
 const LOCK_MS_MAX: u32 = 10_000;
 /// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free.
 const IDLE_MS_MAX: u32 = 15_000;
-/// How often the server is asked on a silent connection whether it is there.
+/// How long an answer may take: longer than a statement may, so that a server that is there has said so before. Whoever hears nothing for so long
+/// goes on without the connection, since a network that loses everything says nothing, and the system would wait a quarter of an hour.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(15);
+/// After how long the server is asked on a silent connection whether it is there.
 pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// How often it is asked then, and how often without an answer until the connection is lost.
+pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Opens the pool, checks what the server promises, and brings the schema up to date.
 pub(super) async fn open(access: &Access, connections: usize) -> Result<Pool, ConnectError> {
@@ -49,7 +57,11 @@ pub(super) async fn open(access: &Access, connections: usize) -> Result<Pool, Co
         .wait_timeout(Some(POOL_WAIT))
         .create_timeout(Some(CONNECT_WAIT))
         .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move { client.batch_execute(&session()).await.map_err(HookError::Backend) })
+            Box::pin(async move {
+                let told = timeout(CONNECT_WAIT, client.batch_execute(&session())).await;
+                told.map_err(|_| HookError::message("the database does not answer"))?
+                    .map_err(HookError::Backend)
+            })
         }))
         .build()
         .map_err(|error| ConnectError::Database { server: server.clone(), reason: error.to_string() })?;

@@ -1,13 +1,23 @@
-//! What is the same for all servers upon this database: by which keys they sign, and whether they may write.
+//! What is the same for all servers upon this database: what time it is, by which keys they sign, and whether they may write.
+
+use gantral_core::time::UnixMillis;
+use tokio_postgres::Row;
 
 use super::PostgresStore;
-use super::columns::array;
+use super::columns::{array, instant};
 use super::db::params;
 use crate::columns::Cells as _;
 use crate::error::StoreError;
 use crate::serving::ServingKeys;
 
 impl PostgresStore {
+    pub(crate) async fn clock(&self) -> Result<UnixMillis, StoreError> {
+        let db = self.db().await?;
+        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let row = db.first(sql, params![]).await?.ok_or_else(|| Row::damage(0, "there is no time"))?;
+        Ok(instant(&row, 0)?)
+    }
+
     pub(crate) async fn serving_keys(&self) -> Result<Option<ServingKeys>, StoreError> {
         let db = self.db().await?;
         let found = db.first("SELECT issuer, log, attempts FROM serving", params![]).await?;

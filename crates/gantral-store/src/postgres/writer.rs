@@ -16,6 +16,8 @@ const TRIES_MAX: u32 = 16;
 /// How long a write waits before it is begun anew, times the number of tries: long enough for the other one to commit.
 const TRY_WAIT: Duration = Duration::from_millis(2);
 
+/// What is said of a server that says nothing.
+const SILENT: &str = "the database does not answer";
 /// The constraints that a write violates which has looked and found nothing there, when another one commits it in between: looking anew finds it.
 const RACED: [&str; 3] = ["artifact_place", "instance_pkey", "instance_call"];
 
@@ -36,6 +38,8 @@ pub(crate) enum Fail {
     Pool(String),
     /// The server refused, or was lost.
     Sql(tokio_postgres::Error),
+    /// Nothing was heard of the server.
+    Silent,
 }
 
 impl From<Fail> for StoreError {
@@ -46,6 +50,7 @@ impl From<Fail> for StoreError {
             Fail::Again => Self::Failed { reason: "other writes were first, again and again".to_owned() },
             Fail::Damaged(what) => Self::Damaged { what },
             Fail::Pool(reason) => Self::Failed { reason },
+            Fail::Silent => Self::Failed { reason: SILENT.to_owned() },
             Fail::Sql(error) => match error.code().map(class) {
                 Some(Class::Contradiction) => Self::Contradiction { what: reason(&error) },
                 Some(Class::Conflict | Class::Environment) | None => Self::Failed { reason: reason(&error) },
@@ -64,7 +69,7 @@ impl Fail {
                 matches!(error.code().map(class), Some(Class::Conflict))
                     || raced.is_some_and(|constraint| RACED.contains(&constraint))
             }
-            Self::Contradiction(_) | Self::Damaged(_) | Self::Pool(_) => false,
+            Self::Contradiction(_) | Self::Damaged(_) | Self::Pool(_) | Self::Silent => false,
         }
     }
 }
@@ -183,23 +188,19 @@ async fn once<S, T>(db: &Db, news: &News, state: &S, work: Work<S, T>) -> Result
 }
 
 /// Tells what a commit came to.
-async fn finished(
-    db: &Db,
-    news: &News,
-    committed: Result<(), tokio_postgres::Error>,
-    after: After,
-) -> Result<After, Failed> {
-    match committed {
-        Ok(()) => Ok(after),
-        Err(error) => {
-            // A conflict that is found at the commit ends the transaction; whatever else fails there may have failed after it.
-            let refused = matches!(error.code().map(class), Some(Class::Conflict | Class::Contradiction));
-            if refused {
-                db.roll_back().await;
-                return Err(Failed::Before(Fail::Sql(error)));
-            }
-            news.unknown(&after);
-            Err(Failed::InCommit(reason(&error)))
+async fn finished(db: &Db, news: &News, committed: Result<(), Fail>, after: After) -> Result<After, Failed> {
+    let reason = match committed {
+        Ok(()) => return Ok(after),
+        // A conflict that is found at the commit ends the transaction; whatever else fails there may have failed after it.
+        Err(Fail::Sql(error))
+            if matches!(error.code().map(class), Some(Class::Conflict | Class::Contradiction)) =>
+        {
+            db.roll_back().await;
+            return Err(Failed::Before(Fail::Sql(error)));
         }
-    }
+        Err(Fail::Sql(error)) => reason(&error),
+        Err(fail) => StoreError::from(fail).to_string(),
+    };
+    news.unknown(&after);
+    Err(Failed::InCommit(reason))
 }

@@ -10,8 +10,8 @@ use gantral_store::{
     ChainId, CommittedArtifact, ConnectError, Copied, CopiedChain, CopiedObject, Copy, CopyCheck, CopyError,
     CopyStep, LogRow, OpenError, PAGE_MAX, PostgresOptions, Store, copy,
 };
+use gantral_testkit::cluster::{Cluster, shared};
 
-use crate::cluster::{Cluster, shared};
 use crate::conformance::logs::Logs;
 use crate::sqlite::{of_the_first_schema, raw};
 use crate::world::{Chain, SIGNER, put_one_of_each, snapshot_effect, tenant};

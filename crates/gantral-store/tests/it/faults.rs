@@ -9,13 +9,13 @@ use gantral_store::{
     SwapOutcome, WorkflowRow,
 };
 
-use crate::cluster::{Ledger, shared};
 use crate::conformance::governance::governance;
 use crate::conformance::logs::Logs;
 use crate::world::{
     Chain, actor, at, courier, erasure, gate, gate_row, govern, idempotency, name, on_duty, reason,
     snapshot_effect, team, tell, tenant, workflow,
 };
+use gantral_testkit::cluster::{Ledger, shared};
 
 const FAULTS: [Fault; 3] = [Fault::Failed, Fault::FailedButPersisted, Fault::FailedUnknown];
 

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use gantral_core::digest::Digest;
 use gantral_core::ids::{GateId, GrantId, InstanceId};
 use gantral_store::{Append, AppendOutcome, Effect, PostgresOptions, StateCode, Store, StoreError};
+use gantral_testkit::cluster::{Cluster, shared};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
-use crate::cluster::{Cluster, shared};
 use crate::world::{Chain, at, gate_row, idempotency, name, snapshot_effect, team, tell, tenant};
 
 /// Names the file that the child writes; set for the child only.

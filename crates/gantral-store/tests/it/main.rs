@@ -10,7 +10,6 @@
     reason = "the lints make an exception for test functions, and this whole binary is one"
 )]
 
-mod cluster;
 mod conformance;
 mod copying;
 mod disk;
@@ -21,6 +20,7 @@ mod model;
 mod news;
 mod nodes;
 mod postgres;
+mod silence;
 mod sqlite;
 mod tls;
 mod waits;

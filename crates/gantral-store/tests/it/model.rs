@@ -9,9 +9,9 @@ use gantral_core::ids::AttemptNo;
 use gantral_store::{
     Append, AppendOutcome, Effect, Guard, Head, IdempotencyAnswer, SealedArtifact, StateCode, Store,
 };
+use gantral_testkit::cluster::shared;
 use proptest::prelude::*;
 
-use crate::cluster::shared;
 use crate::world::{Chain, at, governed, grant, idempotency, tenant};
 
 /// Which head the caller believes in.

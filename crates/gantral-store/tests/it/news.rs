@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use gantral_store::{Append, Change, Changes, Effect, PostgresOptions, Store, Wake};
+use gantral_testkit::cluster::{Cluster, Ledger, shared};
 use tokio::time::timeout;
 
-use crate::cluster::{Cluster, Ledger, shared};
 use crate::world::{Chain, at, govern, name, reason, team, tenant};
 
 /// Much less than the time after which a store looks by itself.

@@ -7,9 +7,9 @@ use gantral_store::{
     Duties, Duty, DutyTaken, FollowedLog, Holder, LEASE, LogRow, PostgresStore, Store, StoreError,
     SwapOutcome,
 };
+use gantral_testkit::cluster::{Ledger, shared};
 use tokio::time::timeout;
 
-use crate::cluster::{Ledger, shared};
 use crate::conformance::logs::Logs;
 use crate::world::{Chain, claim, on_duty, tenant};
 

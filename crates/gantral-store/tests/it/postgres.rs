@@ -6,10 +6,10 @@ use gantral_core::digest::Digest;
 use gantral_store::{
     AppendOutcome, ConnectError, Effect, PostgresOptions, ServingKeys, SessionRow, Store, StoreError, Wake,
 };
+use gantral_testkit::cluster::{Cluster, Ledger, shared};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_postgres::Client;
 
-use crate::cluster::{Cluster, Ledger, shared};
 use crate::conformance::logs::Logs;
 use crate::world::{Chain, at, put_one_of_each, tenant};
 

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use gantral_store::{ConnectError, Password, PostgresOptions, Store};
+use gantral_testkit::cluster::Cluster;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::cluster::Cluster;
 use crate::world::{Chain, tenant};
 
 const PASSWORD: &str = "correct-horse-battery";

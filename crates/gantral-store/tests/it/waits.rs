@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gantral_store::{Append, AppendOutcome, Effect, GovernanceOutcome, Guard};
+use gantral_testkit::cluster::Ledger;
 
-use crate::cluster::Ledger;
 use crate::world::{Chain, gate, gate_row, govern, governed, tell, tenant};
 
 /// Long enough for everybody who need not wait.

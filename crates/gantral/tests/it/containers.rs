@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use gantral_server::settings::Settings;
+use gantral_testkit::cluster::shared;
 use serde_json::Value;
 
-use crate::cluster::shared;
 use crate::support::{Ran, block_on, gantral, part, repository, run, start, wait_until};
 
 const CHART: &str = "deploy/helm/gantral";

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use gantral_core::ids::TenantId;
+use gantral_testkit::cluster::shared;
 
-use crate::cluster::shared;
 use crate::support::{Ran, World, wait_until};
 
 /// Why somebody decides, in as many words as the policy asks for.

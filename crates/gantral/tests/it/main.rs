@@ -14,9 +14,6 @@ mod away;
 mod backup;
 mod break_glass;
 mod captured;
-#[path = "../../../gantral-store/tests/it/cluster.rs"]
-#[expect(dead_code, reason = "the tests of the store use all of it")]
-mod cluster;
 mod commands;
 mod console;
 mod containers;

@@ -8,10 +8,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gantral_testkit::cluster::shared;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cluster::shared;
 use crate::temporal;
 
 /// Longer than anything takes on a machine that is busy with other tests.

@@ -25,7 +25,7 @@ mod usage;
 
 use gantral_store::Store;
 
-use crate::cluster::Ledger;
+use gantral_testkit::cluster::Ledger;
 
 /// One store on some backend, with what it stands in.
 pub struct Fresh {

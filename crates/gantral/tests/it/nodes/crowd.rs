@@ -26,6 +26,9 @@ use super::fleet::Fleet;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many bundles are verified at once.
 const VERIFIED_AT_ONCE: usize = 8;
+/// How long a server may take to answer until the next one is asked, as one that can no longer reach the database is left: longer than a long poll.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+const POLL: &str = "2s";
 /// How long until a step is tried at the next server.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -98,7 +101,7 @@ impl Caller {
         let client = |url: String| {
             let mut config = ClientConfig::new(url, TokenSource::Fixed(token.clone()));
             config.tries = 1;
-            config.timeout = Duration::from_secs(15);
+            config.timeout = ANSWER_WITHIN;
             Client::new(config).unwrap()
         };
         let clients = fleet.urls().into_iter().map(client).collect();
@@ -201,7 +204,7 @@ impl Caller {
         let mut after = None;
         let began = Instant::now();
         loop {
-            let query: ShowInstance = body(json!({"wait": "10s"}));
+            let query: ShowInstance = body(json!({"wait": POLL}));
             let query = ShowInstance { after, ..query };
             let seen = self.any(|client| {
                 let query = query.clone();
@@ -251,7 +254,11 @@ impl Caller {
             under_way.spawn(async move {
                 let seen =
                     auditor.any(|client| async move { client.instance(id, &ShowInstance::default()).await });
-                assert_eq!(&*seen.await.unwrap().state.to_string(), state, "{id}");
+                let seen = seen.await.unwrap();
+                assert_eq!(&*seen.state.to_string(), state, "{id}");
+                // All deadlines are far away: who was refused was refused by somebody.
+                let cause = seen.cause.map(|cause| cause.to_string());
+                assert!(state == "COMPLETED" || cause.as_deref() == Some("rejected"), "{id}: {cause:?}");
                 let bundle = auditor.any(|client| async move { client.evidence(id).await }).await.unwrap();
                 let verified = tokio::task::spawn_blocking(move || {
                     std::fs::write(&path, bundle).unwrap();

@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantral_evidence::trust::KeyRole;
 use gantral_keys::{LocalSigner, Signer as _};
+use gantral_testkit::cluster::shared;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::shared;
-use crate::support::{Killed, Ran, block_on, gantral, repository, start, wait_until};
+use crate::support::{Killed, Ran, block_on, gantral, part, repository, start, wait_until};
 
 /// How long a token lives: longer than the longest run.
 const TOKEN_SECONDS: u64 = 6 * 3_600;
@@ -23,8 +23,18 @@ const TOKEN_SECONDS: u64 = 6 * 3_600;
 pub struct Fleet {
     folder: TempDir,
     key: Vec<u8>,
-    database: String,
+    database: Database,
     nodes: Vec<Node>,
+    /// The library by which a server reads a clock that tests set, where they do.
+    clocks: Option<PathBuf>,
+}
+
+/// Where the servers keep the ledger.
+enum Database {
+    /// By this name upon the server that all tests share.
+    Shared(String),
+    /// At an address for each server, upon what belongs to the test.
+    At(Vec<String>),
 }
 
 /// One server.
@@ -36,7 +46,38 @@ struct Node {
 impl Fleet {
     /// Prepares so many servers, and starts none.
     pub fn new(nodes: usize) -> Self {
-        let database = block_on(shared().database());
+        Self::prepared(nodes, Database::Shared(block_on(shared().database())))
+    }
+
+    /// Starts a server for each address of one database.
+    pub fn upon(addresses: Vec<String>) -> Self {
+        let mut fleet = Self::prepared(addresses.len(), Database::At(addresses));
+        fleet.start_all();
+        fleet
+    }
+
+    /// Starts servers each of which has a clock of its own.
+    pub fn with_clocks(nodes: usize) -> Self {
+        let mut fleet = Self::new(nodes);
+        fleet.clocks = Some(part("faketime/libfaketime.so.1"));
+        (0..nodes).for_each(|number| fleet.set_clock(number, 0));
+        fleet.start_all();
+        fleet
+    }
+
+    /// Sets the clock of a server to so many seconds from what it should show.
+    pub fn set_clock(&self, number: usize, seconds: i64) {
+        // Put in place whole: the server may read it at any moment.
+        let (new, clock) = (self.path("clock.new"), self.clock(number));
+        std::fs::write(&new, format!("{seconds:+}\n")).unwrap();
+        std::fs::rename(new, clock).unwrap();
+    }
+
+    fn clock(&self, number: usize) -> PathBuf {
+        self.path(&format!("node-{number}.clock"))
+    }
+
+    fn prepared(nodes: usize, database: Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let node = |_| {
             // Free now; whoever starts again starts there again.
@@ -44,7 +85,7 @@ impl Fleet {
             Node { process: None, url: format!("http://127.0.0.1:{port}") }
         };
         let nodes = (0..nodes).map(node).collect();
-        let fleet = Self { folder, key: LocalSigner::generate().unwrap(), database, nodes };
+        let fleet = Self { folder, key: LocalSigner::generate().unwrap(), database, nodes, clocks: None };
         for (name, client, roles) in [
             ("dora", "console", vec!["DEVELOPER", "PLATFORM_ADMIN"]),
             ("rita", "console", vec!["RISK_OFFICER"]),
@@ -67,9 +108,14 @@ impl Fleet {
     /// Prepares servers, and starts them all.
     pub fn start(nodes: usize) -> Self {
         let mut fleet = Self::new(nodes);
-        (0..nodes).for_each(|number| fleet.start_node(number));
-        (0..nodes).for_each(|number| fleet.ready(number));
+        fleet.start_all();
         fleet
+    }
+
+    fn start_all(&mut self) {
+        let nodes = self.nodes.len();
+        (0..nodes).for_each(|number| self.start_node(number));
+        (0..nodes).for_each(|number| self.ready(number));
     }
 
     /// Writes the configuration of a server, with more at its end.
@@ -77,7 +123,7 @@ impl Fleet {
         let public = LocalSigner::from_pkcs8(KeyRole::Issuer, &self.key).unwrap();
         let x = URL_SAFE_NO_PAD.encode(public.public_key().as_bytes());
         let (folder, listen) = (self.folder.path().display(), self.url(number).trim_start_matches("http://"));
-        let store = self.store();
+        let store = self.store(number);
         let text = format!(
             "listen = '{listen}'\npublic_url = 'https://gantral.test'\ndata = '{folder}/node-{number}'\ntenants = ['acme']
              [store]\nurl = '{store}'\n{more}
@@ -119,13 +165,20 @@ impl Fleet {
         self.folder.path().join(name)
     }
 
+    /// Returns the name of the database upon the server that all tests share.
     pub fn database(&self) -> &str {
-        &self.database
+        match &self.database {
+            Database::Shared(name) => name,
+            Database::At(_) => panic!("the database belongs to the test"),
+        }
     }
 
-    /// Returns the address of the database.
-    pub fn store(&self) -> String {
-        shared().url(&self.database)
+    /// Returns the address of the database for a server.
+    pub fn store(&self, number: usize) -> String {
+        match &self.database {
+            Database::Shared(name) => shared().url(name),
+            Database::At(addresses) => addresses[number].clone(),
+        }
     }
 
     pub fn url(&self, number: usize) -> &str {
@@ -140,6 +193,14 @@ impl Fleet {
     pub fn start_node(&mut self, number: usize) {
         let mut command = self.gantral();
         command.args(["serve", "--json", "--config", &format!("node-{number}.toml")]);
+        if let Some(library) = &self.clocks {
+            // What is measured by the other clock, which nobody can set, stays as it is.
+            command
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME_TIMESTAMP_FILE", self.clock(number))
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         let (process, url) = start(command, &self.path(&format!("node-{number}.log")));
         assert_eq!(url, self.nodes[number].url);
         self.nodes[number].process = Some(process);
@@ -254,8 +315,10 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         self.nodes.clear();
         // One of a test that failed stays until the server goes.
-        if !std::thread::panicking() {
-            block_on(shared().remove(&self.database));
+        if let Database::Shared(name) = &self.database
+            && !std::thread::panicking()
+        {
+            block_on(shared().remove(name));
         }
     }
 }

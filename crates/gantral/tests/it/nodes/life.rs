@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use gantral_testkit::cluster::shared;
+
 use super::crowd::Crowd;
 use super::fleet::Fleet;
-use crate::cluster::shared;
 use crate::support::{Killed, block_on, runner, wait_until};
 
 /// Asks for what takes a human, and carries it out once that is granted.

@@ -56,7 +56,7 @@ fn rotated_key_is_taken_over_by_servers_that_were_given_it_and_refuses_those_tha
     fleet.apply(0, None);
     let id = fleet.create(0);
     fleet.stop_node(0);
-    let store = fleet.store();
+    let store = fleet.store(0);
     let rotated = fleet
         .run_here(&["keys", "--data", "node-0", "rotate", "--role", "issuer", "--store", &store])
         .status(0);

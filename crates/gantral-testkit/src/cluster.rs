@@ -1,4 +1,5 @@
 //! A real PostgreSQL server: the pinned part, with data of its own, reached by a socket, gone with the process that started it.
+#![expect(clippy::unwrap_used, reason = "what goes wrong with the server fails the test that needs it")]
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +13,10 @@ use std::time::{Duration, Instant};
 
 use gantral_store::fault::FaultPlan;
 use gantral_store::{PostgresOptions, Store};
+use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
+
+use crate::tmpfs::Tmpfs;
 
 /// The role that owns the cluster.
 const OWNER: &str = "postgres";
@@ -48,8 +52,10 @@ pub struct Cluster {
     watch: Child,
     /// Its end ends the server.
     input: Option<ChildStdin>,
+    /// What the folder is on, where it is a disk of its own.
+    disk: Option<Tmpfs>,
     /// Data, log and socket. In the temporary folder itself: the path of a socket may have no more than 107 bytes.
-    folder: tempfile::TempDir,
+    folder: TempDir,
     settings: Vec<String>,
     port: u16,
 }
@@ -80,7 +86,27 @@ impl Cluster {
 
     /// Makes a cluster, lets `prepare` put files into the folder of its data, and starts its server at a port.
     pub fn prepared(port: u16, settings: &[&str], prepare: impl FnOnce(&Path)) -> Self {
-        let folder = tempfile::Builder::new().prefix("gantral-pg").tempdir().unwrap();
+        Self::begin(port, settings, Self::folder(), None, prepare)
+    }
+
+    /// Makes a cluster upon a disk of its own of so many MiB, and starts its server. `None` where nobody may mount one.
+    pub fn on_small_disk(mib: usize) -> Option<Self> {
+        let folder = Self::folder();
+        let disk = Tmpfs::mount(folder.path(), &format!("{mib}m"))?;
+        Some(Self::begin(PORT, &[], folder, Some(disk), |_| ()))
+    }
+
+    fn folder() -> TempDir {
+        tempfile::Builder::new().prefix("gantral-pg").tempdir().unwrap()
+    }
+
+    fn begin(
+        port: u16,
+        settings: &[&str],
+        folder: TempDir,
+        disk: Option<Tmpfs>,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         if is_root(folder.path()) {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
@@ -98,7 +124,7 @@ impl Cluster {
         }
         let settings: Vec<_> = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
         let (watch, input) = Self::watch(folder.path(), port, &settings);
-        let cluster = Self { watch, input, folder, settings, port };
+        let cluster = Self { watch, input, disk, folder, settings, port };
         cluster.ready();
         cluster
     }
@@ -124,7 +150,7 @@ impl Cluster {
 
     /// Waits until the server answers. Without a runtime, because a test may be in one.
     fn ready(&self) {
-        let (began, socket) = (Instant::now(), self.folder.path().join(format!(".s.PGSQL.{}", self.port)));
+        let (began, socket) = (Instant::now(), self.socket());
         let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         while !(socket.exists()
             && log().lines().rev().any(|line| line.ends_with("ready to accept connections")))
@@ -157,7 +183,7 @@ impl Cluster {
         loop {
             (self.watch, self.input) = Self::watch(self.folder.path(), self.port, &self.settings);
             std::thread::sleep(Duration::from_millis(300));
-            if self.watch_is_up() {
+            if self.is_up() {
                 return self.ready();
             }
             self.stay();
@@ -166,9 +192,19 @@ impl Cluster {
     }
 
     /// Tells whether the server that was started last still runs.
-    fn watch_is_up(&self) -> bool {
+    pub fn is_up(&self) -> bool {
         let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
         Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Returns the disk of a cluster that has one of its own.
+    pub fn disk(&self) -> &Tmpfs {
+        self.disk.as_ref().unwrap()
+    }
+
+    /// Returns the socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Returns the address of a database.
@@ -177,7 +213,6 @@ impl Cluster {
     }
 
     /// Returns the same as a URL.
-    #[allow(dead_code, reason = "for the tests of other crates, which include this file")]
     pub fn url(&self, database: &str) -> String {
         let socket = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgres://{OWNER}@{socket}:{}/{database}", self.port)
@@ -214,6 +249,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.disk.is_some() {
+            // What is on it goes with it.
+            return self.stay();
+        }
         self.input = None;
         self.watch.wait().ok();
     }
@@ -231,7 +270,9 @@ pub fn shared() -> &'static Cluster {
 
 /// A store in a database of its own, on the server that is shared.
 pub struct Ledger {
+    /// The store.
     pub store: Store,
+    /// What the database is called.
     pub database: String,
 }
 
