@@ -38,6 +38,12 @@ pub trait Shelf: Send + Sync + 'static {
     /// Returns the objects of the log of this origin. `fence` is the claim to the logs under which they are written: a shelf that several
     /// processes reach refuses what a claim writes that another one has passed by. Who only reads gives [`READ_ONLY`].
     fn log(&self, origin: &LogOrigin, fence: u64) -> Self::Log;
+
+    /// Tells whether its objects are reached without waiting for a disk or a network. Then whoever works on them does so at once, and not on a
+    /// thread for what waits.
+    fn holds_nobody_up(&self) -> bool {
+        false
+    }
 }
 
 /// The claim of whoever has none: the first is 1.

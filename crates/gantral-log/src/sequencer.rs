@@ -292,7 +292,7 @@ impl<S: Shelf> Sequencer<S> {
         }
         let objects = Arc::new(self.shelf.log(&origin, self.fence));
         let (reader, note) = (Arc::clone(&objects), row.checkpoint.clone().into_bytes());
-        let opened = round::blocking(move || {
+        let opened = self.blocking(move || {
             let edge = match Edge::load(&*reader, &tree) {
                 Err(LogError::Storage(error)) => return Err(error),
                 Err(error) => return Ok(Err(Unusable::Log(error))),

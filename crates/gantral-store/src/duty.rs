@@ -131,7 +131,7 @@ impl Store {
         lasting: Duration,
     ) -> Result<DutyTaken, StoreError> {
         match self {
-            Self::Sqlite(store) => Ok(store.take_duty(duty, holder, lasting)),
+            Self::Sqlite(store) => store.take_duty(duty, holder, lasting).await,
             Self::Postgres(store) => store.take_duty(duty, holder, lasting).await,
         }
     }
@@ -143,7 +143,7 @@ impl Store {
     /// See [`StoreError`]; may be asked again, since doing it twice does nothing more.
     pub async fn renew_duty(&self, held: &Held, lasting: Duration) -> Result<bool, StoreError> {
         match self {
-            Self::Sqlite(store) => Ok(store.renew_duty(held, lasting)),
+            Self::Sqlite(store) => store.renew_duty(held, lasting).await,
             Self::Postgres(store) => store.renew_duty(held, lasting).await,
         }
     }
@@ -154,7 +154,7 @@ impl Store {
     /// See [`StoreError`]; may be asked again. Where it fails the duty runs out by itself.
     pub async fn release_duty(&self, held: &Held) -> Result<bool, StoreError> {
         match self {
-            Self::Sqlite(store) => Ok(store.release_duty(held)),
+            Self::Sqlite(store) => store.release_duty(held).await,
             Self::Postgres(store) => store.release_duty(held).await,
         }
     }

@@ -57,6 +57,15 @@ impl Store {
         SqliteStore::open(path, options).map(Self::Sqlite)
     }
 
+    /// Opens a SQLite file for a simulation: whoever asks does the work itself, and each of several servers reaches it by
+    /// [`SqliteStore::over`] a way of its own.
+    ///
+    /// # Errors
+    /// As [`Store::open_sqlite`].
+    pub fn open_simulated(path: &Path) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(path, SqliteOptions { simulated: true, ..SqliteOptions::default() })
+    }
+
     /// Opens a PostgreSQL database, and brings the schema `gantral` in it up to date. See [`PostgresStore::open`].
     ///
     /// # Errors
@@ -78,9 +87,9 @@ impl Store {
     }
 
     /// Tells whether other processes may write to the same store: what one of them remembers of it may then be old at any moment.
-    pub const fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         match self {
-            Self::Sqlite(_) => false,
+            Self::Sqlite(store) => store.is_shared(),
             Self::Postgres(_) => true,
         }
     }

@@ -187,6 +187,21 @@ const TABLE: &[Row] = &[
             "gantral-mcp",
         ],
     },
+    Row {
+        name: "gantral-sim",
+        floor: DEV,
+        arrows: &[
+            "gantral-core",
+            "gantral-evidence",
+            "gantral-store",
+            "gantral-identity",
+            "gantral-keys",
+            "gantral-engine",
+            "gantral-log",
+            "gantral-policy",
+            "gantral-testkit",
+        ],
+    },
     Row { name: "xtask", floor: DEV, arrows: &[] },
 ];
 
@@ -224,7 +239,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("rusqlite", &["gantral-store", "gantral-bench"]),
-    ("tempfile", &["gantral", "gantral-bench", "gantral-testkit"]),
+    ("tempfile", &["gantral", "gantral-bench", "gantral-sim", "gantral-testkit"]),
     ("zeroize", &["gantral-edge"]),
 ];
 

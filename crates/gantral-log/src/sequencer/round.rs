@@ -131,7 +131,7 @@ impl<S: Shelf> Sequencer<S> {
 
     /// Lets copies of the trees grow, and writes what they have more, durably. No checkpoint covers it yet.
     async fn stage(&self, mut growing: Vec<Growing<S::Log>>) -> Result<Vec<Growing<S::Log>>, SequencerError> {
-        let staged = blocking(move || {
+        let staged = self.blocking(move || {
             for Growing { tenant, log, batch, before } in &mut growing {
                 // A log that begins has published nothing.
                 let published = if before.is_none() { log.objects.read(CHECKPOINT)? } else { None };
@@ -182,7 +182,7 @@ impl<S: Shelf> Sequencer<S> {
         for (Growing { tenant, log, before, .. }, row) in growing.into_iter().zip(rows) {
             let (objects, note) = (Arc::clone(&log.objects), row.checkpoint.clone().into_bytes());
             let (from, to) = (before.map_or(0, |tree| tree.size), log.tree.size);
-            blocking(move || {
+            self.blocking(move || {
                 objects.write(&[Object { name: CHECKPOINT.to_owned(), bytes: note }])?;
                 // Only room is lost when this fails, and the next tile that is full tries it again.
                 if let Err(error) = remove_partial(&*objects, from, to) {
@@ -245,12 +245,18 @@ fn remove_partial(objects: &impl WriteObjects, from: u64, to: u64) -> io::Result
     Ok(())
 }
 
-/// Runs what waits for a disk where it holds nobody up.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, SequencerError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done?),
-        Err(lost) => Err(io::Error::other(lost).into()),
+impl<S: Shelf> Sequencer<S> {
+    /// Runs what waits for a disk where it holds nobody up.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SequencerError> {
+        if self.shelf.holds_nobody_up() {
+            return Ok(work()?);
+        }
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => Ok(done?),
+            Err(lost) => Err(io::Error::other(lost).into()),
+        }
     }
 }

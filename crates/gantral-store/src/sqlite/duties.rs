@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::SqliteStore;
 use crate::duty::{Duty, DutyTaken, Held, Holder};
+use crate::error::StoreError;
+use crate::fault::duty_over;
 
 /// Who holds which duty.
 #[derive(Debug, Default)]
@@ -44,9 +48,18 @@ impl Hold {
 }
 
 impl SqliteStore {
-    pub(crate) fn take_duty(&self, duty: &Duty, holder: Holder, lasting: Duration) -> DutyTaken {
+    pub(crate) async fn take_duty(
+        &self,
+        duty: &Duty,
+        holder: Holder,
+        lasting: Duration,
+    ) -> Result<DutyTaken, StoreError> {
+        duty_over(self.way.as_ref(), || self.take(duty, holder, lasting)).await
+    }
+
+    fn take(&self, duty: &Duty, holder: Holder, lasting: Duration) -> DutyTaken {
         let now = Instant::now();
-        self.0.duties.with(|duties| {
+        self.inner.duties.with(|duties| {
             let hold = duties.entry(duty.clone());
             let hold = hold.or_insert(Hold { holder: None, fence: 0, until: now });
             if hold.holder.is_some_and(|other| other != holder) && hold.until > now {
@@ -60,11 +73,13 @@ impl SqliteStore {
         })
     }
 
-    pub(crate) fn renew_duty(&self, held: &Held, lasting: Duration) -> bool {
-        self.0.duties.change(held, |hold| hold.until = Instant::now() + lasting)
+    pub(crate) async fn renew_duty(&self, held: &Held, lasting: Duration) -> Result<bool, StoreError> {
+        let renew = || self.inner.duties.change(held, |hold| hold.until = Instant::now() + lasting);
+        duty_over(self.way.as_ref(), renew).await
     }
 
-    pub(crate) fn release_duty(&self, held: &Held) -> bool {
-        self.0.duties.change(held, |hold| hold.holder = None)
+    pub(crate) async fn release_duty(&self, held: &Held) -> Result<bool, StoreError> {
+        let release = || self.inner.duties.change(held, |hold| hold.holder = None);
+        duty_over(self.way.as_ref(), release).await
     }
 }

@@ -23,7 +23,7 @@ use crate::page::PAGE_MAX;
 impl SqliteStore {
     pub(crate) async fn claim_logs(&self, held: Held) -> Result<Option<LogClaim>, StoreError> {
         // Looked at by the writer: who takes the duty over afterwards claims the logs after this.
-        let duties = Arc::clone(&self.0.duties);
+        let duties = Arc::clone(&self.inner.duties);
         self.write(move |connection, _| {
             if !duties.has(&held) {
                 return Ok(None);

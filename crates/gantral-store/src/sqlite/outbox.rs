@@ -93,7 +93,7 @@ impl SqliteStore {
         attempted: Vec<Attempted>,
         counted: Option<Counted>,
     ) -> Result<bool, StoreError> {
-        let duties = Arc::clone(&self.0.duties);
+        let duties = Arc::clone(&self.inner.duties);
         self.write(move |connection, _| {
             if !duties.has(&held) {
                 return Ok(false);

@@ -18,7 +18,8 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 /// The queue of reads, and what is lent.
 #[derive(Debug)]
 pub(super) struct Readers {
-    queue: mpsc::Sender<Read>,
+    /// `None` where whoever asks reads everything itself.
+    queue: Option<mpsc::Sender<Read>>,
     lent: Mutex<Vec<Connection>>,
 }
 
@@ -39,7 +40,12 @@ impl Readers {
                     .spawn(move || work(&queue, &connection))
             })
             .collect::<io::Result<Vec<_>>>()?;
-        Ok((Self { queue: sender, lent: Mutex::new(lent) }, threads))
+        Ok((Self { queue: Some(sender), lent: Mutex::new(lent) }, threads))
+    }
+
+    /// Starts no thread: whoever asks borrows a connection.
+    pub(super) fn here(lent: Vec<Connection>) -> Self {
+        Self { queue: None, lent: Mutex::new(lent) }
     }
 
     /// Reads a few rows by their keys on the thread that asks, if a connection is there to be lent: that takes microseconds, and the way to
@@ -48,8 +54,21 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(connection) = lent else { return self.read(read).await };
+        match self.borrow() {
+            Some(connection) => self.read_by(connection, read),
+            None => self.send(read).await,
+        }
+    }
+
+    fn borrow(&self) -> Option<Connection> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn read_by<T>(
+        &self,
+        connection: Connection,
+        read: impl FnOnce(&Connection) -> Result<T, Fail>,
+    ) -> Result<T, StoreError> {
         let found = read(&connection);
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         found.map_err(|fail| fail.told())
@@ -60,13 +79,26 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if self.queue.is_none()
+            && let Some(connection) = self.borrow()
+        {
+            return self.read_by(connection, read);
+        }
+        self.send(read).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (caller, answer) = oneshot::channel();
         let work: Read = Box::new(move |connection| {
             // An error says that the caller no longer waits.
             let _ = caller.send(read(connection));
         });
         let lost = || StoreError::Failed { reason: "the readers have ended".to_owned() };
-        self.queue.send(work).await.map_err(|_| lost())?;
+        let queue = self.queue.as_ref().ok_or_else(lost)?;
+        queue.send(work).await.map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?.map_err(|fail| fail.told())
     }
 }

@@ -153,28 +153,40 @@ enum Failed {
 pub(super) struct Writer {
     pub(super) checkpoints: Checkpoints,
     pub(super) connection: Connection,
-    pub(super) queue: mpsc::Receiver<Box<dyn Job>>,
     pub(super) announcer: Announcer,
     pub(super) health: Health,
 }
 
 impl Writer {
     /// Commits what is queued until the queue is closed and empty, or a fault ends it.
-    pub(super) fn work(mut self) {
+    pub(super) fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while let Some(first) = self.queue.blocking_recv() {
+        while let Some(first) = queue.blocking_recv() {
             batch.push(first);
             while batch.len() < BATCH_MAX
-                && let Ok(job) = self.queue.try_recv()
+                && let Ok(job) = queue.try_recv()
             {
                 batch.push(job);
             }
             self.settle(&mut batch);
             self.checkpoints.after_commit(&self.connection);
             if self.health.stopped().is_some() {
-                return self.refuse_rest();
+                return self.refuse_rest(queue);
             }
         }
+    }
+
+    /// Commits one job where it is asked for; or only says so (see [`crate::fault::Passage::forgotten`]).
+    pub(super) fn work_here(&mut self, job: Box<dyn Job>, forgotten: bool) {
+        let mut batch = vec![job];
+        if forgotten && self.run(&mut batch).is_ok() {
+            self.roll_back();
+            batch.drain(..).for_each(|job| job.finish(Ok(())));
+            return;
+        }
+        self.roll_back();
+        self.settle(&mut batch);
+        self.checkpoints.after_commit(&self.connection);
     }
 
     /// Runs a batch as one commit, or each of its jobs alone, and tells every caller.
@@ -279,9 +291,9 @@ impl Writer {
     }
 
     /// Refuses whatever is still queued, and everything that comes, by closing the queue.
-    fn refuse_rest(mut self) {
-        self.queue.close();
-        while let Some(job) = self.queue.blocking_recv() {
+    fn refuse_rest(self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+        queue.close();
+        while let Some(job) = queue.blocking_recv() {
             let error = self.health.stopped().unwrap_or(StoreError::Stopped { reason: "closed".to_owned() });
             job.finish(Err(error));
         }
