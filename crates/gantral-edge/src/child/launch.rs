@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{Instant, timeout_at};
 
 use super::cgroup::Cgroup;
 use super::enter::Bounds;
@@ -109,6 +110,8 @@ pub(crate) struct Plan<'a> {
     pub cgroup: Option<Cgroup>,
     /// What the guardian runs behind the command, however that ends; nothing when empty.
     pub after: &'a [String],
+    /// Until when it is waited for a word on whether there is a command.
+    pub until: Instant,
 }
 
 /// A process that runs, with everything that it started.
@@ -200,7 +203,9 @@ impl Launcher {
             reaped: false,
         };
         let program = || plan.command.first().map(String::as_str).unwrap_or_default().to_owned();
-        match launched.word().await {
+        // A command that was quick may have stopped the guardian before it could say a word.
+        let Ok(word) = timeout_at(plan.until, launched.word()).await else { return Ok((launched, output)) };
+        match word {
             Some(Report::Started(process)) => {
                 launched.process = process;
                 Ok((launched, output))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gantral_core::state::State;
-use gantral_edge::child::CgroupPlace;
+use gantral_edge::child::{CgroupPlace, Launcher};
 use gantral_edge::runner::RunnerEvent;
 use rustix::process::Signal;
 
@@ -123,6 +123,26 @@ async fn a_guardian_that_was_stopped_saves_nobody() {
     place.human("dave").cancel(id.into()).await.unwrap();
     running.tells(|event| matches!(event, RunnerEvent::Lost { .. }).then_some(())).await;
     dies(process).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guardian_that_is_stopped_before_its_first_word_is_killed_with_the_lease() {
+    let place = Place::open().await;
+    let path = place.folder.path().join("guardian");
+    place.apply(&runs(&shell("true"), "3s")).await;
+    place.create().await;
+    let stopped = format!("echo $$ >> {}; kill -STOP $$", path.display());
+    let running = place
+        .run(|config| {
+            config.cgroups = CgroupPlace::Nowhere;
+            config.launcher =
+                Launcher { program: "/bin/sh".into(), arguments: vec!["-c".into(), stopped.into()] };
+        })
+        .await;
+    let guardian = numbers(&path, 1).await[0];
+    running.tells(|event| matches!(event, RunnerEvent::Lost { .. }).then_some(())).await;
+    dies(guardian).await;
     running.stop().await;
 }
 

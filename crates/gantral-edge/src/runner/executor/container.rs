@@ -143,6 +143,7 @@ impl Containers {
             limits: &Limits::default(),
             cgroup: None,
             after: &self.engine.removal(&name),
+            until: work.lease.kill_at(),
         };
         let (launched, pipe) = work.config.launcher.launch(plan).await?;
         let engine = Arc::clone(&self.engine);

@@ -38,6 +38,7 @@ impl Process {
             limits: &config.limits,
             cgroup: groups.map(|groups| groups.attempt(&name)).transpose()?,
             after: &[],
+            until: work.lease.kill_at(),
         };
         Ok(config.launcher.launch(plan).await?)
     }
