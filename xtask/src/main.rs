@@ -68,7 +68,9 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["temporal"] => {
             let parts = Parts::new(&root);
             parts.install_temporal()?;
-            temporal_steps(&mut Run::new(&root, &parts))
+            let mut run = Run::new(&root, &parts);
+            run.cargo("build gantral", &["build", "--package=gantral"])?;
+            temporal_steps(&mut run)
         }
         ["release", out] => make_release(&root, out, None),
         ["release", out, "--key", key] => make_release(&root, out, Some(key)),
@@ -100,10 +102,10 @@ fn test(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is done for the orchestrator: everything that is done for the other crates, in the same folder of builds.
+/// What is done for the orchestrator: everything that is done for the other crates, in the same folder of builds. The program of the servers is there
+/// already, from whatever was done before.
 fn temporal_steps(run: &mut Run<'_>) -> Result<()> {
     let under = ("CARGO_TARGET_DIR", "target");
-    run.cargo("build gantral", &["build", "--package=gantral"])?;
     run.cargo("temporal: format", &["fmt", TEMPORAL, "--check"])?;
     run.cargo_under(
         "temporal: clippy",

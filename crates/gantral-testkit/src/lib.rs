@@ -35,4 +35,9 @@ pub use relay::Relay;
 pub use signer::{FaultySigner, SignerFaults};
 pub use tmpfs::Tmpfs;
 pub use traces::files_holding;
+/// Tells whether this machine builds what is released: there a test that cannot do its work fails, and is not skipped.
+pub fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
 pub use world::{World, WorldOptions};

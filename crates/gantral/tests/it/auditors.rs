@@ -29,54 +29,8 @@ use gantral_vectors::cast::{envelope, issuer, refund};
 use gantral_vectors::log::{Log, leaf, receipt_line, trust_logged};
 use gantral_vectors::story::Story;
 
+use crate::consoles::{LEFT_OUT, Step, is_shown, steps};
 use crate::support::{Ran, gantral, repository};
-
-/// What stands for some lines that are not shown.
-const LEFT_OUT: &str = "…";
-
-/// One command of the page, and what the page shows below it.
-struct Step {
-    command: String,
-    shown: Vec<String>,
-}
-
-/// Returns the commands of all consoles of a page.
-fn steps(page: &str) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut inside = false;
-    for line in page.lines() {
-        match line {
-            "```console" => inside = true,
-            "```" => inside = false,
-            _ if !inside => {}
-            _ => match (line.strip_prefix("$ "), steps.last_mut()) {
-                (Some(command), _) => steps.push(Step { command: command.to_owned(), shown: Vec::new() }),
-                (None, Some(step)) => step.shown.push(line.to_owned()),
-                (None, None) => panic!("a console begins with what it shows: {line}"),
-            },
-        }
-    }
-    steps
-}
-
-/// Tells whether lines are those that are shown, where some may be left out.
-fn is_shown(lines: &[&str], shown: &[String]) -> bool {
-    match shown {
-        [] => lines.is_empty(),
-        [first, rest @ ..] if first.trim() == LEFT_OUT => {
-            (0..=lines.len()).any(|skipped| is_shown(&lines[skipped..], rest))
-        }
-        [first, rest @ ..] => {
-            lines.first().is_some_and(|line| is_same(line, first)) && is_shown(&lines[1..], rest)
-        }
-    }
-}
-
-/// Tells whether a line is the one that is shown, where a part of it may be left out.
-fn is_same(line: &str, shown: &str) -> bool {
-    let (before, after) = shown.split_once(LEFT_OUT).unwrap_or((shown, shown));
-    line == shown || (before != shown && line.starts_with(before) && line.ends_with(after))
-}
 
 /// An execution of its own.
 fn execution(number: u8) -> Story {

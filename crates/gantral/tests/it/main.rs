@@ -16,6 +16,7 @@ mod break_glass;
 mod captured;
 mod commands;
 mod console;
+mod consoles;
 mod containers;
 mod copying;
 mod delegations;

@@ -1,5 +1,7 @@
 //! The machine as it is, and machines that are wrong in one way each: whoever finds nothing wrong with these is blind.
 
+use std::borrow::Cow;
+
 use gantral_core::command::{Command, Decided, Refusal};
 use gantral_core::decide::{decide, due};
 use gantral_core::event::{Actor, Entry};
@@ -10,6 +12,16 @@ use crate::world::{at, system};
 
 /// What decides, and what the ledger compares.
 pub trait Machine {
+    /// Returns the instance as it is decided upon.
+    fn sees<'a>(&self, instance: &'a Instance) -> Cow<'a, Instance> {
+        Cow::Borrowed(instance)
+    }
+
+    /// Returns the instant at which it is decided.
+    fn now(&self, now: UnixMillis) -> UnixMillis {
+        now
+    }
+
     fn decide(
         &self,
         instance: &Instance,
@@ -17,7 +29,7 @@ pub trait Machine {
         command: Command,
         now: UnixMillis,
     ) -> Result<Decided, Refusal> {
-        decide(instance, actor, command, now)
+        decide(&self.sees(instance), actor, command, self.now(now))
     }
 
     fn due(&self, instance: &Instance, now: UnixMillis) -> Vec<Entry> {
@@ -42,14 +54,8 @@ impl Machine for Honest {}
 pub struct ClockStopped;
 
 impl Machine for ClockStopped {
-    fn decide(
-        &self,
-        instance: &Instance,
-        actor: &Actor,
-        command: Command,
-        _: UnixMillis,
-    ) -> Result<Decided, Refusal> {
-        decide(instance, actor, command, at(0))
+    fn now(&self, _: UnixMillis) -> UnixMillis {
+        at(0)
     }
 }
 
@@ -57,13 +63,7 @@ impl Machine for ClockStopped {
 pub struct GrantsComeBack;
 
 impl Machine for GrantsComeBack {
-    fn decide(
-        &self,
-        instance: &Instance,
-        actor: &Actor,
-        command: Command,
-        now: UnixMillis,
-    ) -> Result<Decided, Refusal> {
+    fn sees<'a>(&self, instance: &'a Instance) -> Cow<'a, Instance> {
         let mut seen = instance.clone();
         for (id, used) in std::mem::take(&mut seen.consumptions) {
             let grant = Grant {
@@ -75,7 +75,7 @@ impl Machine for GrantsComeBack {
             };
             seen.grants.insert(id, grant);
         }
-        decide(&seen, actor, command, now)
+        Cow::Owned(seen)
     }
 }
 
@@ -83,16 +83,10 @@ impl Machine for GrantsComeBack {
 pub struct OwnersMayDecide;
 
 impl Machine for OwnersMayDecide {
-    fn decide(
-        &self,
-        instance: &Instance,
-        actor: &Actor,
-        command: Command,
-        now: UnixMillis,
-    ) -> Result<Decided, Refusal> {
+    fn sees<'a>(&self, instance: &'a Instance) -> Cow<'a, Instance> {
         let mut seen = instance.clone();
         seen.created.requester.iter_mut().for_each(|link| link.owner = None);
-        decide(&seen, actor, command, now)
+        Cow::Owned(seen)
     }
 }
 
@@ -100,13 +94,7 @@ impl Machine for OwnersMayDecide {
 pub struct OneIsEnough;
 
 impl Machine for OneIsEnough {
-    fn decide(
-        &self,
-        instance: &Instance,
-        actor: &Actor,
-        command: Command,
-        now: UnixMillis,
-    ) -> Result<Decided, Refusal> {
+    fn sees<'a>(&self, instance: &'a Instance) -> Cow<'a, Instance> {
         let mut seen = instance.clone();
         if let Phase::Waiting(gate) = &mut seen.phase {
             gate.rule
@@ -115,7 +103,7 @@ impl Machine for OneIsEnough {
                 .flat_map(|stage| &mut stage.groups)
                 .for_each(|group| group.required = 1);
         }
-        decide(&seen, actor, command, now)
+        Cow::Owned(seen)
     }
 }
 
