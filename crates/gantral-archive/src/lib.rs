@@ -6,6 +6,7 @@
 
 mod archiver;
 mod gather;
+mod inspect;
 pub mod layout;
 mod lock;
 pub mod objects;
@@ -14,5 +15,6 @@ mod status;
 pub mod verify;
 
 pub use archiver::{Archiver, PACE, PACE_REQUIRED};
+pub use inspect::{ArchiveInspection, InspectError, ObjectInspection, inspect};
 pub use objects::{Archive, ArchiveConfig, OpenError, StorageError};
 pub use status::{ArchiveStatus, TenantStatus};

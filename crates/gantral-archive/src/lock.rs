@@ -17,7 +17,7 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 const MODE: HeaderName = HeaderName::from_static("x-amz-object-lock-mode");
-const UNTIL: HeaderName = HeaderName::from_static("x-amz-object-lock-retain-until-date");
+pub(crate) const UNTIL: HeaderName = HeaderName::from_static("x-amz-object-lock-retain-until-date");
 /// The mode that nobody can shorten or lift.
 const COMPLIANCE: HeaderValue = HeaderValue::from_static("COMPLIANCE");
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantral_outbound::{AddressError, Expected, address, client_for, read_secret};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::client::HttpClient;
+use object_store::client::{HttpClient, HttpService};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -128,6 +128,27 @@ pub struct Found {
     pub version: Option<String>,
 }
 
+/// What became of an object that was to be created.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It is there now.
+    New {
+        /// Its version, where the storage keeps versions.
+        version: Option<String>,
+    },
+    /// One of this name was there already, and is as it was.
+    There,
+}
+
+/// What an archive is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Write,
+    Read,
+    /// As to write; but nothing is made.
+    Look,
+}
+
 /// The storage of an archive. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Archive {
@@ -141,7 +162,7 @@ impl Archive {
     /// # Errors
     /// [`OpenError`].
     pub fn open(config: &ArchiveConfig) -> Result<Self, OpenError> {
-        Self::with(config, true)
+        Self::with(config, Use::Write, client(config)?)
     }
 
     /// Opens an archive to read from: it must be there.
@@ -149,10 +170,23 @@ impl Archive {
     /// # Errors
     /// [`OpenError`].
     pub fn open_to_read(config: &ArchiveConfig) -> Result<Self, OpenError> {
-        Self::with(config, false)
+        Self::with(config, Use::Read, client(config)?)
     }
 
-    fn with(config: &ArchiveConfig, writes: bool) -> Result<Self, OpenError> {
+    /// Opens an archive to look at it, as one to write to, by requests that somebody else sees. `None` where it is a folder that the first
+    /// archiver makes.
+    pub(crate) fn open_to_look<S: HttpService>(
+        config: &ArchiveConfig,
+        seen: impl FnOnce(HttpClient) -> S,
+    ) -> Result<Option<Self>, OpenError> {
+        let folder = Url::parse(&config.url).ok().filter(|url| url.scheme() == "file");
+        if folder.and_then(|url| url.to_file_path().ok()).is_some_and(|folder| !folder.exists()) {
+            return Ok(None);
+        }
+        Self::with(config, Use::Look, HttpClient::new(seen(client(config)?))).map(Some)
+    }
+
+    fn with(config: &ArchiveConfig, purpose: Use, client: HttpClient) -> Result<Self, OpenError> {
         let wrong = || OpenError::Url { url: config.url.clone() };
         let url = Url::parse(&config.url).map_err(|_| wrong())?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
@@ -165,26 +199,28 @@ impl Archive {
         match url.scheme() {
             "file" => {
                 let folder = url.to_file_path().map_err(|()| wrong())?;
-                if writes {
+                if purpose == Use::Write {
                     std::fs::create_dir_all(&folder)
                         .map_err(|source| OpenError::Folder { path: folder.clone(), source })?;
                 }
                 let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
                 Ok(Self { store: Arc::new(store), prefix: Path::default() })
             }
-            "s3" => Ok(Self { store: Arc::new(s3(config, writes)?), prefix: prefix()? }),
+            "s3" => {
+                Ok(Self { store: Arc::new(s3(config, purpose != Use::Read, client)?), prefix: prefix()? })
+            }
             "gs" => {
                 let builder = GoogleCloudStorageBuilder::from_env()
                     .with_url(bucket(&url))
                     .with_retry(retries())
-                    .with_http_connector(Connector(client(config)?));
+                    .with_http_connector(Connector(client));
                 Ok(Self { store: Arc::new(builder.build()?), prefix: prefix()? })
             }
             "az" => {
                 let builder = MicrosoftAzureBuilder::from_env()
                     .with_url(bucket(&url))
                     .with_retry(retries())
-                    .with_http_connector(Connector(client(config)?));
+                    .with_http_connector(Connector(client));
                 Ok(Self { store: Arc::new(builder.build()?), prefix: prefix()? })
             }
             _ => Err(wrong()),
@@ -196,17 +232,25 @@ impl Archive {
     /// # Errors
     /// [`StorageError`]: `Different` when other bytes are there, which nothing here replaces. The others are worth another try.
     pub async fn create(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, StorageError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let payload = PutPayload::from(bytes.to_vec());
-        match self.store.put_opts(&self.path(name), payload, options).await {
-            Ok(put) => Ok(put.version),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+        match self.put(name, bytes).await? {
+            Created::New { version } => Ok(version),
+            Created::There => {
                 let found = self.read(name, None).await?;
                 match found.filter(|found| found.bytes == bytes) {
                     Some(found) => Ok(found.version),
                     None => Err(StorageError::Different { name: name.to_owned() }),
                 }
             }
+        }
+    }
+
+    /// Asks the storage to create an object, and says what it says.
+    pub(crate) async fn put(&self, name: &str, bytes: &[u8]) -> Result<Created, StorageError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let payload = PutPayload::from(bytes.to_vec());
+        match self.store.put_opts(&self.path(name), payload, options).await {
+            Ok(put) => Ok(Created::New { version: put.version }),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Created::There),
             Err(error) => Err(error.into()),
         }
     }
@@ -285,13 +329,12 @@ fn client(config: &ArchiveConfig) -> Result<HttpClient, OpenError> {
     Ok(HttpClient::new(client))
 }
 
-fn s3(config: &ArchiveConfig, writes: bool) -> Result<AmazonS3, OpenError> {
+fn s3(config: &ArchiveConfig, writes: bool, client: HttpClient) -> Result<AmazonS3, OpenError> {
     let retain_days = match config.retain_days {
         Some(days) if days <= RETAIN_DAYS_MAX => days,
         None if !writes => 0,
         Some(_) | None => return Err(OpenError::Retention),
     };
-    let client = client(config)?;
     let mut builder = AmazonS3Builder::from_env()
         .with_url(&config.url)
         .with_retry(retries())

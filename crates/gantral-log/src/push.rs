@@ -147,6 +147,11 @@ impl WitnessClient {
         &self.key
     }
 
+    /// Tells whether something answers where the witness is, whatever it says: nothing is submitted to it.
+    pub async fn answers(&self) -> bool {
+        self.http.get(self.url.clone()).timeout(self.timeout).send().await.is_ok()
+    }
+
     /// Asks for the cosignature of a checkpoint. The proof is made from `objects`, which have the tiles of its tree. A witness that
     /// has seen another size than was thought is asked once more. May be cancelled, and repeated with the same checkpoint. Objects are read
     /// where that holds nobody up.

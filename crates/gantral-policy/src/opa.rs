@@ -184,6 +184,11 @@ impl OpaPolicyPoint {
         status
     }
 
+    /// Tells whether it answers a question that no policy and no input has a part in, within two seconds. Whoever looks at a deployment asks.
+    pub async fn answers(&self) -> bool {
+        timeout(ALIVE_WITHIN, self.shared.http.is_alive()).await == Ok(true)
+    }
+
     async fn ask(&self, expected: &Expected<'_>, input: &[u8], limit: Duration) -> Told {
         let deadline = Instant::now() + limit;
         let Ok(_place) = self.places.try_acquire() else {

@@ -67,6 +67,19 @@ pub(crate) struct ArchiveStanding {
 }
 
 impl ArchiveSettings {
+    /// Returns where the archive is.
+    pub(crate) fn config(&self) -> ArchiveConfig {
+        ArchiveConfig {
+            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key_file: self.secret_access_key_file.clone(),
+            ca_file: self.ca_file.clone(),
+            retain_days: self.retain_days,
+        }
+    }
+
     /// Opens the archive. Connects to nothing yet.
     ///
     /// # Errors
@@ -77,15 +90,7 @@ impl ArchiveSettings {
         delegations: Arc<Delegations>,
         tenants: &[TenantId],
     ) -> Result<Archiving, OpenError> {
-        let archive = Archive::open(&ArchiveConfig {
-            url: self.url.clone(),
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            access_key_id: self.access_key_id.clone(),
-            secret_access_key_file: self.secret_access_key_file.clone(),
-            ca_file: self.ca_file.clone(),
-            retain_days: self.retain_days,
-        })?;
+        let archive = Archive::open(&self.config())?;
         let pace = if self.required { PACE_REQUIRED } else { PACE };
         let archiver = Archiver::new(archive, store, Some(delegations), tenants, pace);
         let status = archiver.status();

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use gantral_core::time::UnixMillis;
 
-pub(crate) use ledger::{Apart, LedgerClock};
+pub(crate) use ledger::{APART_MAX, Apart, LedgerClock};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {

@@ -260,6 +260,15 @@ impl Opas {
         self.points.is_empty()
     }
 
+    /// Asks each whether it is there.
+    pub(crate) async fn answers(&self) -> Vec<(&Name, bool)> {
+        let mut answers = Vec::with_capacity(self.points.len());
+        for opa in &self.points {
+            answers.push((&opa.name, opa.point.answers().await));
+        }
+        answers
+    }
+
     /// Returns what is known of each.
     pub(crate) fn status(&self) -> Vec<(&Name, OpaStatus)> {
         self.points.iter().map(|opa| (&opa.name, opa.point.status())).collect()

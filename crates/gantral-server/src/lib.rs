@@ -12,6 +12,7 @@ mod console;
 pub mod copying;
 pub mod delegations;
 pub mod evaluators;
+pub mod examine;
 pub mod four_eyes;
 mod handlers;
 mod identity;

@@ -89,15 +89,23 @@ impl StoreSettings {
     /// # Errors
     /// `StoreSettingsError`, naming member and remedy.
     pub async fn open(&self) -> Result<Store, StoreSettingsError> {
-        self.check_url()?;
+        let (url, password) = self.access()?;
         let connections = self.connections.unwrap_or(CONNECTIONS);
         if !CONNECTIONS_RANGE.contains(&connections) {
             return Err(StoreSettingsError::Connections { found: connections });
         }
-        let password = resolve_password(self.password.as_deref())?;
         let options = PostgresOptions { connections, password, ..PostgresOptions::default() };
-        let opened = Store::open_postgres(&self.url, options).await;
+        let opened = Store::open_postgres(&url, options).await;
         opened.map_err(|error| StoreSettingsError::Connect { error })
+    }
+
+    /// Returns the address, and the password from where it is.
+    ///
+    /// # Errors
+    /// `StoreSettingsError`, naming member and remedy.
+    pub(crate) fn access(&self) -> Result<(String, Option<Password>), StoreSettingsError> {
+        self.check_url()?;
+        Ok((self.url.clone(), resolve_password(self.password.as_deref())?))
     }
 
     /// Refuses what an address must not hold, and one that leaves to chance who logs in or into what.

@@ -62,6 +62,7 @@ pub use outbox::{
 pub use page::{
     CHAIN_PAGE_MAX, Cursor, CursorError, FILTER_NAMES_MAX, GateFilter, InstanceFilter, PAGE_MAX, Page,
 };
+pub use postgres::inspect::{DatabaseReport, inspect as inspect_postgres};
 pub use postgres::{CONNECTIONS, Password, PostgresOptions, PostgresStore};
 pub use proposals::{
     NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,

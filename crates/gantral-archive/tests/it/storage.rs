@@ -1,8 +1,8 @@
 //! The archive in S3 with object lock.
 
-use gantral_archive::layout::{folder, segment_name};
+use gantral_archive::layout::{folder, head_name, segment_name};
 use gantral_archive::verify::FaultKind;
-use gantral_archive::{Archive, OpenError, StorageError};
+use gantral_archive::{Archive, ArchiveConfig, ArchiveInspection, OpenError, StorageError, inspect};
 use gantral_evidence::verify::Verdict;
 
 use crate::script::SMALL_AT_ONCE;
@@ -30,6 +30,17 @@ async fn what_is_archived_in_s3_cannot_be_deleted_and_what_is_done_to_it_is_name
     assert_eq!(denied, Some(403));
     assert!(matches!(archive.create(&name, b"other").await, Err(StorageError::Different { .. })));
 
+    // Whoever looks sees so, and adds nothing.
+    let config = seaweed.config(&world.folder.path().join("secret"));
+    let first_head = format!("{}/{}", folder(&tenant), head_name(0));
+    let before = archive.read(&first_head, None).await.unwrap();
+    let seen = inspect(&config).await.unwrap();
+    let object = seen.object.expect("an object is there");
+    assert_eq!((seen.tenants, object.is_created_once, object.is_locked), (1, true, Some(true)));
+    assert_eq!(object.name, first_head);
+    assert!(before.as_ref().is_some_and(|found| found.version.is_some()));
+    assert_eq!(archive.read(&first_head, None).await.unwrap(), before, "no version was added");
+
     // Written over, it is a version more; deleted, a marker. What was recorded is read.
     assert_eq!(seaweed.send("PUT", &path, &[]).await, Some(200));
     assert_eq!(world.verified(&archive).await.verdict, Verdict::Valid);
@@ -55,11 +66,41 @@ async fn what_is_archived_in_s3_cannot_be_deleted_and_what_is_done_to_it_is_name
 #[test]
 fn an_archive_that_is_not_said_well_is_refused() {
     let open = |url: &str| {
-        let config = gantral_archive::ArchiveConfig { url: url.to_owned(), ..Default::default() };
+        let config = ArchiveConfig { url: url.to_owned(), ..Default::default() };
         Archive::open(&config).map(drop)
     };
     for url in ["", "archive", "ftp://host/archive", "s3://", "s3://user:word@bucket/", "s3://bucket/?x=1"] {
         assert!(matches!(open(url), Err(OpenError::Url { .. })), "{url}");
     }
     assert!(matches!(open("s3://bucket/archive"), Err(OpenError::Retention)));
+}
+
+#[tokio::test]
+async fn whoever_looks_at_an_archive_in_a_folder_makes_nothing_and_sees_that_objects_are_created_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("archive");
+    let config = ArchiveConfig { url: format!("file://{}", place.display()), ..ArchiveConfig::default() };
+    let seen = inspect(&config).await.unwrap();
+    assert_eq!(seen, ArchiveInspection { tenants: 0, object: None });
+    assert!(!place.exists());
+    let mut world = Archived::new().await;
+    let archive = Archive::open(&config).unwrap();
+    world.play(SMALL_AT_ONCE).await;
+    world.archive(&archive).await;
+    let object = inspect(&config).await.unwrap().object.expect("an object is there");
+    assert_eq!((object.is_created_once, object.is_locked), (true, None));
+    assert_eq!(world.verified(&archive).await.verdict, Verdict::Valid);
+}
+
+#[tokio::test]
+async fn object_that_nobody_locked_is_seen() {
+    let seaweed = Seaweed::start().await;
+    let mut world = Archived::new().await;
+    let config =
+        ArchiveConfig { retain_days: Some(0), ..seaweed.config(&world.folder.path().join("secret")) };
+    let archive = Archive::open(&config).unwrap();
+    world.play(SMALL_AT_ONCE).await;
+    world.archive(&archive).await;
+    let object = inspect(&config).await.unwrap().object.expect("an object is there");
+    assert_eq!((object.is_created_once, object.is_locked), (true, Some(false)));
 }

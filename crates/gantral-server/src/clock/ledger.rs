@@ -13,7 +13,7 @@ use gantral_core::time::UnixMillis;
 use gantral_store::{Store, StoreError};
 
 /// How far a clock may be from the database's: more than what servers kept by NTP ever are, and less than any deadline is long.
-const APART_MAX: Duration = Duration::from_secs(5);
+pub(crate) const APART_MAX: Duration = Duration::from_secs(5);
 /// An answer that took longer says too little about when it was given.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 

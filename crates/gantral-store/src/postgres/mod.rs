@@ -43,6 +43,7 @@ mod gates;
 mod governance;
 mod guards;
 mod idempotency;
+pub(crate) mod inspect;
 mod instances;
 mod locks;
 mod log_objects;

@@ -121,6 +121,11 @@ pub(super) async fn check(client: &Client, server: &str) -> Result<(), ConnectEr
     Ok(())
 }
 
+/// Returns how many steps the schema of this release has.
+pub(super) fn steps() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// Makes the schema, or brings it up to date: one server at a time, each step once, in a transaction of its own.
 async fn migrate(mut client: Object, server: &str) -> Result<(), ConnectError> {
     let fail = |error| refused(server, &error);
@@ -191,7 +196,7 @@ pub(super) async fn prepare(transaction: &Transaction<'_>, server: &str) -> Resu
 }
 
 /// Returns how many steps the schema of a database has, each of which this release knows as it is; 0 where there is none.
-async fn found(transaction: &Transaction<'_>, server: &str) -> Result<u32, ConnectError> {
+pub(super) async fn found(transaction: &Transaction<'_>, server: &str) -> Result<u32, ConnectError> {
     let fail = |error| refused(server, &error);
     let foreign = || ConnectError::Foreign { server: server.to_owned() };
     let there = transaction
@@ -223,7 +228,7 @@ async fn found(transaction: &Transaction<'_>, server: &str) -> Result<u32, Conne
             return Err(ConnectError::OtherSchema { server: server.to_owned(), number: found });
         }
     }
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let known = steps();
     if found > known {
         return Err(ConnectError::NewerSchema { server: server.to_owned(), found, known });
     }

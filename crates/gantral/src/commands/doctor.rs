@@ -11,6 +11,8 @@ use gantral_core::json::text::inert;
 use gantral_keys::{Held, KeyFolder};
 use gantral_policy::bundle::Bundle;
 use gantral_policy::check;
+use gantral_server::examine::{Examined, examine};
+use gantral_server::settings::Settings;
 use gantral_server::store::LEDGER;
 use serde::Serialize;
 
@@ -37,6 +39,9 @@ pub struct DoctorArgs {
     /// The data folder of a server on this machine, to look at its files
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The configuration of `gantral serve`: everything that it names is looked at, and nothing is changed
+    #[arg(long, value_name = "FILE", env = "GANTRAL_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
 }
 
 /// How a check went.
@@ -76,6 +81,12 @@ impl Finding {
 /// Runs every check.
 pub fn run(args: &DoctorArgs, out: Out) -> Result<Exit, Failure> {
     let mut findings = vec![clock(), evaluator()];
+    if let Some(config) = &args.config {
+        findings.extend(deployment(config)?);
+        if args.server.url.is_none() && args.data.is_none() {
+            return told(&findings, out);
+        }
+    }
     let target = args.server.target(out, "bob");
     let data = args.data.clone().or_else(|| {
         let dev: &DevFolder = target.as_ref().ok()?.dev.as_ref()?;
@@ -83,15 +94,39 @@ pub fn run(args: &DoctorArgs, out: Out) -> Result<Exit, Failure> {
     });
     match data {
         Some(data) => findings.extend(files(&data)),
+        None if args.config.is_some() => {}
         None => findings.push(Finding::skipped("ledger", "no data folder is named: `--data DIR`")),
     }
     match target {
         Ok(target) => findings.extend(server(&target)),
         Err(failure) => findings.push(Finding::bad("server", &failure)),
     }
+    told(&findings, out)
+}
+
+/// Shows what was found, and says whether anything is wrong.
+fn told(findings: &[Finding], out: Out) -> Result<Exit, Failure> {
     let sound = findings.iter().all(|finding| finding.mark != Mark::Bad);
     out.show(&findings, |findings| shown(findings))?;
     Ok(if sound { Exit::DONE } else { Exit::FAILED })
+}
+
+/// Looks at everything that a configuration names.
+fn deployment(config: &Path) -> Result<Vec<Finding>, Failure> {
+    let settings = match Settings::read(config, std::env::vars_os()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let failure = Failure::new(error.to_string().replace('\n', " "))
+                .hint("docs/configuration.md has every member; nothing else was looked at");
+            return Ok(vec![Finding::bad("configuration", &failure)]);
+        }
+    };
+    let found = converse(async { Ok(examine(&settings).await) })?;
+    let finding = |seen: Examined| match seen.remedy {
+        None => Finding::good(seen.check, seen.detail),
+        Some(remedy) => Finding::bad(seen.check, &Failure::new(seen.detail).hint(remedy)),
+    };
+    Ok(found.into_iter().map(finding).collect())
 }
 
 fn shown(findings: &[Finding]) -> String {
@@ -102,9 +137,9 @@ fn shown(findings: &[Finding]) -> String {
             Mark::Bad => (BAD, "BAD "),
             Mark::Skipped => (LOOK, "skip"),
         };
-        text.push_str(&format!("{}  {:<8} {}\n", styled(style, word), finding.check, finding.detail));
+        text.push_str(&format!("{}  {:<13} {}\n", styled(style, word), finding.check, finding.detail));
         if let Some(remedy) = &finding.remedy {
-            text.push_str(&format!("                {} {remedy}\n", styled(FAINT, "hint:")));
+            text.push_str(&format!("                     {} {remedy}\n", styled(FAINT, "hint:")));
         }
     }
     text

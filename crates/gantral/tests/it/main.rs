@@ -24,6 +24,7 @@ mod demo;
 mod deployment;
 mod dev;
 mod directory;
+mod doctor;
 mod document;
 mod documents;
 mod examples;

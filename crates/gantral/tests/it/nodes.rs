@@ -2,7 +2,7 @@
 
 mod crowd;
 mod faults;
-mod fleet;
+pub mod fleet;
 mod kills;
 mod life;
 mod limits;
