@@ -26,6 +26,7 @@ const DOCS_PINS: &str = include_str!("../parts/docs.txt");
 const HELM_PINS: &str = include_str!("../parts/helm.txt");
 const SCHEMAS_PINS: &str = include_str!("../parts/schemas.txt");
 const ZIG_PINS: &str = include_str!("../parts/zig.txt");
+const DUMP_PINS: &str = include_str!("../parts/dump.txt");
 const SEAWEED_PINS: &str = include_str!("../parts/seaweed.txt");
 const TEMPORAL_PINS: &str = include_str!("../parts/temporal.txt");
 const WHEELS_PINS: &str = include_str!("../parts/wheels.txt");
@@ -76,7 +77,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `faketime` a clock that tests set, `postgres/server` a PostgreSQL server, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `faketime` a clock that tests set, `postgres/server` a PostgreSQL server, `dump/bin/pg_dump` and `pg_restore` its tools, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -105,6 +106,8 @@ impl Parts {
         self.install_node("typescript", TYPESCRIPT_PINS, TYPESCRIPT_LOCK)?;
         self.install_node("mcp-node", MCP_NODE_PINS, MCP_NODE_LOCK)?;
         self.install_packages("postgres", POSTGRES_PINS, POSTGRES_LOCK, postgres::link_libraries)?;
+        // Its programs alone: what its Python would import is not installed.
+        self.install_environment("dump", DUMP_PINS, &["--require-hashes"], postgres::link_tools)?;
         self.install_python("mcp", MCP_PINS, &[])?;
         self.install_python("sqlite", SQLITE_PINS, &[])?;
         self.install_rmcp()?;

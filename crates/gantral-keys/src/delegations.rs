@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::file::{FileError, write_private};
 
 /// The largest file of a delegation, in bytes: what an envelope may have.
-const FILE_BYTES_MAX: u64 = gantral_evidence::dsse::ENVELOPE_BYTES_MAX as u64;
+pub(crate) const FILE_BYTES_MAX: u64 = gantral_evidence::dsse::ENVELOPE_BYTES_MAX as u64;
 
 /// A delegation, and the signed bytes that a stranger checks.
 #[derive(Debug, Clone, PartialEq, Eq)]

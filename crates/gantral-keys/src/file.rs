@@ -64,6 +64,17 @@ pub(crate) fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>,
     if metadata.mode() & 0o077 != 0 {
         return Err(FileError::Mode { path: path.to_owned() });
     }
+    whole(file, path, bytes_max)
+}
+
+/// Reads a file that holds no secret, and is not larger than this.
+pub(crate) fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    whole(file, path, bytes_max)
+}
+
+fn whole(file: File, path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    let unreadable = |source| FileError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {

@@ -4,6 +4,7 @@
 //! A server holds the folder while it runs, and the keys change only while nobody does: what a key signed and where it
 //! ends is then known. Source: `spec/keys.md`.
 
+mod copying;
 mod entry;
 mod signing;
 mod trust;

@@ -6,6 +6,7 @@
 //! Objects are named as C2SP's `tlog-tiles` serves them, so that a plain file server or a bucket publishes a log and a plain
 //! downloader mirrors it. Source: `spec/log.md`.
 
+pub mod copying;
 pub mod folder;
 mod http;
 pub mod monitor;

@@ -70,14 +70,8 @@ impl LedgerCopy<'_> {
         if holds_password(self.to) {
             return Err(CopyLedgerError::PasswordInAddress);
         }
-        let (issuers, delegations) = KeyFolder::issuers(&folder)?;
         let password = resolve_password(self.password)?;
-        let mut proof = Proof {
-            chains: Refold::new(issuers, delegations),
-            shelf: Folders::new(&folder.join(FOLDER)),
-            logs: BTreeMap::new(),
-            told,
-        };
+        let mut proof = Proof::of(&folder, told)?;
         let copy = Copy { source: &ledger, target: self.to, password };
         Ok(gantral_store::copy(copy, &mut proof).await?)
     }
@@ -89,13 +83,28 @@ fn holds_password(address: &str) -> bool {
     who.is_some_and(|who| who.contains(':')) || address.contains("password=")
 }
 
-/// What proves a copy.
-struct Proof<'a> {
+/// What proves a ledger by the keys and the logs of a data folder.
+pub(crate) struct Proof<'a> {
     chains: Refold,
     shelf: Folders,
     /// The logs that have begun to grow.
     logs: BTreeMap<TenantId, Regrowth<Folder>>,
     told: &'a mut (dyn FnMut(CopyStep<'_>) + Send),
+}
+
+impl<'a> Proof<'a> {
+    /// Takes keys and logs of a folder, all of which are only read. `told` hears how far the proof is.
+    ///
+    /// # Errors
+    /// `KeysError`.
+    pub(crate) fn of(
+        folder: &Path,
+        told: &'a mut (dyn FnMut(CopyStep<'_>) + Send),
+    ) -> Result<Self, KeysError> {
+        let (issuers, delegations) = KeyFolder::issuers(folder)?;
+        let shelf = Folders::new(&folder.join(FOLDER));
+        Ok(Self { chains: Refold::new(issuers, delegations), shelf, logs: BTreeMap::new(), told })
+    }
 }
 
 impl CopyCheck for Proof<'_> {

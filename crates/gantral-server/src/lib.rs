@@ -5,6 +5,7 @@
 
 mod app;
 pub mod archive;
+pub mod backup;
 mod candidates;
 mod clock;
 mod command;

@@ -1,10 +1,12 @@
 //! The section `[store]` of the configuration: where the ledger is, and who opens it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gantral_notify::{SecretError, resolve_line};
 use gantral_store::{CONNECTIONS, ConnectError, OpenError, Password, PostgresOptions, Store};
 use serde::Deserialize;
+
+use crate::backup::is_unfinished;
 
 pub use gantral_store::LEDGER;
 
@@ -65,6 +67,9 @@ pub enum StoreSettingsError {
     /// The file is not open.
     #[error(transparent)]
     File(#[from] OpenError),
+    /// A server would begin a ledger of its own beside what a backup that was cut off has left.
+    #[error("`{path}` is a backup that was not finished: restore one that `gantral store check` finds whole", path = .0.display())]
+    Unfinished(PathBuf),
 }
 
 /// Says what helps, where the error itself does not.
@@ -147,6 +152,7 @@ pub(crate) fn resolve_password(reference: Option<&str>) -> Result<Option<Passwor
 pub async fn open_store(settings: Option<&StoreSettings>, data: &Path) -> Result<Store, StoreSettingsError> {
     match settings {
         Some(settings) => settings.open().await,
+        None if is_unfinished(data) => Err(StoreSettingsError::Unfinished(data.to_owned())),
         None => Ok(Store::open_sqlite(&data.join(LEDGER))?),
     }
 }

@@ -49,6 +49,16 @@ pub struct CopiedChain {
     pub head: Head,
 }
 
+impl CopiedChain {
+    /// Returns what it is called where something is wrong with it.
+    pub(crate) fn name(&self) -> String {
+        match self.chain {
+            ChainId::Governance => format!("the governance chain of tenant {}", self.tenant),
+            ChainId::Instance(id) => format!("instance {id} of tenant {}", self.tenant),
+        }
+    }
+}
+
 /// An object of a log, for readers: its name and its bytes.
 pub type CopiedObject = (String, Vec<u8>);
 

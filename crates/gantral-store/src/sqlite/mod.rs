@@ -4,6 +4,7 @@
 
 mod append;
 mod archive;
+pub(crate) mod backup;
 mod candidates;
 mod checkpoints;
 mod columns;
@@ -20,6 +21,7 @@ mod logs;
 mod outbox;
 mod policies;
 mod proposals;
+pub(crate) mod proving;
 mod readers;
 mod registry;
 mod sessions;

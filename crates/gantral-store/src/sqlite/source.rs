@@ -62,6 +62,11 @@ impl Source {
         Ok(Self { path: Arc::new(path), _updated: Some(folder), _lock: lock })
     }
 
+    /// Returns the file that is read: the ledger, or what was brought up to date of it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses tables and columns that the target has not, and the other way round.
     pub(crate) async fn fits(&self, tables: &[Table]) -> Result<(), CopyError> {
         let (path, tables) = (Arc::clone(&self.path), tables.to_vec());

@@ -1,5 +1,7 @@
 //! `gantral store`: the ledger itself, beside any server.
 
+mod backup;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,10 @@ const STAYS: [&str; 5] = ["keys.json", "issuer.pk8", "log.pk8", "delegations", "
 pub enum StoreCommand {
     /// Copies a ledger into a PostgreSQL database, and proves every chain and every log there before the database has it
     Copy(CopyArgs),
+    /// Makes a backup of a data folder, also while its server runs: ledger and logs as they were at one moment
+    Backup(backup::BackupArgs),
+    /// Reads a backup, or the data folder of a server that is stopped, through: every file, every chain, every log
+    Check(backup::CheckArgs),
 }
 
 /// Arguments of `store copy`.
@@ -44,6 +50,8 @@ pub struct CopyArgs {
 pub fn run(command: &StoreCommand, out: Out) -> Result<Exit, Failure> {
     match command {
         StoreCommand::Copy(args) => copy(args, out),
+        StoreCommand::Backup(args) => backup::back_up(args, out),
+        StoreCommand::Check(args) => backup::check(args, out),
     }
 }
 

@@ -79,6 +79,18 @@ impl Site {
         start(command, &self.path("server.log"))
     }
 
+    /// Starts a server upon another data folder; returns it with its URL.
+    pub fn serve_from(&self, data: &str) -> (Killed, String) {
+        let folder = self.folder.path().display();
+        let other = self
+            .configuration("127.0.0.1:0")
+            .replace(&format!("data = '{folder}/data'"), &format!("data = '{folder}/{data}'"));
+        std::fs::write(self.path("other.toml"), other).unwrap();
+        let mut command = gantral(self.folder.path());
+        command.args(["serve", "--json", "--config", "other.toml"]);
+        start(command, &self.path("server.log"))
+    }
+
     /// Runs a command as a client of the provider.
     pub fn run(&self, url: &str, client: &str, arguments: &[&str]) -> Ran {
         let (token, authority) = (self.path(client), self.path("cert.pem"));

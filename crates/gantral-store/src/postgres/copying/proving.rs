@@ -91,11 +91,7 @@ fn begun(row: &Row) -> Result<CopiedChain, Fail> {
 }
 
 fn shown(chain: &CopiedChain, check: &mut dyn CopyCheck) -> Result<(), CopyError> {
-    let name = || match chain.chain {
-        ChainId::Governance => format!("the governance chain of tenant {}", chain.tenant),
-        ChainId::Instance(id) => format!("instance {id} of tenant {}", chain.tenant),
-    };
-    check.chain(chain).map_err(|what| CopyError::Damaged { what: format!("{}: {what}", name()) })
+    check.chain(chain).map_err(|what| CopyError::Damaged { what: format!("{}: {what}", chain.name()) })
 }
 
 /// Shows every log from its first leaf on, and writes the objects that readers of it ask for. Returns how many logs, and how many leaves.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gantral_api::client::{Client, ClientConfig, ClientError, TokenSource};
 use gantral_api::wire::{
     Ask, Attach, AuthorityAnswer, Consume, ConsumeAnswer, CreateInstance, Decide, IdempotencyKey,
-    InstanceView, ReportOutcome, ShowInstance, text,
+    InstanceList, InstanceView, ReportOutcome, ShowInstance, text,
 };
 use gantral_core::digest::Digest;
 use gantral_evidence::verify::Verdict;
@@ -243,6 +243,28 @@ impl Caller {
 }
 
 impl Caller {
+    /// Returns every instance that has ended, as the servers list it, whatever its end.
+    pub async fn ended(&self) -> Vec<(text::InstanceId, &'static str)> {
+        let mut ended = Vec::new();
+        for state in ["COMPLETED", "TERMINATED"] {
+            let mut cursor: Option<String> = None;
+            loop {
+                let query: InstanceList = body(json!({"state": state, "limit": 200, "cursor": cursor}));
+                let page = self.any(|client| {
+                    let query = query.clone();
+                    async move { client.instances(&query).await }
+                });
+                let page = page.await.unwrap();
+                ended.extend(page.items.into_iter().map(|instance| (instance.instance_id, state)));
+                cursor = page.next.map(|next| next.to_string());
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        ended
+    }
+
     /// Demands of each instance that a server shows it in its state, and that its bundle is valid for whoever pinned the key in
     /// `trust.json` of the folder.
     pub async fn verify_all(&self, all: Vec<(text::InstanceId, &'static str)>, folder: &Path) {

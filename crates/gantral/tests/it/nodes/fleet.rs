@@ -65,6 +65,20 @@ impl Fleet {
         fleet
     }
 
+    /// Ends all servers, and starts them again upon another database, each with more at the end of its store's configuration. The database
+    /// before is gone.
+    pub fn move_to(&mut self, database: String, more: &str) {
+        self.nodes.iter_mut().for_each(|node| node.process = None);
+        let before = std::mem::replace(&mut self.database, Database::Shared(database));
+        if let Database::Shared(before) = before {
+            block_on(shared().remove(&before));
+        }
+        for number in 0..self.nodes.len() {
+            self.configure(number, more);
+            self.start_node(number);
+        }
+    }
+
     /// Sets the clock of a server to so many seconds from what it should show.
     pub fn set_clock(&self, number: usize, seconds: i64) {
         // Put in place whole: the server may read it at any moment.
