@@ -3,6 +3,7 @@
 //! The order of the checks is part of the contract: a request that was committed before is answered before anything
 //! that it changed itself can refuse it.
 
+use futures_util::future::join;
 use gantral_core::digest::Digest;
 use gantral_core::ids::InstanceId;
 use gantral_core::time::UnixMillis;
@@ -43,9 +44,11 @@ impl PostgresStore {
 
 /// Runs one append inside a transaction.
 async fn run(db: &Db, append: &Append, after: &mut After) -> Result<AppendOutcome, Fail> {
-    let outcome = match repeated(db, append).await? {
+    // Both are asked in one go, in this order; the first answer counts before the second.
+    let (answer, before) = join(repeated(db, append), before(db, append)).await;
+    let outcome = match answer? {
         Some(answer) => answer,
-        None => match decided(db, append, after).await? {
+        None => match decided(db, append, before?, after).await? {
             AppendOutcome::Committed => return Ok(AppendOutcome::Committed),
             // A twin of this request may have committed since it was looked for, and have changed what refuses now.
             refusal => repeated(db, append).await?.unwrap_or(refusal),
@@ -65,8 +68,12 @@ async fn repeated(db: &Db, append: &Append) -> Result<Option<AppendOutcome>, Fai
     })
 }
 
-async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOutcome, Fail> {
-    let before = before(db, append).await?;
+async fn decided(
+    db: &Db,
+    append: &Append,
+    before: Option<Before>,
+    after: &mut After,
+) -> Result<AppendOutcome, Fail> {
     let head = before.as_ref().map(|before| before.head);
     if head != append.expected {
         return Ok(AppendOutcome::Moved(head));
@@ -82,18 +89,23 @@ async fn decided(db: &Db, append: &Append, after: &mut After) -> Result<AppendOu
         return Ok(AppendOutcome::GuardFailed(guard));
     }
     let head = append.head().ok_or(NO_ARTIFACT)?;
-    // A second creator of the same instance, or a second holder of the call key, waits here for the first, and begins anew.
-    let previous = before.as_ref().map(|before| before.number);
-    let number = put_artifacts(db, append, previous, &mut after.numbers).await?;
-    match &before {
-        None => create(db, append, head, number).await?,
-        Some(before) => update(db, append, before, head, number).await?,
+    // From here on nothing is decided, and nothing is waited for until the end. A second creator of the same instance, or a second holder of the call
+    // key, then waits for the first, and begins anew.
+    let mut previous = Previous::Number(before.as_ref().map(|before| before.number));
+    for artifact in &append.artifacts {
+        put_artifact(db, append.tenant.as_str(), append.instance.as_bytes(), artifact, previous).await?;
+        previous = Previous::Newest;
     }
-    let queue = effects::apply(db, append, number).await?;
+    match &before {
+        None => create(db, append, head).await?,
+        Some(before) => update(db, append, before, head).await?,
+    }
+    let queue = effects::apply(db, append).await?;
     if let Some(row) = &append.idempotency {
         idempotency::remember(db, append, row, head).await?;
     }
     usage::count(db, &append.tenant, delta).await?;
+    after.numbers = numbers_of(db, append, head).await?;
     after.changes.push(append.change(head, queue));
     Ok(AppendOutcome::Committed)
 }
@@ -135,50 +147,61 @@ async fn call_key_holder(
     instances::call_holder(db, &append.tenant, &key).await
 }
 
-/// Writes the artifacts behind the one that has the number `previous`, adds their numbers, and returns that of the last.
-async fn put_artifacts(
-    db: &Db,
-    append: &Append,
-    mut previous: Option<i64>,
-    numbers: &mut Vec<i64>,
-) -> Result<i64, Fail> {
-    let (tenant, chain) = (append.tenant.as_str(), append.instance.as_bytes());
-    for artifact in &append.artifacts {
-        let number = put_artifact(db, tenant, chain, artifact, previous).await?;
-        numbers.push(number);
-        previous = Some(number);
-    }
-    previous.ok_or(NO_ARTIFACT)
+/// Which artifact stands before one in its chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Previous {
+    /// The one that has this number; none before the first.
+    Number(Option<i64>),
+    /// The one that this transaction wrote last.
+    Newest,
 }
 
-/// Writes one artifact behind the one that has the number `previous`, and returns its own.
+/// Writes one artifact behind another one.
 pub(super) async fn put_artifact(
     db: &Db,
     tenant: &str,
     chain: &[u8; 16],
     artifact: &NewArtifact,
-    previous: Option<i64>,
-) -> Result<i64, Fail> {
-    let row = db
-        .first(
-            "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous, terminal, signer)
-             VALUES($1, $2, $3, $4, $5, $6, $7, $8) RETURNING number",
+    previous: Previous,
+) -> Result<(), Fail> {
+    let (newest, number) = match previous {
+        Previous::Number(number) => (false, number),
+        Previous::Newest => (true, None),
+    };
+    db.later(
+        "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous, terminal, signer)
+         VALUES($1, $2, $3, $4, $5, CASE WHEN $9 THEN currval('artifact_number') ELSE $6 END, $7, $8)",
+        params![
+            tenant,
+            chain.as_slice(),
+            int(artifact.sealed.sequence),
+            artifact.sealed.hash.as_bytes().as_slice(),
+            artifact.sealed.envelope,
+            number,
+            artifact.ends_chain,
+            artifact.signer.as_slice(),
+            newest,
+        ],
+    )
+    .await
+}
+
+/// Returns the numbers of the artifacts that were written, rising. Sends everything that was left for later before.
+async fn numbers_of(db: &Db, append: &Append, head: Head) -> Result<Vec<i64>, Fail> {
+    let rows = db
+        .query(
+            "SELECT number FROM artifact WHERE tenant = $1 AND instance = $2 AND sequence >= $3 ORDER BY sequence",
             params![
-                tenant,
-                chain.as_slice(),
-                int(artifact.sealed.sequence),
-                artifact.sealed.hash.as_bytes().as_slice(),
-                artifact.sealed.envelope,
-                previous,
-                artifact.ends_chain,
-                artifact.signer.as_slice(),
+                append.tenant.as_str(),
+                append.instance.as_bytes().as_slice(),
+                int(append.first(head))
             ],
         )
         .await?;
-    get(&row.ok_or(Fail::Contradiction("an artifact was not numbered"))?, 0)
+    rows.iter().map(|row| get(row, 0)).collect()
 }
 
-async fn create(db: &Db, append: &Append, head: Head, number: i64) -> Result<(), Fail> {
+async fn create(db: &Db, append: &Append, head: Head) -> Result<(), Fail> {
     let InstanceIndex {
         state,
         mode,
@@ -193,10 +216,10 @@ async fn create(db: &Db, append: &Append, head: Head, number: i64) -> Result<(),
         call_key,
         open,
     } = &append.index;
-    db.execute(
+    db.later(
         "INSERT INTO instance(tenant, id, head_sequence, head_hash, state, mode, open, waiting_since, due_at,
            call_key, team, workflow, workflow_version, session, created_by, created_at, head_number)
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, currval('artifact_number'))",
         params![
             append.tenant.as_str(),
             append.instance.as_bytes().as_slice(),
@@ -214,15 +237,13 @@ async fn create(db: &Db, append: &Append, head: Head, number: i64) -> Result<(),
             session.as_ref().map(|session| session.as_str()),
             created_by.as_str(),
             millis(*created_at),
-            number,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Moves the head. Columns that stand in an index are written only when they change, so that the server need not touch the indexes.
-async fn update(db: &Db, append: &Append, before: &Before, head: Head, number: i64) -> Result<(), Fail> {
+async fn update(db: &Db, append: &Append, before: &Before, head: Head) -> Result<(), Fail> {
     let index = &append.index;
     let same = before.state == index.state
         && before.mode == index.mode
@@ -233,16 +254,17 @@ async fn update(db: &Db, append: &Append, before: &Before, head: Head, number: i
     let (tenant, id) = (append.tenant.as_str(), append.instance.as_bytes().as_slice());
     let (sequence, hash) = (int(head.sequence), head.hash.as_bytes().as_slice());
     if same {
-        db.execute(
-            "UPDATE instance SET head_sequence = $3, head_hash = $4, head_number = $5 WHERE tenant = $1 AND id = $2",
-            params![tenant, id, sequence, hash, number],
-        )
-        .await?;
-        return Ok(());
+        return db
+            .later(
+                "UPDATE instance SET head_sequence = $3, head_hash = $4, head_number = currval('artifact_number')
+                 WHERE tenant = $1 AND id = $2",
+                params![tenant, id, sequence, hash],
+            )
+            .await;
     }
-    db.execute(
+    db.later(
         "UPDATE instance SET head_sequence = $3, head_hash = $4, state = $5, mode = $6, open = $7,
-           waiting_since = $8, due_at = $9, call_key = $10, head_number = $11
+           waiting_since = $8, due_at = $9, call_key = $10, head_number = currval('artifact_number')
          WHERE tenant = $1 AND id = $2",
         params![
             tenant,
@@ -255,9 +277,7 @@ async fn update(db: &Db, append: &Append, before: &Before, head: Head, number: i
             index.waiting_since.map(millis),
             index.due_at.map(millis),
             index.call_key.as_ref().map(|key| key.as_bytes().as_slice()),
-            number,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }

@@ -1,12 +1,21 @@
 //! One connection, and the statements that are sent through it.
+//!
+//! A transaction writes many rows and need not hear of each before it writes the next. So statements whose answers decide nothing are gathered
+//! ([`Db::later`]) and sent in one go, in their order and before whatever is asked next: the server works through them while nobody waits in between, and
+//! an append costs a handful of round trips, however much it writes.
 
+use std::future::ready;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use deadpool_postgres::{Object, Pool};
+use futures_util::future::{join, join_all};
 use tokio::time::timeout;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
+use super::encoded::Encoded;
 use super::server::{ANSWER_WAIT, pool_reason};
 use super::writer::Fail;
 
@@ -31,6 +40,16 @@ pub(super) struct Db {
     failed: AtomicBool,
     /// Whether an answer did not come: it may still do, in the place of another one.
     silent: AtomicBool,
+    /// What is sent before anything else.
+    gathered: Mutex<Vec<Gathered>>,
+}
+
+/// A statement whose answer nothing waits for but the end of the transaction.
+struct Gathered {
+    statement: Statement,
+    values: Vec<Encoded>,
+    /// Why the write fails unless exactly one row is written.
+    unless_one: Option<Fail>,
 }
 
 /// A connection that is given up in the middle of a transaction or of an answer is closed and not used again: the server ends what was open.
@@ -49,17 +68,15 @@ impl Db {
     pub(super) async fn take(pool: &Pool) -> Result<Self, Fail> {
         let connection = pool.get().await.map_err(|error| Fail::Pool(pool_reason(&error)))?;
         let connection = Some(connection);
-        Ok(Self { connection, open: false.into(), failed: false.into(), silent: false.into() })
+        let gathered = Mutex::default();
+        Ok(Self { connection, open: false.into(), failed: false.into(), silent: false.into(), gathered })
     }
 
     /// Returns the rows that a statement answers.
     pub(super) async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Fail> {
         let connection = self.connection()?;
-        self.noted(async {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.query(&statement, params).await
-        })
-        .await
+        let statement = self.noted(connection.prepare_cached(sql)).await?;
+        self.before(connection.query(&statement, params)).await
     }
 
     /// Returns the first row that a statement answers, if it answers any.
@@ -75,24 +92,62 @@ impl Db {
     /// Runs a statement, and returns how many rows it wrote.
     pub(super) async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, Fail> {
         let connection = self.connection()?;
-        self.noted(async {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.execute(&statement, params).await
-        })
-        .await
+        let statement = self.noted(connection.prepare_cached(sql)).await?;
+        self.before(connection.execute(&statement, params)).await
     }
 
-    /// Runs statements without parameters.
-    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fail> {
+    /// Runs a statement some time before the next answer or the commit, and behind those that were left for later before.
+    pub(super) async fn later(&self, sql: &str, params: &[Param<'_>]) -> Result<(), Fail> {
+        self.gather(sql, params, None).await
+    }
+
+    /// Does the same, and has the write fail unless the statement writes exactly one row.
+    pub(super) async fn later_one(&self, sql: &str, params: &[Param<'_>], unless: Fail) -> Result<(), Fail> {
+        self.gather(sql, params, Some(unless)).await
+    }
+
+    async fn gather(&self, sql: &str, params: &[Param<'_>], unless_one: Option<Fail>) -> Result<(), Fail> {
         let connection = self.connection()?;
-        self.noted(async { connection.batch_execute(sql).await }).await
+        let statement = self.noted(connection.prepare_cached(sql)).await?;
+        let values = Encoded::all(&statement, params)?;
+        self.gathered().push(Gathered { statement, values, unless_one });
+        Ok(())
     }
 
-    /// Begins a transaction.
+    /// Sends what was left for later, and waits for all of it.
+    pub(super) async fn settle(&self) -> Result<(), Fail> {
+        self.before(ready(Ok(()))).await
+    }
+
+    /// Sends what was left for later before the last one, in one go, and waits for all. Where several fail, the first one counts: those behind it
+    /// fail because of it.
+    async fn before<T>(
+        &self,
+        last: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fail> {
+        let gathered = mem::take(&mut *self.gathered());
+        let connection = self.connection()?;
+        // Each is sent when it is polled first, which happens in their order.
+        let sent = gathered.iter().map(|one| connection.execute_raw(&one.statement, &one.values));
+        let (answers, last) = self.noted(async { Ok(join(join_all(sent), last).await) }).await?;
+        for (one, answer) in gathered.into_iter().zip(answers) {
+            let written = self.noted(ready(answer)).await?;
+            if let Some(fail) = one.unless_one.filter(|_| written != 1) {
+                return Err(fail);
+            }
+        }
+        self.noted(ready(last)).await
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Vec<Gathered>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a transaction, together with the first thing that is asked in it.
     pub(super) async fn begin(&self) -> Result<(), Fail> {
         self.open.store(true, Ordering::Relaxed);
         self.failed.store(false, Ordering::Relaxed);
-        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
+        self.later("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", params![]).await
     }
 
     /// Commits a transaction of which no statement has failed. The server may take as long as it likes: a commit that waits for a standby would
@@ -106,6 +161,7 @@ impl Db {
 
     /// Ends a transaction without keeping anything. A connection on which that fails is not used again.
     pub(super) async fn roll_back(&self) {
+        self.gathered().clear();
         // Behind what was not answered nothing is.
         if let Ok(connection) = self.connection()
             && !self.silent.load(Ordering::Relaxed)

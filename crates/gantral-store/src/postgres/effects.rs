@@ -3,16 +3,19 @@
 use gantral_core::ids::{ActorId, AttemptNo, GateId, Name, Role};
 use gantral_core::time::UnixMillis;
 
-use super::columns::{instant, joined, millis, name, split};
+use super::columns::{joined, millis, name};
 use super::db::{Db, params};
 use super::writer::Fail;
 use super::{enrolments, outbox, snapshots, spending};
 use crate::append::Append;
 use crate::effect::{Effect, GateRow};
 
-/// Applies the effects in order, and returns the queue on which a task may have become ready.
-/// `artifact` is the number of the append's last artifact.
-pub(super) async fn apply(db: &Db, append: &Append, artifact: i64) -> Result<Option<Name>, Fail> {
+/// Why a gate is not moved or closed.
+pub(super) const NOT_OPEN: Fail = Fail::Contradiction("the gate is not open at this instance");
+
+/// Applies the effects in order behind the append's artifacts, and returns the queue on which a task may have become ready. What is written is left for
+/// later, as far as nothing has to be read behind it.
+pub(super) async fn apply(db: &Db, append: &Append) -> Result<Option<Name>, Fail> {
     let mut ready = None;
     for effect in &append.effects {
         match effect {
@@ -25,7 +28,7 @@ pub(super) async fn apply(db: &Db, append: &Append, artifact: i64) -> Result<Opt
             }
             Effect::PutGrant { id, expires_at } => {
                 let (tenant, instance) = key(append);
-                db.execute(
+                db.later(
                     "INSERT INTO grant_row(tenant, instance, id, expires_at) VALUES($1, $2, $3, $4)",
                     params![tenant, instance, id.as_bytes().as_slice(), millis(*expires_at)],
                 )
@@ -33,14 +36,13 @@ pub(super) async fn apply(db: &Db, append: &Append, artifact: i64) -> Result<Opt
             }
             Effect::ConsumeGrant { id, attempt } => {
                 let (tenant, instance) = key(append);
-                let changed = db
-                    .execute(
-                        "UPDATE grant_row SET consumed_by = $4
-                         WHERE tenant = $1 AND instance = $2 AND id = $3 AND consumed_by IS NULL",
-                        params![tenant, instance, id.as_bytes().as_slice(), i64::from(attempt.0)],
-                    )
-                    .await?;
-                only_one(changed, "a grant is consumed before it is made")?;
+                db.later_one(
+                    "UPDATE grant_row SET consumed_by = $4
+                     WHERE tenant = $1 AND instance = $2 AND id = $3 AND consumed_by IS NULL",
+                    params![tenant, instance, id.as_bytes().as_slice(), i64::from(attempt.0)],
+                    Fail::Contradiction("a grant is consumed before it is made"),
+                )
+                .await?;
             }
             Effect::Reserve { grant, amount, at } => {
                 spending::reserve(db, append, *grant, *amount, *at).await?;
@@ -48,14 +50,14 @@ pub(super) async fn apply(db: &Db, append: &Append, artifact: i64) -> Result<Opt
             Effect::Settle { grant, cost } => spending::settle(db, append, *grant, *cost).await?,
             Effect::CountRule { rule, at } => spending::count_rule(db, append, rule, *at).await?,
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
-                snapshots::put(db, artifact, commitment, *label, salt, plaintext).await?;
+                snapshots::put(db, commitment, *label, salt, plaintext).await?;
             }
             Effect::PutEvidence { digest, content } => {
                 enrolments::keep_evidence(db, append, digest, content).await?;
             }
             Effect::PutTask { queue, team, ready_at } => {
                 let (tenant, instance) = key(append);
-                db.execute(
+                db.later(
                     "INSERT INTO task(tenant, instance, queue, team, ready_at) VALUES($1, $2, $3, $4, $5)
                      ON CONFLICT(tenant, instance) DO UPDATE
                      SET queue = excluded.queue, team = excluded.team, ready_at = excluded.ready_at, released = false",
@@ -86,14 +88,10 @@ fn key(append: &Append) -> (&str, &[u8]) {
     (append.tenant.as_str(), append.instance.as_bytes())
 }
 
-pub(super) fn only_one(changed: u64, what: &'static str) -> Result<(), Fail> {
-    if changed == 1 { Ok(()) } else { Err(Fail::Contradiction(what)) }
-}
-
 async fn open_gate(db: &Db, append: &Append, gate: &GateRow) -> Result<(), Fail> {
     let GateRow { id, version, workflow, team, roles, action_name, deadline, opened_at, context } = gate;
     let (tenant, instance) = key(append);
-    db.execute(
+    db.later(
         "INSERT INTO gate(tenant, id, instance, version, workflow, team, roles, action_name, deadline,
            opened_at, context, open)
          VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)",
@@ -124,7 +122,7 @@ async fn put_roles(
 ) -> Result<(), Fail> {
     let (tenant, gate) = (append.tenant.as_str(), id.as_bytes().as_slice());
     for role in roles {
-        db.execute(
+        db.later(
             "INSERT INTO gate_role(tenant, role, open, deadline, gate) VALUES($1, $2, true, $3, $4)
              ON CONFLICT DO NOTHING",
             params![tenant, role.as_str(), millis(deadline), gate],
@@ -134,19 +132,10 @@ async fn put_roles(
     Ok(())
 }
 
-/// Returns the roles and the deadline of the instance's open gate, and holds it.
-async fn open_roles(db: &Db, append: &Append, id: GateId) -> Result<(Vec<Role>, UnixMillis), Fail> {
-    let (tenant, instance) = key(append);
-    let row = db
-        .first(
-            "SELECT roles, deadline FROM gate WHERE tenant = $1 AND id = $2 AND instance = $3 AND open
-             FOR NO KEY UPDATE",
-            params![tenant, id.as_bytes().as_slice(), instance],
-        )
-        .await?
-        .ok_or(Fail::Contradiction("the gate is not open at this instance"))?;
-    Ok((split(&row, 0)?, instant(&row, 1)?))
-}
+/// The rows of the roles of gate `$2`, if it is open at instance `$3`.
+const ROLES: &str =
+    "r.tenant = $1 AND r.gate = $2 AND r.open AND g.tenant = $1 AND g.id = $2 AND g.instance = $3 AND g.open
+    AND r.deadline = g.deadline AND r.role = ANY(string_to_array(g.roles, ' '))";
 
 async fn move_gate(
     db: &Db,
@@ -154,23 +143,16 @@ async fn move_gate(
     id: GateId,
     (version, roles, deadline): (u32, &[Role], UnixMillis),
 ) -> Result<(), Fail> {
-    let (tenant, gate) = (append.tenant.as_str(), id.as_bytes().as_slice());
-    let (old_roles, old_deadline) = open_roles(db, append, id).await?;
-    for role in &old_roles {
-        db.execute(
-            "DELETE FROM gate_role WHERE tenant = $1 AND role = $2 AND open AND deadline = $3 AND gate = $4",
-            params![tenant, role.as_str(), millis(old_deadline), gate],
-        )
-        .await?;
-    }
-    let changed = db
-        .execute(
-            "UPDATE gate SET version = $3, roles = $4, deadline = $5, remind_at = NULL
-             WHERE tenant = $1 AND id = $2 AND open",
-            params![tenant, gate, i64::from(version), joined(roles), millis(deadline)],
-        )
-        .await?;
-    only_one(changed, "the gate is not open at this instance")?;
+    let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
+    let forget = format!("DELETE FROM gate_role r USING gate g WHERE {ROLES}");
+    db.later(&forget, params![tenant, gate, instance]).await?;
+    db.later_one(
+        "UPDATE gate SET version = $4, roles = $5, deadline = $6, remind_at = NULL
+         WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
+        params![tenant, gate, instance, i64::from(version), joined(roles), millis(deadline)],
+        NOT_OPEN,
+    )
+    .await?;
     put_roles(db, append, id, roles, deadline).await
 }
 
@@ -180,30 +162,21 @@ async fn close_gate(
     id: GateId,
     (resolution, decided_by, at): (&Name, Option<&ActorId>, UnixMillis),
 ) -> Result<(), Fail> {
-    let (tenant, gate) = (append.tenant.as_str(), id.as_bytes().as_slice());
-    let (roles, deadline) = open_roles(db, append, id).await?;
-    for role in &roles {
-        db.execute(
-            "UPDATE gate_role SET open = false
-             WHERE tenant = $1 AND role = $2 AND open AND deadline = $3 AND gate = $4",
-            params![tenant, role.as_str(), millis(deadline), gate],
-        )
-        .await?;
-    }
-    let changed = db
-        .execute(
-            "UPDATE gate SET open = false, resolution = $3, decided_by = $4, closed_at = $5, remind_at = NULL
-             WHERE tenant = $1 AND id = $2 AND open",
-            params![tenant, gate, resolution.as_str(), decided_by.map(ActorId::as_str), millis(at)],
-        )
-        .await?;
-    only_one(changed, "the gate is not open at this instance")
+    let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
+    let close = format!("UPDATE gate_role r SET open = false FROM gate g WHERE {ROLES}");
+    db.later(&close, params![tenant, gate, instance]).await?;
+    db.later_one(
+        "UPDATE gate SET open = false, resolution = $4, decided_by = $5, closed_at = $6, remind_at = NULL
+         WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
+        params![tenant, gate, instance, resolution.as_str(), decided_by.map(ActorId::as_str), millis(at)],
+        NOT_OPEN,
+    )
+    .await
 }
 
 async fn drop_task(db: &Db, append: &Append) -> Result<(), Fail> {
     let (tenant, instance) = key(append);
-    db.execute("DELETE FROM task WHERE tenant = $1 AND instance = $2", params![tenant, instance]).await?;
-    Ok(())
+    db.later("DELETE FROM task WHERE tenant = $1 AND instance = $2", params![tenant, instance]).await
 }
 
 async fn assign(
@@ -214,22 +187,21 @@ async fn assign(
     until: UnixMillis,
 ) -> Result<(), Fail> {
     let (tenant, instance) = key(append);
-    let changed = db
-        .execute(
-            "INSERT INTO lease(tenant, instance, attempt, executor, until, ended) VALUES($1, $2, $3, $4, $5, false)
-             ON CONFLICT(tenant, instance) DO UPDATE
-             SET attempt = excluded.attempt, executor = excluded.executor, until = excluded.until, ended = false
-             WHERE excluded.attempt > lease.attempt",
-            params![tenant, instance, i64::from(attempt.0), executor.as_str(), millis(until)],
-        )
-        .await?;
-    only_one(changed, "an attempt's number is not above that of the lease before")
+    db.later_one(
+        "INSERT INTO lease(tenant, instance, attempt, executor, until, ended) VALUES($1, $2, $3, $4, $5, false)
+         ON CONFLICT(tenant, instance) DO UPDATE
+         SET attempt = excluded.attempt, executor = excluded.executor, until = excluded.until, ended = false
+         WHERE excluded.attempt > lease.attempt",
+        params![tenant, instance, i64::from(attempt.0), executor.as_str(), millis(until)],
+        Fail::Contradiction("an attempt's number is not above that of the lease before"),
+    )
+    .await
 }
 
 /// Ends a lease, and returns the queue of a task that waited for that.
 async fn end_lease(db: &Db, append: &Append, attempt: AttemptNo) -> Result<Option<Name>, Fail> {
     let (tenant, instance) = key(append);
-    db.execute(
+    db.later(
         "UPDATE lease SET ended = true WHERE tenant = $1 AND instance = $2 AND attempt = $3 AND NOT ended",
         params![tenant, instance, i64::from(attempt.0)],
     )

@@ -125,7 +125,7 @@ pub(super) async fn keep_evidence(
     digest: &Digest,
     content: &[u8],
 ) -> Result<(), Fail> {
-    db.execute(
+    db.later(
         "INSERT INTO human_evidence(tenant, instance, digest, content) VALUES($1, $2, $3, $4)",
         params![
             append.tenant.as_str(),
@@ -135,7 +135,6 @@ pub(super) async fn keep_evidence(
         ],
     )
     .await
-    .map(drop)
 }
 
 /// Tells whether an enrolment waits for the directory's signature; one that does is neither forgotten nor signed by anybody else until the

@@ -7,7 +7,7 @@
 
 use gantral_core::ids::TenantId;
 
-use super::append::put_artifact;
+use super::append::{Previous, put_artifact};
 use super::columns::{count, digest, get, int};
 use super::db::{Db, params};
 use super::locks::{self, On};
@@ -112,20 +112,20 @@ async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<Govern
             return Ok(GovernanceOutcome::Refused(effect.clone()));
         }
     }
-    let previous = before.map(|place| place.number);
-    let number = put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, previous).await?;
-    after.numbers.push(number);
+    let previous = Previous::Number(before.map(|place| place.number));
+    put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, previous).await?;
     let head = artifact.sealed.head();
-    db.execute(
-        "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, $2, $3, $4)
+    let row = db.first(
+        "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, currval('artifact_number'), $2, $3)
          ON CONFLICT(tenant) DO UPDATE SET head_number = excluded.head_number, head_sequence = excluded.head_sequence,
-           head_hash = excluded.head_hash",
-        params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes().as_slice()],
+           head_hash = excluded.head_hash RETURNING head_number",
+        params![tenant.as_str(), int(head.sequence), head.hash.as_bytes().as_slice()],
     )
     .await?;
+    after.numbers.push(get(&row.ok_or(Fail::Contradiction("an artifact was not numbered"))?, 0)?);
     let mut delta = *delta;
     for effect in effects {
-        let erased = apply(db, tenant, (number, head.sequence), effect).await?;
+        let erased = apply(db, tenant, head.sequence, effect).await?;
         delta.bytes = delta.bytes.saturating_sub(erased);
     }
     usage::count(db, tenant, delta).await?;
@@ -148,15 +148,10 @@ async fn is_possible(db: &Db, tenant: &TenantId, effect: &GovernanceEffect) -> R
 }
 
 /// Makes true what follows from the artifact, and returns how many bytes were erased.
-async fn apply(
-    db: &Db,
-    tenant: &TenantId,
-    (number, sequence): (i64, u64),
-    effect: &GovernanceEffect,
-) -> Result<i64, Fail> {
+async fn apply(db: &Db, tenant: &TenantId, sequence: u64, effect: &GovernanceEffect) -> Result<i64, Fail> {
     match effect {
         GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext } => {
-            snapshots::put(db, number, commitment, *label, salt, plaintext).await?;
+            snapshots::put(db, commitment, *label, salt, plaintext).await?;
         }
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
             return match snapshots::kept_by(db, tenant, *instance, commitment).await? {

@@ -73,26 +73,25 @@ pub(super) async fn lookup(
 pub(super) async fn remember(db: &Db, append: &Append, row: &IdempotencyRow, head: Head) -> Result<(), Fail> {
     let scope = row.scope.digest(&append.tenant);
     let scope = scope.as_bytes().as_slice();
-    db.execute(
+    db.later(
         "DELETE FROM idempotency WHERE scope = $1 AND expires_at <= $2",
         params![scope, millis(row.now)],
     )
     .await?;
-    let written = db
-        .execute(
-            "INSERT INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer, expires_at)
-             VALUES($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-            params![
-                scope,
-                row.body.as_bytes().as_slice(),
-                append.instance.as_bytes().as_slice(),
-                int(append.first(head)),
-                int(head.sequence),
-                i64::from(row.status),
-                row.answer,
-                millis(row.expires_at),
-            ],
-        )
-        .await?;
-    if written == 1 { Ok(()) } else { Err(Fail::Again) }
+    db.later_one(
+        "INSERT INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer, expires_at)
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        params![
+            scope,
+            row.body.as_bytes().as_slice(),
+            append.instance.as_bytes().as_slice(),
+            int(append.first(head)),
+            int(head.sequence),
+            i64::from(row.status),
+            row.answer,
+            millis(row.expires_at),
+        ],
+        Fail::Again,
+    )
+    .await
 }

@@ -38,6 +38,7 @@ pub(crate) mod copying;
 mod db;
 mod duties;
 mod effects;
+mod encoded;
 mod enrolments;
 mod gates;
 mod governance;

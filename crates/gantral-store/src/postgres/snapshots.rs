@@ -75,27 +75,20 @@ impl PostgresStore {
     }
 }
 
-/// Keeps what opens a commitment of the artifact that has this number.
+/// Keeps what opens a commitment of the artifact that the transaction wrote last.
 pub(super) async fn put(
     db: &Db,
-    artifact: i64,
     commitment: &Digest,
     label: CommitmentLabel,
     salt: &Salt,
     plaintext: &[u8],
 ) -> Result<(), Fail> {
-    db.execute(
-        "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext) VALUES($1, $2, $3, $4, $5)",
-        params![
-            artifact,
-            commitment.as_bytes().as_slice(),
-            label.as_str(),
-            salt.as_bytes().as_slice(),
-            plaintext
-        ],
+    db.later(
+        "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext)
+         VALUES(currval('artifact_number'), $1, $2, $3, $4)",
+        params![commitment.as_bytes().as_slice(), label.as_str(), salt.as_bytes().as_slice(), plaintext],
     )
     .await
-    .map(drop)
 }
 
 /// Erases a snapshot, and returns how many bytes it had: none when there was nothing to erase.

@@ -111,14 +111,13 @@ pub(super) async fn count_rule(db: &Db, append: &Append, rule: &Name, at: UnixMi
     let (tenant, workflow) = (append.tenant.as_str(), append.index.workflow.as_str());
     // The total first: it is what others wait for, and wait for in this order.
     put(db, &append.tenant, ("workflow", workflow, ""), 0, 0).await?;
-    db.execute(
+    db.later(
         "INSERT INTO rule_use(tenant, workflow, rule, uses, last_at) VALUES($1, $2, $3, 1, $4)
          ON CONFLICT(tenant, workflow, rule) DO UPDATE
          SET uses = rule_use.uses + 1, last_at = greatest(rule_use.last_at, excluded.last_at)",
         params![tenant, workflow, rule.as_str(), millis(at)],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Reserves what a grant of the append's instance is expected to cost.
@@ -130,7 +129,7 @@ pub(super) async fn reserve(
     at: UnixMillis,
 ) -> Result<(), Fail> {
     let reservation = Reservation::of(append, amount, at);
-    db.execute(
+    db.later(
         "INSERT INTO reservation(tenant, id, instance, workflow, team, amount, at)
          VALUES($1, $2, $3, $4, $5, $6, $7)",
         params![
@@ -184,13 +183,12 @@ async fn put(
     spent: u64,
     reserved: i64,
 ) -> Result<(), Fail> {
-    db.execute(
+    db.later(
         "INSERT INTO spending AS s(tenant, kind, name, period, spent, reserved, changes)
          VALUES($1, $2, $3, $4, $5, greatest($6::bigint, 0), 1)
          ON CONFLICT(tenant, kind, name, period) DO UPDATE
          SET spent = least(s.spent + $5, $7), reserved = greatest(least(s.reserved + $6, $7), 0), changes = s.changes + 1",
         params![tenant.as_str(), kind, name, period, int(spent), reserved, int(AMOUNT_MAX)],
     )
-    .await?;
-    Ok(())
+    .await
 }

@@ -81,11 +81,10 @@ pub(super) async fn count(db: &Db, tenant: &TenantId, delta: Delta) -> Result<()
     if delta.is_nothing() {
         return Ok(());
     }
-    db.execute(
+    db.later(
         "INSERT INTO tenant_use AS u(tenant, slot, open, bytes) VALUES($1, pg_backend_pid() % $4::bigint, $2, $3)
          ON CONFLICT(tenant, slot) DO UPDATE SET open = u.open + excluded.open, bytes = u.bytes + excluded.bytes",
         params![tenant.as_str(), delta.open, delta.bytes, SLOTS],
     )
     .await
-    .map(drop)
 }

@@ -166,6 +166,10 @@ async fn once<S, T>(db: &Db, news: &News, state: &S, work: Work<S, T>) -> Result
         Ok(()) => work(state, db, &mut after).await,
         Err(fail) => Err(fail),
     };
+    let worked = match worked {
+        Ok(result) if !after.forgets => db.settle().await.map(|()| result),
+        worked => worked,
+    };
     match worked {
         Ok(result) if after.forgets => {
             db.roll_back().await;

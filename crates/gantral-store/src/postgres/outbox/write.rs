@@ -7,7 +7,7 @@ use super::super::PostgresStore;
 use super::super::columns::{int, millis, rows, split};
 use super::super::db::{Db, params};
 use super::super::duties;
-use super::super::effects::only_one;
+use super::super::effects::NOT_OPEN;
 use super::super::writer::Fail;
 use crate::append::Append;
 use crate::duty::Held;
@@ -157,19 +157,18 @@ pub(in super::super) async fn schedule(
     since: UnixMillis,
     at: UnixMillis,
 ) -> Result<(), Fail> {
-    let changed = db
-        .execute(
-            "UPDATE gate SET since = $4, remind_at = $5 WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
-            params![
-                append.tenant.as_str(),
-                gate.as_bytes().as_slice(),
-                append.instance.as_bytes().as_slice(),
-                millis(since),
-                millis(at),
-            ],
-        )
-        .await?;
-    only_one(changed, "the gate is not open at this instance")
+    db.later_one(
+        "UPDATE gate SET since = $4, remind_at = $5 WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
+        params![
+            append.tenant.as_str(),
+            gate.as_bytes().as_slice(),
+            append.instance.as_bytes().as_slice(),
+            millis(since),
+            millis(at),
+        ],
+        NOT_OPEN,
+    )
+    .await
 }
 
 /// Queues a message about a gate, as it stands now, for each recipient. Holds the row of the gate until the transaction ends.

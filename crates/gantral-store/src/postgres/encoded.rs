@@ -1,0 +1,49 @@
+//! Values that are encoded before they are sent, so that whoever gives them need not keep them.
+
+use bytes::{BufMut as _, BytesMut};
+use tokio_postgres::Statement;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::db::Param;
+use super::writer::Fail;
+
+/// One value as the server reads it; nothing for a null.
+#[derive(Debug)]
+pub(super) struct Encoded(Option<BytesMut>);
+
+impl Encoded {
+    /// Encodes the parameters of a statement.
+    pub(super) fn all(statement: &Statement, params: &[Param<'_>]) -> Result<Vec<Self>, Fail> {
+        if statement.params().len() != params.len() {
+            return Err(Fail::Contradiction("a statement has other parameters than it was given"));
+        }
+        statement.params().iter().zip(params).map(|(kind, param)| Self::new(kind, *param)).collect()
+    }
+
+    fn new(kind: &Type, param: Param<'_>) -> Result<Self, Fail> {
+        let mut bytes = BytesMut::new();
+        match param.to_sql_checked(kind, &mut bytes) {
+            Ok(IsNull::No) => Ok(Self(Some(bytes))),
+            Ok(IsNull::Yes) => Ok(Self(None)),
+            Err(_) => Err(Fail::Contradiction("a parameter of a statement is not of its type")),
+        }
+    }
+}
+
+impl ToSql for Encoded {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Some(bytes) = &self.0 else { return Ok(IsNull::Yes) };
+        out.put_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
