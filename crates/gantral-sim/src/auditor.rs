@@ -47,6 +47,8 @@ struct Inner {
 struct Books {
     read: u64,
     steps: u64,
+    /// How many executions somebody wanted, however often it was asked for each.
+    wanted: usize,
     chains: BTreeMap<InstanceId, Chain>,
     governance: Option<Head>,
     used: BTreeSet<GrantId>,
@@ -108,6 +110,11 @@ impl Auditor {
     pub(crate) fn is_wrong(&self, what: &str) {
         self.happened(&format!("WRONG: {what}"));
         self.books(|books| _ = books.wrong.get_or_insert_with(|| what.to_owned()));
+    }
+
+    /// Hears that somebody is about to ask for an execution more, as often as it takes.
+    pub(crate) fn wants_another(&self) {
+        self.books(|books| books.wanted = books.wanted.saturating_add(1));
     }
 
     /// Returns what is wrong.
@@ -303,7 +310,11 @@ impl Books {
                 .map_err(|faults| format!("it breaks a rule: {faults:?}"))?;
             let chain = Chain { instance, hashes: vec![hash], deadline: None, ended: false };
             self.chains.insert(id, chain);
-            return Ok(());
+            return if self.chains.len() <= self.wanted {
+                Ok(())
+            } else {
+                Err(format!("{} executions have begun, and {} were wanted", self.chains.len(), self.wanted))
+            };
         };
         if statement.sequence != chain.hashes.len() as u64
             || statement.previous != chain.hashes.last().copied()

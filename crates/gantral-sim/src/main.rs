@@ -21,7 +21,7 @@ Options:
   --seconds N    as many seeds as there is time for
   --nodes N      how many servers (3 if it is not given)
   --jobs N       how many threads, each with runs of its own (as many as the machine has)
-  --mistake M    something wrong on purpose: `lost-flush`
+  --mistake M    something wrong on purpose: `lost-flush`, `missing-fence` or `ignored-keys`
   --trace        print what happens, line by line
   --help         print this
 
@@ -68,10 +68,10 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, St
             "--nodes" => read.nodes = usize::try_from(number(value()?)?.clamp(1, 9)).unwrap_or(3),
             "--jobs" => read.jobs = usize::try_from(number(value()?)?.clamp(1, 256)).unwrap_or(1),
             "--mistake" => {
-                read.mistake = Some(match value()?.as_str() {
-                    "lost-flush" => Mistake::LostFlush,
-                    other => return Err(format!("`{other}` is no mistake that is known")),
-                });
+                let name = value()?;
+                let known = Mistake::ALL.into_iter().find(|(known, _)| *known == name);
+                let (_, mistake) = known.ok_or_else(|| format!("`{name}` is no mistake that is known"))?;
+                read.mistake = Some(mistake);
             }
             "--trace" => read.trace = true,
             "--help" | "-h" => return Ok(None),

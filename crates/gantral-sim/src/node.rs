@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::clock::NodeClock;
 use crate::ports::Ports;
+use crate::weather::Standing;
 
 /// How often a server looks for what is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -47,13 +48,13 @@ struct Running {
     tasks: JoinSet<()>,
 }
 
-/// Whether a server stands still, as one that the system has stopped.
+/// Whether a server stands still, and what waits until it goes on.
 #[derive(Clone, Default)]
 struct Pause(Arc<Paused>);
 
 #[derive(Default)]
 struct Paused {
-    stands: Arc<AtomicBool>,
+    standing: Arc<Standing>,
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -67,7 +68,7 @@ impl Node {
     /// # Errors
     /// The engine's.
     pub fn start(&self) -> Result<(), EngineError> {
-        let store = self.ports.store(Arc::clone(&self.pause.0.stands));
+        let store = self.ports.store(Arc::clone(&self.pause.0.standing));
         let published = Published::new();
         let engine = self.ports.engine(store.clone(), &published)?;
         let duties = Duties::new(store.clone(), Holder::from_random(self.ports.rng.bytes16()));
@@ -102,12 +103,18 @@ impl Node {
 
     /// Lets it stand still.
     pub fn stand(&self) {
-        self.pause.0.stands.store(true, Ordering::Relaxed);
+        self.pause.0.standing.now.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it stand still as soon as it has sent its next write.
+    pub fn stand_after_a_write(&self) {
+        self.pause.0.standing.after_a_write.store(true, Ordering::Relaxed);
     }
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        self.pause.0.stands.store(false, Ordering::Relaxed);
+        self.pause.0.standing.after_a_write.store(false, Ordering::Relaxed);
+        self.pause.0.standing.now.store(false, Ordering::Relaxed);
         let waiting = std::mem::take(&mut *lock(&self.pause.0.waiting));
         waiting.into_iter().for_each(Waker::wake);
     }
@@ -251,7 +258,7 @@ impl<F: Future> Future for Pausable<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.pause.0.stands.load(Ordering::Relaxed) {
+        if self.pause.0.standing.now.load(Ordering::Relaxed) {
             lock(&self.pause.0.waiting).push(context.waker().clone());
             return Poll::Pending;
         }

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use crate::auditor::Auditor;
 use crate::node::Node;
 use crate::rng::Rng;
-use crate::weather::Weather;
+use crate::weather::{Mistake, Weather};
 
 /// How long a caller waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -33,6 +33,9 @@ const TRIES: u32 = 12;
 /// Of a thousand answers, how many are lost, and of a thousand requests, how many arrive twice.
 const LOST: u64 = 40;
 const DOUBLED: u64 = 40;
+
+/// The route by which executions begin.
+const CREATE: &str = "create";
 
 /// Whom everybody knows. Only keys are drawn here, of which nothing is told.
 static PEOPLE: LazyLock<People> = LazyLock::new(People::default);
@@ -121,6 +124,9 @@ impl Outside {
             },
             body: Digest::of(route.as_bytes()),
         });
+        if route == CREATE {
+            self.auditor.wants_another();
+        }
         for _ in 0..TRIES {
             let mut first = None;
             for _ in 0..if self.weather.fails(DOUBLED) { 2 } else { 1 } {
@@ -171,6 +177,7 @@ impl Outside {
         let count = u64::try_from(self.nodes.len()).unwrap_or(1);
         let node = self.nodes.get(usize::try_from(self.rng.below(count)).unwrap_or_default())?;
         let engine = node.engine()?;
+        let key = key.filter(|_| self.weather.mistake() != Some(Mistake::IgnoredKeys));
         let call = Call { now: node.clock.now(), fresh: Fresh::new(self.rng.bytes32()), key };
         Some(node.ask(run(engine, call)))
     }
@@ -189,7 +196,7 @@ impl Outside {
         let principal = me.principal().clone();
         let by = Arc::new(me);
         let asked = Arc::clone(&by);
-        let created = self.rpc(Some(&principal), "create", move |engine, call| {
+        let created = self.rpc(Some(&principal), CREATE, move |engine, call| {
             let by = Arc::clone(&asked);
             async move { engine.create(call, &by, new_instance(workflow)).await }
         });
@@ -217,7 +224,7 @@ impl Outside {
         loop {
             let me = Arc::new(self.people().requester(AGENT, self.clock.now()));
             let principal = me.principal().clone();
-            let created = self.rpc(Some(&principal), "create", move |engine, call| {
+            let created = self.rpc(Some(&principal), CREATE, move |engine, call| {
                 let by = Arc::clone(&me);
                 async move { engine.create(call, &by, new_instance("refund-run")).await }
             });

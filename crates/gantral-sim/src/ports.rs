@@ -1,7 +1,6 @@
 //! What every server of a run is given: its way to the store, its keys, its policies, the shelf of the logs.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use gantral_core::ids::{InstanceId, Name, TenantId};
@@ -19,7 +18,7 @@ use crate::auditor::Auditor;
 use crate::policy::Rules;
 use crate::rng::Rng;
 use crate::shelf::Memory;
-use crate::weather::{NodeWay, Weather};
+use crate::weather::{NodeWay, Standing, Weather};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410 §7).
 const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -42,9 +41,9 @@ pub struct Ports {
 
 impl Ports {
     /// Returns the store as one server reaches it.
-    pub(crate) fn store(&self, stands: Arc<AtomicBool>) -> Store {
+    pub(crate) fn store(&self, standing: Arc<Standing>) -> Store {
         let (weather, auditor) = (Arc::clone(&self.weather), self.auditor.clone());
-        Store::Sqlite(self.sqlite.over(Arc::new(NodeWay { weather, auditor, stands })))
+        Store::Sqlite(self.sqlite.over(Arc::new(NodeWay { weather, auditor, standing })))
     }
 
     /// Builds an engine.

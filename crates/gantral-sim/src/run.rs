@@ -252,7 +252,11 @@ impl World {
             }
             1 => {
                 self.auditor.happened(&format!("server {number} stands still"));
-                node.stand();
+                if self.rng.permille(500) {
+                    node.stand();
+                } else {
+                    node.stand_after_a_write();
+                }
                 sleep(self.rng.between(Duration::ZERO, AWAY)).await;
                 self.auditor.happened(&format!("server {number} goes on"));
                 node.go_on();

@@ -14,6 +14,20 @@ use crate::rng::Rng;
 pub enum Mistake {
     /// The store sometimes says that a write is kept, and keeps nothing of it.
     LostFlush,
+    /// Claims to the logs have no numbers, so that comparing them fences nobody off: a server that stood still for longer than its duty lasts, and
+    /// does not know it yet, publishes what it meant to.
+    MissingFence,
+    /// The keys of requests are lost on the way, so that nobody looks up whether one was carried out before.
+    IgnoredKeys,
+}
+
+impl Mistake {
+    /// Every mistake, with its name on the command line.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("lost-flush", Self::LostFlush),
+        ("missing-fence", Self::MissingFence),
+        ("ignored-keys", Self::IgnoredKeys),
+    ];
 }
 
 /// Of a thousand writes, how many fail in each way while there is a storm.
@@ -93,14 +107,25 @@ impl Weather {
 pub struct NodeWay {
     pub(crate) weather: Arc<Weather>,
     pub(crate) auditor: Auditor,
-    /// Whether the server stands still: then nobody renews its duties for it.
-    pub(crate) stands: Arc<AtomicBool>,
+    pub(crate) standing: Arc<Standing>,
+}
+
+/// Whether a server stands still, as one that the system has stopped: then nobody renews its duties for it.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) now: AtomicBool,
+    /// Whether it does as soon as it has sent its next write: it learns what came of it when it goes on, and then others may have its duties.
+    pub(crate) after_a_write: AtomicBool,
 }
 
 impl Way for NodeWay {
     fn pass(&self, errand: Errand) -> Passage {
         let (there, back) = (self.weather.delay(), self.weather.delay());
-        if errand == Errand::Duty && self.stands.load(Ordering::Relaxed) {
+        if errand == Errand::Write && self.standing.after_a_write.swap(false, Ordering::Relaxed) {
+            self.auditor.happened("a server stands still in the middle of a write");
+            self.standing.now.store(true, Ordering::Relaxed);
+        }
+        if errand == Errand::Duty && self.standing.now.load(Ordering::Relaxed) {
             return Passage { there, back, fault: Some(Fault::Failed), forgotten: false };
         }
         let fault = self.weather.fault(errand);
@@ -111,5 +136,9 @@ impl Way for NodeWay {
 
     fn written(&self) {
         self.auditor.look();
+    }
+
+    fn numbers_claims(&self) -> bool {
+        self.weather.mistake() != Some(Mistake::MissingFence)
     }
 }

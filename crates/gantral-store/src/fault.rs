@@ -120,6 +120,12 @@ pub trait Way: fmt::Debug + Send + Sync {
 
     /// Hears that a write has been carried out, before anybody is told.
     fn written(&self);
+
+    /// Tells whether a claim to the logs gets a number of its own, which fences off whoever had them before. No store may leave that out: it is
+    /// here, as [`Passage::forgotten`] is, to show that a simulation notices.
+    fn numbers_claims(&self) -> bool {
+        true
+    }
 }
 
 /// Carries a read out over a way.

@@ -62,10 +62,26 @@ fn the_same_seed_gives_the_same_run_twice_and_another_seed_another() {
     assert!(first.seen.used > 0 && first.seen.artifacts > 50, "too little happens: {:?}", first.seen);
 }
 
+/// Makes a mistake, and expects that it is found out by what it leads to.
+fn is_found_out(mistake: Mistake, by: &str) {
+    let mistaken = |number| Options { mistake: Some(mistake), ..seed(number) };
+    let found = wrong_among((0..FOUND_WITHIN).map(mistaken).collect());
+    let (options, outcome) = found.unwrap_or_else(|| panic!("nothing wrong was seen"));
+    let wrong = outcome.wrong.unwrap();
+    assert!(wrong.contains(by), "seed {}: {wrong}", options.seed);
+}
+
 #[test]
 fn a_store_that_forgets_what_it_has_acknowledged_is_found_out() {
-    let forgetful = |number| Options { mistake: Some(Mistake::LostFlush), ..seed(number) };
-    let found = wrong_among((0..FOUND_WITHIN).map(forgetful).collect());
-    let (_, outcome) = found.unwrap_or_else(|| panic!("nothing wrong was seen"));
-    assert!(outcome.wrong.unwrap().contains("acknowledged"));
+    is_found_out(Mistake::LostFlush, "acknowledged");
+}
+
+#[test]
+fn a_server_that_nothing_fences_off_when_another_has_taken_over_is_found_out() {
+    is_found_out(Mistake::MissingFence, "leaves were published after");
+}
+
+#[test]
+fn requests_that_are_carried_out_as_often_as_they_arrive_are_found_out() {
+    is_found_out(Mistake::IgnoredKeys, "were wanted");
 }

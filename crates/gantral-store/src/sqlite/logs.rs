@@ -24,11 +24,12 @@ impl SqliteStore {
     pub(crate) async fn claim_logs(&self, held: Held) -> Result<Option<LogClaim>, StoreError> {
         // Looked at by the writer: who takes the duty over afterwards claims the logs after this.
         let duties = Arc::clone(&self.inner.duties);
+        let step = i64::from(self.way.as_ref().is_none_or(|way| way.numbers_claims()));
         self.write(move |connection, _| {
             if !duties.has(&held) {
                 return Ok(None);
             }
-            connection.prepare_cached("UPDATE sequencer SET fence = fence + 1")?.execute([])?;
+            connection.prepare_cached("UPDATE sequencer SET fence = fence + ?1")?.execute([step])?;
             claim(connection).map(Some)
         })
         .await
