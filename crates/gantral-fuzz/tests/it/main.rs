@@ -9,6 +9,7 @@
 
 mod attacks;
 mod bombs;
+mod decoders;
 mod targets;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
