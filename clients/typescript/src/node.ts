@@ -6,7 +6,8 @@ import { CONTEXT, INSTANCE } from "./answers.js";
 import { Attempt, type Context } from "./attempt.js";
 import { Connection } from "./connection.js";
 import { Misused } from "./errors.js";
-import { Gantral as Portable } from "./gantral.js";
+import { Gantral as Portable, type GantralOptions as PortableOptions } from "./gantral.js";
+import { fetchOver, type TlsFiles } from "./https.js";
 import { fileJournal } from "./journal.js";
 import { parse, type Json } from "./json.js";
 import { isOff, OffAttempt } from "./off.js";
@@ -15,6 +16,7 @@ import { Trust } from "./trust.js";
 import type { GrantView, InstanceView } from "./types.js";
 
 export * from "./index.js";
+export { fetchOver, type TlsFiles } from "./https.js";
 export { fileJournal } from "./journal.js";
 
 /** The variables of a process that a runner launched. */
@@ -27,8 +29,20 @@ const CONTEXT_DEPTH_MAX = 64 + 8;
 /** The largest token file, in bytes. */
 const TOKEN_BYTES_MAX = 64 << 10;
 
+/** What a client is made of. */
+export interface GantralOptions extends PortableOptions {
+  /** Authorities and a certificate of files, for an `https` server. Not together with `fetch`. */
+  tls?: TlsFiles | undefined;
+}
+
 /** A server, called as a workload; or, from the environment, the attempt that this process is. */
 export class Gantral extends Portable {
+  /** @throws {@link Misused} if an option cannot be used. */
+  constructor({ tls, ...options }: GantralOptions) {
+    if (tls !== undefined && options.fetch !== undefined) throw new Misused("option_unusable", "`tls` is for the `fetch` of this package");
+    super(tls === undefined ? options : { ...options, fetch: fetchOver(tls) });
+  }
+
   /**
    * Returns the attempt that this process is, from the variables that a runner sets.
    *
@@ -42,7 +56,7 @@ export class Gantral extends Portable {
     if (isOff(env)) return new OffAttempt();
     const instanceId = needed(env, "GANTRAL_INSTANCE_ID");
     const token = tokenFile(needed(env, "GANTRAL_TOKEN_FILE"));
-    const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token });
+    const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token, ...overTls(env) });
     const context = env["GANTRAL_CONTEXT"] === undefined ? null : await readContext(env["GANTRAL_CONTEXT"]);
     const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
     if (!Number.isSafeInteger(attempt) || attempt < 1)
@@ -63,6 +77,17 @@ export class Gantral extends Portable {
       secrets: env["GANTRAL_SECRETS"] === undefined ? null : socketSecrets(env["GANTRAL_SECRETS"]),
     });
   }
+}
+
+/** Returns what sends requests where files for TLS are named; the platform's own does it where none are. */
+function overTls(env: Environment): { fetch?: typeof globalThis.fetch } {
+  const tls = {
+    caFile: env["GANTRAL_CA_FILE"],
+    certificateFile: env["GANTRAL_CERTIFICATE_FILE"],
+    certificateKeyFile: env["GANTRAL_CERTIFICATE_KEY_FILE"],
+  };
+  const plain = !env["GANTRAL_URL"]?.startsWith("https:");
+  return plain || Object.values(tls).every((file) => file === undefined) ? {} : { fetch: fetchOver(tls) };
 }
 
 /** Reads a token from a file, anew for each call: whoever launched the process renews it. */

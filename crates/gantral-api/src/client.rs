@@ -23,7 +23,7 @@ use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use config::{ClientConfig, ConfigError};
+pub use config::{CertificateFiles, ClientConfig, ConfigError};
 pub use error::ClientError;
 pub use token::{FetchToken, NoToken, TOKEN_BYTES_MAX, TokenFuture, TokenSource};
 

@@ -143,6 +143,7 @@ pub struct Route {
 const SHARED: &[Code] = &[
     Code::Unauthenticated,
     Code::TokenRejected,
+    Code::CertificateRequired,
     Code::IssuerUnavailable,
     Code::Forbidden,
     Code::NotFound,

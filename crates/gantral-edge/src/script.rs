@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError, TokenSource};
+use gantral_api::client::{CertificateFiles, Client, ClientConfig, ClientError, ConfigError, TokenSource};
 use gantral_api::wire::{
     Action, Ask, AuthorityAnswer, Consume, ConsumeAnswer, EVIDENCE_ITEMS_MAX, IdempotencyKey, Moved, Receipt,
     ReportOutcome, text,
@@ -121,9 +121,17 @@ impl Script {
         let instance = instance.map_err(|error| unusable("GANTRAL_INSTANCE_ID", &error))?;
         let token = TokenSource::File(needed("GANTRAL_TOKEN_FILE")?.into());
         let outages = outages(&variable)?;
+        let file = |name| variable(name).map(PathBuf::from);
+        let certificate = file("GANTRAL_CERTIFICATE_FILE")
+            .map(|chain| CertificateFiles { chain, key: file("GANTRAL_CERTIFICATE_KEY_FILE") });
+        let config = ClientConfig {
+            ca_file: file("GANTRAL_CA_FILE"),
+            certificate,
+            ..ClientConfig::new(needed("GANTRAL_URL")?, token)
+        };
         let grant = variable("GANTRAL_GRANT").map(|text| GrantId::parse(&text)).transpose();
         Ok(Self {
-            client: Client::new(ClientConfig::new(needed("GANTRAL_URL")?, token))?,
+            client: Client::new(config)?,
             instance,
             context: variable("GANTRAL_CONTEXT").map(Into::into),
             grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,

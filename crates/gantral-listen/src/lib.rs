@@ -1,24 +1,45 @@
 //! The listening socket of our servers: loopback may be plain, everything else is TLS; and how one is served until it stops.
 //!
-//! What is answered, and who may ask, is the caller's router.
+//! What is answered, and who may ask, is the caller's router. A certificate of a client says nothing about who that is: it lets a connection
+//! in, or is told to the router as [`ClientCertificate`].
 
+mod certificates;
 mod connections;
 mod serving;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use axum_server::tls_rustls::RustlsConfig;
+use crate::certificates::Certificates;
 
+pub use certificates::ClientCertificate;
 pub use serving::{ServeLimits, serve};
 
-/// Certificate chain and key, PEM.
+/// Certificate chain and key, PEM, and which certificates of clients are believed.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The certificate chain, leaf first.
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// What clients are asked for; nothing where absent.
+    pub clients: Option<ClientAuthorities>,
+}
+
+impl TlsFiles {
+    /// Names the files of a server that asks clients for nothing.
+    pub const fn new(certificate: PathBuf, key: PathBuf) -> Self {
+        Self { certificate, key, clients: None }
+    }
+}
+
+/// Whose certificates of clients are believed, and whether one is needed. A certificate that is shown must be good in any case.
+#[derive(Debug, Clone)]
+pub struct ClientAuthorities {
+    /// The authorities, PEM, and no others.
+    pub file: PathBuf,
+    /// Whether a connection without a certificate ends before anything is read from it. Else it is the router's affair.
+    pub required: bool,
 }
 
 /// Why nothing listens. Whoever runs the server is at fault; nothing is bound.
@@ -40,11 +61,13 @@ pub enum ListenError {
         /// Why.
         source: std::io::Error,
     },
-    /// Certificate or key cannot be used.
-    #[error("certificate or key cannot be used: {source}")]
+    /// A file of certificates, or a key, cannot be used.
+    #[error("`{path}` cannot be used: {why}", path = path.display())]
     Tls {
+        /// The file.
+        path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        why: String,
     },
 }
 
@@ -53,7 +76,7 @@ pub enum ListenError {
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<RustlsConfig>,
+    tls: Option<Certificates>,
 }
 
 impl Listening {
@@ -67,12 +90,7 @@ impl Listening {
                 return Err(ListenError::PlainBeyondLoopback { address });
             }
             None => None,
-            Some(files) => {
-                // Another part of the process may have installed the same provider before.
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-                let config = RustlsConfig::from_pem_file(&files.certificate, &files.key).await;
-                Some(config.map_err(|source| ListenError::Tls { source })?)
-            }
+            Some(files) => Some(Certificates::read(files.clone()).await?),
         };
         let bind = |address| {
             let listener = TcpListener::bind(address)?;

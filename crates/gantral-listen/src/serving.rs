@@ -25,7 +25,7 @@ pub struct ServeLimits {
 }
 
 /// Serves until `shutdown` turns true or is dropped, then lets what is under way end. Handlers may extract the peer as
-/// `ConnectInfo<SocketAddr>`.
+/// `ConnectInfo<SocketAddr>`, and over TLS [`crate::ClientCertificate`] as an extension. Renewed certificates are read while it serves.
 ///
 /// # Errors
 /// When the socket fails.
@@ -46,11 +46,14 @@ pub async fn serve(
             bounded(server.http_builder(), limits.headers_within);
             server.serve(service).await
         }
-        Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listening.listener, tls)?.handle(handle);
-            let mut server = server.map(|acceptor| acceptor.acceptor(limited));
+        Some(certificates) => {
+            let server = axum_server::from_tcp(listening.listener)?.handle(handle);
+            let mut server = server.acceptor(certificates.acceptor(limited));
+            let following = tokio::spawn(certificates.follow());
             bounded(server.http_builder(), limits.headers_within);
-            server.serve(service).await
+            let served = server.serve(service).await;
+            following.abort();
+            served
         }
     };
     stopper.abort();

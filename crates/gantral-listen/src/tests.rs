@@ -48,7 +48,7 @@ async fn plain_http_does_not_leave_the_machine() {
     let everywhere = "0.0.0.0:0".parse().unwrap();
     let refused = Listening::bind(everywhere, None).await.unwrap_err();
     assert!(matches!(refused, ListenError::PlainBeyondLoopback { .. }), "{refused}");
-    let missing = TlsFiles { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into() };
+    let missing = TlsFiles::new("/nonexistent/c".into(), "/nonexistent/k".into());
     let refused = Listening::bind(everywhere, Some(&missing)).await.unwrap_err();
     assert!(matches!(refused, ListenError::Tls { .. }), "{refused}");
     let first = Listening::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();

@@ -101,7 +101,13 @@ fn sections(settings: &Settings) -> Vec<Examined> {
 /// Binds a free port of the address as the server would, with its certificate.
 async fn tls(settings: &Settings) -> Examined {
     let address = std::net::SocketAddr::new(settings.listen.ip(), 0);
-    match listen(address, settings.tls_files().as_ref(), false).await {
+    let files = match settings.tls_files() {
+        Ok(files) => files,
+        Err(error) => {
+            return Examined::bad("tls", error, "name the authorities, or ask nobody for a certificate");
+        }
+    };
+    match listen(address, files.as_ref(), false).await {
         Ok(_) if settings.tls.is_some() => Examined::good("tls", "certificate and key fit each other"),
         Ok(_) => Examined::good("tls", format!("plain, on `{}` only", settings.listen.ip())),
         Err(error) => Examined::bad(

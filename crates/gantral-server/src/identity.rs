@@ -8,7 +8,8 @@ use axum::http::{Extensions, HeaderMap, header};
 use gantral_api::problem::Code;
 use gantral_core::ids::{InstanceId, TeamId};
 use gantral_core::time::UnixMillis;
-use gantral_identity::{AttemptBearer, Principal, TokenError, Verifier};
+use gantral_identity::{AttemptBearer, Principal, PrincipalKind, TokenError, Verifier};
+use gantral_listen::ClientCertificate;
 
 use crate::app::App;
 use crate::problems::{Answer, Failure};
@@ -27,7 +28,9 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        principal(app, &parts.headers, peer_of(&parts.extensions)).await.map(Self)
+        let principal = principal(app, &parts.headers, peer_of(&parts.extensions)).await?;
+        certificate_is_shown(&principal, &parts.extensions)?;
+        Ok(Self(principal))
     }
 }
 
@@ -61,6 +64,17 @@ async fn principal(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> 
     let principal = with_current_keys(app, token, |verifier, now| verifier.verify(token, now)).await?;
     development_is_near(&principal, headers, peer)?;
     Ok(principal)
+}
+
+/// Refuses a machine of an identity provider over a connection that has shown no certificate, where clients are asked for one. An attempt goes without: its
+/// token lives for minutes, is good for this attempt alone, and was given to a machine that has shown one.
+fn certificate_is_shown(principal: &Principal, extensions: &Extensions) -> Answer<()> {
+    let machine = principal.kind() != PrincipalKind::Human && principal.attempt().is_none();
+    if machine && extensions.get() == Some(&ClientCertificate::Absent) {
+        let detail = "machines have to show a certificate, and this connection has shown none";
+        return Err(Failure::new(Code::CertificateRequired, detail));
+    }
+    Ok(())
 }
 
 /// Returns who is at the other end of the connection.

@@ -16,7 +16,7 @@ use gantral_identity::{
     TenantRule, TokenKey, Verifier,
 };
 use gantral_keys::{KeyEntry, KeyFolder, KeysError, RenewError};
-use gantral_listen::TlsFiles;
+use gantral_listen::{ClientAuthorities, TlsFiles};
 use gantral_notify::Couriers;
 use gantral_oidc::{ProviderError, Providers};
 use gantral_policy::{PoolConfig, RegoPolicyPoint, StartError, WorkerCommand};
@@ -133,7 +133,7 @@ pub struct WitnessEntry {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Certificate and key.
+/// Certificate and key, and which certificates of clients are believed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
@@ -141,6 +141,24 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// The private key, PEM.
     pub key: PathBuf,
+    /// The authorities whose certificates clients show, PEM; clients are not asked for any where absent.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Who has to show one.
+    #[serde(default)]
+    pub client_certificates: Option<ClientCertificates>,
+}
+
+/// Who has to show a certificate. It comes before a token, and says nothing about who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Every connection, or it ends before anything is read from it.
+    #[default]
+    Required,
+    /// Workloads, runners and orchestrators of identity providers. Humans, attempts, whose tokens this server gives for minutes to one of those, and
+    /// routes that need no token go without.
+    Machines,
 }
 
 /// Why a server cannot be set up.
@@ -165,6 +183,11 @@ pub enum SetupError {
     /// A variable of the environment says nothing that can be.
     #[error(transparent)]
     Variable(#[from] VariableError),
+    /// Nobody could show a certificate.
+    #[error(
+        "`tls.client_certificates` asks for certificates, and no `tls.client_ca` says whose are believed"
+    )]
+    ClientAuthorities,
     /// Callers of a tenant would be let in whose policies no worker is given.
     #[error("`identity` lets callers of tenant `{tenant}` in, which `tenants` does not name")]
     Tenant {
@@ -287,10 +310,20 @@ impl Settings {
         self.log.witnesses.iter().map(read).collect()
     }
 
-    /// Returns the files of the certificate.
-    pub fn tls_files(&self) -> Option<TlsFiles> {
-        let tls = self.tls.as_ref()?;
-        Some(TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone() })
+    /// Returns the files of the certificate, and of those of clients.
+    ///
+    /// # Errors
+    /// `SetupError`, where it is said who has to show a certificate, and not whose are believed.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, SetupError> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let clients = match (&tls.client_ca, tls.client_certificates) {
+            (None, Some(_)) => return Err(SetupError::ClientAuthorities),
+            (file, who) => file.clone().map(|file| ClientAuthorities {
+                file,
+                required: who.unwrap_or_default() == ClientCertificates::Required,
+            }),
+        };
+        Ok(Some(TlsFiles { clients, ..TlsFiles::new(tls.certificate.clone(), tls.key.clone()) }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use gantral_api::client::{Client, ClientConfig, TokenSource};
+use gantral_api::client::{CertificateFiles, Client, ClientConfig, TokenSource};
 use gantral_api::wire::text;
 use gantral_temporal::bridge::{Bridge, BridgeConfig, connect};
 use tokio::sync::watch;
@@ -28,6 +28,12 @@ struct Arguments {
     /// The authorities to trust for the server, PEM; those of the system if there is none
     #[arg(long, value_name = "FILE", env = "GANTRAL_CA_FILE")]
     ca_file: Option<PathBuf>,
+    /// The certificate to show to a server that asks for one, PEM
+    #[arg(long, value_name = "FILE", env = "GANTRAL_CERTIFICATE_FILE")]
+    certificate_file: Option<PathBuf>,
+    /// Its private key, PEM; in the same file if there is none
+    #[arg(long, value_name = "FILE", env = "GANTRAL_CERTIFICATE_KEY_FILE", requires = "certificate_file")]
+    certificate_key_file: Option<PathBuf>,
     /// A runner queue whose attempts are released here; may be given several times
     #[arg(
         long,
@@ -69,7 +75,10 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: Arguments) -> Result<()> {
     let token = TokenSource::File(arguments.token_file);
-    let config = ClientConfig { ca_file: arguments.ca_file, ..ClientConfig::new(&*arguments.url, token) };
+    let key = arguments.certificate_key_file;
+    let certificate = arguments.certificate_file.map(|chain| CertificateFiles { chain, key });
+    let ca_file = arguments.ca_file;
+    let config = ClientConfig { ca_file, certificate, ..ClientConfig::new(&*arguments.url, token) };
     let api = Client::new(config).context("gantral")?;
     let config = BridgeConfig {
         deployment: arguments.name,

@@ -11,6 +11,7 @@
 )]
 
 mod authenticator;
+pub mod certificates;
 mod clock;
 pub mod cluster;
 mod evidence;

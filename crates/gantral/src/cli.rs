@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use gantral_api::client::CertificateFiles;
 
 use crate::commands;
 use crate::machine::MachineArgs;
@@ -47,12 +48,41 @@ pub struct Server {
     /// The certificate authorities to trust instead of the system's, PEM
     #[arg(long, global = true, env = "GANTRAL_CA_FILE", value_name = "FILE", hide_env_values = true)]
     pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown to the server.
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
     /// Acts as one of the people or clients of `gantral dev`
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub acting: Option<String>,
     /// A machine's own credentials.
     #[command(flatten)]
     pub machine: MachineArgs,
+}
+
+/// The certificate for a server that asks for one. It is not in the help of each command: few servers do.
+#[derive(Debug, Default, Clone, Args)]
+pub struct CertificateArgs {
+    /// The certificate to show to the server, and those between it and its authority, PEM
+    #[arg(long, global = true, hide = true, env = "GANTRAL_CERTIFICATE_FILE", value_name = "FILE")]
+    certificate_file: Option<PathBuf>,
+    /// Its private key, PEM; in the same file when absent
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        env = "GANTRAL_CERTIFICATE_KEY_FILE",
+        value_name = "FILE",
+        requires = "certificate_file"
+    )]
+    certificate_key_file: Option<PathBuf>,
+}
+
+impl CertificateArgs {
+    /// Returns the files that were named, if any were.
+    pub fn files(&self) -> Option<CertificateFiles> {
+        let chain = self.certificate_file.clone()?;
+        Some(CertificateFiles { chain, key: self.certificate_key_file.clone() })
+    }
 }
 
 /// A group of subcommands that talk to a server.

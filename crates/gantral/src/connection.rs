@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantral_api::client::{Client, ClientConfig, ClientError, ConfigError};
+use gantral_api::client::{CertificateFiles, Client, ClientConfig, ClientError, ConfigError};
 use gantral_core::json::text::inert;
 use gantral_edge::call::CallError;
 
@@ -70,6 +70,8 @@ pub struct Target {
     pub credentials: Credentials,
     /// The authorities of the server, if they were named.
     pub ca_file: Option<PathBuf>,
+    /// The certificate to show to the server, if one was named.
+    pub certificate: Option<CertificateFiles>,
     /// The folder of `gantral dev`, when it is that.
     pub dev: Option<DevFolder>,
 }
@@ -141,11 +143,12 @@ impl Server {
         }
         let tokens = Credentials::Login(Arc::new(LoginTokens::new(logins, url.clone())));
         let target = self.at(url, tokens, None);
-        Ok(Target { ca_file: target.ca_file.or(kept.ca_file), ..target })
+        let certificate = target.certificate.or_else(|| kept.certificate());
+        Ok(Target { ca_file: target.ca_file.or(kept.ca_file), certificate, ..target })
     }
 
     fn at(&self, url: String, credentials: Credentials, dev: Option<DevFolder>) -> Target {
-        Target { url, credentials, ca_file: self.ca_file.clone(), dev }
+        Target { url, credentials, ca_file: self.ca_file.clone(), certificate: self.certificate.files(), dev }
     }
 
     /// Returns a client of the server.
@@ -157,9 +160,9 @@ impl Server {
 impl Target {
     /// Returns a client of it.
     pub fn client(&self) -> Result<Client, Failure> {
-        let ca_file = self.ca_file.clone();
+        let (ca_file, certificate) = (self.ca_file.clone(), self.certificate.clone());
         let config = ClientConfig::new(&self.url, self.credentials.source());
-        Ok(Client::new(ClientConfig { ca_file, ..config })?)
+        Ok(Client::new(ClientConfig { ca_file, certificate, ..config })?)
     }
 }
 

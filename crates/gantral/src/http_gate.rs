@@ -84,7 +84,7 @@ impl GateArgs {
     /// Returns certificate and key.
     pub fn tls(&self) -> Option<TlsFiles> {
         let files = self.tls_certificate.clone().zip(self.tls_key.clone());
-        files.map(|(certificate, key)| TlsFiles { certificate, key })
+        files.map(|(certificate, key)| TlsFiles::new(certificate, key))
     }
 }
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gantral_api::client::{Client, ClientConfig, TokenSource};
+use gantral_api::client::{CertificateFiles, Client, ClientConfig, TokenSource};
 use gantral_api::wire::LoginToken;
 use gantral_core::digest::Digest;
 use gantral_core::time::{DurationMs, UnixMillis};
@@ -61,6 +61,11 @@ pub struct Kept {
     /// The authorities of the server, if they were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown to the server, if one was named, and its key, if that is in another file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_key_file: Option<PathBuf>,
     /// The authorities of the provider, if they were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_ca_file: Option<PathBuf>,
@@ -79,6 +84,8 @@ pub struct Origin {
     pub sends: LoginToken,
     /// The authorities of the server, if they were named.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown to the server, if one was named.
+    pub certificate: Option<CertificateFiles>,
     /// The authorities of the provider, if they were named.
     pub provider_ca_file: Option<PathBuf>,
 }
@@ -86,6 +93,7 @@ pub struct Origin {
 impl Kept {
     /// Makes a login of what a provider gave.
     pub fn new(origin: Origin, granted: Granted, now: UnixMillis) -> Result<Self, Failure> {
+        let certificate = origin.certificate;
         let mut kept = Self {
             form: FORM,
             url: origin.url,
@@ -100,6 +108,8 @@ impl Kept {
             renew_at_ms: 0,
             expires_at_ms: 0,
             ca_file: origin.ca_file,
+            certificate_file: certificate.as_ref().map(|files| files.chain.clone()),
+            certificate_key_file: certificate.and_then(|files| files.key),
             provider_ca_file: origin.provider_ca_file,
         };
         kept.take(granted, now)?;
@@ -125,6 +135,12 @@ impl Kept {
             self.refresh_token = Some(refresh.expose().to_owned());
         }
         Ok(())
+    }
+
+    /// Returns the certificate that is shown to the server.
+    pub fn certificate(&self) -> Option<CertificateFiles> {
+        let chain = self.certificate_file.clone()?;
+        Some(CertificateFiles { chain, key: self.certificate_key_file.clone() })
     }
 
     /// Returns the client.

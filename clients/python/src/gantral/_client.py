@@ -17,7 +17,7 @@ from ._core import AttemptCore
 from ._errors import Unusable, Untrusted
 from ._evidence import UUID4
 from ._gate import Gate
-from ._http import TIMEOUT_S, TRIES, AsyncSender, AsyncTokenSource, Call, Sender, Server, Steps, TokenSource
+from ._http import TIMEOUT_S, TRIES, AsyncSender, AsyncTokenSource, Call, Sender, Server, Steps, Tls, TokenSource
 from ._journal import Journal
 from ._off import OffCore, is_off
 from ._receipts import Receipts
@@ -42,7 +42,7 @@ class _Common:
         trust: Trust | str | Path | None,
         tenant: str | None,
         journal: str | Path | None,
-        ca_file: str | Path | None,
+        tls: Tls,
         timeout: float,
         tries: int,
     ) -> None:
@@ -52,7 +52,7 @@ class _Common:
         self._trust = trust if isinstance(trust, Trust) or trust is None else Trust.read(trust)
         self._tenant = tenant
         self._journal = None if journal is None else Journal(journal)
-        self._ca_file = ca_file
+        self._tls = tls
 
     def _create(self, workflow: str, members: Mapping[str, Any]) -> Steps[types.Created]:
         body = {"workflow": workflow, **{name: value for name, value in members.items() if value is not None}}
@@ -103,7 +103,8 @@ class Gantral(_Common):
 
     `token` is text, a `Path` that is read anew for each call, or a function. `trust` is a trust file that was pinned out of
     band: with it, and with `tenant`, nothing is done on the ground of an answer that no pinned key signed. Without it,
-    whoever can answer in the place of the server can make the agent act.
+    whoever can answer in the place of the server can make the agent act. `ca_file` has the authorities to trust instead of the
+    system's; `certificate_file` and `certificate_key_file` what is shown to a server that asks clients for a certificate.
     """
 
     def __init__(
@@ -115,14 +116,15 @@ class Gantral(_Common):
         tenant: str | None = None,
         journal: str | Path | None = None,
         ca_file: str | Path | None = None,
+        certificate_file: str | Path | None = None,
+        certificate_key_file: str | Path | None = None,
         timeout: float = TIMEOUT_S,
         tries: int = TRIES,
     ) -> None:
-        super().__init__(
-            url, trust=trust, tenant=tenant, journal=journal, ca_file=ca_file, timeout=timeout, tries=tries
-        )
+        tls = Tls(ca_file, certificate_file, certificate_key_file)
+        super().__init__(url, trust=trust, tenant=tenant, journal=journal, tls=tls, timeout=timeout, tries=tries)
         self._token = token
-        self._sender = Sender(self._server, ca_file)
+        self._sender = Sender(self._server, tls)
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> Attempt:
@@ -130,8 +132,8 @@ class Gantral(_Common):
 
         With `GANTRAL=off` in the environment Gantral is taken away: every action may be done, and nothing is recorded.
         """
-        core, token, ca_file = _launched(os.environ if environ is None else environ)
-        return Attempt(core, token, ca_file)
+        core, token, tls = _launched(os.environ if environ is None else environ)
+        return Attempt(core, token, tls)
 
     def create(
         self,
@@ -151,7 +153,7 @@ class Gantral(_Common):
     def attach(self, instance_id: str) -> Attempt:
         """Begins a new attempt, which this process is. An earlier one can do nothing more."""
         core, token = self._run(self._attach(instance_id))
-        return Attempt(core, token, self._ca_file, self._sender)
+        return Attempt(core, token, self._tls, self._sender)
 
     def instance(self, instance_id: str, *, after: int | None = None, wait: int = POLL_S) -> types.InstanceView:
         """Shows an execution; with `after`, as soon as it has moved past that place, `wait` seconds at most."""
@@ -197,14 +199,15 @@ class AsyncGantral(_Common):
         tenant: str | None = None,
         journal: str | Path | None = None,
         ca_file: str | Path | None = None,
+        certificate_file: str | Path | None = None,
+        certificate_key_file: str | Path | None = None,
         timeout: float = TIMEOUT_S,
         tries: int = TRIES,
     ) -> None:
-        super().__init__(
-            url, trust=trust, tenant=tenant, journal=journal, ca_file=ca_file, timeout=timeout, tries=tries
-        )
+        tls = Tls(ca_file, certificate_file, certificate_key_file)
+        super().__init__(url, trust=trust, tenant=tenant, journal=journal, tls=tls, timeout=timeout, tries=tries)
         self._token = token
-        self._sender = AsyncSender(self._server, ca_file)
+        self._sender = AsyncSender(self._server, tls)
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> AsyncAttempt:
@@ -212,8 +215,8 @@ class AsyncGantral(_Common):
 
         With `GANTRAL=off` in the environment Gantral is taken away: every action may be done, and nothing is recorded.
         """
-        core, token, ca_file = _launched(os.environ if environ is None else environ)
-        return AsyncAttempt(core, token, ca_file)
+        core, token, tls = _launched(os.environ if environ is None else environ)
+        return AsyncAttempt(core, token, tls)
 
     async def create(
         self,
@@ -233,7 +236,7 @@ class AsyncGantral(_Common):
     async def attach(self, instance_id: str) -> AsyncAttempt:
         """Begins a new attempt, which this process is. An earlier one can do nothing more."""
         core, token = await self._run(self._attach(instance_id))
-        return AsyncAttempt(core, token, self._ca_file, self._sender)
+        return AsyncAttempt(core, token, self._tls, self._sender)
 
     async def instance(self, instance_id: str, *, after: int | None = None, wait: int = POLL_S) -> types.InstanceView:
         """Shows an execution; with `after`, as soon as it has moved past that place, `wait` seconds at most."""
@@ -293,8 +296,8 @@ def _members(
 class _Attempt:
     """What both kinds of attempts have."""
 
-    def __init__(self, core: AttemptCore, token: TokenSource, ca_file: str | Path | None) -> None:
-        self._core, self._token, self._ca_file = core, token, ca_file
+    def __init__(self, core: AttemptCore, token: TokenSource, tls: Tls) -> None:
+        self._core, self._token, self._tls = core, token, tls
 
     @property
     def instance_id(self) -> str:
@@ -348,7 +351,7 @@ class _Attempt:
 
     def run(self, steps: Steps[T]) -> T:
         """Carries out steps, blocking."""
-        sender = Sender(self._core.server, self._ca_file)
+        sender = Sender(self._core.server, self._tls)
         try:
             return sender.run(steps, self._token)
         finally:
@@ -356,7 +359,7 @@ class _Attempt:
 
     async def arun(self, steps: Steps[T]) -> T:
         """Carries out steps on the running event loop."""
-        sender = AsyncSender(self._core.server, self._ca_file)
+        sender = AsyncSender(self._core.server, self._tls)
         try:
             return await sender.run(steps, self._token)
         finally:
@@ -380,11 +383,9 @@ def action_of(
 class Attempt(_Attempt):
     """One attempt of one execution: this process."""
 
-    def __init__(
-        self, core: AttemptCore, token: TokenSource, ca_file: str | Path | None = None, sender: Sender | None = None
-    ) -> None:
-        super().__init__(core, token, ca_file)
-        self._sender = sender or Sender(core.server, ca_file)
+    def __init__(self, core: AttemptCore, token: TokenSource, tls: Tls, sender: Sender | None = None) -> None:
+        super().__init__(core, token, tls)
+        self._sender = sender or Sender(core.server, tls)
 
     def ask(
         self,
@@ -443,11 +444,11 @@ class AsyncAttempt(_Attempt):
         self,
         core: AttemptCore,
         token: TokenSource,
-        ca_file: str | Path | None = None,
+        tls: Tls,
         sender: AsyncSender | None = None,
     ) -> None:
-        super().__init__(core, token, ca_file)
-        self._sender = sender or AsyncSender(core.server, ca_file)
+        super().__init__(core, token, tls)
+        self._sender = sender or AsyncSender(core.server, tls)
 
     async def ask(
         self,
@@ -496,10 +497,10 @@ class AsyncAttempt(_Attempt):
         return await self._sender.run(steps, self._token)
 
 
-def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, None]:
+def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, Tls]:
     """Reads what a runner put into the environment (`spec/runner.md` §5)."""
     if is_off(environ):
-        return OffCore(), "", None
+        return OffCore(), "", Tls()
 
     def needed(name: str) -> str:
         value = environ.get(name)
@@ -529,7 +530,7 @@ def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, Non
         grant,
         environ.get("GANTRAL_SECRETS") or None,
     )
-    return core, Path(needed("GANTRAL_TOKEN_FILE")), None
+    return core, Path(needed("GANTRAL_TOKEN_FILE")), Tls.of(environ)
 
 
 def _read_context(path: str) -> Mapping[str, Any]:

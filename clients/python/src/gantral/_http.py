@@ -205,13 +205,37 @@ def _retry_after(reply: Reply) -> float:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
 
 
-def _tls(server: Server, ca_file: str | Path | None) -> ssl.SSLContext | bool:
-    if server.is_plain:
-        return False
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise Unusable(f"`{ca_file}` cannot be used as certificate authorities: {error}") from None
+@dataclass(frozen=True)
+class Tls:
+    """PEM files: the authorities to trust instead of the system's, and the certificate to show to a server that asks for one."""
+
+    ca_file: str | Path | None = None
+    certificate_file: str | Path | None = None
+    #: Its private key; in the same file if there is none.
+    certificate_key_file: str | Path | None = None
+
+    @staticmethod
+    def of(environ: Mapping[str, str]) -> Tls:
+        """Reads where the files are from the environment."""
+        ca, chain, key = (environ.get(f"GANTRAL_{name}_FILE") or None for name in ("CA", "CERTIFICATE", "CERTIFICATE_KEY"))
+        return Tls(ca, chain, key)
+
+    def context(self, server: Server) -> ssl.SSLContext | bool:
+        if server.is_plain:
+            return False
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise Unusable(f"`{self.ca_file}` cannot be used as certificate authorities: {error}") from None
+        if self.certificate_file is None and self.certificate_key_file is not None:
+            raise Unusable("the key of a certificate is named, and no certificate")
+        if self.certificate_file is not None:
+            try:
+                # A key that asks for a passphrase is refused: nobody is there to type it.
+                context.load_cert_chain(self.certificate_file, self.certificate_key_file, password="")
+            except (OSError, ssl.SSLError) as error:
+                raise Unusable(f"`{self.certificate_file}` cannot be used as a client's certificate: {error}") from None
+        return context
 
 
 def _checked_token(token: object) -> str:
@@ -246,8 +270,8 @@ _OPTIONS: Mapping[str, Any] = {"trust_env": False, "follow_redirects": False}
 class Sender:
     """Does what `Steps` want, blocking."""
 
-    def __init__(self, server: Server, ca_file: str | Path | None) -> None:
-        self._client = httpx.Client(verify=_tls(server, ca_file), **_OPTIONS)
+    def __init__(self, server: Server, tls: Tls) -> None:
+        self._client = httpx.Client(verify=tls.context(server), **_OPTIONS)
 
     def close(self) -> None:
         self._client.close()
@@ -306,8 +330,8 @@ class Sender:
 class AsyncSender:
     """Does what `Steps` want, on an event loop."""
 
-    def __init__(self, server: Server, ca_file: str | Path | None) -> None:
-        self._client = httpx.AsyncClient(verify=_tls(server, ca_file), **_OPTIONS)
+    def __init__(self, server: Server, tls: Tls) -> None:
+        self._client = httpx.AsyncClient(verify=tls.context(server), **_OPTIONS)
 
     async def close(self) -> None:
         await self._client.aclose()

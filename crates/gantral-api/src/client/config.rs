@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Url};
+use reqwest::{Certificate, Identity, Url};
 
 use super::{Client, TokenSource};
 
@@ -25,10 +25,21 @@ pub struct ClientConfig {
     pub token: TokenSource,
     /// A PEM file with the authorities to trust, and no others; those of the system when absent.
     pub ca_file: Option<PathBuf>,
+    /// The certificate to show to a server that asks for one, read once.
+    pub certificate: Option<CertificateFiles>,
     /// How long one try may take, long polls apart.
     pub timeout: Duration,
     /// How often a call is tried, at least once.
     pub tries: u32,
+}
+
+/// A client's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// A PEM file with the certificate, and those between it and the authority.
+    pub chain: PathBuf,
+    /// A PEM file with the private key; the same file where absent.
+    pub key: Option<PathBuf>,
 }
 
 /// Why a configuration cannot be used. Trying again is pointless.
@@ -56,6 +67,14 @@ pub enum ConfigError {
         /// Why.
         why: String,
     },
+    /// The certificate to show cannot be used.
+    #[error("`{path}` cannot be used as a client's certificate: {why}")]
+    Certificate {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// The TLS of this machine cannot be set up.
     #[error("tls cannot be set up: {why}")]
     Tls {
@@ -67,7 +86,14 @@ pub enum ConfigError {
 impl ClientConfig {
     /// Returns a configuration with the default limits.
     pub fn new(url: impl Into<String>, token: TokenSource) -> Self {
-        Self { url: url.into(), token, ca_file: None, timeout: TIMEOUT_DEFAULT, tries: TRIES_DEFAULT }
+        Self {
+            url: url.into(),
+            token,
+            ca_file: None,
+            certificate: None,
+            timeout: TIMEOUT_DEFAULT,
+            tries: TRIES_DEFAULT,
+        }
     }
 
     pub(super) fn build(self) -> Result<Client, ConfigError> {
@@ -84,9 +110,27 @@ impl ClientConfig {
             None if base.scheme() == "http" => builder.tls_certs_only([]),
             None => builder,
         };
+        let builder = match &self.certificate {
+            Some(files) => builder.identity(files.read()?),
+            None => builder,
+        };
         let http = builder.build().map_err(|error| ConfigError::Tls { why: error.to_string() })?;
         let tries = self.tries.max(1);
         Ok(Client { http, base: Arc::new(base), token: self.token, key: None, timeout: self.timeout, tries })
+    }
+}
+
+impl CertificateFiles {
+    fn read(&self) -> Result<Identity, ConfigError> {
+        let wrong =
+            |path: &Path, why: String| ConfigError::Certificate { path: path.display().to_string(), why };
+        let read = |path: &Path| std::fs::read(path).map_err(|error| wrong(path, error.to_string()));
+        let mut pem = read(&self.chain)?;
+        if let Some(key) = &self.key {
+            pem.push(b'\n');
+            pem.extend(read(key)?);
+        }
+        Identity::from_pem(&pem).map_err(|error| wrong(&self.chain, error.to_string()))
     }
 }
 

@@ -110,6 +110,9 @@ codes! {
     Forbidden = "forbidden", 403, Caller, Pointless,
         "The caller may not do this.",
         "Use an identity of the kind, role and team that the route asks for; `GET /v1/me` shows what the server sees.";
+    CertificateRequired = "certificate_required", 403, Caller, Pointless,
+        "Machines have to show a certificate on this server, and the connection has shown none.",
+        "Give the client a certificate of the authority that the server believes: `GANTRAL_CERTIFICATE_FILE`.";
     NotFound = "not_found", 404, Caller, Pointless,
         "There is nothing at this address for this caller.",
         "Check the identifier, and that it belongs to the tenant and team of the token.";

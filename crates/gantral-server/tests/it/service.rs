@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use gantral_policy::WorkerCommand;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::{Settings, Setup, SetupError};
 use gantral_server::{App, ListenError, SocketError, TlsFiles, listen, serve};
+use gantral_testkit::certificates::Authority;
 use gantral_testkit::policy::worker_command;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
@@ -98,7 +98,7 @@ async fn plain_http_and_development_identities_stay_on_loopback() {
     let open: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let refused = listen(open, None, false).await.err().unwrap();
     assert!(matches!(refused, ListenError::Socket(SocketError::PlainBeyondLoopback { .. })), "{refused}");
-    let files = TlsFiles { certificate: PathBuf::from("none"), key: PathBuf::from("none") };
+    let files = TlsFiles::new(PathBuf::from("none"), PathBuf::from("none"));
     let refused = listen(open, Some(&files), true).await.err().unwrap();
     assert!(matches!(refused, ListenError::Development(_)), "{refused}");
     let refused = listen(open, Some(&files), false).await.err().unwrap();
@@ -147,26 +147,22 @@ fn now() -> gantral_core::time::UnixMillis {
 #[tokio::test]
 async fn tls_is_spoken_with_a_certificate_of_files() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-    openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
-    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-    openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
-    let made = openssl.output().expect("this test needs the openssl command");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let authority = Authority::new();
+    authority.issue("server");
 
     let (issuer, identity) = developers();
     let app = setup(folder.path(), &identity, Some(&issuer), worker_command()).await.unwrap();
-    let files = TlsFiles { certificate: certificate.clone(), key };
+    let files = TlsFiles::new(authority.path("server.pem"), authority.path("server.key"));
     let listening = listen("127.0.0.1:0".parse().unwrap(), Some(&files), true).await.unwrap();
     let url = listening.url();
     assert!(url.starts_with("https://"));
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(app, listening, stopped));
     let token = issuer.human_token("alice", now()).unwrap().expose().to_owned();
-    let config =
-        ClientConfig { ca_file: Some(certificate), ..ClientConfig::new(url, TokenSource::Fixed(token)) };
+    let config = ClientConfig {
+        ca_file: Some(authority.path("ca.pem")),
+        ..ClientConfig::new(url, TokenSource::Fixed(token))
+    };
     let me = Client::new(config).unwrap().me().await.unwrap();
     assert_eq!(me.roles[0].as_str(), "RISK_OFFICER");
     stop.send(true).unwrap();

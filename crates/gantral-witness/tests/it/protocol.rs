@@ -96,7 +96,7 @@ async fn plain_http_does_not_leave_the_machine() {
     let everywhere = "0.0.0.0:0".parse().unwrap();
     let Err(error) = Listening::bind(everywhere, None).await else { panic!("it listens") };
     assert!(error.to_string().contains("is not loopback"), "{error}");
-    let missing = TlsFiles { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into() };
+    let missing = TlsFiles::new("/nonexistent/c".into(), "/nonexistent/k".into());
     assert!(Listening::bind(everywhere, Some(&missing)).await.is_err());
 }
 

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use gantral_api::client::{Client, ClientConfig, TokenSource};
+use gantral_api::client::{CertificateFiles, Client, ClientConfig, TokenSource};
 use gantral_api::wire::{LoginView, Me};
 use gantral_core::json::text::inert;
 use gantral_oidc::{DeviceCode, GrantError, Provider, PublicClient};
 use serde_json::json;
 
+use crate::cli::CertificateArgs;
 use crate::connection::run as converse;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -41,6 +42,9 @@ pub struct LoginArgs {
     /// The certificate authorities to trust for the server instead of the system's, PEM
     #[arg(long, env = "GANTRAL_CA_FILE", value_name = "FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
+    /// The certificate that is shown to the server.
+    #[command(flatten)]
+    certificate: CertificateArgs,
     /// The certificate authorities to trust for the identity provider instead of the system's, PEM
     #[arg(long, env = "GANTRAL_PROVIDER_CA_FILE", value_name = "FILE", hide_env_values = true)]
     provider_ca_file: Option<PathBuf>,
@@ -60,8 +64,8 @@ pub fn login(args: &LoginArgs, out: Out) -> Result<Exit, Failure> {
     let url = server(args.url.as_deref(), &logins)?;
     converse(async {
         let client = |token| {
-            let ca_file = args.ca_file.clone();
-            Client::new(ClientConfig { ca_file, ..ClientConfig::new(&url, token) })
+            let (ca_file, certificate) = (args.ca_file.clone(), args.certificate.files());
+            Client::new(ClientConfig { ca_file, certificate, ..ClientConfig::new(&url, token) })
         };
         let offered = client(TokenSource::None)?.logins().await?.items;
         let origin = origin(args, &url, chosen(offered, args.issuer.as_deref())?)?;
@@ -165,12 +169,13 @@ fn chosen(offered: Vec<LoginView>, issuer: Option<&str>) -> Result<LoginView, Fa
 
 fn origin(args: &LoginArgs, url: &str, login: LoginView) -> Result<Origin, Failure> {
     // A later command is given in another folder.
-    let absolute = |path: &Option<PathBuf>| {
-        let made = path
-            .as_ref()
-            .map(|path| std::path::absolute(path).map_err(|error| Failure::file("find", path, &error)));
-        made.transpose()
-    };
+    let found =
+        |path: &PathBuf| std::path::absolute(path).map_err(|error| Failure::file("find", path, &error));
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(found).transpose();
+    let certificate = args.certificate.files();
+    let certificate = certificate.map(|files| {
+        Ok::<_, Failure>(CertificateFiles { chain: found(&files.chain)?, key: absolute(&files.key)? })
+    });
     Ok(Origin {
         url: url.to_owned(),
         issuer: login.issuer,
@@ -183,6 +188,7 @@ fn origin(args: &LoginArgs, url: &str, login: LoginView) -> Result<Origin, Failu
         },
         sends: login.token,
         ca_file: absolute(&args.ca_file)?,
+        certificate: certificate.transpose()?,
         provider_ca_file: absolute(&args.provider_ca_file)?,
     })
 }

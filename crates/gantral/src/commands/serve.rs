@@ -46,7 +46,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         TenantId::parse(name).map_err(|error| Failure::new(format!("`tenants` names `{name}`: {error}")))
     });
     let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
-    let tls = settings.tls_files();
+    let tls = settings.tls_files().map_err(|error| said(&error))?;
     let listening = listen(settings.listen, tls.as_ref(), false).await.map_err(|error| said(&error))?;
     let url = settings.public_url.clone().unwrap_or_else(|| listening.url());
     let setup = Setup {

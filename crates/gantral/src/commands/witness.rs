@@ -87,7 +87,7 @@ async fn watch_logs(args: &RunArgs, out: Out) -> Result<Exit, Failure> {
     let folder = WitnessFolder::open(&args.dir).map_err(said)?;
     let key = folder.key().clone();
     let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
-    let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
+    let tls = tls.map(|(certificate, key)| TlsFiles::new(certificate, key));
     let count = logs.len();
     let witness = WitnessServer::new(folder, logs).map_err(said)?;
     let listening = Listening::bind(args.listen, tls.as_ref()).await.map_err(said)?;

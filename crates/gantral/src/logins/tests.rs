@@ -30,6 +30,7 @@ fn origin(sends: LoginToken) -> Origin {
         client: PublicClient { id: "cli".to_owned(), scopes, audience: None, resource: None, prompt: None },
         sends,
         ca_file: None,
+        certificate: None,
         provider_ca_file: None,
     }
 }

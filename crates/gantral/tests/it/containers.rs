@@ -114,6 +114,30 @@ fn containers_of_the_chart_have_no_right_that_they_do_not_need() {
 }
 
 #[test]
+fn chart_asks_machines_for_certificates_where_an_authority_is_named_and_nobody_where_none_is() {
+    let values = format!("{CHART}/ci/values.yaml");
+    let words = ["template", "authority", CHART, "--values", &values, "--set", "clientCaConfigMap=clients"];
+    for (text, asks) in [(rendered(), false), (helm(&words).status(0).data, true)] {
+        let documents = documents(&text);
+        let pod = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let said: Vec<_> =
+            variables(container).into_iter().filter(|(name, _)| name.contains("__CLIENT_")).collect();
+        let mounted =
+            container["volumeMounts"].as_array().unwrap().iter().any(|at| at["mountPath"] == "/run/clients");
+        let named =
+            pod["volumes"].as_array().unwrap().iter().any(|volume| volume["configMap"]["name"] == "clients");
+        assert_eq!((mounted, named), (asks, asks));
+        let expected = [
+            ("GANTRAL__TLS__CLIENT_CA", "/run/clients/ca.crt"),
+            ("GANTRAL__TLS__CLIENT_CERTIFICATES", "machines"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(said, if asks { expected.to_vec() } else { Vec::new() });
+    }
+}
+
+#[test]
 fn words_of_the_chart_start_a_server() {
     let documents = documents(&rendered());
     let pod = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"];

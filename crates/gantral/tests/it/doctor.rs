@@ -84,7 +84,7 @@ fn whatever_is_wrong_is_named_with_its_remedy_and_hides_nothing_else() {
     let ran = doctor(&site).status(1);
     for (check, part) in [
         ("four eyes", "`four_eyes.expires` is `1s`"),
-        ("tls", "certificate or key cannot be used"),
+        ("tls", "cert.pem` cannot be used"),
         ("keys", "issuer.pk8"),
         ("identity", "realm"),
         ("evaluators", "`far` does not answer"),

@@ -14,6 +14,7 @@ mod away;
 mod backup;
 mod break_glass;
 mod captured;
+mod certificates;
 mod commands;
 mod console;
 mod consoles;

@@ -201,7 +201,11 @@ fn configuration_that_cannot_be_served_is_refused_in_one_line() {
         (plain, "unknown field"),
         (open, "is not loopback: give a certificate and a key"),
         (good.replace("tenants = ['acme']", "tenants = ['other']"), "callers of tenant `acme`"),
-        (good.replace("cert.pem", "missing.pem"), "certificate or key cannot be used"),
+        (good.replace("cert.pem", "missing.pem"), "missing.pem` cannot be used"),
+        (
+            good.replace("[tls]", "[tls]\nclient_certificates = 'machines'"),
+            "no `tls.client_ca` says whose are believed",
+        ),
     ] {
         std::fs::write(site.path("gantral.toml"), &text).unwrap();
         let ran = run(site.folder.path(), &["serve", "--config", "gantral.toml"]).status(1);
