@@ -102,6 +102,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
             orchestrator: Default::default(),
+            telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             development: Some(Arc::new(issuer)),
             public_url: listening.url(),

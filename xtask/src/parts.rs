@@ -18,6 +18,7 @@ use crate::{page, release};
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_PINS: &str = include_str!("../parts/python.txt");
 const MAIL_PINS: &str = include_str!("../parts/mail.txt");
+const OTLP_PINS: &str = include_str!("../parts/otlp.txt");
 const SCHEMATHESIS_PINS: &str = include_str!("../parts/schemathesis.txt");
 const AGENTS_PINS: &str = include_str!("../parts/agents.txt");
 const CREWAI_PINS: &str = include_str!("../parts/crewai.txt");
@@ -72,7 +73,7 @@ impl Parts {
     }
 
     /// Returns the folder: `python/bin/python` runs the examples, `python/bin/bao` is the key management service of the
-    /// tests, `mail/bin/python` their mail server, `agents/bin/python` has the agent frameworks that the Python client is tested with,
+    /// tests, `mail/bin/python` their mail server, `otlp/bin/python` their collector of traces, `agents/bin/python` has the agent frameworks that the Python client is tested with,
     /// `crewai/bin/python` one that agrees with none of them on versions, `wheels` what that client depends on, `opa/opa` is their policy service, `node/node_modules` holds their identity provider and what drives a browser,
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
@@ -115,6 +116,7 @@ impl Parts {
         self.install_python("proxies", PROXIES_PINS, &[])?;
         self.install_python("python", PYTHON_PINS, &[])?;
         self.install_python("mail", MAIL_PINS, &["--require-hashes"])?;
+        self.install_python("otlp", OTLP_PINS, &["--require-hashes"])?;
         self.install_docs_part()?;
         self.install_python("helm", HELM_PINS, &["--require-hashes"])?;
         self.install_python("schemas", SCHEMAS_PINS, &[])?;
@@ -457,6 +459,7 @@ mod tests {
         let lines = [
             PYTHON_PINS,
             MAIL_PINS,
+            OTLP_PINS,
             DOCS_PINS,
             SCHEMAS_PINS,
             ZIG_PINS,

@@ -47,6 +47,7 @@ pub struct Client {
     key: Option<IdempotencyKey>,
     timeout: Duration,
     tries: u32,
+    traceparent: Option<HeaderValue>,
 }
 
 impl Client {
@@ -69,6 +70,14 @@ impl Client {
     #[must_use]
     pub fn with_key(&self, key: IdempotencyKey) -> Self {
         Self { key: Some(key), ..self.clone() }
+    }
+
+    /// Returns a client whose calls are part of a trace: the text is a header `traceparent` (W3C Trace Context). One that no header can hold
+    /// changes nothing: whoever traces badly acts all the same.
+    #[must_use]
+    pub fn with_traceparent(&self, traceparent: &str) -> Self {
+        let traceparent = HeaderValue::from_str(traceparent).ok().or_else(|| self.traceparent.clone());
+        Self { traceparent, ..self.clone() }
     }
 
     /// Returns a client that tries every call once.

@@ -130,8 +130,10 @@ impl Script {
             ..ClientConfig::new(needed("GANTRAL_URL")?, token)
         };
         let grant = variable("GANTRAL_GRANT").map(|text| GrantId::parse(&text)).transpose();
+        let client = Client::new(config)?;
         Ok(Self {
-            client: Client::new(config)?,
+            // What it asks is part of the trace that whoever launched it says.
+            client: variable("TRACEPARENT").map_or(client.clone(), |place| client.with_traceparent(&place)),
             instance,
             context: variable("GANTRAL_CONTEXT").map(Into::into),
             grant: grant.map_err(|error| unusable("GANTRAL_GRANT", &error))?,

@@ -24,6 +24,7 @@ use crate::problems::{Answer, Failure};
 use crate::rates::Rates;
 use crate::signing::PolicySigning;
 use crate::standing::Standing;
+use crate::telemetry::Telemetry;
 
 /// The parts that a server is made of.
 pub struct AppParts {
@@ -69,6 +70,8 @@ pub struct AppParts {
     pub duties: Duties,
     /// How many commands of a tenant it takes.
     pub rates: Rates,
+    /// What traces requests.
+    pub telemetry: Telemetry,
     /// The tenants of which it says how much there is.
     pub tenants: Vec<TenantId>,
 }
@@ -98,6 +101,7 @@ pub(crate) struct Shared {
     pub couriers: Couriers,
     pub duties: Duties,
     pub rates: Rates,
+    pub telemetry: Telemetry,
     pub tenants: Vec<TenantId>,
     /// Taken by whoever serves.
     keeping: Mutex<Option<Keeping>>,
@@ -135,6 +139,7 @@ impl App {
             couriers: parts.couriers,
             duties: parts.duties,
             rates: parts.rates,
+            telemetry: parts.telemetry,
             tenants: parts.tenants,
             keeping: Mutex::new(parts.keeping),
             candidates: Candidates::default(),

@@ -16,6 +16,7 @@ use gantral_policy::opa::{DECISION_DEFAULT, OpaConfig, OpaConfigError, OpaPolicy
 use serde::Deserialize;
 
 use crate::signing::SigningSettings;
+use crate::telemetry::TracedPoint;
 
 /// The name of the embedded engine.
 pub const EMBEDDED: &str = "embedded";
@@ -242,11 +243,12 @@ impl Opas {
         let embedded_limit = self.embedded_limit();
         let chosen = self.points.iter().find(|opa| Some(&opa.name) == self.default.as_ref());
         let default = match chosen {
-            Some(opa) => Evaluators::new(opa.point.clone(), opa.limit),
+            Some(opa) => Evaluators::new(Arc::new(TracedPoint(opa.point.clone())), opa.limit),
             None => Evaluators::new(Arc::clone(&embedded), embedded_limit),
         };
         let all = default.with(own, embedded, embedded_limit);
-        let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), opa.point.clone(), opa.limit);
+        let traced = |opa: &Opa| Arc::new(TracedPoint(opa.point.clone())) as Arc<dyn PolicyPoint>;
+        let add = |all: Evaluators, opa: &Opa| all.with(opa.name.clone(), traced(opa), opa.limit);
         Ok(self.points.iter().fold(all, add))
     }
 

@@ -71,13 +71,14 @@ fn sections(settings: &Settings) -> Vec<Examined> {
             }
         }
     }
-    let read: [(&'static str, Result<(), String>); 6] = [
+    let read: [(&'static str, Result<(), String>); 7] = [
         ("policy", settings.policy.open().map(drop).map_err(|error| error.to_string())),
         ("signing", settings.policy.signing.open().map(drop).map_err(|error| error.to_string())),
         ("notifications", settings.notifications.open(&tenants).map(drop).map_err(|error| error.to_string())),
         ("four eyes", settings.four_eyes.open(&tenants).map(drop).map_err(|error| error.to_string())),
         ("delegations", settings.delegations.open().map(drop).map_err(|error| error.to_string())),
         ("limits", settings.limits.open(&tenants).map(drop).map_err(|error| error.to_string())),
+        ("telemetry", settings.telemetry.open().map(drop).map_err(|error| error.to_string())),
     ];
     for (check, read) in read {
         if let Err(why) = read {

@@ -36,6 +36,7 @@ pub mod signing;
 mod standing;
 pub mod store;
 mod tally;
+pub mod telemetry;
 pub mod tenant_limits;
 mod views;
 mod waiting;

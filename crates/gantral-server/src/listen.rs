@@ -9,7 +9,7 @@ use gantral_engine::NotifiedMember;
 use gantral_identity::{DevelopmentRefused, development_allowed};
 use gantral_listen::{ListenError as SocketError, Listening, ServeLimits, TlsFiles};
 use gantral_notify::{Member, Now, Road, Shown, Unread};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
@@ -66,12 +66,16 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
     let sharing = tokio::spawn(share(app.clone()));
+    let (serving, ended) = oneshot::channel::<()>();
+    let tracing = tokio::spawn(trace(app.clone(), ended));
     let served = gantral_listen::serve(router(app), listening, LIMITS, shutdown).await;
+    // The spans of the requests that were drained are carried too.
+    drop(serving);
     // It never ends by itself.
     sharing.abort();
     let _ = sharing.await;
     let until = Instant::now() + END_WITHIN;
-    for mut beside in [scheduler, candidates, archiving, carrying, following] {
+    for mut beside in [scheduler, candidates, archiving, carrying, following, tracing] {
         // Each ends by itself, and gives its duty back to whoever goes on.
         if timeout_at(until, &mut beside).await.is_ok() {
             continue;
@@ -120,6 +124,16 @@ async fn carry(app: App, shutdown: watch::Receiver<bool>) {
 /// Keeps the keys of identity providers current until `shutdown` turns true.
 async fn follow(app: App, shutdown: watch::Receiver<bool>) {
     app.0.providers.run(&app.0.verifier, stopped(shutdown)).await;
+}
+
+/// Carries spans until the requests under way when the server was stopped have ended, or have been given the time to.
+async fn trace(app: App, ended: oneshot::Receiver<()>) {
+    let exporter = app.0.telemetry.take();
+    drop(app);
+    if let Some(exporter) = exporter {
+        // It ends by being dropped.
+        exporter.run(async { drop(ended.await) }).await;
+    }
 }
 
 /// Keeps what all servers upon one ledger must know of it the same, for ever.

@@ -115,6 +115,8 @@ pub(crate) struct Seen<'a> {
     pub told: Told,
     /// How the keys of identity providers are.
     pub providers: Vec<ProviderStatus>,
+    /// How many spans were dropped.
+    pub spans_dropped: u64,
     /// How much there is of each tenant.
     pub tenants: Vec<TenantUsage>,
 }
@@ -168,6 +170,7 @@ pub(crate) struct Metrics {
     told: ToldMetrics,
     archive: ArchiveMetrics,
     tenants: TenantMetrics,
+    spans_dropped: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -195,6 +198,7 @@ impl Default for Metrics {
             told: ToldMetrics::default(),
             archive: ArchiveMetrics::default(),
             tenants: TenantMetrics::default(),
+            spans_dropped: Gauge::default(),
         };
         metrics.registered()
     }
@@ -256,6 +260,12 @@ impl Metrics {
         self.told.register(registry);
         self.archive.register(registry);
         self.tenants.register(registry);
+        let registry = &mut self.registry;
+        registry.register(
+            "telemetry_spans_dropped",
+            "Spans that the collector did not take, or that had no room in the queue, since the start",
+            self.spans_dropped.clone(),
+        );
         self
     }
 
@@ -292,7 +302,18 @@ impl Metrics {
 
     /// Returns the text exposition.
     pub(crate) fn exposition(&self, seen: &Seen<'_>) -> Result<String, std::fmt::Error> {
-        let Seen { now, counts, restarts, evaluators, logged, archive, told, providers, tenants } = seen;
+        let Seen {
+            now,
+            counts,
+            restarts,
+            evaluators,
+            logged,
+            archive,
+            told,
+            providers,
+            spans_dropped,
+            tenants,
+        } = seen;
         self.instances.clear();
         for (code, count) in &counts.instances {
             let state = state_of(*code).map_or("unknown", |state| state.as_str()).to_owned();
@@ -313,6 +334,7 @@ impl Metrics {
         self.logs.show(logged);
         self.archive.show(archive);
         self.tenants.show(tenants);
+        self.spans_dropped.set(f64::from(u32::try_from(*spans_dropped).unwrap_or(u32::MAX)));
         self.told.show(told, *now);
         for provider in providers {
             let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::metrics::Request as Counted;
 use crate::problems::finished;
+use crate::telemetry::answered;
 
 /// The header that carries the request's number.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,7 +40,8 @@ pub(crate) async fn observed(State(app): State<App>, mut request: Request, next:
     let uri = request.uri().clone();
     let span = tracing::info_span!("request", request_id);
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    let mut response = next.run(request).instrument(span).await;
+    let trace = app.0.telemetry.request(method, route, &uri, request.headers());
+    let mut response = trace.scope(next.run(request).instrument(span)).await;
     let shown = response.extensions_mut().remove::<Shown>().map(|shown| shown.0);
     let is_written = shown.is_some();
     let problem = shown.or_else(|| response.extensions_mut().remove::<Problem>());
@@ -48,6 +50,7 @@ pub(crate) async fn observed(State(app): State<App>, mut request: Request, next:
     let code = problem.as_ref().map(Problem::code);
     app.0.metrics.request(&Counted { method, route, status, code, taken });
     let code = code.map_or("", |code| code.as_str());
+    answered(trace, &request_id, status, code);
     let duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     match &problem {
         Some(problem) if matches!(problem.code().fault(), Fault::Us | Fault::Environment) => {

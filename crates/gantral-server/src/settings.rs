@@ -38,6 +38,7 @@ use crate::policy::StoredBundles;
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
 use crate::store::{StoreSettings, StoreSettingsError, open_store};
+use crate::telemetry::{TelemetryError, TelemetrySettings, TracedPoint, TracedSigner};
 use crate::tenant_limits::{LimitSettings, LimitsError};
 
 pub use self::environment::VariableError;
@@ -95,6 +96,9 @@ pub struct Settings {
     /// How much a tenant may send, begin and keep.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// Where traces go; nothing is traced where absent.
+    #[serde(default)]
+    pub telemetry: TelemetrySettings,
 }
 
 /// Who says when the work of an instance may begin.
@@ -254,6 +258,9 @@ pub enum SetupError {
     /// How much a tenant may have is not said well.
     #[error(transparent)]
     Limits(#[from] LimitsError),
+    /// Where traces go is not said well.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// The section about passkeys.
     #[error(transparent)]
     Passkeys(#[from] PasskeysError),
@@ -353,6 +360,8 @@ pub struct Setup<'a> {
     pub limits: &'a LimitSettings,
     /// Who says when work may begin.
     pub orchestrator: Orchestrator,
+    /// Where traces go.
+    pub telemetry: &'a TelemetrySettings,
     /// The development issuer, if it is among them.
     pub development: Option<Arc<DevIssuer>>,
     /// The URL under which this server is reached.
@@ -381,6 +390,7 @@ impl Setup<'_> {
         let delegation_longest = self.delegations.open()?;
         let passkeys = self.passkeys.map(|passkeys| passkeys.open(&self.public_url)).transpose()?;
         let (limits, rates) = self.limits.open(self.tenants)?;
+        let telemetry = self.telemetry.open()?;
         private_folder(self.data)?;
         let store = open_store(self.store, self.data).await?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -421,8 +431,9 @@ impl Setup<'_> {
         let kept = Arc::new(logs.clone());
         let (archive, checkpoints) =
             archive::open(self.archive, kept, &store, issuer.delegations, self.tenants)?;
-        let evaluators = opas.beside(policy.clone())?;
-        let ports = Ports { store, signer: issuer.signer, policy: evaluators, checkpoints };
+        let evaluators = opas.beside(Arc::new(TracedPoint(policy.clone())))?;
+        let signer = Arc::new(TracedSigner(issuer.signer));
+        let ports = Ports { store, signer, policy: evaluators, checkpoints };
         let engine = Engine::new(ports, config)?;
         let damaged = if standing.behind().is_none() {
             forget_others(&engine, &couriers).await?;
@@ -457,6 +468,7 @@ impl Setup<'_> {
             couriers,
             duties,
             rates,
+            telemetry,
             tenants: self.tenants.to_vec(),
         }))
     }

@@ -31,6 +31,11 @@ pub(crate) fn stored(bytes: &[u8], what: &str) -> Answer<Document> {
 }
 
 pub(crate) fn receipts(receipts: &[Receipt]) -> Answer<Vec<wire::Receipt>> {
+    // From the trace to the artifact. The other way there is none: artifacts have no member for it.
+    if let Some(last) = receipts.last() {
+        let hash = gantral_trace::Value::Text(last.hash.to_hex());
+        gantral_trace::note("gantral.artifact.hash", hash);
+    }
     receipts
         .iter()
         .map(|receipt| {

@@ -17,6 +17,8 @@ use crate::failure::Failure;
 use crate::logins::{LoginTokens, Logins, address};
 use crate::out::Out;
 
+/// The variable with the `traceparent` of whoever started this program.
+const TRACEPARENT: &str = "TRACEPARENT";
 /// The folder that `gantral dev` keeps beside the project.
 pub const DEV_FOLDER: &str = ".gantral-dev";
 
@@ -162,7 +164,15 @@ impl Target {
     pub fn client(&self) -> Result<Client, Failure> {
         let (ca_file, certificate) = (self.ca_file.clone(), self.certificate.clone());
         let config = ClientConfig::new(&self.url, self.credentials.source());
-        Ok(Client::new(ClientConfig { ca_file, certificate, ..config })?)
+        Ok(traced(Client::new(ClientConfig { ca_file, certificate, ..config })?))
+    }
+}
+
+/// Returns the client as part of the trace that whoever started this program is in, if it says so in its environment.
+pub fn traced(client: Client) -> Client {
+    match std::env::var(TRACEPARENT) {
+        Ok(traceparent) => client.with_traceparent(&traceparent),
+        Err(_) => client,
     }
 }
 

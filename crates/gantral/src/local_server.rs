@@ -14,6 +14,7 @@ use gantral_server::notifications::NotificationSettings;
 use gantral_server::serve;
 use gantral_server::settings::{Orchestrator, Setup};
 use gantral_server::store::StoreSettings;
+use gantral_server::telemetry::TelemetrySettings;
 use gantral_server::tenant_limits::LimitSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -60,6 +61,7 @@ impl LocalServer {
             passkeys: None,
             limits: &LimitSettings::default(),
             orchestrator,
+            telemetry: &TelemetrySettings::default(),
             development: Some(Arc::clone(issuer)),
             public_url: url.clone(),
             worker,

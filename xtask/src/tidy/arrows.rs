@@ -51,6 +51,7 @@ const TABLE: &[Row] = &[
     Row { name: "gantral-notify", floor: 2, arrows: &["gantral-core", "gantral-store", "gantral-outbound"] },
     Row { name: "gantral-oidc", floor: 2, arrows: &["gantral-core", "gantral-identity", "gantral-outbound"] },
     Row { name: "gantral-policy", floor: 2, arrows: &["gantral-core", "gantral-engine", "gantral-outbound"] },
+    Row { name: "gantral-trace", floor: 2, arrows: &["gantral-outbound"] },
     Row { name: "gantral-console", floor: 3, arrows: &["gantral-api", "gantral-core"] },
     Row {
         name: "gantral-server",
@@ -70,6 +71,7 @@ const TABLE: &[Row] = &[
             "gantral-listen",
             "gantral-notify",
             "gantral-oidc",
+            "gantral-trace",
         ],
     },
     Row {
@@ -185,6 +187,7 @@ const TABLE: &[Row] = &[
             "gantral-archive",
             "gantral-http",
             "gantral-mcp",
+            "gantral-trace",
         ],
     },
     Row {
@@ -218,6 +221,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["gantral-identity"]),
     ("lettre", &["gantral-notify"]),
     ("object_store", &["gantral-archive"]),
+    ("opentelemetry", &["gantral-trace"]),
+    ("opentelemetry-http", &["gantral-trace"]),
+    ("opentelemetry-otlp", &["gantral-trace"]),
+    ("opentelemetry_sdk", &["gantral-trace"]),
     ("p256", &["gantral-evidence", "gantral-vectors"]),
     ("prost", &["gantral-http"]),
     ("regorus", &["gantral-policy"]),
@@ -236,6 +243,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "gantral-oidc",
             "gantral-outbound",
             "gantral-policy",
+            "gantral-trace",
         ],
     ),
     ("rusqlite", &["gantral-store", "gantral-bench"]),

@@ -116,7 +116,15 @@ impl ClientConfig {
         };
         let http = builder.build().map_err(|error| ConfigError::Tls { why: error.to_string() })?;
         let tries = self.tries.max(1);
-        Ok(Client { http, base: Arc::new(base), token: self.token, key: None, timeout: self.timeout, tries })
+        Ok(Client {
+            http,
+            base: Arc::new(base),
+            token: self.token,
+            key: None,
+            timeout: self.timeout,
+            tries,
+            traceparent: None,
+        })
     }
 }
 

@@ -12,6 +12,8 @@ use super::{Client, ClientError};
 use crate::problem::{Code, Problem, Retry};
 use crate::wire::PROBLEM_JSON;
 
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 /// The pause before the first retry; each further one is four times as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause, also if the server asks for a longer one: then the caller decides.
@@ -129,6 +131,9 @@ impl Client {
                 value.map_err(|_| ClientError::Token { why: "it is not visible ASCII".to_owned() })?;
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            request.headers_mut().insert(TRACEPARENT, traceparent.clone());
         }
         Ok((request, token))
     }

@@ -81,4 +81,7 @@ pub struct Task {
     /// Environment variable to secret reference (`env:NAME`, `file:/path`). The runner resolves it; the value never
     /// travels.
     pub secrets: BTreeMap<String, String>,
+    /// The header `traceparent` (W3C Trace Context) that puts the process into the trace of its instance; absent where the server does not trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }

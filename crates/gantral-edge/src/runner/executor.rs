@@ -145,6 +145,8 @@ pub(super) struct Facts {
     pub workflow: WorkflowId,
     /// What humans granted.
     pub grant: Option<GrantId>,
+    /// Which trace it is part of.
+    pub traceparent: Option<String>,
 }
 
 /// The files by which a command and its runner speak, as the runner sees them.
@@ -310,6 +312,7 @@ impl Facts {
             ("GANTRAL_MODE_LEASE".into(), paths.mode_lease.as_path().into()),
         ]);
         variables.extend(self.grant.map(|grant| ("GANTRAL_GRANT".into(), grant.to_string().into())));
+        variables.extend(self.traceparent.as_deref().map(|place| ("TRACEPARENT".into(), place.into())));
         variables.extend(paths.socket.as_deref().map(|socket| (SOCKET_VARIABLE.into(), socket.into())));
         variables
     }

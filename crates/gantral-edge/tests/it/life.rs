@@ -101,9 +101,12 @@ async fn a_process_is_told_what_it_needs_and_nothing_else() {
         "GANTRAL_URL",
         "GANTRAL_WORKFLOW",
         "PATH",
+        "TRACEPARENT",
     ];
     assert_eq!(names, expected);
     assert!(environment.contains(&format!("GANTRAL_INSTANCE_ID={id}")));
+    let trace = id.to_string().replace('-', "");
+    assert!(environment.contains(&format!("TRACEPARENT=00-{trace}-{}-01\n", &trace[16..])), "{environment}");
     assert!(environment.contains(&format!("GANTRAL_URL={}", place.url)));
     assert_eq!((mode("token"), mode("context"), mode("dir")), (0o600, 0o600, 0o700));
     assert!(read("token").split('.').count() == 3 && !read("token").contains('\n'));

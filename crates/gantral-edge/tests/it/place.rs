@@ -249,6 +249,11 @@ async fn start(
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
         orchestrator: Default::default(),
+        // Nobody listens there; processes are told their place in a trace all the same.
+        telemetry: &gantral_server::telemetry::TelemetrySettings {
+            otlp_endpoint: Some("http://127.0.0.1:9".to_owned()),
+            ..Default::default()
+        },
         development: Some(Arc::clone(issuer)),
         public_url: url.clone(),
         worker: policy::worker_command(),

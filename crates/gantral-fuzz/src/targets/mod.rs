@@ -12,6 +12,7 @@ mod log;
 mod mcp;
 mod policy;
 mod service;
+mod trace;
 
 use crate::target::Target;
 
@@ -74,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     service::TOKEN,
     service::KEY_SET,
     service::KEY_FOLDER,
+    trace::TRACEPARENT,
 ];
 
 /// Finds a target by its name.

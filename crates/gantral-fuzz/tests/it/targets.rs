@@ -99,6 +99,7 @@ every_target!(
     token,
     key_set,
     keys_json,
+    traceparent,
 );
 
 #[test]

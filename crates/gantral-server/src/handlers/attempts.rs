@@ -95,6 +95,7 @@ pub(crate) async fn claim(
                 delegations: delegations.collect::<Answer<_>>()?,
                 grant,
                 secrets: task.run.secrets,
+                traceparent: app.0.telemetry.traceparent(task.instance),
             };
             return Ok(Json(body).into_response());
         }

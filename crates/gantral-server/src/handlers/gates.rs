@@ -205,7 +205,10 @@ pub(crate) async fn resolve(
     let approver = principal.approver()?;
     let row = row_for(app, &approver, id).await?;
     let request = decision(app, principal, id, body)?;
-    let done = match app.engine().decide_gate(call, &approver, id, request).await {
+    let span = app.0.telemetry.of_instance(row.instance, "decide");
+    let decided = span.scope(app.engine().decide_gate(call, &approver, id, request)).await;
+    span.end();
+    let done = match decided {
         Ok(done) => done,
         Err(error) => return Err(explained(app, principal.tenant(), error, &row).await),
     };

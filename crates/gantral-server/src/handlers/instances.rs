@@ -49,6 +49,7 @@ pub(crate) async fn create(
             .map(|parent| (parent.instance_id.into_inner(), parent.artifact_hash.into_inner())),
     };
     let done = app.engine().create(write.call, &requester, new).await?;
+    app.0.telemetry.created(done.instance);
     let facts = app.engine().instance(write.principal.tenant(), done.instance).await?;
     let instance = views::instance(&app, &facts).await?;
     Ok((StatusCode::CREATED, Json(wire::Created { instance, artifacts: receipts(&done.receipts)? })))

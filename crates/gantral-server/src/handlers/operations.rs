@@ -97,6 +97,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
             counts: store.outbox_counts().await.map_err(EngineError::from)?,
         },
         providers: app.0.providers.statuses(),
+        spans_dropped: app.0.telemetry.tracer.dropped(),
         tenants: tenants(&app).await?,
     };
     let text = app

@@ -56,6 +56,7 @@ fn seen(name: &Name) -> Seen<'_> {
             }],
         },
         providers: vec![ProviderStatus { issuer, age: None, failures: 2 }],
+        spans_dropped: 12,
         tenants: vec![TenantUsage {
             tenant: TenantId::parse("acme").unwrap(),
             usage: Usage { open: 5, bytes: 1_000 },

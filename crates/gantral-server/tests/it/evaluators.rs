@@ -63,6 +63,7 @@ impl Site {
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
             orchestrator: Default::default(),
+            telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
             development: Some(Arc::clone(&issuer)),
             public_url: url.clone(),
             worker: worker_command(),

@@ -101,6 +101,7 @@ impl Site {
                 passkeys: None,
                 limits: &gantral_server::tenant_limits::LimitSettings::default(),
                 orchestrator: Default::default(),
+                telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
                 development: Some(Arc::clone(&self.issuer)),
                 public_url: self.url.clone(),
                 worker: worker_command(),

@@ -43,6 +43,7 @@ mod signing;
 mod standing;
 mod story;
 mod strangers;
+mod telemetry;
 mod tenant_limits;
 
 /// Becomes a policy worker when this program starts itself as one.

@@ -29,6 +29,7 @@ use gantral_policy::{PoolConfig, RegoPolicyPoint};
 use gantral_server::evaluators::{EmbeddedSettings, EvaluatorSettings, Opas, PolicySettings};
 use gantral_server::notifications::{NotificationSettings, Notifications};
 use gantral_server::signing::PolicySigning;
+use gantral_server::telemetry::{TelemetrySettings, TracedPoint, TracedSigner};
 use gantral_server::tenant_limits::LimitSettings;
 use gantral_server::{
     App, AppParts, Capacity, Clock as ServerClock, Standing, StoredBundles, listen, router, serve,
@@ -84,6 +85,7 @@ pub struct Place {
     four_eyes: FourEyes,
     limits: LimitSettings,
     orchestrated: bool,
+    telemetry: TelemetrySettings,
     client: Client,
     running: Option<(watch::Sender<bool>, JoinHandle<std::io::Result<()>>)>,
 }
@@ -111,6 +113,12 @@ impl Place {
     /// Starts the server again under other limits.
     pub async fn set_limits(&mut self, limits: LimitSettings) {
         self.limits = limits;
+        self.restart().await;
+    }
+
+    /// Starts the server again, with a collector.
+    pub async fn trace(&mut self, telemetry: TelemetrySettings) {
+        self.telemetry = telemetry;
         self.restart().await;
     }
 
@@ -145,7 +153,8 @@ impl Place {
         let issuer = Arc::new(DevIssuer::new(token_key(&folder), directory()));
         let clock = Clock::default();
         let (four_eyes, limits) = (FourEyes::default(), LimitSettings::default());
-        let beside = (&limits, false);
+        let telemetry = TelemetrySettings::default();
+        let beside = (&limits, false, &telemetry);
         let (app, policy) = app(&folder, &clock, &issuer, capacity, &notifications, &four_eyes, beside);
         let (url, running) = run(app, scheduled).await;
         let client = client(&url);
@@ -161,6 +170,7 @@ impl Place {
             four_eyes,
             limits,
             orchestrated: false,
+            telemetry,
             client,
             running: Some(running),
         }
@@ -182,7 +192,7 @@ impl Place {
             self.capacity,
             told,
             &self.four_eyes,
-            (&self.limits, self.orchestrated),
+            (&self.limits, self.orchestrated, &self.telemetry),
         );
         let (url, running) = run(app, self.scheduled).await;
         (self.client, self.policy, self.url) = (client(&url), policy, url);
@@ -400,7 +410,7 @@ fn app(
     capacity: Capacity,
     notifications: &NotificationSettings,
     four_eyes: &FourEyes,
-    (limits, orchestrated): (&LimitSettings, bool),
+    (limits, orchestrated, telemetry): (&LimitSettings, bool, &TelemetrySettings),
 ) -> (App, Weak<RegoPolicyPoint>) {
     let path = folder.path();
     let store = open(&path.join("ledger.db"));
@@ -426,8 +436,8 @@ fn app(
     let engine = Engine::new(
         Ports {
             store,
-            signer: Arc::new(signer),
-            policy: Evaluators::new(policy.clone(), POLICY_LIMIT),
+            signer: Arc::new(TracedSigner(Arc::new(signer))),
+            policy: Evaluators::new(Arc::new(TracedPoint(policy.clone())), POLICY_LIMIT),
             checkpoints: Arc::new(NoCheckpoints),
         },
         EngineConfig {
@@ -466,6 +476,7 @@ fn app(
         couriers,
         duties,
         rates,
+        telemetry: telemetry.open().unwrap(),
         tenants: tenants.to_vec(),
     };
     (App::with_capacity(parts, capacity), Arc::downgrade(&policy))

@@ -125,6 +125,7 @@ async fn setup(
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
         orchestrator: Default::default(),
+        telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
         development: development.cloned(),
         public_url: "https://gantral.invalid".to_owned(),
         worker,

@@ -62,6 +62,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         passkeys: settings.passkeys.as_ref(),
         limits: &settings.limits,
         orchestrator: settings.orchestrator,
+        telemetry: &settings.telemetry,
         development: None,
         public_url: url.trim_end_matches('/').to_owned(),
         worker: worker()?,

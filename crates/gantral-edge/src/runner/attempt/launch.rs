@@ -135,6 +135,34 @@ impl Attempt<'_> {
             tenant: self.shared.config.pinned.tenant.clone(),
             workflow: WorkflowId::clone(&self.task.workflow.id),
             grant,
+            traceparent: self.task.traceparent.clone().filter(|place| is_traceparent(place)),
+        }
+    }
+}
+
+/// Tells whether a text is what it is said to be: nothing signs it, so nothing else may come by it into an environment.
+fn is_traceparent(text: &str) -> bool {
+    let lengths = [2, 32, 16, 2];
+    let mut members = text.split('-');
+    let is_hex = |member: &str| member.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    lengths
+        .into_iter()
+        .all(|length| members.next().is_some_and(|member| member.len() == length && is_hex(member)))
+        && members.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_place_in_a_trace_comes_into_the_environment_as_one() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert!(is_traceparent(good));
+        for wrong in
+            ["", "00", &good.to_uppercase(), &good.replace('7', "\n"), &format!("{good}-"), &good[1..]]
+        {
+            assert!(!is_traceparent(wrong), "{wrong}");
         }
     }
 }

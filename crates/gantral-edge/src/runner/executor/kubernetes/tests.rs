@@ -240,6 +240,7 @@ impl Stage {
                 tenant: TenantId::parse("acme").unwrap(),
                 workflow: WorkflowId::parse("refund").unwrap(),
                 grant: None,
+                traceparent: None,
             },
             command: &command,
             secrets: BTreeMap::from([("KEY".into(), "canary-5f1d8e0c\nin a secret".into())]),
