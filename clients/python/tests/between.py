@@ -20,6 +20,8 @@ class Between:
 
     def __init__(self, url: str) -> None:
         self.seen: list[tuple[str, str | None, bytes]] = []
+        #: The `traceparent` of each request.
+        self.traces: list[str | None] = []
         self.change: Change | None = None
         #: Is given path and body of each request, and returns what is passed on instead.
         self.swap: Callable[[str, bytes], bytes] | None = None
@@ -44,6 +46,7 @@ class Between:
             def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 between.seen.append((self.path, self.headers.get("idempotency-key"), body))
+                between.traces.append(self.headers.get("traceparent"))
                 if between.unavailable > 0:
                     between.unavailable -= 1
                     return self.answer(503, "text/plain", b"busy")

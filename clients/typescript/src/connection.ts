@@ -4,6 +4,7 @@ import { toHex } from "./bytes.js";
 import { Misused, Refused, Unanswered } from "./errors.js";
 import { canonical, parse, type Json } from "./json.js";
 import { integer, open, string, type Shape } from "./shape.js";
+import { currentTrace, type Traceparent } from "./tracing.js";
 import type { Problem } from "./types.js";
 
 /** Where the token of a caller comes from. It is asked for each call, since tokens are renewed. */
@@ -21,6 +22,8 @@ export interface ConnectionOptions {
   tries?: number | undefined;
   /** What sends requests; that of the platform when absent. */
   fetch?: typeof globalThis.fetch | undefined;
+  /** The trace that the calls are part of, as the header `traceparent`; that of the active span of OpenTelemetry when absent, if it is loaded. */
+  traceparent?: Traceparent | undefined;
 }
 
 /** One call. */
@@ -133,6 +136,8 @@ export class Connection {
     const headers: Record<string, string> = { authorization: `Bearer ${token}` };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (call.key !== undefined) headers["idempotency-key"] = call.key;
+    const traceparent = currentTrace(this.#options.traceparent);
+    if (traceparent !== undefined) headers["traceparent"] = traceparent;
     const timeoutMs = call.timeoutMs ?? this.timeoutMs;
     const signal = AbortSignal.timeout(timeoutMs);
     try {

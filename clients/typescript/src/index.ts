@@ -25,6 +25,7 @@ export { Gantral, type GantralOptions, type WaitOptions } from "./gantral.js";
 export { NoCrypto } from "./hashes.js";
 export { Decimal, parse as parseJson, stringify as stringifyJson, type Json, type JsonObject } from "./json.js";
 export { Permit, type OutcomeDetails } from "./permit.js";
+export type { Traceparent } from "./tracing.js";
 export { Trust } from "./trust.js";
 export type { Action, Ask, AuthorityAnswer, ConsumeAnswer, CreateInstance, GrantView, InstanceView, Receipt } from "./types.js";
 export type * as api from "./types.js";

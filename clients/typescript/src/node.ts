@@ -12,6 +12,7 @@ import { fileJournal } from "./journal.js";
 import { parse, type Json } from "./json.js";
 import { isOff, OffAttempt } from "./off.js";
 import { socketSecrets } from "./secrets.js";
+import { activeSpan } from "./tracing.js";
 import { Trust } from "./trust.js";
 import type { GrantView, InstanceView } from "./types.js";
 
@@ -56,7 +57,8 @@ export class Gantral extends Portable {
     if (isOff(env)) return new OffAttempt();
     const instanceId = needed(env, "GANTRAL_INSTANCE_ID");
     const token = tokenFile(needed(env, "GANTRAL_TOKEN_FILE"));
-    const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token, ...overTls(env) });
+    const traceparent = (): string | undefined => activeSpan() ?? env["TRACEPARENT"];
+    const connection = new Connection({ url: needed(env, "GANTRAL_URL"), token, traceparent, ...overTls(env) });
     const context = env["GANTRAL_CONTEXT"] === undefined ? null : await readContext(env["GANTRAL_CONTEXT"]);
     const attempt = Number(needed(env, "GANTRAL_ATTEMPT"));
     if (!Number.isSafeInteger(attempt) || attempt < 1)

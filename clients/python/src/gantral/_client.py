@@ -21,6 +21,7 @@ from ._http import TIMEOUT_S, TRIES, AsyncSender, AsyncTokenSource, Call, Sender
 from ._journal import Journal
 from ._off import OffCore, is_off
 from ._receipts import Receipts
+from ._tracing import Traceparent
 from ._trust import Trust
 
 T = TypeVar("T")
@@ -45,10 +46,11 @@ class _Common:
         tls: Tls,
         timeout: float,
         tries: int,
+        traceparent: Traceparent,
     ) -> None:
         if trust is not None and tenant is None:
             raise Unusable("whoever pins a trust file names the tenant too")
-        self._server = Server(url, timeout, tries)
+        self._server = Server(url, timeout, tries, traceparent)
         self._trust = trust if isinstance(trust, Trust) or trust is None else Trust.read(trust)
         self._tenant = tenant
         self._journal = None if journal is None else Journal(journal)
@@ -104,7 +106,9 @@ class Gantral(_Common):
     `token` is text, a `Path` that is read anew for each call, or a function. `trust` is a trust file that was pinned out of
     band: with it, and with `tenant`, nothing is done on the ground of an answer that no pinned key signed. Without it,
     whoever can answer in the place of the server can make the agent act. `ca_file` has the authorities to trust instead of the
-    system's; `certificate_file` and `certificate_key_file` what is shown to a server that asks clients for a certificate.
+    system's; `certificate_file` and `certificate_key_file` what is shown to a server that asks clients for a certificate. Calls are part of the
+    trace that `traceparent` says, text or a function; without it of the current span of OpenTelemetry, where that is loaded, or of
+    `TRACEPARENT` of the environment.
     """
 
     def __init__(
@@ -120,9 +124,19 @@ class Gantral(_Common):
         certificate_key_file: str | Path | None = None,
         timeout: float = TIMEOUT_S,
         tries: int = TRIES,
+        traceparent: Traceparent = None,
     ) -> None:
         tls = Tls(ca_file, certificate_file, certificate_key_file)
-        super().__init__(url, trust=trust, tenant=tenant, journal=journal, tls=tls, timeout=timeout, tries=tries)
+        super().__init__(
+            url,
+            trust=trust,
+            tenant=tenant,
+            journal=journal,
+            tls=tls,
+            timeout=timeout,
+            tries=tries,
+            traceparent=traceparent,
+        )
         self._token = token
         self._sender = Sender(self._server, tls)
 
@@ -203,9 +217,19 @@ class AsyncGantral(_Common):
         certificate_key_file: str | Path | None = None,
         timeout: float = TIMEOUT_S,
         tries: int = TRIES,
+        traceparent: Traceparent = None,
     ) -> None:
         tls = Tls(ca_file, certificate_file, certificate_key_file)
-        super().__init__(url, trust=trust, tenant=tenant, journal=journal, tls=tls, timeout=timeout, tries=tries)
+        super().__init__(
+            url,
+            trust=trust,
+            tenant=tenant,
+            journal=journal,
+            tls=tls,
+            timeout=timeout,
+            tries=tries,
+            traceparent=traceparent,
+        )
         self._token = token
         self._sender = AsyncSender(self._server, tls)
 

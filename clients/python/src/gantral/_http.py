@@ -23,6 +23,7 @@ import httpx
 
 from . import _json
 from ._errors import Refused, Unreachable, Unusable
+from ._tracing import Traceparent, current
 from ._version import VERSION
 
 T = TypeVar("T")
@@ -102,7 +103,9 @@ Steps = Generator[Effect, Any, T]
 class Server:
     """Where calls go, and how patiently. Raises `Unusable` for an address that tokens must not travel to."""
 
-    def __init__(self, url: str, timeout: float = TIMEOUT_S, tries: int = TRIES) -> None:
+    def __init__(
+        self, url: str, timeout: float = TIMEOUT_S, tries: int = TRIES, traceparent: Traceparent = None
+    ) -> None:
         try:
             parts = urlsplit(url)
             host, _ = parts.hostname or "", parts.port
@@ -119,6 +122,7 @@ class Server:
         self.is_plain = parts.scheme == "http"
         self.timeout = timeout
         self.tries = max(1, tries)
+        self.traceparent = traceparent
 
     def exchange(self, call: Call) -> Steps[Any]:
         """Sends a call until it is settled, failed for good, or tried often enough. Returns the JSON of the answer.
@@ -159,6 +163,9 @@ class Server:
             headers["idempotency-key"] = call.key
         if content is not None:
             headers["content-type"] = "application/json"
+        traceparent = current(self.traceparent)
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         return Send(call.method, url, headers, content, call.timeout or self.timeout)
 
 

@@ -57,6 +57,19 @@ async fn two_writes_have_two_keys_unless_the_caller_chose_one() {
 }
 
 #[tokio::test]
+async fn call_is_part_of_the_trace_that_its_caller_says_and_a_bad_one_costs_nothing() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let server = Server::start(vec![moved(), refusal(Code::LedgerUnavailable), moved(), moved()]).await;
+    let plain = client(&server);
+    plain.withdraw(id()).await.expect("an answer");
+    plain.with_traceparent(trace).withdraw(id()).await.expect("an answer");
+    plain.with_traceparent("no\nheader").withdraw(id()).await.expect("an answer");
+    let seen: Vec<_> = server.seen().into_iter().map(|request| request.traceparent).collect();
+    // A call that is repeated stays where it was.
+    assert_eq!(seen, [None, Some(trace.to_owned()), Some(trace.to_owned()), None]);
+}
+
+#[tokio::test]
 async fn a_refusal_is_not_repeated() {
     for code in
         [Code::GateMoved, Code::EvaluatorFailed, Code::NobodyEligible, Code::Internal, Code::TooManyRequests]

@@ -76,6 +76,7 @@ pub struct Seen {
     pub target: String,
     pub key: Option<String>,
     pub token: Option<String>,
+    pub traceparent: Option<String>,
     pub body: String,
 }
 
@@ -132,6 +133,7 @@ async fn answer(State(script): State<Shared>, request: Request) -> Response {
         target: parts.uri.to_string(),
         key: text("idempotency-key"),
         token: text("authorization"),
+        traceparent: text("traceparent"),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     let reply = {
