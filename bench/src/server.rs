@@ -101,6 +101,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
             four_eyes: &gantral_server::four_eyes::FourEyesSettings::default(),
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
+            retention: &gantral_server::retention::RetentionSettings::default(),
             orchestrator: Default::default(),
             telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
             delegations: &gantral_server::delegations::DelegationSettings::default(),

@@ -27,6 +27,7 @@ use crate::passkeys::Passkeys;
 use crate::policy_point::Evaluators;
 use crate::registry::Registry;
 use crate::repeat::Repeating;
+use crate::retention::Retention;
 use crate::tenant_limits::TenantLimits;
 use crate::totals::Turns;
 
@@ -62,6 +63,8 @@ pub struct EngineConfig {
     pub passkeys: Option<Passkeys>,
     /// How much there may be of a tenant.
     pub limits: TenantLimits,
+    /// For how long the content of what has ended is kept.
+    pub retention: Retention,
     /// Whether runners may claim only what an orchestrator has released.
     pub orchestrated: bool,
 }
@@ -90,6 +93,7 @@ impl Default for EngineConfig {
             delegation_longest: DELEGATION_LONGEST_DEFAULT,
             passkeys: None,
             limits: TenantLimits::default(),
+            retention: Retention::default(),
             orchestrated: false,
         }
     }

@@ -71,7 +71,7 @@ fn sections(settings: &Settings) -> Vec<Examined> {
             }
         }
     }
-    let read: [(&'static str, Result<(), String>); 7] = [
+    let read: [(&'static str, Result<(), String>); 8] = [
         ("policy", settings.policy.open().map(drop).map_err(|error| error.to_string())),
         ("signing", settings.policy.signing.open().map(drop).map_err(|error| error.to_string())),
         ("notifications", settings.notifications.open(&tenants).map(drop).map_err(|error| error.to_string())),
@@ -79,6 +79,7 @@ fn sections(settings: &Settings) -> Vec<Examined> {
         ("delegations", settings.delegations.open().map(drop).map_err(|error| error.to_string())),
         ("limits", settings.limits.open(&tenants).map(drop).map_err(|error| error.to_string())),
         ("telemetry", settings.telemetry.open().map(drop).map_err(|error| error.to_string())),
+        ("retention", settings.retention.open(&tenants).map(drop).map_err(|error| error.to_string())),
     ];
     for (check, read) in read {
         if let Err(why) = read {

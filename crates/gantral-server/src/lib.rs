@@ -29,6 +29,7 @@ pub mod passkeys;
 mod policy;
 mod problems;
 pub mod rates;
+pub mod retention;
 mod router;
 mod scheduler;
 pub mod settings;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::archive::Archiving;
 use crate::candidates::run_candidates;
 use crate::logs::Keeping;
+use crate::retention::run_retention;
 use crate::router::router;
 use crate::scheduler::run_scheduler;
 
@@ -65,6 +66,7 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     let archiving = tokio::spawn(archive(app.clone(), shutdown.clone()));
     let carrying = tokio::spawn(carry(app.clone(), shutdown.clone()));
     let following = tokio::spawn(follow(app.clone(), shutdown.clone()));
+    let retaining = tokio::spawn(run_retention(app.clone(), shutdown.clone()));
     let sharing = tokio::spawn(share(app.clone()));
     let (serving, ended) = oneshot::channel::<()>();
     let tracing = tokio::spawn(trace(app.clone(), ended));
@@ -75,7 +77,7 @@ pub async fn serve(app: App, listening: Listening, shutdown: watch::Receiver<boo
     sharing.abort();
     let _ = sharing.await;
     let until = Instant::now() + END_WITHIN;
-    for mut beside in [scheduler, candidates, archiving, carrying, following, tracing] {
+    for mut beside in [scheduler, candidates, archiving, carrying, following, tracing, retaining] {
         // Each ends by itself, and gives its duty back to whoever goes on.
         if timeout_at(until, &mut beside).await.is_ok() {
             continue;

@@ -292,6 +292,11 @@ impl Metrics {
         self.tenants.too_fast(tenant);
     }
 
+    /// Counts executions of a tenant whose content was erased because it was kept for its time.
+    pub(crate) fn content_erased(&self, tenant: &TenantId, instances: u64) {
+        self.tenants.content_erased(tenant, instances);
+    }
+
     pub(crate) fn ticked(&self, ticked: &Ticked) {
         for (counter, count) in
             [(&self.due, ticked.due), (&self.lost, ticked.lost), (&self.stuck, ticked.failed)]

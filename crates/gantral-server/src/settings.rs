@@ -35,6 +35,7 @@ use crate::logs::{LogParts, Logs, LogsError, WitnessSettings};
 use crate::notifications::{NotificationSettings, Notifications, NotificationsError};
 use crate::passkeys::{PasskeySettings, PasskeysError};
 use crate::policy::StoredBundles;
+use crate::retention::{RetentionError, RetentionSettings};
 use crate::signing::SigningSettingsError;
 use crate::standing::Standing;
 use crate::store::{StoreSettings, StoreSettingsError, open_store};
@@ -99,6 +100,9 @@ pub struct Settings {
     /// Where traces go; nothing is traced where absent.
     #[serde(default)]
     pub telemetry: TelemetrySettings,
+    /// For how long content is kept.
+    #[serde(default)]
+    pub retention: RetentionSettings,
 }
 
 /// Who says when the work of an instance may begin.
@@ -261,6 +265,9 @@ pub enum SetupError {
     /// Where traces go is not said well.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// For how long content is kept is not said well.
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
     /// The section about passkeys.
     #[error(transparent)]
     Passkeys(#[from] PasskeysError),
@@ -358,6 +365,8 @@ pub struct Setup<'a> {
     pub passkeys: Option<&'a PasskeySettings>,
     /// How much a tenant may send, begin and keep.
     pub limits: &'a LimitSettings,
+    /// For how long content is kept.
+    pub retention: &'a RetentionSettings,
     /// Who says when work may begin.
     pub orchestrator: Orchestrator,
     /// Where traces go.
@@ -391,6 +400,7 @@ impl Setup<'_> {
         let passkeys = self.passkeys.map(|passkeys| passkeys.open(&self.public_url)).transpose()?;
         let (limits, rates) = self.limits.open(self.tenants)?;
         let telemetry = self.telemetry.open()?;
+        let retention = self.retention.open(self.tenants)?;
         private_folder(self.data)?;
         let store = open_store(self.store, self.data).await?;
         let key_folder = KeyFolder::serve(self.data).await?;
@@ -409,6 +419,7 @@ impl Setup<'_> {
             delegation_longest,
             passkeys,
             limits,
+            retention,
             orchestrated: self.orchestrator == Orchestrator::Temporal,
             ..usual
         };

@@ -37,6 +37,8 @@ pub enum Duty {
     Logs,
     /// Sealing what is due, and writing reminders.
     Tick,
+    /// Erasing content that was kept for as long as is configured.
+    Retention,
     /// Carrying messages to one recipient.
     Courier(Name),
 }
@@ -47,6 +49,7 @@ impl Duty {
         match self {
             Self::Logs => "logs".to_owned(),
             Self::Tick => "tick".to_owned(),
+            Self::Retention => "retention".to_owned(),
             Self::Courier(recipient) => format!("courier/{recipient}"),
         }
     }
@@ -90,7 +93,7 @@ impl Held {
     pub(crate) fn recipient(&self) -> Result<&Name, StoreError> {
         match &self.duty {
             Duty::Courier(recipient) => Ok(recipient),
-            Duty::Logs | Duty::Tick => Err(other_duty()),
+            Duty::Logs | Duty::Tick | Duty::Retention => Err(other_duty()),
         }
     }
 
@@ -98,7 +101,7 @@ impl Held {
     pub(crate) fn check_logs(&self) -> Result<(), StoreError> {
         match &self.duty {
             Duty::Logs => Ok(()),
-            Duty::Courier(_) | Duty::Tick => Err(other_duty()),
+            Duty::Courier(_) | Duty::Tick | Duty::Retention => Err(other_duty()),
         }
     }
 }

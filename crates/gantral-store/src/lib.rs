@@ -25,6 +25,7 @@ mod outbox;
 mod page;
 mod postgres;
 mod proposals;
+mod retention;
 mod rows;
 mod serving;
 mod sessions;
@@ -69,6 +70,7 @@ pub use postgres::{CONNECTIONS, Password, PostgresOptions, PostgresStore};
 pub use proposals::{
     NewProposal, ProposalEnd, ProposalEnding, ProposalOutcome, ProposalReason, StoredProposal,
 };
+pub use retention::{ContentErased, ENDED_PAGE_MAX, EndedPage};
 pub use rows::{
     Closing, GrantRow, InstanceRow, LeaseRow, PolicyArchive, PolicyBundleRow, PolicySignature, PutOutcome,
     Snapshot, SnapshotContent, SnapshotPlace, StoreCounts, StoredGate, TaskFilter, TaskRow, WorkflowRow,

@@ -11,6 +11,7 @@ use gantral_server::delegations::DelegationSettings;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::four_eyes::FourEyesSettings;
 use gantral_server::notifications::NotificationSettings;
+use gantral_server::retention::RetentionSettings;
 use gantral_server::serve;
 use gantral_server::settings::{Orchestrator, Setup};
 use gantral_server::store::StoreSettings;
@@ -60,6 +61,7 @@ impl LocalServer {
             delegations: &DelegationSettings::default(),
             passkeys: None,
             limits: &LimitSettings::default(),
+            retention: &RetentionSettings::default(),
             orchestrator,
             telemetry: &TelemetrySettings::default(),
             development: Some(Arc::clone(issuer)),

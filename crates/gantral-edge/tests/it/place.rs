@@ -248,6 +248,7 @@ async fn start(
         delegations: &gantral_server::delegations::DelegationSettings::default(),
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
+        retention: &gantral_server::retention::RetentionSettings::default(),
         orchestrator: Default::default(),
         // Nobody listens there; processes are told their place in a trace all the same.
         telemetry: &gantral_server::telemetry::TelemetrySettings {

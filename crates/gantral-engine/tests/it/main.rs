@@ -25,6 +25,7 @@ mod races;
 mod refusals;
 mod repetition;
 mod restart;
+mod retention;
 mod rules;
 mod runners;
 mod script;

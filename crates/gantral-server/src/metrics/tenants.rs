@@ -25,6 +25,7 @@ pub(super) struct TenantMetrics {
     bytes: Family<TenantLabel, Gauge>,
     bytes_max: Family<TenantLabel, Gauge>,
     too_fast: Family<TenantLabel, Counter>,
+    content_erased: Family<TenantLabel, Counter>,
 }
 
 impl TenantMetrics {
@@ -54,10 +55,19 @@ impl TenantMetrics {
             "Commands of a tenant that this server refused because they came too fast",
             self.too_fast.clone(),
         );
+        registry.register(
+            "tenant_content_erased",
+            "Executions of a tenant whose content this server erased because it was kept for its time",
+            self.content_erased.clone(),
+        );
     }
 
     pub(super) fn too_fast(&self, tenant: &TenantId) {
         self.too_fast.get_or_create(&TenantLabel::of(tenant)).inc();
+    }
+
+    pub(super) fn content_erased(&self, tenant: &TenantId, instances: u64) {
+        self.content_erased.get_or_create(&TenantLabel::of(tenant)).inc_by(instances);
     }
 
     pub(super) fn show(&self, tenants: &[TenantUsage]) {

@@ -77,6 +77,7 @@ fn exposition() -> String {
     });
     metrics.candidate(CandidateAsk::Evaluated, 9);
     metrics.too_fast(&TenantId::parse("acme").unwrap());
+    metrics.content_erased(&TenantId::parse("acme").unwrap(), 2);
     metrics.exposition(&seen(&Name::parse("pager").unwrap())).unwrap()
 }
 
@@ -120,6 +121,7 @@ fn ages_are_those_of_the_oldest_and_none_is_below_zero() {
         "gantral_tenant_open_instances{tenant=\"acme\"} 5",
         "gantral_tenant_stored_bytes_max{tenant=\"acme\"} 4000",
         "gantral_tenant_rate_exceeded_total{tenant=\"acme\"} 1",
+        "gantral_tenant_content_erased_total{tenant=\"acme\"} 2",
         "gantral_issuer_keys_age_seconds{issuer=\"https://id.example.com\"} -1.0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -23,6 +23,7 @@ const NAMED_BY_THE_OPERATOR: &[&str] = &[
     "limits.tenants",
     "policy.evaluators",
     "policy.signing.keys",
+    "retention.tenants",
 ];
 
 /// What is a text or a table, and says only that it is neither.

@@ -62,6 +62,7 @@ impl Site {
             delegations: &gantral_server::delegations::DelegationSettings::default(),
             passkeys: None,
             limits: &gantral_server::tenant_limits::LimitSettings::default(),
+            retention: &gantral_server::retention::RetentionSettings::default(),
             orchestrator: Default::default(),
             telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
             development: Some(Arc::clone(&issuer)),

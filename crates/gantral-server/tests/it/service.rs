@@ -124,6 +124,7 @@ async fn setup(
         delegations: &gantral_server::delegations::DelegationSettings::default(),
         passkeys: None,
         limits: &gantral_server::tenant_limits::LimitSettings::default(),
+        retention: &gantral_server::retention::RetentionSettings::default(),
         orchestrator: Default::default(),
         telemetry: &gantral_server::telemetry::TelemetrySettings::default(),
         development: development.cloned(),

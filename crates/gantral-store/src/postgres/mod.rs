@@ -55,6 +55,7 @@ mod outbox;
 mod policies;
 mod proposals;
 mod registry;
+mod retention;
 mod server;
 mod serving;
 mod sessions;

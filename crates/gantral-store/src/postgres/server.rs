@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
 ];
 /// `GNTM` and a one: the advisory lock under which schemas are changed. Those of the numbers of artifacts begin with `GNTL`.
 const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;

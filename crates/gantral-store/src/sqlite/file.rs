@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0018.sql"),
     include_str!("schema/0019.sql"),
     include_str!("schema/0020.sql"),
+    include_str!("schema/0021.sql"),
 ];
 /// The write-ahead log is cut to this many bytes when it starts over.
 const WAL_BYTES_MAX: u32 = 64 << 20;

@@ -24,6 +24,7 @@ mod proposals;
 pub(crate) mod proving;
 mod readers;
 mod registry;
+mod retention;
 mod sessions;
 mod snapshots;
 pub(crate) mod source;

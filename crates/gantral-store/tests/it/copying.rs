@@ -117,6 +117,7 @@ impl Ledger {
                  INSERT INTO log_cosigned VALUES('acme', 1, x'{evidence}', 'note', 1);
                  INSERT INTO archive VALUES('acme', 1, 2, 2, x'{evidence}', NULL);
                  INSERT INTO archived VALUES('acme', 'objects/1', x'{evidence}', 'v1');
+                 INSERT INTO content_erased VALUES('acme', x'09', 3);
                  INSERT INTO log_held VALUES('third', 99);",
                 instance = instance.to_string().replace('-', ""),
             ))

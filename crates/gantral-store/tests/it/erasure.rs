@@ -44,3 +44,27 @@ async fn an_erased_snapshot_leaves_no_bytes_in_any_file() {
     assert!(on_disk(folder.path(), b"canary-0001"));
     chain.stands(&store).await;
 }
+
+#[tokio::test]
+async fn content_that_was_kept_for_its_time_leaves_no_bytes_in_any_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&folder.path().join("gantral.db")).unwrap();
+    let (mut gone, mut stays) = (Chain::new(&tenant("acme")), Chain::new(&tenant("acme")));
+    for number in 0..20usize {
+        for (chain, name) in [(&mut gone, "gone"), (&mut stays, "stays")] {
+            let canary = format!("{name}-{number:04}-{}", "x".repeat([20, 700, 3_000, 60_000][number % 4]));
+            chain.commit(&store, vec![snapshot_effect(canary.as_bytes()).1]).await;
+        }
+    }
+    gone.index.open = false;
+    gone.commit(&store, vec![]).await;
+    assert!(on_disk(folder.path(), b"gone-0003") && on_disk(folder.path(), b"stays-0003"));
+    let erased =
+        store.erase_content(&gone.tenant, gone.id, gone.head.unwrap(), at(9)).await.unwrap().unwrap();
+    assert_eq!(erased.snapshots, 20);
+    for number in 0..20 {
+        assert!(!on_disk(folder.path(), format!("gone-{number:04}").as_bytes()), "{number} is still there");
+        assert!(on_disk(folder.path(), format!("stays-{number:04}").as_bytes()));
+    }
+    gone.stands(&store).await;
+}

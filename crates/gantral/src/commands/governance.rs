@@ -1,7 +1,12 @@
 //! `gantral governance`: what changes the rules for everybody, and who changed it.
 
 use clap::{Args, Subcommand};
+use gantral_api::client::{Client, ClientError};
+use gantral_api::problem::Code;
 use gantral_api::wire::{Erase, GovernanceEvent, Governed, PageQuery, text};
+use gantral_core::digest::{CommitmentLabel, Digest};
+use gantral_evidence::container::read_tar;
+use gantral_evidence::disclosure::Disclosure;
 
 use crate::cli::Server;
 use crate::connection::run as converse;
@@ -47,6 +52,12 @@ pub enum EraseCommand {
         #[arg(long)]
         commitment: text::Digest,
     },
+    /// Erases the content behind every commitment of an instance that has any left; the commitments stay. Repeating it goes on where it was cut off
+    Instance {
+        /// The instance
+        #[arg(value_name = "ID")]
+        instance: text::InstanceId,
+    },
     /// Makes a person anonymous for ever: their `person_id` is nobody's from then on
     Person {
         /// The issuer of the person's tokens
@@ -71,15 +82,21 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
             }
         }
         GovernanceCommand::Erase(what) => {
-            let body = match what {
-                EraseCommand::Snapshot { instance, commitment } => {
-                    Erase::Snapshot { instance_id: *instance, commitment: *commitment }
-                }
-                EraseCommand::Person { issuer, subject } => {
-                    Erase::Person { issuer: issuer.clone(), subject: subject.clone() }
-                }
-            };
-            let governed = converse(async { Ok(client.erase(&body).await?) })?;
+            let governed = converse(async {
+                Ok(match what {
+                    EraseCommand::Snapshot { instance, commitment } => {
+                        client
+                            .erase(&Erase::Snapshot { instance_id: *instance, commitment: *commitment })
+                            .await?
+                    }
+                    EraseCommand::Instance { instance } => erase_instance(&client, *instance).await?,
+                    EraseCommand::Person { issuer, subject } => {
+                        client
+                            .erase(&Erase::Person { issuer: issuer.clone(), subject: subject.clone() })
+                            .await?
+                    }
+                })
+            })?;
             say(&governed, "it is erased here", out)?;
             out.talk(format_args!(
                 "{} copies that left this server (bundles, backups) are not reached from here",
@@ -88,6 +105,37 @@ pub fn run(command: &GovernanceCommand, server: &Server, out: Out) -> Result<Exi
         }
     }
     Ok(Exit::DONE)
+}
+
+/// Erases whatever a bundle of the instance still discloses, one commitment after the other: each is sealed by itself.
+async fn erase_instance(client: &Client, instance: text::InstanceId) -> Result<Governed, Failure> {
+    let mut all = Governed { sealed: Vec::new(), proposal: None };
+    for commitment in disclosed(&client.evidence(instance).await?)? {
+        let body = Erase::Snapshot { instance_id: instance, commitment: commitment.into() };
+        match client.erase(&body).await {
+            Ok(governed) => all.sealed.extend(governed.sealed),
+            // Somebody else, or its time, was faster.
+            Err(ClientError::Problem(problem)) if problem.code() == Code::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}
+
+/// Returns the commitments that a bundle opens. What policy evaluated is what approvers were shown, and goes with it.
+fn disclosed(bundle: &[u8]) -> Result<Vec<Digest>, Failure> {
+    let unreadable =
+        |what: String| Failure::new(format!("the bundle of the instance cannot be read: {what}"));
+    let files = read_tar(bundle).map_err(|error| unreadable(error.to_string()))?;
+    let mut commitments = Vec::new();
+    for (path, bytes) in files.iter().filter(|(path, _)| Disclosure::commitment_of_path(path).is_some()) {
+        let disclosure =
+            Disclosure::parse(bytes).map_err(|error| unreadable(format!("`{path}`: {error}")))?;
+        if disclosure.label != CommitmentLabel::Input {
+            commitments.push(disclosure.commitment());
+        }
+    }
+    Ok(commitments)
 }
 
 /// Says what was sealed.

@@ -61,6 +61,7 @@ async fn serve(settings: &Settings, out: Out) -> Result<Exit, Failure> {
         delegations: &settings.delegations,
         passkeys: settings.passkeys.as_ref(),
         limits: &settings.limits,
+        retention: &settings.retention,
         orchestrator: settings.orchestrator,
         telemetry: &settings.telemetry,
         development: None,

@@ -51,6 +51,7 @@ mod proposals;
 mod provider;
 mod python_client;
 mod replay;
+mod retention;
 mod runner;
 mod scripts;
 mod secrets;

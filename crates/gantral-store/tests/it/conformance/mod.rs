@@ -16,6 +16,7 @@ pub mod logs;
 mod outbox;
 mod proposals;
 mod registry;
+mod retention;
 mod sessions;
 mod spending;
 mod tasks;
