@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::slice;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -16,7 +17,7 @@ use crate::server::Server;
 use crate::{disk_folder, median, raw};
 
 /// How long one measurement runs, and how often.
-const RUN: Duration = Duration::from_secs(4);
+pub const RUN: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 5;
 /// How many instances one measurement of human gates decides at most.
 const HUMAN_GATES: usize = 6_000;
@@ -64,7 +65,7 @@ pub fn run(connections: &[usize]) -> Result<()> {
             for &connections in connections {
                 let mut rounds = Vec::new();
                 for round in 0..ROUNDS {
-                    let gates = measure(&server, "bench", connections, human, round).await?;
+                    let gates = measure(slice::from_ref(&server), "bench", connections, human, round).await?;
                     let raw = raw::measure(&folder.path().join("raw"), connections, None).await?;
                     rounds.push(Round { gates, raw_per_second: raw.per_second() });
                 }
@@ -108,7 +109,8 @@ pub async fn apply(server: &Server, workflow: &str, more: &str, policy: &Bundle)
     Ok(())
 }
 
-fn text(value: &Value, name: &str) -> Result<String> {
+/// Returns a member that is a text.
+pub fn text(value: &Value, name: &str) -> Result<String> {
     value.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("no `{name}`"))
 }
 
@@ -145,7 +147,7 @@ impl Agent {
     }
 
     /// Creates the next instance and attaches to it.
-    async fn renew(&mut self) -> Result<()> {
+    pub async fn renew(&mut self) -> Result<()> {
         self.connection.act_as(&self.workload);
         let body = format!(r#"{{"workflow":"{}"}}"#, self.workflow);
         let created = self.connection.post("/v1/instances", &body).await?.json()?;
@@ -201,12 +203,29 @@ impl Agent {
         Ok(())
     }
 
+    /// Asks for what a human must decide, and returns the gate.
+    pub async fn wait(&mut self, amount: u64) -> Result<String> {
+        let path = format!("/v1/instances/{}/authority", self.instance);
+        let body = format!(
+            r#"{{"action":{{"name":"refund","target":"order/1","parameters":{{"amount":{amount}}}}}}}"#
+        );
+        text(&self.connection.post(&path, &body).await?.json()?, "gate_id")
+    }
+
     /// One gate that a human decides; the instance ends with it.
     async fn decided(&mut self) -> Result<()> {
-        let path = format!("/v1/instances/{}/authority", self.instance);
-        let body = r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":4800}}}"#;
-        let gate = text(&self.connection.post(&path, body).await?.json()?, "gate_id")?;
+        let gate = self.wait(4_800).await?;
+        self.reject(&gate).await
+    }
+
+    /// Lets the connection be the approver's, until the next instance.
+    pub fn become_approver(&mut self) {
         self.connection.act_as(&self.approver);
+    }
+
+    /// Has the approver reject what a gate asks for; the connection is the approver's afterwards.
+    pub async fn reject(&mut self, gate: &str) -> Result<()> {
+        self.become_approver();
         let path = format!("/v1/gates/{gate}/decisions");
         let body = r#"{"decision":"REJECT","gate_version":1,"justification":"too much"}"#;
         self.connection.post(&path, body).await?.json()?;
@@ -214,18 +233,19 @@ impl Agent {
     }
 }
 
-/// Prepares every agent first, then starts the clock.
+/// Prepares every agent first, then starts the clock. The agents are spread over the servers, which share a ledger.
 pub async fn measure(
-    server: &Server,
+    servers: &[Server],
     workflow: &str,
     connections: usize,
     human: bool,
     round: usize,
 ) -> Result<Measured> {
+    let server = servers.first().context("no server")?;
     let (workload, approver) = (server.client("refund-agent")?, server.person("alice")?);
     let local = tokio::task::LocalSet::new();
     let mut starting = Vec::new();
-    for number in 0..connections {
+    for (number, server) in (0..connections).zip(servers.iter().cycle()) {
         let name = format!("{workflow}-{human}-{connections}-{round}-{number}");
         let (workload, approver, address) = (workload.clone(), approver.clone(), server.address);
         let workflow = workflow.to_owned();

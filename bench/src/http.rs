@@ -82,6 +82,11 @@ impl Connection {
         self.send("POST", path, "application/json", body.as_bytes()).await
     }
 
+    /// Reads something.
+    pub async fn get(&mut self, path: &str) -> Result<Answer> {
+        self.send("GET", path, "application/json", b"").await
+    }
+
     async fn read(&mut self) -> Result<Answer> {
         self.buffer.clear();
         let end = loop {

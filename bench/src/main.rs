@@ -2,19 +2,24 @@
 
 mod appends;
 mod diff;
+mod fleet;
 mod gates;
 mod http;
 mod log;
 mod mcp;
 mod meter;
+mod million;
 mod opa;
+mod peer;
 mod policies;
+mod postgres;
 mod raw;
 mod server;
+mod soak;
 mod verifying;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use mimalloc::MiMalloc;
@@ -23,8 +28,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str =
-    "usage: gantral-bench appends [--large] | diff | gates [CONNECTIONS] | log | mcp | policies | verify";
+const USAGE: &str = "usage: gantral-bench appends [--large] | diff | fleet | gates [CONNECTIONS] | log | mcp | million [INSTANCES] | policies | soak [MINUTES FOLDER] | verify";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -32,18 +36,22 @@ fn main() -> Result<()> {
         ["appends"] => appends::run(false),
         ["appends", "--large"] => appends::run(true),
         ["diff"] => diff::run(),
+        ["fleet"] => fleet::run(),
         ["gates"] => gates::run(&gates::CONNECTIONS),
         ["gates", connections] => gates::run(&[connections.parse()?]),
         ["log"] => log::run(),
         ["mcp"] => mcp::run(),
+        ["million"] => million::run(million::INSTANCES),
+        ["million", instances] => million::run(instances.parse()?),
         ["policies"] => policies::run(),
+        ["soak"] => soak::run(soak::MINUTES, disk_folder()),
+        ["soak", minutes, out] => soak::run(minutes.parse()?, out.as_ref()),
         ["verify"] => verifying::run(),
         ["verify-window", window, trust, threads] => {
             verifying::window(window.as_ref(), trust.as_ref(), threads.parse()?)
         }
         // What the benchmarks start as processes of their own.
-        ["serve", data] => server::run(data.into(), None),
-        ["serve", data, opa] => server::run(data.into(), Some(opa)),
+        ["serve", data, beside] => server::run(data.into(), beside),
         ["policy-worker"] => Ok(gantral_policy::run_worker()?),
         _ => bail!(USAGE),
     }
@@ -53,6 +61,12 @@ fn main() -> Result<()> {
 fn disk_folder() -> &'static Path {
     let target = Path::new("target");
     if target.is_dir() { target } else { Path::new(".") }
+}
+
+/// Returns the path of a pinned part, whether it is there or not.
+fn part(path: &str) -> PathBuf {
+    let parts = std::env::var_os("GANTRAL_PARTS").map_or_else(|| PathBuf::from(".parts"), PathBuf::from);
+    parts.join(path)
 }
 
 /// Returns the median, which is not a number when there are no values.

@@ -15,7 +15,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{disk_folder, median};
+use crate::{disk_folder, median, part};
 
 /// How often everything is measured.
 const ROUNDS: usize = 5;
@@ -148,8 +148,7 @@ impl Places {
     fn find(folder: &Path) -> Result<Self> {
         let gantral = std::env::current_exe()?.with_file_name("gantral");
         ensure!(gantral.exists(), "`cargo build --release -p gantral` makes what is measured");
-        let parts = std::env::var_os("GANTRAL_PARTS").map_or_else(|| PathBuf::from(".parts"), PathBuf::from);
-        let parts = std::path::absolute(parts)?;
+        let parts = std::path::absolute(part(""))?;
         ensure!(
             parts.join("peers/bin/mcp-proxy").exists(),
             "`cargo xtask parts --peers` installs what is measured against"

@@ -1,12 +1,14 @@
 //! A real OPA in a process of its own, from the pinned parts.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use gantral_policy::bundle::Bundle;
+
+use crate::part;
 
 /// How long OPA may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,8 +23,7 @@ impl Opa {
     /// Starts OPA with a bundle, which is written to the folder under a name. As OPA starts by itself it writes two lines for each request, which
     /// are thrown away; quiet it writes none.
     pub fn start(folder: &Path, name: &str, policy: &Bundle, quiet: bool) -> Result<Self> {
-        let parts = std::env::var_os("GANTRAL_PARTS").map_or_else(|| PathBuf::from(".parts"), PathBuf::from);
-        let program = std::path::absolute(parts.join("opa/opa"))?;
+        let program = std::path::absolute(part("opa/opa"))?;
         ensure!(program.exists(), "the part `opa` is missing: `cargo xtask parts` installs it");
         let file = format!("{name}.tar.gz");
         std::fs::write(folder.join(&file), policy.as_published()?.to_archive()?)?;

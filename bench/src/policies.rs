@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use gantral_policy::{BundleSource, PoolConfig, RegoPolicyPoint, SourceUnavailabl
 use crate::gates::{self, Measured, POLICY};
 use crate::http::Connection;
 use crate::opa::Opa;
-use crate::server::Server;
+use crate::server::{Beside, Server};
 use crate::{disk_folder, median};
 
 /// How often everything is measured.
@@ -81,7 +82,7 @@ pub fn run() -> Result<()> {
         let usual = Opa::start(folder.path(), "usual", &beside.bundle, false)?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
-        let server = Server::beside(&data, Some(&beside.opa.url()))?;
+        let server = Server::with(&data, &Beside { opa: Some(beside.opa.url()), ..Beside::default() })?;
         gates::apply(&server, "bench", "", &small).await?;
         gates::apply(&server, "bench-opa", r#""evaluator":"sidecar","#, &small).await?;
         gates::apply(&server, "bench-200", "", &large).await?;
@@ -91,7 +92,7 @@ pub fn run() -> Result<()> {
         {
             let mut rounds = Vec::new();
             for round in 0..ROUNDS {
-                rounds.push(gates::measure(&server, workflow, 1, false, round).await?);
+                rounds.push(gates::measure(slice::from_ref(&server), workflow, 1, false, round).await?);
             }
             let of =
                 |value: fn(&Measured) -> Duration| median(rounds.iter().map(|round| millis(value(round))));
@@ -102,7 +103,9 @@ pub fn run() -> Result<()> {
             let mut rounds = Vec::new();
             for round in 0..ROUNDS {
                 // A number of its own keeps the idempotency keys of the rounds apart.
-                let gates = gates::measure(&server, "bench", connections, false, ROUNDS + round).await?;
+                let gates =
+                    gates::measure(slice::from_ref(&server), "bench", connections, false, ROUNDS + round)
+                        .await?;
                 let usual = bare(&usual, &beside.input, connections).await?;
                 let quiet = bare(&beside.opa, &beside.input, connections).await?;
                 rounds.push([gates.per_second, usual.per_second, quiet.per_second]);

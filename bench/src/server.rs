@@ -13,11 +13,22 @@ use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_policy::WorkerCommand;
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
+use gantral_server::store::StoreSettings;
 use gantral_server::{Clock as _, SystemClock, listen, serve};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// The token key of the development issuer, in the data folder.
 const DEV_KEY: &str = "dev-issuer.pem";
+
+/// What a server has beside it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Beside {
+    /// The address of an OPA, which workflows may choose as `sidecar`.
+    pub opa: Option<String>,
+    /// The address of the database of the ledger; a file in the data folder where absent.
+    pub store: Option<String>,
+}
 
 /// A server that runs until this is dropped.
 pub struct Server {
@@ -30,14 +41,14 @@ pub struct Server {
 impl Server {
     /// Starts this program as a server over a data folder.
     pub fn start(data: &Path) -> Result<Self> {
-        Self::beside(data, None)
+        Self::with(data, &Beside::default())
     }
 
-    /// Starts this program as a server whose workflows may choose the OPA at an address, as `sidecar`.
-    pub fn beside(data: &Path, opa: Option<&str>) -> Result<Self> {
+    /// Starts this program as a server over a data folder, with something beside it.
+    pub fn with(data: &Path, beside: &Beside) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve".as_ref(), data.as_os_str()])
-            .args(opa)
+            .arg(serde_json::to_string(beside)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -47,6 +58,11 @@ impl Server {
         let address = line.trim().parse().with_context(|| format!("the server said `{}`", line.trim()))?;
         let stdin = child.stdin.take();
         Ok(Self { child, stdin, address, issuer: issuer(data)? })
+    }
+
+    /// Returns how many bytes of memory the server and its policy workers hold.
+    pub fn memory(&self) -> Result<u64> {
+        memory(self.child.id())
     }
 
     /// Returns a token of a person of the development directory.
@@ -76,8 +92,34 @@ fn issuer(data: &Path) -> Result<DevIssuer> {
     Ok(DevIssuer::new(TokenKey::load_or_generate(&data.join(DEV_KEY))?, DevDirectory::standard()))
 }
 
+/// Gives a data folder the issuer of another folder, which is made there if there is none: servers that have one know the same people.
+pub fn share_issuer(from: &Path, to: &Path) -> Result<()> {
+    issuer(from)?;
+    std::fs::copy(from.join(DEV_KEY), to.join(DEV_KEY))?;
+    Ok(())
+}
+
+/// Returns how many bytes of memory a process and those that it started hold together.
+fn memory(process: u32) -> Result<u64> {
+    let mut held = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        let Ok(status) = std::fs::read_to_string(entry?.path().join("status")) else { continue };
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+        };
+        let process = u64::from(process);
+        if field("Pid:") == Some(process) || field("PPid:") == Some(process) {
+            held += field("VmRSS:").unwrap_or(0) << 10;
+        }
+    }
+    Ok(held)
+}
+
 /// The whole life of the server process: prints its address, ends when its input closes.
-pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
+pub fn run(data: PathBuf, beside: &str) -> Result<()> {
+    let Beside { opa, store } = serde_json::from_str(beside)?;
+    let store = store.map(|url| StoreSettings { url, password: None, connections: None });
     let mut policy = PolicySettings::default();
     if let Some(opa) = opa {
         policy = serde_json::from_value(serde_json::json!({
@@ -91,7 +133,7 @@ pub fn run(data: PathBuf, opa: Option<&str>) -> Result<()> {
         let listening = listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, true).await?;
         let tenants = [TenantId::parse("dev").map_err(|error| anyhow!("{error}"))?];
         let setup = Setup {
-            store: None,
+            store: store.as_ref(),
             archive: None,
             data: &data,
             tenants: &tenants,

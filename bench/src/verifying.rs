@@ -134,7 +134,7 @@ impl Evidence {
             let mut connection = Connection::open(server.address, &workload, "fetch").await?;
             for agent in &agents {
                 let path = format!("/v1/instances/{}/evidence", agent.instance);
-                let bundle = connection.send("GET", &path, "application/json", b"").await?.body;
+                let bundle = connection.get(&path).await?.body;
                 fs::write(window.join(format!("{}.gantral", agent.instance)), &bundle)?;
                 fs::write(&self.bundle, &bundle)?;
             }
@@ -145,7 +145,7 @@ impl Evidence {
             let part = |name: &str| said.get(name).map(Value::to_string).context("no window");
             fs::write(window.join(LIST_PATH), part("instances")?)?;
             fs::write(window.join(STATEMENT_PATH), part("statement")?)?;
-            let keys = connection.send("GET", "/v1/keys", "application/json", b"").await?.json()?;
+            let keys = connection.get("/v1/keys").await?.json()?;
             let hint: &Value = keys.get("trust_hint").context("no trust hint")?;
             fs::write(&self.trust, serde_json::to_vec(hint)?)?;
             from = to;

@@ -4,7 +4,6 @@
 //! noisy machine; the median of the rounds counts. An append is one artifact of 1 KiB, the index row, compare-and-swap,
 //! and is durable when it is answered.
 
-mod cluster;
 mod postgres;
 mod store;
 
@@ -16,10 +15,10 @@ use anyhow::{Context as _, Result};
 use gantral_core::digest::Digest;
 use tokio::task::JoinSet;
 
-use self::cluster::Binaries;
 use self::postgres::Postgres;
 use self::store::{Ledger, Measured};
 use crate::meter::{Disk, Meter, Window};
+use crate::postgres::{Binaries, SETTINGS_TOLD};
 use crate::raw::ARTIFACT_BYTES;
 use crate::{median, print, raw};
 
@@ -52,7 +51,7 @@ async fn measure_all(folder: &Path, large: bool) -> Result<()> {
     }
     let binaries = Binaries::find();
     match &binaries {
-        Some(found) => print(&format!("{} with {}\n", found.version()?, cluster::SETTINGS_TOLD))?,
+        Some(found) => print(&format!("{} with {}\n", found.version()?, SETTINGS_TOLD))?,
         None => print("PostgreSQL is left out: no `initdb` and `postgres` are installed here.\n")?,
     }
     let sizes = if large { INSTANCES.as_slice() } else { INSTANCES.get(..1).unwrap_or_default() };

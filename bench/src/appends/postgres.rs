@@ -10,9 +10,9 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use tokio_postgres::{Client, Statement};
 
-use super::cluster::{Binaries, Cluster};
 use super::{ARTIFACT_BYTES, hash, id, spawn_writers, state};
 use crate::meter::{Disk, Meter, Window};
+use crate::postgres::{Binaries, Cluster, SPARED};
 
 /// The most connections; with more callers they are shared.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -75,7 +75,7 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server and creates the instances.
     pub async fn load(binaries: &Binaries, instances: usize) -> Result<Self> {
-        let cluster = Cluster::start(binaries).await?;
+        let cluster = Cluster::start(binaries, &SPARED).await?;
         let client = cluster.connect().await?;
         client.batch_execute(SCHEMA).await?;
         let load = client.prepare(LOAD).await?;

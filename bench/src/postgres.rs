@@ -1,4 +1,4 @@
-//! A PostgreSQL server of our own: a new data folder beside the store's file, reached by a socket, gone when dropped.
+//! A PostgreSQL server of our own: a new data folder on the disk that is measured, reached by a socket, gone when dropped.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,22 +13,21 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::disk_folder;
+use crate::{disk_folder, part};
 
 /// What the server is told beyond its defaults. The first four make an answered commit durable by the same call as ours.
-/// The others spare it what a server at work would do between two measurements as well as in them: a cache that holds
-/// the small tables, and no checkpoint in any round, while ours are measured with theirs.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 7] = [
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
     "wal_sync_method=fdatasync",
     "shared_buffers=512MB",
-    "max_wal_size=16GB",
-    "checkpoint_timeout=1h",
-    "max_connections=100",
+    "max_connections=200",
     "listen_addresses=",
 ];
+/// What spares the server what it would do at work between two measurements as well as in them, where it is the peer: there is no checkpoint in
+/// any round, while ours are measured with theirs.
+pub const SPARED: [&str; 2] = ["max_wal_size=16GB", "checkpoint_timeout=1h"];
 /// The settings that decide what an answer means, as the output names them.
 pub const SETTINGS_TOLD: &str =
     "fsync=on, synchronous_commit=on, wal_sync_method=fdatasync, through a socket";
@@ -45,11 +44,12 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct Binaries(PathBuf);
 
 impl Binaries {
-    /// Returns the first on the search path, or else the newest where Debian keeps them.
+    /// Returns the pinned ones, or else the first on the search path, or else the newest where Debian keeps them.
     pub fn find() -> Option<Self> {
+        let pinned = part("postgres/server/bin").canonicalize().ok();
         let path = env::var_os("PATH").unwrap_or_default();
         let complete = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("postgres").is_file();
-        env::split_paths(&path).find(complete).or_else(|| debian().into_iter().find(complete)).map(Self)
+        pinned.into_iter().chain(env::split_paths(&path)).chain(debian()).find(complete).map(Self)
     }
 
     /// Returns what the server says it is, such as `postgres (PostgreSQL) 15.18`.
@@ -79,11 +79,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a cluster in a new folder on the disk that is measured, and starts it.
+    /// Makes a cluster in a new folder on the disk that is measured, and starts it with further settings.
     ///
     /// # Errors
     /// When the server cannot be started; the text holds what it said.
-    pub async fn start(binaries: &Binaries) -> Result<Self> {
+    pub async fn start(binaries: &Binaries, further: &[&str]) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix("gantral-postgres").tempdir_in(disk_folder().canonicalize()?)?;
         let socket = tempfile::Builder::new().prefix("gantral-postgres").tempdir()?;
@@ -111,7 +111,7 @@ impl Cluster {
         let log = File::create(folder.path().join("log"))?;
         let mut server = program("postgres");
         server.arg("-D").arg(&data).arg("-k").arg(socket.path()).arg("-p").arg(PORT.to_string());
-        server.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        server.args(SETTINGS.iter().chain(further).flat_map(|setting| ["-c", setting]));
         let process =
             server.stdout(log.try_clone()?).stderr(log).spawn().context("cannot start `postgres`")?;
         let mut cluster = Self { process, folder, socket };
@@ -130,6 +130,16 @@ impl Cluster {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Makes an empty database, and returns the address that a server of ours is told.
+    ///
+    /// # Errors
+    /// When there is one of that name.
+    pub async fn database(&self, name: &str) -> Result<String> {
+        self.connect().await?.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        let socket = self.socket.path().display().to_string().replace('/', "%2F");
+        Ok(format!("postgres://{OWNER}@{socket}:{PORT}/{name}"))
     }
 
     /// Opens one connection, which lives as long as its client.
