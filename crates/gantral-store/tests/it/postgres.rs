@@ -14,7 +14,7 @@ use crate::conformance::logs::Logs;
 use crate::world::{Chain, at, put_one_of_each, tenant};
 
 /// How many steps the schema has.
-const STEPS: u32 = 4;
+const STEPS: u32 = 5;
 
 async fn open(database: &str) -> Result<Store, ConnectError> {
     Store::open_postgres(&shared().address(database), PostgresOptions::default()).await
