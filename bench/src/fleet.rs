@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::gates::{Measured, RUN, measure, prepare};
 use crate::peer::{Gates, Peer};
 use crate::postgres::{Binaries, Cluster, SETTINGS_TOLD};
-use crate::server::{Beside, Server, share_issuer};
+use crate::server::{Beside, Server, share_keys};
 use crate::{disk_folder, median};
 
 const ROUNDS: usize = 5;
@@ -56,6 +56,7 @@ pub fn run() -> Result<()> {
         let mut figures = Vec::new();
         for round in 0..ROUNDS {
             figures.extend(self::round(folder.path(), &cluster, round).await?);
+            crate::print(&format!("{} of {ROUNDS} rounds\n", round + 1))?;
         }
         let mut out = String::from(LEGEND);
         for human in [true, false] {
@@ -135,14 +136,16 @@ async fn round(folder: &Path, cluster: &Cluster, round: usize) -> Result<Vec<Fig
     Ok(figures)
 }
 
-/// Starts servers that share a ledger, each with a data folder of its own and one issuer for all.
+/// Starts servers that share a ledger, each with a data folder of its own.
 fn start(data: &Path, count: usize, store: Option<String>) -> Result<Vec<Server>> {
     let beside = Beside { store, ..Beside::default() };
     let folders: Vec<_> = (0..count).map(|number| data.join(number.to_string())).collect();
     let mut servers: Vec<Server> = Vec::with_capacity(count);
     for folder in &folders {
-        fs::create_dir_all(folder)?;
-        share_issuer(data, folder)?;
+        match folders.first().filter(|_| !servers.is_empty()) {
+            Some(first) => share_keys(first, folder)?,
+            None => fs::create_dir_all(folder)?,
+        }
         servers.push(Server::with(folder, &beside)?);
     }
     Ok(servers)

@@ -21,6 +21,8 @@ pub const RUN: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 5;
 /// How many instances one measurement of human gates decides at most.
 const HUMAN_GATES: usize = 6_000;
+/// How many of them one caller has, who cannot decide more in that time.
+const HUMAN_GATES_OF_ONE: usize = 3_000;
 /// How many connections ask at the same time.
 pub const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
@@ -252,7 +254,7 @@ pub async fn measure(
         starting.push(local.spawn_local(async move {
             let mut agent = Agent::start(address, &workflow, &workload, &approver, &name).await?;
             if human {
-                agent.stock(HUMAN_GATES.div_ceil(connections)).await?;
+                agent.stock(HUMAN_GATES.div_ceil(connections).min(HUMAN_GATES_OF_ONE)).await?;
             }
             Ok::<_, anyhow::Error>(agent)
         }));

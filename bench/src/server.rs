@@ -92,10 +92,18 @@ fn issuer(data: &Path) -> Result<DevIssuer> {
     Ok(DevIssuer::new(TokenKey::load_or_generate(&data.join(DEV_KEY))?, DevDirectory::standard()))
 }
 
-/// Gives a data folder the issuer of another folder, which is made there if there is none: servers that have one know the same people.
-pub fn share_issuer(from: &Path, to: &Path) -> Result<()> {
-    issuer(from)?;
-    std::fs::copy(from.join(DEV_KEY), to.join(DEV_KEY))?;
+/// Gives a data folder the keys and the issuer of another one, whose server upon a database has started: servers upon one database sign with the same.
+pub fn share_keys(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            share_keys(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
     Ok(())
 }
 
