@@ -11,6 +11,8 @@
 //!
 //! Not here: what rows mean. Whoever asks for a copy gives a [`CopyCheck`], which sees all chains and all leaves as the target has them.
 
+mod taken;
+
 use std::path::{Path, PathBuf};
 
 use gantral_core::digest::{Digest, Hasher};
@@ -22,6 +24,8 @@ use crate::log::{ChainId, CommittedArtifact, LogRow};
 use crate::postgres::{Password, copying as target};
 use crate::rows::InstanceRow;
 use crate::sqlite::source;
+
+pub(crate) use taken::{ROUNDS, Taken};
 
 /// What is copied where.
 #[derive(Debug)]
@@ -50,14 +54,22 @@ pub struct CopiedChain {
 }
 
 impl CopiedChain {
+    /// Shows it to whoever knows what it means.
+    pub(crate) fn show(&self, check: &mut dyn CopyCheck) -> Result<(), CopyError> {
+        check.chain(self).map_err(|what| CopyError::Damaged { what: format!("{}: {what}", self.name()) })
+    }
+
     /// Returns what it is called where something is wrong with it.
-    pub(crate) fn name(&self) -> String {
+    fn name(&self) -> String {
         match self.chain {
             ChainId::Governance => format!("the governance chain of tenant {}", self.tenant),
             ChainId::Instance(id) => format!("instance {id} of tenant {}", self.tenant),
         }
     }
 }
+
+/// After how many chains it is said how far this is.
+pub(crate) const TOLD_EVERY: u64 = 10_000;
 
 /// An object of a log, for readers: its name and its bytes.
 pub type CopiedObject = (String, Vec<u8>);

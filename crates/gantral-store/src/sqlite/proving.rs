@@ -11,14 +11,10 @@ use super::{file, governance, instances};
 use crate::append::{Head, SealedArtifact};
 use crate::backup::Examined;
 use crate::columns::{label, rows};
-use crate::copying::{CopiedChain, CopyCheck, CopyError, CopyStep};
+use crate::copying::{CopiedChain, CopyCheck, CopyError, CopyStep, ROUNDS, TOLD_EVERY, Taken};
 use crate::decoded::{self, INSTANCE, LOG};
-use crate::log::{ChainId, CommittedArtifact, LOG_PAGE_MAX, LogRow, runs};
+use crate::log::{ChainId, CommittedArtifact, LogRow, runs};
 
-/// After how many chains it is said how far this is.
-const TOLD_EVERY: u64 = 10_000;
-/// How many rounds of a log are read at a time.
-const ROUNDS: usize = 256;
 /// An artifact by its number, as [`decoded::committed`] reads it.
 const COMMITTED: &str = "SELECT number, previous, tenant, instance, sequence, hash, terminal, signer,
        CASE WHEN terminal IS NULL THEN envelope END
@@ -34,7 +30,7 @@ pub(crate) fn examine(path: &Path, check: &mut dyn CopyCheck) -> Result<Examined
     let mut found = index.query([]).map_err(damaged)?;
     while let Some(row) = found.next().map_err(damaged)? {
         let chain = of_instance(&connection, row).map_err(damaged)?;
-        shown(&chain, check)?;
+        chain.show(check)?;
         chains = chains.saturating_add(1);
         artifacts = artifacts.saturating_add(chain.artifacts.len() as u64);
         if chains.is_multiple_of(TOLD_EVERY) {
@@ -47,7 +43,7 @@ pub(crate) fn examine(path: &Path, check: &mut dyn CopyCheck) -> Result<Examined
     let mut found = heads.query([]).map_err(damaged)?;
     while let Some(row) = found.next().map_err(damaged)? {
         let chain = of_governance(&connection, row).map_err(damaged)?;
-        shown(&chain, check)?;
+        chain.show(check)?;
         chains = chains.saturating_add(1);
         artifacts = artifacts.saturating_add(chain.artifacts.len() as u64);
     }
@@ -115,10 +111,6 @@ const ARTIFACTS: &str =
     "SELECT a.sequence, a.hash, a.envelope FROM chain c JOIN artifact a ON a.number = c.number
      ORDER BY c.sequence";
 
-fn shown(chain: &CopiedChain, check: &mut dyn CopyCheck) -> Result<(), CopyError> {
-    check.chain(chain).map_err(|what| CopyError::Damaged { what: format!("{}: {what}", chain.name()) })
-}
-
 /// Shows every log from its first leaf on. Returns how many logs, and how many leaves.
 fn logs(connection: &Connection, check: &mut dyn CopyCheck) -> Result<(u64, u64), CopyError> {
     let mut select =
@@ -138,32 +130,25 @@ fn grown(connection: &Connection, log: &LogRow, check: &mut dyn CopyCheck) -> Re
     let tenant = &log.tenant;
     let wrong = |what: String| CopyError::Damaged { what: format!("the log of tenant {tenant}: {what}") };
     check.log_name(tenant).map_err(wrong)?;
-    let (mut after, mut position, mut pending) = (-1_i64, 0_u64, Vec::new());
+    let (mut after, mut taken) = (-1_i64, Taken::default());
     loop {
         let rounds = rounds(connection, tenant, after).map_err(damaged)?;
-        for (first, at, numbers) in &rounds {
-            if *at != position || numbers.is_empty() {
-                return Err(wrong(format!("nothing says what stands at index {position}")));
-            }
-            after = *first;
-            position = position.saturating_add(numbers.len() as u64);
-            pending.extend(numbers);
-        }
         let is_last = rounds.len() < ROUNDS;
-        while pending.len() >= LOG_PAGE_MAX || (is_last && !pending.is_empty()) {
-            let rest = pending.split_off(pending.len().min(LOG_PAGE_MAX));
-            let taken = taken(connection, tenant, &std::mem::replace(&mut pending, rest))?;
-            check.leaves(tenant, &taken).map_err(wrong)?;
+        for (first, at, numbers) in rounds {
+            taken.add(at, numbers).map_err(wrong)?;
+            after = first;
+        }
+        while let Some(numbers) = taken.page(is_last) {
+            let artifacts = artifacts(connection, tenant, &numbers)?;
+            check.leaves(tenant, &artifacts).map_err(wrong)?;
         }
         if is_last {
             break;
         }
     }
-    if position != log.size {
-        return Err(wrong(format!("what it took is known of {position} leaves, and it has {}", log.size)));
-    }
+    let leaves = taken.end(log).map_err(wrong)?;
     check.log(log).map_err(wrong)?;
-    Ok(position)
+    Ok(leaves)
 }
 
 /// Reads what a log took in its next rounds: of each the number of the first artifact, the place of its leaf, and all numbers.
@@ -182,7 +167,7 @@ fn rounds(
 }
 
 /// Reads artifacts by their numbers.
-fn taken(
+fn artifacts(
     connection: &Connection,
     tenant: &TenantId,
     numbers: &[u64],

@@ -10,15 +10,10 @@ use super::super::columns::{array, count, digest, get, int, text};
 use super::super::writer::Fail;
 use super::failed;
 use crate::append::Head;
-use crate::copying::{CopiedChain, CopiedObject, CopyCheck, CopyError, CopyStep};
+use crate::copying::{CopiedChain, CopiedObject, CopyCheck, CopyError, CopyStep, ROUNDS, TOLD_EVERY, Taken};
 use crate::decoded::{INSTANCE, LOG, artifact, committed, instance_row, log};
 use crate::governance::NO_INSTANCE;
-use crate::log::{ChainId, CommittedArtifact, LOG_PAGE_MAX, LogRow, runs};
-
-/// After how many chains it is said how far the copy has come.
-const TOLD_EVERY: u64 = 10_000;
-/// How many rounds of a log are read at a time.
-const ROUNDS: i64 = 256;
+use crate::log::{ChainId, CommittedArtifact, LogRow, runs};
 
 /// Shows every chain, one after the other.
 pub(super) async fn chains(
@@ -45,7 +40,7 @@ pub(super) async fn chains(
             }
             _ => {
                 if let Some(whole) = current.replace(next) {
-                    shown(&whole, check)?;
+                    whole.show(check)?;
                     chains = chains.saturating_add(1);
                     if chains.is_multiple_of(TOLD_EVERY) {
                         check.step(CopyStep::Chains(chains));
@@ -55,7 +50,7 @@ pub(super) async fn chains(
         }
     }
     if let Some(whole) = current {
-        shown(&whole, check)?;
+        whole.show(check)?;
         chains = chains.saturating_add(1);
     }
     check.step(CopyStep::Chains(chains));
@@ -90,10 +85,6 @@ fn begun(row: &Row) -> Result<CopiedChain, Fail> {
     Ok(CopiedChain { tenant, chain, artifacts: vec![artifact(row, 15)?], instance, head })
 }
 
-fn shown(chain: &CopiedChain, check: &mut dyn CopyCheck) -> Result<(), CopyError> {
-    check.chain(chain).map_err(|what| CopyError::Damaged { what: format!("{}: {what}", chain.name()) })
-}
-
 /// Shows every log from its first leaf on, and writes the objects that readers of it ask for. Returns how many logs, and how many leaves.
 pub(super) async fn logs(
     transaction: &Transaction<'_>,
@@ -119,32 +110,25 @@ async fn grown(
     let tenant = &log.tenant;
     let wrong = |what: String| CopyError::Damaged { what: format!("the log of tenant {tenant}: {what}") };
     let name = check.log_name(tenant).map_err(wrong)?;
-    let (mut position, mut pending) = (0_u64, Vec::new());
+    let mut taken = Taken::default();
     loop {
-        let rounds = rounds(transaction, tenant, position).await?;
-        for (at, numbers) in &rounds {
-            if *at != position || numbers.is_empty() {
-                return Err(wrong(format!("nothing says what stands at index {position}")));
-            }
-            position = position.saturating_add(numbers.len() as u64);
-            pending.extend(numbers);
+        let rounds = rounds(transaction, tenant, taken.position()).await?;
+        let is_last = rounds.len() < ROUNDS;
+        for (at, numbers) in rounds {
+            taken.add(at, numbers).map_err(wrong)?;
         }
-        let is_last = (rounds.len() as i64) < ROUNDS;
-        while pending.len() >= LOG_PAGE_MAX || (is_last && !pending.is_empty()) {
-            let rest = pending.split_off(pending.len().min(LOG_PAGE_MAX));
-            let taken = artifacts(transaction, tenant, &std::mem::replace(&mut pending, rest)).await?;
-            put(transaction, &name, check.leaves(tenant, &taken).map_err(wrong)?).await?;
+        while let Some(numbers) = taken.page(is_last) {
+            let artifacts = artifacts(transaction, tenant, &numbers).await?;
+            put(transaction, &name, check.leaves(tenant, &artifacts).map_err(wrong)?).await?;
         }
         if is_last {
             break;
         }
-        check.step(CopyStep::Leaves(position));
+        check.step(CopyStep::Leaves(taken.position()));
     }
-    if position != log.size {
-        return Err(wrong(format!("what it took is known of {position} leaves, and it has {}", log.size)));
-    }
+    let leaves = taken.end(log).map_err(wrong)?;
     put(transaction, &name, check.log(log).map_err(wrong)?).await?;
-    Ok(position)
+    Ok(leaves)
 }
 
 /// Reads what a log took in its next rounds: of each the place of the first leaf, and the numbers.
@@ -157,7 +141,7 @@ async fn rounds(
         .query(
             "SELECT first, position, numbers FROM log_round WHERE tenant = $1 AND position >= $2
              ORDER BY position LIMIT $3",
-            &[&tenant.as_str(), &int(from), &ROUNDS],
+            &[&tenant.as_str(), &int(from), &crate::columns::rows(ROUNDS)],
         )
         .await
         .map_err(|error| failed(&error))?;
