@@ -39,6 +39,7 @@ pub mod store;
 mod tally;
 pub mod telemetry;
 pub mod tenant_limits;
+mod turns;
 mod views;
 mod waiting;
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::app::App;
+use crate::turns::in_turn;
 
 /// The shortest and the longest that content is kept by configuration: who wants it longer says nothing.
 const SPANS: RangeInclusive<DurationMs> =
@@ -95,25 +96,11 @@ fn span(member: &str, text: Option<&String>) -> Result<Option<DurationMs>, Reten
 }
 
 /// Erases what was kept for its time whenever it is this server's duty, until `shutdown` turns true. Ends at once where everything is kept for ever.
-pub(crate) async fn run_retention(app: App, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn run_retention(app: App, shutdown: watch::Receiver<bool>) {
     if app.0.tenants.iter().all(|tenant| app.engine().content_kept(tenant).is_none()) {
         return;
     }
-    loop {
-        let on_duty = tokio::select! {
-            on_duty = app.0.duties.wait(&Duty::Retention) => on_duty,
-            _ = shutdown.wait_for(|stop| *stop) => return,
-        };
-        let stops = tokio::select! {
-            () = passes(&app, &on_duty) => false,
-            // A commit that is under way is ended by the store.
-            _ = shutdown.wait_for(|stop| *stop) => true,
-        };
-        on_duty.release().await;
-        if stops {
-            return;
-        }
-    }
+    in_turn(&app, Duty::Retention, shutdown, |app, on_duty| Box::pin(passes(app, on_duty))).await;
 }
 
 /// Makes one pass after the other, until another server may.

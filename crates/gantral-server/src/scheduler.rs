@@ -10,27 +10,14 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::clock::seed;
+use crate::turns::in_turn;
 
 /// How often due gates and lost leases are looked for.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Ticks whenever it is this server's duty, until `shutdown` turns true.
-pub async fn run_scheduler(app: App, mut shutdown: watch::Receiver<bool>) {
-    loop {
-        let on_duty = tokio::select! {
-            on_duty = app.0.duties.wait(&Duty::Tick) => on_duty,
-            _ = shutdown.wait_for(|stop| *stop) => return,
-        };
-        let stops = tokio::select! {
-            () = tick(&app, &on_duty) => false,
-            // An append that is under way is ended by the store.
-            _ = shutdown.wait_for(|stop| *stop) => true,
-        };
-        on_duty.release().await;
-        if stops {
-            return;
-        }
-    }
+pub async fn run_scheduler(app: App, shutdown: watch::Receiver<bool>) {
+    in_turn(&app, Duty::Tick, shutdown, |app, on_duty| Box::pin(tick(app, on_duty))).await;
 }
 
 /// Ticks until another server may.

@@ -116,6 +116,11 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The section that has everything traced and sent to a collector.
+fn sent_to(endpoint: &str) -> TelemetrySettings {
+    TelemetrySettings { otlp_endpoint: Some(endpoint.to_owned()), ..TelemetrySettings::default() }
+}
+
 #[tokio::test]
 async fn request_is_a_span_of_its_callers_trace_and_says_nothing_of_what_it_held() {
     let collector = Collector::start();
@@ -123,9 +128,7 @@ async fn request_is_a_span_of_its_callers_trace_and_says_nothing_of_what_it_held
     place.apply_refunds().await;
     let created = place.create("refund").await.instance_id;
     let (_, attached) = place.begin(created).await;
-    let telemetry =
-        TelemetrySettings { otlp_endpoint: Some(collector.endpoint.clone()), ..TelemetrySettings::default() };
-    place.trace(telemetry).await;
+    place.trace(sent_to(&collector.endpoint)).await;
 
     let path = format!("/v1/instances/{created}/authority");
     let action = json!({"name": "refund", "target": "canary-target",
@@ -187,9 +190,7 @@ async fn request_is_a_span_of_its_callers_trace_and_says_nothing_of_what_it_held
 async fn one_gate_is_one_trace_with_the_digits_of_its_instance_whatever_server_goes_on() {
     let collector = Collector::start();
     let mut place = Place::start().await;
-    let telemetry =
-        TelemetrySettings { otlp_endpoint: Some(collector.endpoint.clone()), ..TelemetrySettings::default() };
-    place.trace(telemetry).await;
+    place.trace(sent_to(&collector.endpoint)).await;
     place.apply_refunds().await;
     let instance = place.create("refund").await.instance_id;
     let (attempt, _) = place.begin(instance).await;
@@ -237,9 +238,7 @@ async fn one_gate_is_one_trace_with_the_digits_of_its_instance_whatever_server_g
 async fn requests_that_a_stopped_server_still_answers_are_carried() {
     let collector = Collector::start();
     let mut place = Place::start().await;
-    let telemetry =
-        TelemetrySettings { otlp_endpoint: Some(collector.endpoint.clone()), ..TelemetrySettings::default() };
-    place.trace(telemetry).await;
+    place.trace(sent_to(&collector.endpoint)).await;
     place.apply_refunds().await;
     let instance = place.create("refund").await;
     let path = format!("/v1/instances/{}?after={}&wait=1s", instance.instance_id, instance.head.sequence);
@@ -255,8 +254,7 @@ async fn requests_that_a_stopped_server_still_answers_are_carried() {
 async fn a_collector_that_is_away_costs_no_request_anything_but_its_spans() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut place = Place::start().await;
-    let endpoint = Some(format!("http://127.0.0.1:{port}"));
-    place.trace(TelemetrySettings { otlp_endpoint: endpoint, ..TelemetrySettings::default() }).await;
+    place.trace(sent_to(&format!("http://127.0.0.1:{port}"))).await;
     let agent = place.client_token(AGENT);
     for _ in 0..20 {
         assert_eq!(place.request("GET", "/v1/me", Some(&agent)).send().await.unwrap().status(), 200);
