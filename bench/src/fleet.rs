@@ -11,7 +11,7 @@ use crate::gates::{Measured, RUN, measure, prepare};
 use crate::peer::{Gates, Peer};
 use crate::postgres::{Binaries, Cluster, SETTINGS_TOLD};
 use crate::server::{Beside, Server, share_keys};
-use crate::{disk_folder, median};
+use crate::{disk_folder, median, ms};
 
 const ROUNDS: usize = 5;
 /// How many servers share a database.
@@ -126,7 +126,7 @@ async fn round(folder: &Path, cluster: &Cluster, round: usize) -> Result<Vec<Fig
                 let who = upon.map_or(Who::Sqlite { human }, |servers| Who::Postgres { servers, human });
                 let Measured { per_second, p50, p99 } =
                     measure(&servers, "bench", connections, human, round).await?;
-                let took = [p50, p99].map(|took| took.as_secs_f64() * 1e3);
+                let took = [p50, p99].map(ms);
                 figures.push(Figure { who, connections, per_second, took, peer });
             }
         }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use gantral_policy::bundle::Bundle;
 use serde_json::Value;
+use tokio::task::{JoinHandle, LocalSet};
 
 use crate::http::Connection;
 use crate::server::Server;
-use crate::{disk_folder, median, raw};
+use crate::{disk_folder, median, quantiles, raw};
 
 /// How long one measurement runs, and how often.
 pub const RUN: Duration = Duration::from_secs(4);
@@ -245,7 +246,7 @@ pub async fn measure(
 ) -> Result<Measured> {
     let server = servers.first().context("no server")?;
     let (workload, approver) = (server.client("refund-agent")?, server.person("alice")?);
-    let local = tokio::task::LocalSet::new();
+    let local = LocalSet::new();
     let mut starting = Vec::new();
     for (number, server) in (0..connections).zip(servers.iter().cycle()) {
         let name = format!("{workflow}-{human}-{connections}-{round}-{number}");
@@ -259,36 +260,31 @@ pub async fn measure(
             Ok::<_, anyhow::Error>(agent)
         }));
     }
-    let mut agents = Vec::new();
-    local
-        .run_until(async {
-            for agent in starting {
-                agents.push(agent.await??);
-            }
-            Ok::<_, anyhow::Error>(())
-        })
-        .await?;
+    let agents = all_of(&local, starting).await?;
     let started = Instant::now();
     let tasks: Vec<_> =
         agents.into_iter().map(|agent| local.spawn_local(agent.work(human, started + RUN))).collect();
-    let mut all = Vec::new();
-    local
-        .run_until(async {
-            for task in tasks {
-                all.extend(task.await??);
-            }
-            Ok::<_, anyhow::Error>(())
-        })
-        .await?;
-    Ok(Measured::of(all, started.elapsed()))
+    let all = all_of(&local, tasks).await?;
+    Ok(Measured::of(all.into_iter().flatten().collect(), started.elapsed()))
+}
+
+/// Lets all tasks of a set run until they have ended, and returns what they did.
+pub async fn all_of<T>(local: &LocalSet, tasks: Vec<JoinHandle<Result<T>>>) -> Result<Vec<T>> {
+    let ended = async {
+        let mut all = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            all.push(task.await??);
+        }
+        Ok(all)
+    };
+    local.run_until(ended).await
 }
 
 impl Measured {
     /// Sums up how long each of many requests took, and all of them together.
-    pub fn of(mut all: Vec<Duration>, together: Duration) -> Self {
+    pub fn of(all: Vec<Duration>, together: Duration) -> Self {
         let per_second = all.len() as f64 / together.as_secs_f64();
-        all.sort_unstable();
-        let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied().unwrap_or_default();
-        Self { per_second, p50: at(0.5), p99: at(0.99) }
+        let [p50, p99] = quantiles(all);
+        Self { per_second, p50, p99 }
     }
 }

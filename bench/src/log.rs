@@ -24,7 +24,7 @@ use gantral_log::objects::{Object, WriteObjects as _};
 use gantral_log::proving::Prover;
 use gantral_log::tree::Edge;
 
-use crate::{disk_folder, median, print};
+use crate::{disk_folder, median, ms, print, quantiles};
 
 /// How many leaves the large log has before it is measured; not a whole number of tiles, so that its tiles are partial.
 const LEAVES: u64 = 10_000_100;
@@ -60,13 +60,8 @@ pub fn run() -> Result<()> {
     for number in 0..ROUNDS * PROOFS {
         taken.push(large.prove(number as u64)?);
     }
-    taken.sort_unstable();
-    let at = |share: f64| taken.get((taken.len() as f64 * share) as usize).copied().unwrap_or_default();
-    print(&format!(
-        "proofs of inclusion from files: p50 {:.2} ms, p99 {:.2} ms\n",
-        at(0.5).as_secs_f64() * 1e3,
-        at(0.99).as_secs_f64() * 1e3
-    ))?;
+    let [p50, p99] = quantiles(taken).map(ms);
+    print(&format!("proofs of inclusion from files: p50 {p50:.2} ms, p99 {p99:.2} ms\n"))?;
     monitor(&mut large)
 }
 

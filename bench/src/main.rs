@@ -20,6 +20,7 @@ mod verifying;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use mimalloc::MiMalloc;
@@ -74,6 +75,17 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Returns the median and the 99th of a hundred of how long things took; nothing took any time when there were none.
+fn quantiles(mut took: Vec<Duration>) -> [Duration; 2] {
+    took.sort_unstable();
+    [50, 99].map(|share| took.get(took.len() * share / 100).copied().unwrap_or_default())
+}
+
+/// Returns a time in milliseconds.
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// Writes figures to the standard output.

@@ -15,7 +15,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{disk_folder, median, part};
+use crate::{disk_folder, median, ms, part, quantiles};
 
 /// How often everything is measured.
 const ROUNDS: usize = 5;
@@ -130,11 +130,9 @@ fn measure(way: &mut Way, round: usize) -> Result<[f64; 2]> {
         let word = format!("round {round} call {number}");
         let begun = Instant::now();
         call(way, &word)?;
-        taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        taken.push(begun.elapsed());
     }
-    taken.sort_by(f64::total_cmp);
-    let at = |share: usize| taken.get(CALLS * share / 100).copied().unwrap_or(f64::NAN);
-    Ok([at(50), at(99)])
+    Ok(quantiles(taken).map(ms))
 }
 
 /// Where programs are, and a folder for what they keep.

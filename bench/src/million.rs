@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use gantral_policy::bundle::Bundle;
 
-use crate::gates::{Agent, apply, measure, text};
+use crate::gates::{Agent, all_of, apply, measure, text};
 use crate::http::Connection;
 use crate::server::Server;
-use crate::{disk_folder, median};
+use crate::{disk_folder, median, ms, quantiles};
 
 /// How many wait at last, unless it is said.
 pub const INSTANCES: usize = 1_000_000;
@@ -87,8 +87,8 @@ pub fn run(instances: usize) -> Result<()> {
 impl Measured {
     fn line(&self, out: &mut String) -> Result<()> {
         let Self { waiting, allowed, human, start, first, last, late, memory, ledger } = self;
-        let [p50, p99] = first.map(|took| took.as_secs_f64() * 1e3);
-        let last = last.as_secs_f64() * 1e3;
+        let [p50, p99] = first.map(ms);
+        let last = ms(*last);
         let (start, late) = (start.as_secs_f64(), late.as_secs_f64());
         let (memory, ledger) = (memory >> 20, ledger >> 20);
         writeln!(
@@ -118,14 +118,7 @@ async fn fill(server: &Server, from: usize, to: usize) -> Result<()> {
             Ok::<_, anyhow::Error>(())
         }));
     }
-    local
-        .run_until(async {
-            for agent in filling {
-                agent.await??;
-            }
-            Ok(())
-        })
-        .await
+    all_of(&local, filling).await.map(drop)
 }
 
 /// Starts a server over what is there, and measures everything.
@@ -173,9 +166,7 @@ async fn pages(connection: &mut Connection, waiting: usize) -> Result<([Duration
         let items = page.get("items").and_then(serde_json::Value::as_array).context("a page has items")?;
         ensure!(items.len() == 50.min(waiting), "a page of {} items", items.len());
     }
-    took.sort_unstable();
-    let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
-    let first = [at(50), at(99)];
+    let first = quantiles(took);
     let mut path = "/v1/gates?mine=true&limit=200".to_owned();
     let (mut last, whole) = (Duration::ZERO, Instant::now());
     while whole.elapsed() < Duration::from_secs(1) {

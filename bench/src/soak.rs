@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 use self::plot::draw;
 use crate::gates::{Agent, prepare};
 use crate::server::Server;
-use crate::{disk_folder, median};
+use crate::{disk_folder, median, ms, quantiles};
 
 mod plot;
 
@@ -60,11 +60,12 @@ enum Step {
     Whole,
 }
 
-const STEPS: [Step; 4] = [Step::Ask, Step::Decide, Step::Inbox, Step::Whole];
+/// How many they are.
+const STEPS: usize = 4;
 
 /// What the executions of one sample took.
 #[derive(Debug, Default)]
-struct Taken([Vec<Duration>; STEPS.len()]);
+struct Taken([Vec<Duration>; STEPS]);
 
 impl Taken {
     fn add(&mut self, step: Step, took: Duration) {
@@ -73,12 +74,9 @@ impl Taken {
         }
     }
 
-    /// Returns the median and the 99th of a hundred of a step, in milliseconds.
-    fn quantiles(&mut self, step: Step) -> [f64; 2] {
-        let Some(all) = self.0.get_mut(step as usize) else { return [f64::NAN; 2] };
-        all.sort_unstable();
-        [50, 99]
-            .map(|share| all.get(all.len() * share / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3))
+    /// Returns the median and the 99th of a hundred of each step, in milliseconds; of a step that nobody took there is none.
+    fn quantiles(self) -> [[f64; 2]; STEPS] {
+        self.0.map(|all| if all.is_empty() { [f64::NAN; 2] } else { quantiles(all).map(ms) })
     }
 }
 
@@ -89,7 +87,7 @@ struct Sample {
     minute: f64,
     per_second: f64,
     /// The median and the 99th of a hundred of each step, in milliseconds.
-    took: [[f64; 2]; STEPS.len()],
+    took: [[f64; 2]; STEPS],
     memory_mib: f64,
     ledger_mib: f64,
 }
@@ -232,12 +230,12 @@ async fn watch(server: &Server, pace: &Pace, data: &Path, out: &Path) -> Result<
     while Instant::now() + SAMPLE <= pace.until {
         let began = Instant::now();
         tokio::time::sleep(SAMPLE).await;
-        let mut taken = pace.taken.take();
+        let taken = pace.taken.take();
         let whole = taken.0.get(Step::Whole as usize).context("the whole is timed")?.len();
         let sample = Sample {
             minute: pace.began.elapsed().as_secs_f64() / 60.0,
             per_second: whole as f64 / began.elapsed().as_secs_f64(),
-            took: STEPS.map(|step| taken.quantiles(step)),
+            took: taken.quantiles(),
             memory_mib: mib(server.memory()?),
             ledger_mib: mib(fs::metadata(data.join(gantral_server::store::LEDGER))?.len()),
         };
