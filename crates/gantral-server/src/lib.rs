@@ -29,6 +29,7 @@ pub mod passkeys;
 mod policy;
 mod problems;
 pub mod rates;
+mod readiness;
 pub mod retention;
 mod router;
 mod scheduler;

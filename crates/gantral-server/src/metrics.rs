@@ -26,6 +26,7 @@ pub(crate) use self::tenants::TenantUsage;
 pub(crate) use self::told::Told;
 use self::told::ToldMetrics;
 use crate::archive::ArchiveStanding;
+use crate::readiness::Check;
 
 mod archive;
 mod logs;
@@ -77,6 +78,11 @@ struct IssuerLabel {
     issuer: Word,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabel {
+    check: Word,
+}
+
 /// What became of an ask that a candidate was to be evaluated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CandidateAsk {
@@ -117,6 +123,8 @@ pub(crate) struct Seen<'a> {
     pub providers: Vec<ProviderStatus>,
     /// How many spans were dropped.
     pub spans_dropped: u64,
+    /// What a server needs to be ready.
+    pub checks: [Check; 6],
     /// How much there is of each tenant.
     pub tenants: Vec<TenantUsage>,
 }
@@ -171,6 +179,7 @@ pub(crate) struct Metrics {
     archive: ArchiveMetrics,
     tenants: TenantMetrics,
     spans_dropped: Gauge<f64, AtomicU64>,
+    not_ready: Family<CheckLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -199,6 +208,7 @@ impl Default for Metrics {
             archive: ArchiveMetrics::default(),
             tenants: TenantMetrics::default(),
             spans_dropped: Gauge::default(),
+            not_ready: Family::default(),
         };
         metrics.registered()
     }
@@ -266,6 +276,11 @@ impl Metrics {
             "Spans that the collector did not take, or that had no room in the queue, since the start",
             self.spans_dropped.clone(),
         );
+        registry.register(
+            "not_ready",
+            "1 while a server is not ready for the sake of this, as `/readyz` says, else 0",
+            self.not_ready.clone(),
+        );
         self
     }
 
@@ -317,6 +332,7 @@ impl Metrics {
             told,
             providers,
             spans_dropped,
+            checks,
             tenants,
         } = seen;
         self.instances.clear();
@@ -340,6 +356,10 @@ impl Metrics {
         self.archive.show(archive);
         self.tenants.show(tenants);
         self.spans_dropped.set(f64::from(u32::try_from(*spans_dropped).unwrap_or(u32::MAX)));
+        for Check { name, wrong } in checks {
+            let label = CheckLabel { check: Word((*name).to_owned()) };
+            self.not_ready.get_or_create(&label).set(i64::from(wrong.is_some()));
+        }
         self.told.show(told, *now);
         for provider in providers {
             let label = IssuerLabel { issuer: Word(provider.issuer.clone()) };

@@ -18,6 +18,7 @@ use crate::identity::Caller;
 use crate::logs::{Logs, hint};
 use crate::metrics::{Logged, Seen, TenantUsage, Told};
 use crate::problems::{Answer, Failure};
+use crate::readiness::{self, Check};
 
 /// GET /healthz: the process answers.
 pub(crate) async fn health() -> Json<wire::Health> {
@@ -33,30 +34,18 @@ fn status(status: &str) -> wire::Health {
 /// GET /readyz: authority can be written, and policy evaluated. A log that stands still while others grow is named and takes the
 /// service from nobody; whose logs all do is not ready. An OPA that is away is named: what it is asked fails as its workflow says.
 pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> {
-    let ledger =
-        app.engine().store().healthy().inspect_err(|error| tracing::error!(%error, "not ready")).is_ok();
-    let policy = app.0.policy.workers().iter().any(|worker| worker.pid.is_some());
-    let behind = app.0.standing.behind();
-    let apart = app.0.standing.apart(app.0.clock.now()).map(|apart| apart.to_string());
-    let logs = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default();
-    let archive = app.archive_standing().holds_back;
-    let word = |good: bool| if good { "ok" } else { "failed" };
-    let checks = serde_json::json!({
-        "ledger": word(ledger), "policy": word(policy), "history": behind.as_deref().unwrap_or("ok"),
-        "clock": apart.as_deref().unwrap_or("ok"), "log": word(logs.none_grows.is_none()),
-        "archive": word(archive.is_none())
-    });
-    let not_ready = |why: String| (Code::NotReady, why);
-    let unready = behind
-        .map(|why| (Code::ReadOnly, why))
-        .or_else(|| (!ledger).then(|| not_ready("the ledger does not accept writes".to_owned())))
-        .or_else(|| apart.map(not_ready))
-        .or_else(|| (!policy).then(|| not_ready("no policy worker runs".to_owned())))
-        .or_else(|| logs.none_grows.map(grow_no_more).map(not_ready))
-        .or_else(|| archive.map(waits_for_ever).map(not_ready));
-    if let Some((code, detail)) = unready {
-        return Err(Failure(Problem::new(code, detail).with("checks", checks)));
+    let looked = readiness::look(&app);
+    let checks: serde_json::Map<String, serde_json::Value> = looked
+        .iter()
+        .map(|Check { name, wrong }| {
+            let said = wrong.as_ref().map_or("ok", |(_, why)| why);
+            ((*name).to_owned(), said.into())
+        })
+        .collect();
+    if let Some((code, why)) = looked.into_iter().find_map(|check| check.wrong) {
+        return Err(Failure(Problem::new(code, why).with("checks", checks)));
     }
+    let logs = app.0.logs.as_ref().map(Logs::standing).unwrap_or_default();
     let stopped = logs.stopped.into_iter().map(|(tenant, stopped)| wire::StoppedLog {
         tenant: tenant.into(),
         code: stopped.fault.as_str().to_owned(),
@@ -69,14 +58,6 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer<Json<wire::Health>> 
         stopped_logs: stopped.collect(),
         ..status("ready")
     }))
-}
-
-fn grow_no_more(why: String) -> String {
-    format!("the logs have stopped growing: {why}")
-}
-
-fn waits_for_ever(why: String) -> String {
-    format!("grants wait for the archive, which has stopped: {why}")
 }
 
 /// GET /metrics
@@ -98,6 +79,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
         },
         providers: app.0.providers.statuses(),
         spans_dropped: app.0.telemetry.tracer.dropped(),
+        checks: readiness::look(&app),
         tenants: tenants(&app).await?,
     };
     let text = app

@@ -57,6 +57,10 @@ fn seen(name: &Name) -> Seen<'_> {
         },
         providers: vec![ProviderStatus { issuer, age: None, failures: 2 }],
         spans_dropped: 12,
+        checks: ["history", "ledger", "clock", "policy", "log", "archive"].map(|name| {
+            let wrong = (name == "history").then(|| (Code::ReadOnly, "a witness has seen more".to_owned()));
+            Check { name, wrong }
+        }),
         tenants: vec![TenantUsage {
             tenant: TenantId::parse("acme").unwrap(),
             usage: Usage { open: 5, bytes: 1_000 },
@@ -122,6 +126,8 @@ fn ages_are_those_of_the_oldest_and_none_is_below_zero() {
         "gantral_tenant_stored_bytes_max{tenant=\"acme\"} 4000",
         "gantral_tenant_rate_exceeded_total{tenant=\"acme\"} 1",
         "gantral_tenant_content_erased_total{tenant=\"acme\"} 2",
+        "gantral_not_ready{check=\"history\"} 1",
+        "gantral_not_ready{check=\"ledger\"} 0",
         "gantral_issuer_keys_age_seconds{issuer=\"https://id.example.com\"} -1.0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
