@@ -11,6 +11,7 @@
 )]
 
 mod authenticator;
+mod bao;
 pub mod certificates;
 mod clock;
 pub mod cluster;
@@ -18,6 +19,7 @@ mod evidence;
 mod golden;
 mod ledger;
 pub mod mail;
+mod parts;
 mod people;
 pub mod policy;
 mod relay;
@@ -28,9 +30,11 @@ pub mod workflows;
 mod world;
 
 pub use authenticator::Authenticator;
+pub use bao::Bao;
 pub use clock::Clock;
 pub use golden::golden;
 pub use ledger::copy_ledger;
+pub use parts::{part, repository};
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
 pub use relay::Relay;
 pub use signer::{FaultySigner, SignerFaults};

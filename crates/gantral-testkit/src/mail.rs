@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::part;
+
 const SCRIPT: &str = include_str!("mail_server.py");
 /// As whom one logs in.
 pub const MAIL_USER: &str = "gantral";
@@ -66,15 +68,13 @@ impl MailServer {
         if !folder.join("mail.crt").exists() {
             certificate(folder);
         }
-        let installed = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-        let parts = installed.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
         let configured = json!({
             "port": port, "tls": tls, "user": MAIL_USER, "password": MAIL_PASSWORD,
             "certificate": folder.join("mail.crt"), "key": folder.join("mail.key"), "replies": folder.join("replies.json"),
         });
-        let mut command = Command::new(parts.join("mail/bin/python"));
+        let mut command = Command::new(part("mail/bin/python"));
         command.args(["-c", SCRIPT, &configured.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("this test needs the mail server: run `cargo xtask parts`");
+        let mut child = command.spawn().expect("the mail server starts");
         let output = child.stdout.take().expect("the output is a pipe");
         let mut lines = BufReader::new(output).lines();
         let Some(port) = lines.next().and_then(Result::ok).and_then(|line| told_port(&line)) else {

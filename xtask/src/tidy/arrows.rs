@@ -243,6 +243,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "gantral-oidc",
             "gantral-outbound",
             "gantral-policy",
+            "gantral-testkit",
             "gantral-trace",
         ],
     ),

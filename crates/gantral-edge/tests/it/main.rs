@@ -10,7 +10,6 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
-mod bao;
 mod calls;
 mod chain;
 mod containers;

@@ -7,8 +7,7 @@ use gantral_keys::{
 };
 use serde_json::json;
 
-use crate::bao::Bao;
-use crate::openbao::artifact;
+use crate::openbao::{artifact, config, started};
 
 /// Signs an artifact as a server that has just started does.
 async fn signs(folder: &KeyFolder) -> Signature {
@@ -23,9 +22,9 @@ async fn signs(folder: &KeyFolder) -> Signature {
 
 #[tokio::test]
 async fn delegations_of_a_version_that_was_rotated_away_still_count() {
-    let bao = Bao::start().await;
+    let bao = started(false).await;
     let data = bao.folder.path().join("data");
-    let place = NewKey::OpenBao(bao.config());
+    let place = NewKey::OpenBao(config(&bao));
     let mut folder = KeyFolder::init(&data, place.clone()).await.unwrap();
     let before = signs(&folder).await;
 
@@ -50,9 +49,9 @@ async fn delegations_of_a_version_that_was_rotated_away_still_count() {
 
 #[tokio::test]
 async fn folder_that_cannot_reach_openbao_is_not_begun() {
-    let mut bao = Bao::start().await;
+    let mut bao = started(false).await;
     let data = bao.folder.path().join("data");
-    let place = NewKey::OpenBao(bao.config());
+    let place = NewKey::OpenBao(config(&bao));
     bao.stop();
     let refused = KeyFolder::init(&data, place).await.err().unwrap();
     assert!(matches!(&refused, KeysError::OpenBao(OpenBaoError::Unreachable(_))), "{refused}");

@@ -7,6 +7,5 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
-mod bao;
 mod folder;
 mod openbao;

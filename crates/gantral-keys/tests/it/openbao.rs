@@ -15,9 +15,30 @@ use gantral_keys::{
     DelegatedSigner, DelegationTerms, Delegations, LocalSigner, OpenBaoConfig, OpenBaoError, OpenBaoSigner,
     SignError, Signer, SigningContext,
 };
+use gantral_testkit::Bao;
 use serde_json::json;
 
-use crate::bao::Bao;
+/// The key that signs.
+const KEY: &str = "gantral-issuer";
+
+/// Starts an OpenBao with the key, and a token that may sign with it in `token`.
+pub async fn started(tls: bool) -> Bao {
+    let bao = Bao::start(tls).await;
+    bao.signing_key(KEY).await;
+    bao
+}
+
+/// Returns the configuration of a signer.
+pub fn config(bao: &Bao) -> OpenBaoConfig {
+    OpenBaoConfig {
+        url: bao.url.clone(),
+        mount: "transit".to_owned(),
+        key: KEY.to_owned(),
+        token_file: bao.folder.path().join("token"),
+        ca_file: None,
+        timeout: Duration::from_secs(5),
+    }
+}
 
 /// The bytes of an artifact of tenant `acme`, on the second of January 2026.
 pub fn artifact() -> Vec<u8> {
@@ -39,8 +60,8 @@ async fn sign(signer: &dyn Signer) -> Result<(), SignError> {
 
 #[tokio::test]
 async fn key_in_openbao_signs_what_a_stranger_verifies() {
-    let bao = Bao::start().await;
-    let signer = connect(&bao.config()).await.unwrap();
+    let bao = started(false).await;
+    let signer = connect(&config(&bao)).await.unwrap();
     sign(&signer).await.unwrap();
     for context in [SigningContext::Checkpoint, SigningContext::Cosignature, SigningContext::Delegation] {
         assert_eq!(signer.sign(context, &artifact()).await, Err(SignError::WrongContext), "{context:?}");
@@ -50,54 +71,54 @@ async fn key_in_openbao_signs_what_a_stranger_verifies() {
 
 #[tokio::test]
 async fn token_that_is_renewed_in_its_file_is_used_and_one_that_permits_nothing_is_refused() {
-    let bao = Bao::start().await;
-    let signer = connect(&bao.config()).await.unwrap();
-    bao.write_token("token", "s.wrong-token");
+    let bao = started(false).await;
+    let signer = connect(&config(&bao)).await.unwrap();
+    bao.write("token", "s.wrong-token");
     assert_eq!(sign(&signer).await, Err(SignError::Unavailable));
-    let error = connect(&bao.config()).await.err().unwrap();
+    let error = connect(&config(&bao)).await.err().unwrap();
     assert!(matches!(&error, OpenBaoError::Forbidden { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("wrong-token"));
-    bao.write_token("token", "root");
+    bao.write("token", "root");
     sign(&signer).await.unwrap();
 
     // Not a policy of this key.
     let made = bao.post("auth/token/create", json!({"policies": ["default"]})).await;
-    bao.write_token("token", made["auth"]["client_token"].as_str().unwrap());
+    bao.write("token", made["auth"]["client_token"].as_str().unwrap());
     assert_eq!(sign(&signer).await, Err(SignError::Unavailable));
 }
 
 #[tokio::test]
 async fn token_file_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
-    let bao = Bao::start().await;
-    let file = bao.config().token_file;
+    let bao = started(false).await;
+    let file = config(&bao).token_file;
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let error = connect(&bao.config()).await.err().unwrap();
+    let error = connect(&config(&bao)).await.err().unwrap();
     assert!(error.to_string().contains("set its mode to 0600"), "{error}");
 }
 
 #[tokio::test]
 async fn key_that_is_not_there_or_no_ed25519_key_is_named() {
-    let bao = Bao::start().await;
-    bao.write_token("token", "root");
-    let missing = OpenBaoConfig { key: "nothing".to_owned(), ..bao.config() };
+    let bao = started(false).await;
+    bao.write("token", "root");
+    let missing = OpenBaoConfig { key: "nothing".to_owned(), ..config(&bao) };
     assert!(matches!(connect(&missing).await.err().unwrap(), OpenBaoError::Missing { .. }));
     bao.post("transit/keys/other", json!({"type": "ecdsa-p256"})).await;
-    let other = OpenBaoConfig { key: "other".to_owned(), ..bao.config() };
+    let other = OpenBaoConfig { key: "other".to_owned(), ..config(&bao) };
     let error = connect(&other).await.err().unwrap();
     assert!(matches!(&error, OpenBaoError::Type { found, .. } if found == "ecdsa-p256"), "{error}");
 }
 
 #[tokio::test]
 async fn rotation_in_openbao_changes_nothing_until_the_new_version_is_pinned() {
-    let bao = Bao::start().await;
-    let first = connect(&bao.config()).await.unwrap();
+    let bao = started(false).await;
+    let first = connect(&config(&bao)).await.unwrap();
     bao.post("transit/keys/gantral-issuer/rotate", json!({})).await;
     sign(&first).await.unwrap();
-    let second = connect(&bao.config()).await.unwrap();
+    let second = connect(&config(&bao)).await.unwrap();
     sign(&second).await.unwrap();
     assert_ne!(first.public_key(), second.public_key());
-    let config = bao.config();
+    let config = config(&bao);
     let pinned = OpenBaoSigner::connect(KeyRole::Issuer, &config, Some(first.public_key())).await.unwrap();
     assert_eq!(pinned.public_key(), first.public_key());
     sign(&pinned).await.unwrap();
@@ -111,11 +132,11 @@ async fn rotation_in_openbao_changes_nothing_until_the_new_version_is_pinned() {
 
 #[tokio::test]
 async fn key_that_was_replaced_under_its_name_is_refused() {
-    let bao = Bao::start().await;
-    let signer = connect(&bao.config()).await.unwrap();
-    bao.write_token("token", "root");
+    let bao = started(false).await;
+    let signer = connect(&config(&bao)).await.unwrap();
+    bao.write("token", "root");
     let own = LocalSigner::from_pkcs8(KeyRole::Issuer, &LocalSigner::generate().unwrap()).unwrap();
-    let error = OpenBaoSigner::connect(KeyRole::Issuer, &bao.config(), Some(own.public_key())).await;
+    let error = OpenBaoSigner::connect(KeyRole::Issuer, &config(&bao), Some(own.public_key())).await;
     assert!(matches!(error.err().unwrap(), OpenBaoError::Changed { .. }));
 
     bao.post("transit/keys/gantral-issuer/config", json!({"deletion_allowed": true})).await;
@@ -124,14 +145,14 @@ async fn key_that_was_replaced_under_its_name_is_refused() {
     assert!(delete.header("x-vault-token", "root").send().await.unwrap().status().is_success());
     bao.post("transit/keys/gantral-issuer", json!({"type": "ed25519"})).await;
     assert_eq!(sign(&signer).await, Err(SignError::Unavailable));
-    let pinned = OpenBaoSigner::connect(KeyRole::Issuer, &bao.config(), Some(signer.public_key())).await;
+    let pinned = OpenBaoSigner::connect(KeyRole::Issuer, &config(&bao), Some(signer.public_key())).await;
     assert!(matches!(pinned.err().unwrap(), OpenBaoError::Changed { .. }));
 }
 
 #[tokio::test]
 async fn server_that_is_frozen_or_gone_holds_nobody_up() {
-    let mut bao = Bao::start().await;
-    let config = OpenBaoConfig { timeout: Duration::from_millis(300), ..bao.config() };
+    let mut bao = started(false).await;
+    let config = OpenBaoConfig { timeout: Duration::from_millis(300), ..config(&bao) };
     let signer = connect(&config).await.unwrap();
     bao.freeze(true);
     let begun = Instant::now();
@@ -149,19 +170,19 @@ async fn server_that_is_frozen_or_gone_holds_nobody_up() {
 
 #[tokio::test]
 async fn only_the_pinned_authority_vouches_for_a_server() {
-    let bao = Bao::start_tls().await;
-    let pinned = OpenBaoConfig { ca_file: Some(bao.ca_file()), ..bao.config() };
+    let bao = started(true).await;
+    let pinned = OpenBaoConfig { ca_file: Some(bao.ca_file()), ..config(&bao) };
     sign(&connect(&pinned).await.unwrap()).await.unwrap();
 
-    let other = Bao::start_tls().await;
-    let wrong = OpenBaoConfig { ca_file: Some(other.ca_file()), ..bao.config() };
+    let other = started(true).await;
+    let wrong = OpenBaoConfig { ca_file: Some(other.ca_file()), ..config(&bao) };
     let error = connect(&wrong).await.err().unwrap();
     assert!(matches!(&error, OpenBaoError::Unreachable(_)), "{error}");
 }
 
 #[tokio::test]
 async fn address_where_a_token_would_be_seen_is_refused() {
-    let bao = Bao::start().await;
+    let bao = started(false).await;
     for url in [
         "http://bao.example.org:8200",
         "https://user:secret@bao.example.org",
@@ -169,7 +190,7 @@ async fn address_where_a_token_would_be_seen_is_refused() {
         "bao.example.org",
         "https://:secret@[",
     ] {
-        let error = connect(&OpenBaoConfig { url: url.to_owned(), ..bao.config() }).await.err().unwrap();
+        let error = connect(&OpenBaoConfig { url: url.to_owned(), ..config(&bao) }).await.err().unwrap();
         assert!(matches!(&error, OpenBaoError::Config(_)), "{url}: {error}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
@@ -250,8 +271,8 @@ async fn answer_that_is_no_signature_of_the_pinned_version_is_never_used() {
 
 #[tokio::test]
 async fn delegate_of_a_key_in_openbao_signs_while_it_is_gone() {
-    let mut bao = Bao::start().await;
-    let issuer = Arc::new(connect(&bao.config()).await.unwrap());
+    let mut bao = started(false).await;
+    let issuer = Arc::new(connect(&config(&bao)).await.unwrap());
     let folder = bao.folder.path().join("delegations");
     let kept = Arc::new(Delegations::open(&folder, &[]).unwrap());
     let signer = DelegatedSigner::new(issuer.clone(), DelegationTerms::default(), kept.clone());

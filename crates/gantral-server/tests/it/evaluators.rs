@@ -17,6 +17,7 @@ use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{Clock as _, SystemClock, listen, serve};
+use gantral_testkit::part;
 use gantral_testkit::policy::{example, rules, worker_command};
 use gantral_testkit::workflows;
 use serde_json::{Value, json};
@@ -163,11 +164,7 @@ impl Drop for Opa {
 }
 
 pub fn program() -> PathBuf {
-    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
-    let program = parts.join("opa/opa");
-    assert!(program.exists(), "the part `opa` is missing\nhint: `cargo xtask parts`");
-    program
+    part("opa/opa")
 }
 
 impl Opa {

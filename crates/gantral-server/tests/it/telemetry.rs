@@ -2,14 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use gantral_api::wire::{AuthorityAnswer, ShowInstance, text};
 use gantral_server::telemetry::TelemetrySettings;
-use gantral_testkit::AGENT;
+use gantral_testkit::{AGENT, part};
 use serde_json::{Value, json};
 
 use crate::place::{Place, decision, refund, to};
@@ -28,19 +27,10 @@ struct Collector {
     endpoint: String,
 }
 
-/// Returns the interpreter that has the collector.
-fn interpreter() -> PathBuf {
-    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
-    let python = parts.join("otlp/bin/python");
-    assert!(python.exists(), "the part `otlp` is missing\nhint: `cargo xtask parts`");
-    python
-}
-
 impl Collector {
     fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut process = Command::new(interpreter())
+        let mut process = Command::new(part("otlp/bin/python"))
             .args(["-u", "-m", "oteltap", "--port", &port.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,11 +1,10 @@
 //! What approvers see and say on the command line.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Ran, World, repository};
+use crate::support::{Ran, World, part, repository};
 
 const ASKS: &str = "exec gantral ask refund --target order/1001 --set amount=4800 --set note=\"$(printf 'a\\033[2J\\342\\200\\256b')\"";
 
@@ -178,9 +177,7 @@ fn says(world: &World, name: &str, word: &str, gate: &str) -> Ran {
 /// Returns the events of an instance in the reports of both verifiers, which must call its evidence valid.
 pub fn events_in_both(world: &World, id: &str) -> Vec<String> {
     let ours = world.verified(id, "told.gantral").status(0).json();
-    let python = repository().join(".parts/python/bin/python");
-    assert!(Path::exists(&python), "the parts are missing: run `cargo xtask parts`");
-    let mut command = Command::new(python);
+    let mut command = Command::new(part("python/bin/python"));
     command.arg("-B").arg(repository().join("verifiers/python/gantral_verify.py")).arg("told.gantral");
     command.args(["--trust", "told.gantral.trust.json", "--json"]).current_dir(world.folder());
     let theirs = Ran::of(command.output().unwrap()).status(0).json();

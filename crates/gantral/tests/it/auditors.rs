@@ -30,7 +30,7 @@ use gantral_vectors::log::{Log, leaf, receipt_line, trust_logged};
 use gantral_vectors::story::Story;
 
 use crate::consoles::{LEFT_OUT, Step, is_shown, steps};
-use crate::support::{Ran, gantral, repository};
+use crate::support::{Ran, gantral, part, repository};
 
 /// An execution of its own.
 fn execution(number: u8) -> Story {
@@ -126,7 +126,7 @@ impl Desk {
 
     /// Runs a command as somebody types it.
     fn run(&self, command: &str, log: &str, programs: &Path) -> Ran {
-        let python = repository().join(".parts/python/bin");
+        let python = part("python/bin");
         let ours = gantral(self.path());
         let path = ours.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap();
         let path = format!("{}:{}:{}", programs.display(), python.display(), path.display());

@@ -1,10 +1,8 @@
 //! The examples as they stand, launched by a runner from the root of the repository.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::support::{World, repository};
+use crate::support::{World, part, repository};
 
 /// Runs an example over its gate, with 480 approved of the 4,800 that it asks for; returns its ledger.
 fn over_the_gate(folder: &str, workflow: &str) -> Vec<Value> {
@@ -42,9 +40,7 @@ fn two_scripts_with_a_human_between_them_act_once_as_approved() {
 }
 
 fn framework_acts_once_as_approved(example: &str) {
-    let part = if example == "crewai-refund" { "crewai" } else { "agents" };
-    let python = repository().join(".parts").join(part).join("bin/python");
-    assert!(Path::exists(&python), "the part `{part}` is missing: run `cargo xtask parts`");
+    part(if example == "crewai-refund" { "crewai" } else { "agents" });
     acted_once_as_approved(&over_the_gate(example, example));
 }
 

@@ -1,13 +1,11 @@
 //! The keys of a server over its life: made, replaced, lost to somebody else, and held in OpenBao.
 
-use std::net::TcpListener;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use gantral_testkit::Bao;
 use serde_json::Value;
 
-use crate::support::{Ran, World, repository, run, wait_until};
+use crate::support::{Ran, World, block_on, run};
 
 const DATA: &str = ".gantral-dev/data";
 
@@ -176,48 +174,6 @@ fn exported_file_demands_what_was_asked_for_and_names_the_log_of_its_tenant() {
     assert_eq!(listed[2]["valid_from"][0]["log"], "acme/log");
 }
 
-/// A real OpenBao in development mode, with an Ed25519 key `issuer`.
-struct Bao {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Bao {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-impl Bao {
-    fn start(folder: &Path) -> Self {
-        let program = repository().join(".parts/python/bin/bao");
-        assert!(program.exists(), "the part `python` is missing: run `cargo xtask parts`");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(&program)
-            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token", "-log-level=error"])
-            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .env("HOME", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let bao = Self { child, url: format!("http://127.0.0.1:{port}") };
-        let ask = |arguments: &[&str]| {
-            let mut client = Command::new(&program);
-            client.args(arguments).env("BAO_ADDR", &bao.url).env("BAO_TOKEN", "root").env("HOME", folder);
-            client.output().unwrap().status.success()
-        };
-        assert!(wait_until(|| ask(&["secrets", "enable", "transit"])));
-        assert!(ask(&["write", "-f", "transit/keys/issuer", "type=ed25519"]));
-        let mut options = std::fs::OpenOptions::new();
-        let token = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join("token"));
-        std::io::Write::write_all(&mut token.unwrap(), b"root\n").unwrap();
-        bao
-    }
-}
-
 /// Asks for what the policy allows, and says how that went.
 const SMALL: &str = "gantral ask refund --target order/7 --set amount=50 --consume > said.txt && gantral outcome SUCCEEDED --grant \"$(cat said.txt)\"";
 
@@ -225,8 +181,13 @@ const SMALL: &str = "gantral ask refund --target order/7 --set amount=50 --consu
 fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let bao = Bao::start(folder.path());
-    let token = folder.path().join("token").display().to_string();
+    let (mut bao, token) = block_on(async {
+        let bao = Bao::start(false).await;
+        let token = bao.signing_key("issuer").await;
+        (bao, token)
+    });
+    let secret = std::fs::read_to_string(&token).unwrap();
+    let token = token.display().to_string();
     let place = ["--openbao-url", &bao.url, "--openbao-key", "issuer", "--openbao-token-file", &token];
     let shown = data.display().to_string();
     let made = run(folder.path(), &[&["keys", "init", "--data", &shown][..], &place].concat()).status(0);
@@ -241,7 +202,7 @@ fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     world.start_server();
     assert_eq!(world.instance(&first)["state"], "CREATED");
     let url = bao.url.clone();
-    drop(bao);
+    bao.stop();
     world.run(&["instances", "cancel", &first]).status(0);
     let second = world.create();
     world.start_runner();
@@ -262,7 +223,7 @@ fn server_whose_key_is_in_openbao_works_on_while_it_is_gone() {
     let refused = world.run(&["dev", "--listen", "127.0.0.1:0"]).status(1);
     assert!(refused.talk.contains("openbao cannot be reached: no connection"), "{refused:?}");
     let log = world.text("server.log");
-    assert!(!log.contains("root\n") && !log.contains(&url), "{log}");
+    assert!(!log.contains(secret.trim()) && !log.contains(&url), "{log}");
     assert!(world.path(DATA).exists());
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::console::{nothing_wrong, play_at};
 use crate::machines::{agent, apply, ran, start_runner};
 use crate::provider::{Followed, curl};
-use crate::support::{Ran, repository, run, wait_until};
+use crate::support::{Ran, part, repository, run, wait_until};
 
 /// Asks for a refund of 4800 in its first life, and does in its second what was approved.
 const AGENT: &str = "set -eu
@@ -62,10 +62,10 @@ fn strict(site: &Followed, signer: &LocalSigner) {
 fn verdict(site: &Followed, id: &str, url: &str) -> String {
     ran(agent(site, url).args(["evidence", "export", id, "--output", "signed.gantral"])).status(0);
     let ours = run(&site.path(""), &["verify", "signed.gantral", "--trust", "strict.json", "--json"]).json();
-    let mut command = Command::new(repository().join(".parts/python/bin/python"));
+    let mut command = Command::new(part("python/bin/python"));
     command.arg("-B").arg(repository().join("verifiers/python/gantral_verify.py")).arg("signed.gantral");
     command.args(["--trust", "strict.json", "--json"]).current_dir(site.path(""));
-    let theirs = Ran::of(command.output().expect("`cargo xtask parts` installs what this test needs")).json();
+    let theirs = Ran::of(command.output().unwrap()).json();
     assert_eq!(ours["verdict"], theirs["verdict"], "{ours:#}\n{theirs:#}");
     ours["verdict"].as_str().unwrap().to_owned()
 }

@@ -17,19 +17,7 @@ use crate::temporal;
 /// Longer than anything takes on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the root of this repository.
-pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// Returns a file or folder of the pinned parts.
-#[track_caller]
-pub fn part(path: &str) -> PathBuf {
-    let given = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let part = given.unwrap_or_else(|| repository().join(".parts")).join(path);
-    assert!(part.exists(), "the part `{path}` is missing\nhint: `cargo xtask parts`");
-    part
-}
+pub use gantral_testkit::{part, repository};
 
 /// Returns the binary with an environment that holds nothing of whoever runs the tests but the path to programs; ours
 /// comes first in it, so that scripts find it by name.

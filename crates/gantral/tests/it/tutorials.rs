@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 
 use crate::consoles::{Step, is_shown, steps};
-use crate::support::{PATIENCE, gantral, repository};
+use crate::support::{PATIENCE, gantral, part, repository};
 
 /// What the shell says after each command, with its status. No page shows it.
 const END: &str = "@end-of-command";
@@ -30,7 +30,7 @@ impl Shell {
         }
         let ours = gantral(folder.path());
         let path = ours.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
-        let python = repository().join(".parts/python/bin");
+        let python = part("python/bin");
         let talk = std::fs::File::create(folder.path().join("talk")).unwrap();
         let mut command = Command::new("sh");
         command.env_clear().env("PATH", format!("{}:{}", python.display(), path.display()));
