@@ -48,6 +48,8 @@ const MCP_NODE_PINS: &str = include_str!("../parts/mcp/package.json");
 const MCP_NODE_LOCK: &str = include_str!("../parts/mcp/package-lock.json");
 const POSTGRES_PINS: &str = include_str!("../parts/postgres/package.json");
 const POSTGRES_LOCK: &str = include_str!("../parts/postgres/package-lock.json");
+const AZURITE_PINS: &str = include_str!("../parts/azurite/package.json");
+const AZURITE_LOCK: &str = include_str!("../parts/azurite/package-lock.json");
 const CONFORMANCE_PINS: &str = include_str!("../parts/conformance/package.json");
 const CONFORMANCE_LOCK: &str = include_str!("../parts/conformance/package-lock.json");
 /// The suite needs a newer Node.js than the rest, which this package brings.
@@ -78,7 +80,7 @@ impl Parts {
     /// `schemathesis/bin/st` tries the API by its document, `lint/node_modules` reads that document, `typescript/node_modules` compiles the client in
     /// TypeScript, `mcp/bin`, `sqlite/bin`, `rmcp/bin` and `mcp-node/node_modules` hold servers and clients of the Model Context Protocol,
     /// `conformance/node_modules` its suite of tests, which `conformance-node` runs against `conformance-server/everything-server`, `proxies`
-    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `faketime` a clock that tests set, `postgres/server` a PostgreSQL server, `dump/bin/pg_dump` and `pg_restore` its tools, `seaweed/bin/weed` a server of S3, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
+    /// holds Envoy and Caddy, `prometheus` what reads alert rules, `faketime` a clock that tests set, `postgres/server` a PostgreSQL server, `dump/bin/pg_dump` and `pg_restore` its tools, `seaweed/bin/weed` a server of S3, `azurite/node_modules` one of Azure's storage, `temporal/bin/temporal` Temporal, `docs/bin/mdbook` makes a site of pages, `helm/bin/helm` renders the chart, `schemas/bin` compares documents with their schemas, `tools/bin` holds programs.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -121,6 +123,7 @@ impl Parts {
         self.install_python("helm", HELM_PINS, &["--require-hashes"])?;
         self.install_python("schemas", SCHEMAS_PINS, &[])?;
         self.install_python("seaweed", SEAWEED_PINS, &["--require-hashes"])?;
+        self.install_node("azurite", AZURITE_PINS, AZURITE_LOCK)?;
         self.install_python("temporal", TEMPORAL_PINS, &["--require-hashes"])?;
         self.install_python("schemathesis", SCHEMATHESIS_PINS, &["--require-hashes"])?;
         self.install_python("agents", AGENTS_PINS, &[])?;

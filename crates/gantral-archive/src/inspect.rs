@@ -13,7 +13,8 @@ use reqwest::Method;
 
 use crate::layout::head_name;
 use crate::lock;
-use crate::objects::{Archive, ArchiveConfig, Created, OpenError, StorageError};
+use crate::objects::{Archive, Created, StorageError};
+use crate::place::{ArchiveConfig, OpenError};
 
 /// What an archive is like.
 #[derive(Debug, Clone, PartialEq, Eq)]

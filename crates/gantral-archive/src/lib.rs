@@ -10,11 +10,13 @@ mod inspect;
 pub mod layout;
 mod lock;
 pub mod objects;
+mod place;
 pub mod rebuild;
 mod status;
 pub mod verify;
 
 pub use archiver::{Archiver, PACE, PACE_REQUIRED};
 pub use inspect::{ArchiveInspection, InspectError, ObjectInspection, inspect};
-pub use objects::{Archive, ArchiveConfig, OpenError, StorageError};
+pub use objects::{Archive, StorageError};
+pub use place::{ArchiveConfig, OpenError};
 pub use status::{ArchiveStatus, TenantStatus};

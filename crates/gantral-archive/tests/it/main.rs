@@ -9,6 +9,7 @@
 )]
 
 mod archiving;
+mod azurite;
 mod damage;
 mod rebuild;
 #[allow(dead_code, reason = "the executions of the engine's own tests, of which not all are played here")]

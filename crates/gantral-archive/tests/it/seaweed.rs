@@ -1,14 +1,17 @@
 //! A real server of S3: the pinned part, with data of its own, on free ports, gone with the test.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gantral_archive::ArchiveConfig;
+use gantral_testkit::part;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 use tempfile::TempDir;
+
+use crate::world::write_secret;
 
 const KEY: &str = "admin";
 const SECRET: &str = "a-secret-of-tests";
@@ -22,14 +25,6 @@ pub struct Seaweed {
     folder: TempDir,
     s3: u16,
     filer: u16,
-}
-
-fn program() -> PathBuf {
-    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
-    let program = parts.join("seaweed/bin/weed");
-    assert!(program.is_file(), "SeaweedFS is not at `{}`: run `cargo xtask parts`", program.display());
-    program.canonicalize().unwrap()
 }
 
 /// Returns a port that nobody listens on, of which the port ten thousand above is free too: the server speaks gRPC there.
@@ -49,7 +44,7 @@ impl Seaweed {
         let folder = tempfile::tempdir().unwrap();
         let [master, volume, filer, s3] = std::array::from_fn(|_| free_port());
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let server = Command::new(program())
+        let server = Command::new(part("seaweed/bin/weed").canonicalize().unwrap())
             .args(["mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"])
             .args(["-webdav=false", "-admin.ui=false"])
             .arg(format!("-dir={}", folder.path().display()))
@@ -110,9 +105,7 @@ impl Seaweed {
 
     /// Returns the configuration of an archive in the bucket.
     pub fn config(&self, secret: &Path) -> ArchiveConfig {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::write(secret, SECRET).unwrap();
-        std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        write_secret(secret, SECRET);
         ArchiveConfig {
             url: "s3://worm/gantral".to_owned(),
             endpoint: Some(format!("http://127.0.0.1:{}", self.s3)),

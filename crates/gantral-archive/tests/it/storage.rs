@@ -1,10 +1,11 @@
-//! The archive in S3 with object lock.
+//! The archive in the storage of others: S3 with object lock, and Azure.
 
 use gantral_archive::layout::{folder, head_name, segment_name};
 use gantral_archive::verify::FaultKind;
 use gantral_archive::{Archive, ArchiveConfig, ArchiveInspection, OpenError, StorageError, inspect};
 use gantral_evidence::verify::Verdict;
 
+use crate::azurite::Azurite;
 use crate::script::SMALL_AT_ONCE;
 use crate::seaweed::Seaweed;
 use crate::world::Archived;
@@ -73,6 +74,12 @@ fn an_archive_that_is_not_said_well_is_refused() {
         assert!(matches!(open(url), Err(OpenError::Url { .. })), "{url}");
     }
     assert!(matches!(open("s3://bucket/archive"), Err(OpenError::Retention)));
+    // Whoever asks for a lock where none is sent believes that there is one.
+    for url in ["gs://bucket/archive", "az://container/archive", "file:///nowhere/archive"] {
+        let config = ArchiveConfig { url: url.to_owned(), retain_days: Some(365), ..Default::default() };
+        let refused = Archive::open(&config).unwrap_err();
+        assert!(matches!(refused, OpenError::Foreign { member: "retain_days", .. }), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -103,4 +110,31 @@ async fn object_that_nobody_locked_is_seen() {
     world.archive(&archive).await;
     let object = inspect(&config).await.unwrap().object.expect("an object is there");
     assert_eq!((object.is_created_once, object.is_locked), (true, Some(false)));
+}
+
+#[tokio::test]
+async fn what_is_archived_in_azure_is_created_once_and_what_is_deleted_is_named() {
+    let azurite = Azurite::start().await;
+    let mut world = Archived::new().await;
+    let config = azurite.config(&world.folder.path().join("secret"));
+    let archive = Archive::open(&config).unwrap();
+    world.archive(&archive).await;
+    world.play(SMALL_AT_ONCE).await;
+    world.archive(&archive).await;
+    let report = world.verified(&archive).await;
+    assert_eq!(report.verdict, Verdict::Valid, "{report:?}");
+
+    let name = format!("{}/{}", folder(&world.tenant()), segment_name(0));
+    assert!(matches!(archive.create(&name, b"other").await, Err(StorageError::Different { .. })));
+    let object = inspect(&config).await.unwrap().object.expect("an object is there");
+    assert_eq!((object.is_created_once, object.is_locked), (true, None));
+    assert_eq!(world.verified(&archive).await.verdict, Verdict::Valid);
+
+    assert_eq!(azurite.send("DELETE", &format!("kept/gantral/{name}")).await, 202);
+    let report = world.verified(&archive).await;
+    assert_eq!(report.verdict, Verdict::Invalid, "{report:?}");
+    let missing = |finding: &gantral_archive::verify::ArchiveFinding| {
+        finding.kind == FaultKind::Missing && finding.object == name
+    };
+    assert!(report.tenants[0].findings.iter().any(missing), "{report:?}");
 }

@@ -140,3 +140,10 @@ pub async fn until_done(archiver: &mut Archiver, tenant: &TenantId) {
     }
     panic!("the archive does not catch up");
 }
+
+/// Writes a secret that only its owner may read.
+pub fn write_secret(path: &Path, secret: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, secret).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}

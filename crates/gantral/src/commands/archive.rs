@@ -32,16 +32,16 @@ pub struct Place {
     /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`
     #[arg(long, value_name = "URL")]
     url: String,
-    /// Of S3: the address of a server that is not the one of AWS
+    /// The address of a server that is not the usual one of S3, Google or Azure
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// Of S3: the region
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
-    /// Of S3: the key; else that of the environment, as the tools of AWS find it
+    /// Of S3: the key; of Azure: the storage account; else that of the environment, as their own tools find it
     #[arg(long, value_name = "ID", requires = "secret_access_key_file")]
     access_key_id: Option<String>,
-    /// Of S3: a file with the secret key, which only you may read
+    /// A file with the secret key, which only you may read
     #[arg(long, value_name = "FILE", requires = "access_key_id")]
     secret_access_key_file: Option<PathBuf>,
     /// The authorities to trust, PEM; else those of the system
