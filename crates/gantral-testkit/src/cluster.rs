@@ -16,6 +16,7 @@ use gantral_store::{PostgresOptions, Store};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::part;
 use crate::tmpfs::Tmpfs;
 
 /// The role that owns the cluster.
@@ -60,17 +61,9 @@ pub struct Cluster {
     port: u16,
 }
 
-/// Returns the folder of the server's programs.
+/// Returns the folder of the server's programs, free of links: it finds its libraries beside them.
 fn programs() -> PathBuf {
-    let parts = std::env::var_os("GANTRAL_PARTS").map(PathBuf::from);
-    let parts = parts.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.parts"));
-    let bin = parts.join("postgres/server/bin");
-    assert!(
-        bin.join("postgres").is_file(),
-        "PostgreSQL is not in `{}`: run `cargo xtask parts`",
-        bin.display()
-    );
-    bin.canonicalize().unwrap()
+    part("postgres/server/bin").canonicalize().unwrap()
 }
 
 impl Cluster {
@@ -122,11 +115,50 @@ impl Cluster {
                 chown(file.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
             }
         }
-        let settings: Vec<_> = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+        let settings = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+        Self::run(port, settings, folder, disk)
+    }
+
+    /// Starts the server of a cluster that is there.
+    fn run(port: u16, settings: Vec<String>, folder: TempDir, disk: Option<Tmpfs>) -> Self {
         let (watch, input) = Self::watch(folder.path(), port, &settings);
         let cluster = Self { watch, input, disk, folder, settings, port };
         cluster.ready();
         cluster
+    }
+
+    /// Makes a second server of what is here, which only reads and follows this one. From then on this one answers no commit that the other has
+    /// not on its disk as well.
+    pub async fn standby(&mut self) -> Self {
+        // Ended at once, and all of it: what is copied is what a crash leaves.
+        self.stay();
+        let folder = Self::folder();
+        let owner = self.folder.path().metadata().unwrap();
+        chown(folder.path(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        let ours = |program: &str| Self::program(self.folder.path(), Path::new(program));
+        let copied = ours("cp").args(["-a", "data"]).arg(folder.path()).status().unwrap();
+        let marked = ours("touch").arg(folder.path().join("data/standby.signal")).status().unwrap();
+        assert!(copied.success() && marked.success());
+        self.restart();
+        let mut settings = self.settings.clone();
+        settings.push(format!("primary_conninfo={}", self.address(OWNER)));
+        let standby = Self::run(self.port, settings, folder, None);
+        let raw = self.raw(OWNER).await;
+        raw.batch_execute("ALTER SYSTEM SET synchronous_standby_names TO '*'").await.unwrap();
+        raw.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let began = Instant::now();
+        let follows = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while raw.query(follows, &[]).await.unwrap().is_empty() {
+            assert!(began.elapsed() < START_WAIT, "the standby does not follow");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        standby
+    }
+
+    /// Has a standby take over. The server that it followed must not run any more.
+    pub async fn promote(&self) {
+        let row = self.raw(OWNER).await.query_one("SELECT pg_promote()", &[]).await.unwrap();
+        assert!(row.get::<_, bool>(0), "the standby does not take over");
     }
 
     fn program(folder: &Path, program: &Path) -> Command {
@@ -152,9 +184,7 @@ impl Cluster {
     fn ready(&self) {
         let (began, socket) = (Instant::now(), self.socket());
         let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        while !(socket.exists()
-            && log().lines().rev().any(|line| line.ends_with("ready to accept connections")))
-        {
+        while !(socket.exists() && log().lines().rev().any(|line| line.contains("ready to accept"))) {
             assert!(began.elapsed() < START_WAIT, "PostgreSQL does not answer: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -162,9 +192,12 @@ impl Cluster {
 
     /// Kills the server as a power failure would, as far as a process can be killed, and waits for all of it to go.
     pub fn crash(&mut self) {
-        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
-        assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-KILL", &self.pid()]).status().unwrap().success());
         self.stay();
+    }
+
+    fn pid(&self) -> String {
+        fs::read_to_string(self.folder.path().join("pid")).unwrap().trim().to_owned()
     }
 
     /// Ends the watch, and lets everything stay where it is.
@@ -191,10 +224,13 @@ impl Cluster {
         }
     }
 
-    /// Tells whether the server that was started last still runs.
+    /// Tells whether the server that was started last still runs. One that has ended is there until its watch looks, as a `Z` behind its name.
     pub fn is_up(&self) -> bool {
-        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
-        Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success()
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        stat.is_ok_and(|stat| {
+            let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
+            !state.is_empty() && !state.starts_with('Z')
+        })
     }
 
     /// Returns the disk of a cluster that has one of its own.
@@ -214,8 +250,17 @@ impl Cluster {
 
     /// Returns the same as a URL.
     pub fn url(&self, database: &str) -> String {
-        let socket = self.folder.path().display().to_string().replace('/', "%2F");
-        format!("postgres://{OWNER}@{socket}:{}/{database}", self.port)
+        format!("postgres://{OWNER}@{}/{database}", self.host())
+    }
+
+    /// Returns the URL by which whichever takes writes is found, this one or its standby.
+    pub fn url_with(&self, standby: &Self, database: &str) -> String {
+        let hosts = format!("{},{}", self.host(), standby.host());
+        format!("postgres://{OWNER}@{hosts}/{database}?target_session_attrs=read-write")
+    }
+
+    fn host(&self) -> String {
+        format!("{}:{}", self.folder.path().display().to_string().replace('/', "%2F"), self.port)
     }
 
     /// Opens a connection that is not the store's.

@@ -36,8 +36,9 @@ const POOL_WAIT: Duration = Duration::from_secs(10);
 const STATEMENT_MS_MAX: u32 = 12_000;
 /// How long a statement waits for a row that another transaction holds: many times what a transaction takes, less than a statement may.
 const LOCK_MS_MAX: u32 = 10_000;
-/// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free.
-const IDLE_MS_MAX: u32 = 15_000;
+/// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free. Between two statements of one
+/// we wait for nothing but the network.
+const IDLE_MS_MAX: u32 = 4_000;
 /// How long an answer may take: longer than a statement may, so that a server that is there has said so before. Whoever hears nothing for so long
 /// goes on without the connection, since a network that loses everything says nothing, and the system would wait a quarter of an hour.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(15);

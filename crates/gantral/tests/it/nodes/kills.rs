@@ -53,3 +53,20 @@ fn crowd_is_served_whole_and_once_while_the_database_is_killed_again_and_again()
     });
     println!("{served}");
 }
+
+#[test]
+fn crowd_is_served_whole_and_once_when_the_database_is_lost_and_its_standby_takes_over() {
+    let mut primary = Cluster::start();
+    let database = block_on(primary.database());
+    let standby = block_on(primary.standby());
+    let mut fleet = Fleet::upon(vec![primary.url_with(&standby, &database); NODES]);
+    let served = served_whole_and_once(&mut fleet, |_| {
+        std::thread::sleep(length() / 2);
+        primary.crash();
+        std::thread::sleep(DATABASE_AWAY);
+        block_on(standby.promote());
+        std::thread::sleep(length() / 2);
+        format!("a standby took over {DATABASE_AWAY:?} after the database was killed")
+    });
+    println!("{served}");
+}
