@@ -58,6 +58,8 @@ pub struct Place {
     pub bridge: Option<Killed>,
     gantral: Option<Killed>,
     pub temporal: Option<Killed>,
+    /// What Temporal is told besides, as `KEY=VALUE` of its dynamic configuration.
+    told: &'static [&'static str],
     port: u16,
     url: String,
     folder: TempDir,
@@ -73,11 +75,17 @@ impl Place {
 
     /// Starts everything but what releases work.
     pub fn without_bridge() -> Self {
+        Self::upon(&[])
+    }
+
+    /// Starts everything but what releases work, upon a Temporal that is told something besides.
+    pub fn upon(told: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Let go of at once, and taken again by the server: nobody else takes it in between but by a great accident.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = String::new();
-        let mut place = Self { runner: None, bridge: None, gantral: None, temporal: None, port, url, folder };
+        let mut place =
+            Self { runner: None, bridge: None, gantral: None, temporal: None, told, port, url, folder };
         place.start_temporal();
         let mut command = place.gantral();
         command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--orchestrator", "temporal"]);
@@ -111,6 +119,7 @@ impl Place {
                 "error",
             ])
             .args(["--db-filename".as_ref(), file.as_os_str()])
+            .args(self.told.iter().flat_map(|told| ["--dynamic-config-value", told]))
             .env("HOME", self.folder.path())
             .stdout(Stdio::null())
             .stderr(log);
@@ -121,19 +130,25 @@ impl Place {
 
     /// Starts what releases work, which looks for instances without a workflow each second.
     pub fn start_bridge(&mut self) {
+        self.bridge = Some(self.another_bridge(&[]));
+    }
+
+    /// Starts one more of what releases work, with further arguments.
+    pub fn another_bridge(&self, arguments: &[&str]) -> Killed {
         let token = self.folder.path().join(".gantral-dev/tokens/dev-orchestrator.token");
         let log = self.log("bridge.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantral-temporal"));
         command
             .args(["--url", &self.url, "--search-every", "1", "--queue", "default", "--token-file"])
             .arg(token)
+            .args(arguments)
             .env_clear()
             .env("TEMPORAL_ADDRESS", format!("127.0.0.1:{}", self.port))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        self.bridge = Some(Killed(command.spawn().unwrap()));
+        Killed(command.spawn().unwrap())
     }
 
     /// Starts a runner of queue `default`.
