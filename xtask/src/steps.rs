@@ -3,6 +3,7 @@
 //! A step's own output goes to the terminal untouched: nothing is captured, counted or rephrased here.
 
 use std::ffi::OsStr;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -10,6 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::parts::Parts;
+
+/// Where libtest reads how many tests run at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+/// How many of ours one processor has room for: most of the time they wait for servers, timers and processes that they have started.
+const TESTS_OF_A_PROCESSOR: usize = 2;
 
 /// One run over the repository, with the steps that have passed so far.
 pub struct Run<'a> {
@@ -54,8 +60,7 @@ impl<'a> Run<'a> {
         variable: (&str, &str),
         arguments: &[&str],
     ) -> Result<()> {
-        let mut command = Command::new(cargo());
-        command.args(arguments).current_dir(self.root).env("GANTRAL_PARTS", self.parts.dir());
+        let mut command = self.at_root(&cargo(), arguments);
         command.env(variable.0, variable.1);
         self.step(name, || succeed(&mut command))
     }
@@ -70,9 +75,18 @@ impl<'a> Run<'a> {
         program: &impl AsRef<OsStr>,
         arguments: &[&str],
     ) -> Result<()> {
+        let mut command = self.at_root(program, arguments);
+        self.step(name, || succeed(&mut command))
+    }
+
+    fn at_root(&self, program: &impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.root).env("GANTRAL_PARTS", self.parts.dir());
-        self.step(name, || succeed(&mut command))
+        if std::env::var_os(TEST_THREADS).is_none() {
+            let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+            command.env(TEST_THREADS, (processors * TESTS_OF_A_PROCESSOR).to_string());
+        }
+        command
     }
 
     /// Prints how long each step took.
