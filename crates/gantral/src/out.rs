@@ -25,6 +25,11 @@ pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// Returns how many there are of something: `1 leaf`, `2 leaves`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// The two outputs of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Out {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::out::{GOOD, LOOK, Out, styled};
+use crate::out::{GOOD, LOOK, Out, counted, styled};
 
 /// How often it is said how far a copy is.
 const TOLD_EVERY: Duration = Duration::from_secs(3);
@@ -110,19 +110,28 @@ impl<'a> Said<'a> {
 
     fn text(&self) -> String {
         format!(
-            "{} {} rows of {} tables into {}, each read back and compared\n{} {} chains folded, {} logs grown again with {} leaves\n{} {}",
+            "{} {} rows of {} tables into {}, each read back and compared\n{} {}\n{} {}",
             styled(GOOD, "copied"),
             self.rows,
             self.tables.len(),
             self.server,
             styled(GOOD, "proved"),
-            self.chains,
-            self.logs,
-            self.leaves,
+            proved(self.chains, (self.logs, self.leaves)),
             styled(LOOK, "not copied:"),
             self.not_copied.join(", "),
         )
     }
+}
+
+/// Says what was read through: chains, and logs with their leaves.
+fn proved(chains: u64, (logs, leaves): (u64, u64)) -> String {
+    let chains = counted(chains, "chain", "chains");
+    format!("{chains} folded, {} grown again", grown((logs, leaves)))
+}
+
+/// Says how many logs there are, and how many leaves they have together.
+fn grown((logs, leaves): (u64, u64)) -> String {
+    format!("{} with {}", counted(logs, "log", "logs"), counted(leaves, "leaf", "leaves"))
 }
 
 /// Says how far a copy is, now and then.

@@ -10,11 +10,11 @@ use gantral_server::backup::{
 use gantral_server::copying::{CopyError, OpenError};
 use gantral_server::settings::Settings;
 
-use super::{Progress, TOLD_EVERY};
+use super::{Progress, TOLD_EVERY, grown, proved};
 use crate::connection::run_long;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::out::{GOOD, LOOK, Out, styled};
+use crate::out::{GOOD, LOOK, Out, counted, styled};
 
 /// How large a page of the ledger is, for what is said about it; SQLite's default.
 const PAGE_KIB: u64 = 4;
@@ -93,12 +93,11 @@ fn text(made: &Made, args: &BackupArgs) -> String {
         format!("{} the private keys", styled(LOOK, "not in it:"))
     };
     format!(
-        "{} {} artifacts, {} logs with {} leaves; {} files, {} MiB\n{keys}",
+        "{} {}, {}; {}, {} MiB\n{keys}",
         styled(GOOD, "backed up"),
-        made.artifacts,
-        made.logs.0,
-        made.logs.1,
-        made.files.0,
+        counted(made.artifacts, "artifact", "artifacts"),
+        grown(made.logs),
+        counted(made.files.0, "file", "files"),
         made.files.1 >> 20,
     )
 }
@@ -143,12 +142,10 @@ pub fn check(args: &CheckArgs, out: Out) -> Result<Exit, Failure> {
             None => String::new(),
         };
         format!(
-            "{} {files}{} artifacts in {} chains folded, {} logs grown again with {} leaves",
+            "{} {files}{} in {}",
             styled(GOOD, "whole:"),
-            ledger.artifacts,
-            ledger.chains,
-            ledger.logs.0,
-            ledger.logs.1,
+            counted(ledger.artifacts, "artifact", "artifacts"),
+            proved(ledger.chains, ledger.logs),
         )
     })?;
     Ok(Exit::DONE)
