@@ -3,7 +3,6 @@
 //! A step's own output goes to the terminal untouched: nothing is captured, counted or rephrased here.
 
 use std::ffi::OsStr;
-use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -11,11 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::parts::Parts;
-
-/// Where libtest reads how many tests run at once.
-const TEST_THREADS: &str = "RUST_TEST_THREADS";
-/// How many of ours one processor has room for: most of the time they wait for servers, timers and processes that they have started.
-const TESTS_OF_A_PROCESSOR: usize = 2;
 
 /// One run over the repository, with the steps that have passed so far.
 pub struct Run<'a> {
@@ -60,7 +54,8 @@ impl<'a> Run<'a> {
         variable: (&str, &str),
         arguments: &[&str],
     ) -> Result<()> {
-        let mut command = self.at_root(&cargo(), arguments);
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(self.root).env("GANTRAL_PARTS", self.parts.dir());
         command.env(variable.0, variable.1);
         self.step(name, || succeed(&mut command))
     }
@@ -75,18 +70,9 @@ impl<'a> Run<'a> {
         program: &impl AsRef<OsStr>,
         arguments: &[&str],
     ) -> Result<()> {
-        let mut command = self.at_root(program, arguments);
-        self.step(name, || succeed(&mut command))
-    }
-
-    fn at_root(&self, program: &impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.root).env("GANTRAL_PARTS", self.parts.dir());
-        if std::env::var_os(TEST_THREADS).is_none() {
-            let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-            command.env(TEST_THREADS, (processors * TESTS_OF_A_PROCESSOR).to_string());
-        }
-        command
+        self.step(name, || succeed(&mut command))
     }
 
     /// Prints how long each step took.
