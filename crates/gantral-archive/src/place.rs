@@ -145,8 +145,8 @@ pub(crate) fn open(
         "gs" => {
             config.knows("gs", &["endpoint"])?;
             let builder = GoogleCloudStorageBuilder::from_env().with_url(bucket(&url)).with_retry(retries());
-            let builder = match config.endpoint()? {
-                Some(endpoint) => builder.with_base_url(&endpoint),
+            let builder = match config.server()? {
+                Some(server) => builder.with_base_url(bare(&server)),
                 None => builder,
             };
             (Arc::new(builder.with_http_connector(Connector(client)).build()?), url.path())
@@ -154,8 +154,8 @@ pub(crate) fn open(
         "az" => {
             config.knows("az", &["endpoint", "access_key_id", "secret_access_key_file"])?;
             let builder = MicrosoftAzureBuilder::from_env().with_url(bucket(&url)).with_retry(retries());
-            let builder = match config.endpoint()? {
-                Some(endpoint) => builder.with_endpoint(endpoint),
+            let builder = match config.server()? {
+                Some(server) => builder.with_endpoint(bare(&server).to_owned()),
                 None => builder,
             };
             let builder = match config.key()? {
@@ -170,11 +170,9 @@ pub(crate) fn open(
 }
 
 impl ArchiveConfig {
-    /// Returns the address of the server, where it is said, without a slash at its end.
-    fn endpoint(&self) -> Result<Option<String>, OpenError> {
-        let Some(endpoint) = &self.endpoint else { return Ok(None) };
-        let url = address(endpoint, &ENDPOINT)?;
-        Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+    /// Returns the address of the server, where it is said.
+    fn server(&self) -> Result<Option<Url>, OpenError> {
+        Ok(self.endpoint.as_deref().map(|endpoint| address(endpoint, &ENDPOINT)).transpose()?)
     }
 
     /// Returns the key and its secret, where they are said.
@@ -216,14 +214,19 @@ fn bucket(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
+/// Returns an address without the slash at its end, as the library takes it.
+fn bare(server: &Url) -> &str {
+    server.as_str().trim_end_matches('/')
+}
+
 fn retries() -> RetryConfig {
     RetryConfig { max_retries: TRIES, retry_timeout: ANSWER_WITHIN, ..RetryConfig::default() }
 }
 
 /// Returns what sends the requests: no proxy of the environment, no redirect.
 pub(crate) fn client(config: &ArchiveConfig) -> Result<HttpClient, OpenError> {
-    let base = match &config.endpoint {
-        Some(endpoint) => address(endpoint, &ENDPOINT)?,
+    let base = match config.server()? {
+        Some(server) => server,
         None => address("https://localhost/", &ENDPOINT)?,
     };
     let client = client_for(&base, config.ca_file.as_deref(), |client| {
@@ -244,9 +247,8 @@ fn s3(config: &ArchiveConfig, writes: bool, client: HttpClient) -> Result<Amazon
         // A lock is only taken with a checksum beside it.
         .with_checksum_algorithm(Checksum::SHA256)
         .with_http_connector(Connector(client.clone()));
-    if let Some(endpoint) = config.endpoint()? {
-        let is_plain = endpoint.starts_with("http:");
-        builder = builder.with_endpoint(endpoint).with_allow_http(is_plain);
+    if let Some(server) = config.server()? {
+        builder = builder.with_endpoint(bare(&server)).with_allow_http(server.scheme() == "http");
     }
     let region = config
         .region

@@ -7,10 +7,9 @@ use std::process::{Child, Command, Stdio};
 use gantral_archive::ArchiveConfig;
 use gantral_testkit::part;
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
-use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 use tempfile::TempDir;
 
-use crate::world::write_secret;
+use crate::world::{request, status, write_secret};
 
 /// The account that every such server has, and its key: both are published.
 /// Source: <https://learn.microsoft.com/azure/storage/common/storage-use-azurite>.
@@ -52,13 +51,9 @@ impl Azurite {
     /// Sends a signed request; returns the status.
     pub async fn send(&self, method: &str, path: &str) -> u16 {
         let credential = AzureCredential::AccessKey(AzureAccessKey::try_new(KEY).unwrap());
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.method_mut() = method.parse().unwrap();
-        *request.uri_mut() = format!("{}/{path}", self.url).parse().unwrap();
+        let mut request = request(method, &format!("{}/{path}", self.url));
         AzureAuthorizer::new(&credential, ACCOUNT).try_authorize(&mut request).unwrap();
-        let url = reqwest::Url::parse(&self.url).unwrap();
-        let client = gantral_outbound::client_for(&url, None, |client| client).unwrap();
-        HttpClient::new(client).execute(request).await.unwrap().status().as_u16()
+        status(request).await.unwrap()
     }
 
     /// Returns the configuration of an archive in the container.

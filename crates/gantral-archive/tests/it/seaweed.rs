@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use gantral_archive::ArchiveConfig;
 use gantral_testkit::part;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
-use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 use tempfile::TempDir;
 
-use crate::world::write_secret;
+use crate::world::{request, status, write_secret};
 
 const KEY: &str = "admin";
 const SECRET: &str = "a-secret-of-tests";
@@ -82,25 +81,19 @@ impl Seaweed {
     /// Sends a signed request to S3; returns the status.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<u16> {
         let credential = AwsCredential { key_id: KEY.to_owned(), secret_key: SECRET.to_owned(), token: None };
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.method_mut() = method.parse().unwrap();
-        *request.uri_mut() = format!("http://127.0.0.1:{}/{path}", self.s3).parse().unwrap();
+        let mut request = request(method, &format!("http://127.0.0.1:{}/{path}", self.s3));
         for (name, value) in headers {
             let name: reqwest::header::HeaderName = name.parse().unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());
         }
         AwsAuthorizer::new(&credential, "s3", REGION).try_authorize(&mut request, None).unwrap();
-        let url = reqwest::Url::parse("http://127.0.0.1/").unwrap();
-        let client = gantral_outbound::client_for(&url, None, |client| client).unwrap();
-        Some(HttpClient::new(client).execute(request).await.ok()?.status().as_u16())
+        status(request).await
     }
 
     /// Deletes an object behind the door at which locks are kept.
     pub async fn delete_behind(&self, object: &str) -> u16 {
-        let url = reqwest::Url::parse("http://127.0.0.1/").unwrap();
-        let client = gantral_outbound::client_for(&url, None, |client| client).unwrap();
         let path = format!("http://127.0.0.1:{}/buckets/worm/{object}?recursive=true", self.filer);
-        client.delete(path).send().await.unwrap().status().as_u16()
+        status(request("DELETE", &path)).await.unwrap()
     }
 
     /// Returns the configuration of an archive in the bucket.

@@ -16,6 +16,7 @@ use gantral_log::published::Published;
 use gantral_log::sequencer::{Sequencer, SequencerConfig, SequencerParts};
 use gantral_store::{Duties, Duty, Holder, OpenError, Store};
 use gantral_testkit::World;
+use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 use tempfile::TempDir;
 
 use crate::script::{REJECTED, SELF, SMALL_AT_ONCE, Script, Step};
@@ -146,4 +147,19 @@ pub fn write_secret(path: &Path, secret: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, secret).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Returns a request without a body to a server of storage, to be signed as that one wants it.
+pub fn request(method: &str, url: &str) -> HttpRequest {
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.method_mut() = method.parse().unwrap();
+    *request.uri_mut() = url.parse().unwrap();
+    request
+}
+
+/// Sends a request to a server on this machine, and returns the status; `None` while it does not answer.
+pub async fn status(request: HttpRequest) -> Option<u16> {
+    let url = reqwest::Url::parse("http://127.0.0.1/").unwrap();
+    let client = gantral_outbound::client_for(&url, None, |client| client).unwrap();
+    Some(HttpClient::new(client).execute(request).await.ok()?.status().as_u16())
 }
