@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::part;
+use crate::{part, process};
 
 /// The token of its administrator.
 const ROOT: &str = "root";
@@ -123,12 +123,13 @@ impl Bao {
         }
     }
 
-    /// Tells whether every thread is stopped, which is the `T` behind its name.
+    /// Tells whether every thread is stopped.
     fn stands_still(&self) -> bool {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        // One that is gone meanwhile does nothing any more.
         threads
-            .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok())
-            .all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
+            .filter_map(|thread| process::state(&thread.ok()?.path().join("stat")))
+            .all(|state| state == 'T')
     }
 
     /// Ends the process.

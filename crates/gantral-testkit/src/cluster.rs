@@ -16,8 +16,8 @@ use gantral_store::{PostgresOptions, Store};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::part;
 use crate::tmpfs::Tmpfs;
+use crate::{part, process};
 
 /// The role that owns the cluster.
 const OWNER: &str = "postgres";
@@ -224,13 +224,10 @@ impl Cluster {
         }
     }
 
-    /// Tells whether the server that was started last still runs. One that has ended is there until its watch looks, as a `Z` behind its name.
+    /// Tells whether the server that was started last still runs. One that has ended is there until its watch looks.
     pub fn is_up(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
-        stat.is_ok_and(|stat| {
-            let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
-            !state.is_empty() && !state.starts_with('Z')
-        })
+        let stat = format!("/proc/{}/stat", self.pid());
+        process::state(Path::new(&stat)).is_some_and(|state| state != 'Z')
     }
 
     /// Returns the disk of a cluster that has one of its own.

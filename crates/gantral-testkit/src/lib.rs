@@ -22,6 +22,7 @@ pub mod mail;
 mod parts;
 mod people;
 pub mod policy;
+mod process;
 mod relay;
 mod signer;
 mod tmpfs;

@@ -1,7 +1,7 @@
 //! An OPA beside the embedded engine: chosen by a workflow, named in artifacts, missed when it is away.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,13 +163,9 @@ impl Drop for Opa {
     }
 }
 
-pub fn program() -> PathBuf {
-    part("opa/opa")
-}
-
 impl Opa {
     fn start(folder: &Path, port: u16, arguments: &[&str]) -> Self {
-        let child = Command::new(program())
+        let child = Command::new(part("opa/opa"))
             .args(["run", "--server", "--disable-telemetry", "--log-level=error"])
             .args(arguments)
             .arg(format!("--addr=127.0.0.1:{port}"))

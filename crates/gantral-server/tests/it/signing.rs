@@ -8,11 +8,12 @@ use gantral_api::problem::Code;
 use gantral_api::wire::{Activate, AuthorityAnswer, PageQuery, Scope, SignedBy};
 use gantral_policy::bundle::Bundle;
 use gantral_server::evaluators::PolicySettings;
+use gantral_testkit::part;
 use gantral_testkit::policy::{example, rules};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::evaluators::{Site, program};
+use crate::evaluators::Site;
 use crate::place::{code, to};
 
 /// A server that takes nothing but what `release` has signed for `prod`.
@@ -44,7 +45,7 @@ fn build(folder: &Path, source: &Bundle, key: &str, revision: &str) -> Bundle {
     std::fs::write(made.path().join("claims.json"), r#"{"scope":"prod","keyid":"release"}"#).unwrap();
     run(
         made.path(),
-        Command::new(program())
+        Command::new(part("opa/opa"))
             .args(["build", "-b", "bundle", "-o", "bundle.tar.gz", "--revision", revision])
             .args(["--signing-alg", "ES256", "--claims-file", "claims.json", "--signing-key"])
             .arg(folder.join(format!("{key}.pem"))),
