@@ -3,25 +3,29 @@
 //! The order of the checks is part of the contract: a request that was committed before is answered before anything
 //! that it changed itself can refuse it.
 
-use futures_util::future::join;
+use std::slice;
+
 use gantral_core::digest::Digest;
 use gantral_core::ids::InstanceId;
 use gantral_core::time::UnixMillis;
+use tokio_postgres::Row;
 
 use super::columns::{count, digest, get, int, maybe_digest, maybe_instant, millis, small};
 use super::db::{Db, params};
+use super::facts::{self, Facts};
 use super::writer::{After, Fail};
-use super::{PostgresStore, effects, guards, idempotency, instances, usage};
+use super::{PostgresStore, effects, guards, idempotency, instances, numbers, usage};
 use crate::append::{
     Append, AppendOutcome, Head, IdempotencyLookup, InstanceIndex, ModeCode, NewArtifact, StateCode,
 };
+use crate::changes::Change;
 use crate::error::StoreError;
 use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
 
 /// What of an instance's row an append compares.
-struct Before {
+pub(super) struct Before {
     head: Head,
     /// The number of the head's row.
     number: i64,
@@ -33,25 +37,39 @@ struct Before {
     call_key: Option<Digest>,
 }
 
+/// An append that nothing speaks against, with what was there before it.
+pub(super) struct Checked {
+    before: Option<Before>,
+    /// What there was beside its instance.
+    pub(super) facts: Facts,
+    /// What it adds to what there is of its tenant.
+    pub(super) delta: Delta,
+}
+
 impl PostgresStore {
-    pub(crate) async fn append(&self, append: Append) -> Result<AppendOutcome, StoreError> {
-        if let Err(what) = append.check() {
-            return Err(StoreError::Contradiction { what: what.to_owned() });
-        }
+    /// Commits alone.
+    pub(super) async fn append_alone(&self, append: Append) -> Result<AppendOutcome, StoreError> {
         self.write(append, |append, db, after| Box::pin(run(db, append, after))).await
     }
 }
 
 /// Runs one append inside a transaction.
 async fn run(db: &Db, append: &Append, after: &mut After) -> Result<AppendOutcome, Fail> {
-    // Both are asked in one go, in this order; the first answer counts before the second.
-    let (answer, before) = join(repeated(db, append), before(db, append)).await;
-    let outcome = match answer? {
+    // Whoever asks has seen that the request is new. Where a twin of it has been committed since, its row refuses ours, and all of this begins
+    // anew.
+    let answer = if after.is_repeated { repeated(db, append).await? } else { None };
+    let outcome = match answer {
         Some(answer) => answer,
-        None => match decided(db, append, before?, after).await? {
-            AppendOutcome::Committed => return Ok(AppendOutcome::Committed),
-            // A twin of this request may have committed since it was looked for, and have changed what refuses now.
-            refusal => repeated(db, append).await?.unwrap_or(refusal),
+        None => match check_one(db, append).await? {
+            Ok(checked) => {
+                after.numbers = numbers::take(db, append.artifacts.len()).await?;
+                let change = write(db, append, &checked, &after.numbers).await?;
+                after.changes.push(change);
+                usage::count(db, &append.tenant, checked.delta).await?;
+                return Ok(AppendOutcome::Committed);
+            }
+            // A twin may have committed, and have changed what refuses now.
+            Err(refusal) => repeated(db, append).await?.unwrap_or(refusal),
         },
     };
     after.forgets = true;
@@ -68,46 +86,69 @@ async fn repeated(db: &Db, append: &Append) -> Result<Option<AppendOutcome>, Fai
     })
 }
 
-async fn decided(
+/// Looks whether anything speaks against an append, and holds the row of its instance.
+async fn check_one(db: &Db, append: &Append) -> Result<Result<Checked, AppendOutcome>, Fail> {
+    let before = before(db, append).await?;
+    if let Some(moved) = moved(append, before.as_ref()) {
+        return Ok(Err(moved));
+    }
+    let facts = facts::read(db, slice::from_ref(&append)).await?.pop().unwrap_or_default();
+    check(db, append, before, facts).await
+}
+
+/// Tells that an append is not upon the head of its chain, if so.
+pub(super) fn moved(append: &Append, before: Option<&Before>) -> Option<AppendOutcome> {
+    let head = before.map(|before| before.head);
+    (head != append.expected).then_some(AppendOutcome::Moved(head))
+}
+
+/// Looks whether anything speaks against an append that is upon the head of its chain.
+pub(super) async fn check(
     db: &Db,
     append: &Append,
     before: Option<Before>,
-    after: &mut After,
-) -> Result<AppendOutcome, Fail> {
-    let head = before.as_ref().map(|before| before.head);
-    if head != append.expected {
-        return Ok(AppendOutcome::Moved(head));
-    }
-    if let Some(guard) = guards::first_failure(db, append).await? {
-        return Ok(AppendOutcome::GuardFailed(guard));
+    facts: Facts,
+) -> Result<Result<Checked, AppendOutcome>, Fail> {
+    if let Some(guard) = guards::first_failure(db, append, &facts).await? {
+        return Ok(Err(AppendOutcome::GuardFailed(guard)));
     }
     if let Some(holder) = call_key_holder(db, append, before.as_ref()).await? {
-        return Ok(AppendOutcome::CallKeyTaken(holder));
+        return Ok(Err(AppendOutcome::CallKeyTaken(holder)));
     }
     let delta = Delta::of(append, before.as_ref().is_some_and(|before| before.open));
     if let Some(guard) = usage::lacks_room(db, append, delta).await? {
-        return Ok(AppendOutcome::GuardFailed(guard));
+        return Ok(Err(AppendOutcome::GuardFailed(guard)));
     }
+    Ok(Ok(Checked { before, facts, delta }))
+}
+
+/// Writes what was checked, under as many numbers as it has artifacts. From here on nothing is decided, and nothing is waited for until the end. A
+/// second creator of the same instance, or a second holder of the call key, then waits for the first, and begins anew.
+pub(super) async fn write(
+    db: &Db,
+    append: &Append,
+    checked: &Checked,
+    numbers: &[i64],
+) -> Result<Change, Fail> {
+    let Checked { before, facts, .. } = checked;
     let head = append.head().ok_or(NO_ARTIFACT)?;
-    // From here on nothing is decided, and nothing is waited for until the end. A second creator of the same instance, or a second holder of the call
-    // key, then waits for the first, and begins anew.
-    let mut previous = Previous::Number(before.as_ref().map(|before| before.number));
-    for artifact in &append.artifacts {
-        put_artifact(db, append.tenant.as_str(), append.instance.as_bytes(), artifact, previous).await?;
-        previous = Previous::Newest;
+    let newest = *numbers.last().ok_or(NO_ARTIFACT)?;
+    let mut previous = before.as_ref().map(|before| before.number);
+    for (artifact, number) in append.artifacts.iter().zip(numbers) {
+        let chain = append.instance.as_bytes();
+        put_artifact(db, append.tenant.as_str(), chain, artifact, Numbered { previous, number: *number })
+            .await?;
+        previous = Some(*number);
     }
-    match &before {
-        None => create(db, append, head).await?,
-        Some(before) => update(db, append, before, head).await?,
+    match before {
+        None => create(db, append, head, newest).await?,
+        Some(before) => update(db, append, before, head, newest).await?,
     }
-    let queue = effects::apply(db, append).await?;
+    let queue = effects::apply(db, append, newest, facts).await?;
     if let Some(row) = &append.idempotency {
         idempotency::remember(db, append, row, head).await?;
     }
-    usage::count(db, &append.tenant, delta).await?;
-    after.numbers = numbers_of(db, append, head).await?;
-    after.changes.push(append.change(head, queue));
-    Ok(AppendOutcome::Committed)
+    Ok(append.change(head, queue))
 }
 
 /// Reads the row of the instance, and holds it until the transaction ends.
@@ -119,17 +160,48 @@ async fn before(db: &Db, append: &Append) -> Result<Option<Before>, Fail> {
             params![append.tenant.as_str(), append.instance.as_bytes().as_slice()],
         )
         .await?;
-    let Some(row) = found else { return Ok(None) };
-    Ok(Some(Before {
-        head: Head { sequence: count(&row, 0)?, hash: digest(&row, 1)? },
-        state: StateCode(small(&row, 2)?),
-        mode: ModeCode(small(&row, 3)?),
-        open: get(&row, 4)?,
-        waiting_since: maybe_instant(&row, 5)?,
-        due_at: maybe_instant(&row, 6)?,
-        call_key: maybe_digest(&row, 7)?,
-        number: get(&row, 8)?,
-    }))
+    found.as_ref().map(|row| Before::of(row, 0)).transpose()
+}
+
+/// Reads the rows of the instances of several appends, in their order, and holds those that nobody else holds. `None` in the place of those that
+/// somebody else does.
+pub(super) async fn before_all(db: &Db, appends: &[Append]) -> Result<Vec<Option<Option<Before>>>, Fail> {
+    let tenants: Vec<&str> = appends.iter().map(|append| append.tenant.as_str()).collect();
+    let ids: Vec<&[u8]> = appends.iter().map(|append| append.instance.as_bytes().as_slice()).collect();
+    let found = db
+        .query(
+            "SELECT n.place, i.head_sequence, i.head_hash, i.state, i.mode, i.open, i.waiting_since, i.due_at, i.call_key, i.head_number
+             FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n(tenant, id, place)
+               JOIN instance i ON i.tenant = n.tenant AND i.id = n.id
+             FOR NO KEY UPDATE OF i SKIP LOCKED",
+            params![tenants, ids],
+        )
+        .await?;
+    // One that is not to be there is held by nobody.
+    let mut all: Vec<_> = appends.iter().map(|append| append.expected.is_none().then_some(None)).collect();
+    for row in &found {
+        let place = usize::try_from(get::<i64>(row, 0)?).ok().and_then(|place| place.checked_sub(1));
+        if let Some(of) = place.and_then(|place| all.get_mut(place)) {
+            *of = Some(Some(Before::of(row, 1)?));
+        }
+    }
+    Ok(all)
+}
+
+impl Before {
+    /// Reads the columns from one on.
+    fn of(row: &Row, from: usize) -> Result<Self, Fail> {
+        Ok(Self {
+            head: Head { sequence: count(row, from)?, hash: digest(row, from + 1)? },
+            state: StateCode(small(row, from + 2)?),
+            mode: ModeCode(small(row, from + 3)?),
+            open: get(row, from + 4)?,
+            waiting_since: maybe_instant(row, from + 5)?,
+            due_at: maybe_instant(row, from + 6)?,
+            call_key: maybe_digest(row, from + 7)?,
+            number: get(row, from + 8)?,
+        })
+    }
 }
 
 /// Returns another open instance that holds the call key, when this append takes it.
@@ -147,13 +219,11 @@ async fn call_key_holder(
     instances::call_holder(db, &append.tenant, &key).await
 }
 
-/// Which artifact stands before one in its chain.
+/// The number of an artifact, and that of the one before it in its chain.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Previous {
-    /// The one that has this number; none before the first.
-    Number(Option<i64>),
-    /// The one that this transaction wrote last.
-    Newest,
+pub(super) struct Numbered {
+    pub(super) previous: Option<i64>,
+    pub(super) number: i64,
 }
 
 /// Writes one artifact behind another one.
@@ -162,46 +232,28 @@ pub(super) async fn put_artifact(
     tenant: &str,
     chain: &[u8; 16],
     artifact: &NewArtifact,
-    previous: Previous,
+    Numbered { previous, number }: Numbered,
 ) -> Result<(), Fail> {
-    let (newest, number) = match previous {
-        Previous::Number(number) => (false, number),
-        Previous::Newest => (true, None),
-    };
-    db.later(
-        "INSERT INTO artifact(tenant, instance, sequence, hash, envelope, previous, terminal, signer)
-         VALUES($1, $2, $3, $4, $5, CASE WHEN $9 THEN currval('artifact_number') ELSE $6 END, $7, $8)",
+    db.row(
+        "INSERT INTO artifact(number, previous, tenant, instance, sequence, hash, envelope, terminal, signer)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bytea[],
+           $8::boolean[], $9::bytea[])",
         params![
+            number,
+            previous,
             tenant,
             chain.as_slice(),
             int(artifact.sealed.sequence),
             artifact.sealed.hash.as_bytes().as_slice(),
             artifact.sealed.envelope,
-            number,
             artifact.ends_chain,
             artifact.signer.as_slice(),
-            newest,
         ],
     )
     .await
 }
 
-/// Returns the numbers of the artifacts that were written, rising. Sends everything that was left for later before.
-async fn numbers_of(db: &Db, append: &Append, head: Head) -> Result<Vec<i64>, Fail> {
-    let rows = db
-        .query(
-            "SELECT number FROM artifact WHERE tenant = $1 AND instance = $2 AND sequence >= $3 ORDER BY sequence",
-            params![
-                append.tenant.as_str(),
-                append.instance.as_bytes().as_slice(),
-                int(append.first(head))
-            ],
-        )
-        .await?;
-    rows.iter().map(|row| get(row, 0)).collect()
-}
-
-async fn create(db: &Db, append: &Append, head: Head) -> Result<(), Fail> {
+async fn create(db: &Db, append: &Append, head: Head, number: i64) -> Result<(), Fail> {
     let InstanceIndex {
         state,
         mode,
@@ -216,10 +268,12 @@ async fn create(db: &Db, append: &Append, head: Head) -> Result<(), Fail> {
         call_key,
         open,
     } = &append.index;
-    db.later(
+    db.row(
         "INSERT INTO instance(tenant, id, head_sequence, head_hash, state, mode, open, waiting_since, due_at,
            call_key, team, workflow, workflow_version, session, created_by, created_at, head_number)
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, currval('artifact_number'))",
+         SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::boolean[],
+           $8::bigint[], $9::bigint[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[],
+           $16::bigint[], $17::bigint[])",
         params![
             append.tenant.as_str(),
             append.instance.as_bytes().as_slice(),
@@ -237,13 +291,14 @@ async fn create(db: &Db, append: &Append, head: Head) -> Result<(), Fail> {
             session.as_ref().map(|session| session.as_str()),
             created_by.as_str(),
             millis(*created_at),
+            number,
         ],
     )
     .await
 }
 
 /// Moves the head. Columns that stand in an index are written only when they change, so that the server need not touch the indexes.
-async fn update(db: &Db, append: &Append, before: &Before, head: Head) -> Result<(), Fail> {
+async fn update(db: &Db, append: &Append, before: &Before, head: Head, number: i64) -> Result<(), Fail> {
     let index = &append.index;
     let same = before.state == index.state
         && before.mode == index.mode
@@ -255,22 +310,28 @@ async fn update(db: &Db, append: &Append, before: &Before, head: Head) -> Result
     let (sequence, hash) = (int(head.sequence), head.hash.as_bytes().as_slice());
     if same {
         return db
-            .later(
-                "UPDATE instance SET head_sequence = $3, head_hash = $4, head_number = currval('artifact_number')
-                 WHERE tenant = $1 AND id = $2",
-                params![tenant, id, sequence, hash],
+            .row(
+                "UPDATE instance i SET head_sequence = n.sequence, head_hash = n.hash, head_number = n.number
+                 FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[])
+                   AS n(tenant, id, sequence, hash, number)
+                 WHERE i.tenant = n.tenant AND i.id = n.id",
+                params![tenant, id, sequence, hash, number],
             )
             .await;
     }
-    db.later(
-        "UPDATE instance SET head_sequence = $3, head_hash = $4, state = $5, mode = $6, open = $7,
-           waiting_since = $8, due_at = $9, call_key = $10, head_number = currval('artifact_number')
-         WHERE tenant = $1 AND id = $2",
+    db.row(
+        "UPDATE instance i SET head_sequence = n.sequence, head_hash = n.hash, head_number = n.number, state = n.state,
+           mode = n.mode, open = n.open, waiting_since = n.waiting_since, due_at = n.due_at, call_key = n.call_key
+         FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[],
+             $9::bigint[], $10::bigint[], $11::bytea[])
+           AS n(tenant, id, sequence, hash, number, state, mode, open, waiting_since, due_at, call_key)
+         WHERE i.tenant = n.tenant AND i.id = n.id",
         params![
             tenant,
             id,
             sequence,
             hash,
+            number,
             i64::from(index.state.0),
             i64::from(index.mode.0),
             index.open,

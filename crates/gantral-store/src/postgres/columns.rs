@@ -6,7 +6,7 @@ use tokio_postgres::types::{FromSql, Type};
 use super::writer::Fail;
 pub(super) use crate::columns::{
     Cells, array, count, digest, instance, instant, int, joined, maybe_digest, maybe_instant, millis, name,
-    rows, salt, small, split, text,
+    rows, salt, small, text, uuid,
 };
 
 impl Cells for Row {

@@ -75,19 +75,13 @@ async fn fill(
 ) -> Result<Copied, CopyError> {
     let tables = tables(transaction).await?;
     source.fits(&tables).await?;
-    // Its row says that nothing was taken yet; the trigger would give artifacts numbers that no log knows.
-    transaction
-        .batch_execute("DELETE FROM sequencer; ALTER TABLE artifact DISABLE TRIGGER artifact_numbered")
-        .await
-        .map_err(|error| failed(&error))?;
+    // Its row says that nothing was taken yet.
+    transaction.batch_execute("DELETE FROM sequencer").await.map_err(|error| failed(&error))?;
     let mut written = Vec::with_capacity(tables.len());
     for table in &tables {
         written.push(write(transaction, source, table, check).await?);
     }
-    transaction
-        .batch_execute("ALTER TABLE artifact ENABLE TRIGGER artifact_numbered; ANALYZE")
-        .await
-        .map_err(|error| failed(&error))?;
+    transaction.batch_execute("ANALYZE").await.map_err(|error| failed(&error))?;
     number(transaction, source, &tables).await?;
     for (table, written) in tables.iter().zip(&written) {
         check.step(CopyStep::Comparing { table: &table.name });

@@ -3,8 +3,9 @@
 use gantral_core::ids::{ActorId, AttemptNo, GateId, Name, Role};
 use gantral_core::time::UnixMillis;
 
-use super::columns::{joined, millis, name};
+use super::columns::{joined, millis};
 use super::db::{Db, params};
+use super::facts::Facts;
 use super::writer::Fail;
 use super::{enrolments, outbox, snapshots, spending};
 use crate::append::Append;
@@ -14,9 +15,15 @@ use crate::effect::{Effect, GateRow};
 pub(super) const NOT_OPEN: Fail = Fail::Contradiction("the gate is not open at this instance");
 
 /// Applies the effects in order behind the append's artifacts, and returns the queue on which a task may have become ready. What is written is left for
-/// later, as far as nothing has to be read behind it.
-pub(super) async fn apply(db: &Db, append: &Append) -> Result<Option<Name>, Fail> {
-    let mut ready = None;
+/// later, as far as nothing has to be read behind it. What opens commitments stands with the newest artifact, by its number.
+pub(super) async fn apply(
+    db: &Db,
+    append: &Append,
+    newest: i64,
+    facts: &Facts,
+) -> Result<Option<Name>, Fail> {
+    let (mut ready, mut task) = (None, facts.task.as_ref().map(|(queue, _)| queue.clone()));
+    let mut may_settle = facts.has_reserved;
     for effect in &append.effects {
         match effect {
             Effect::OpenGate(gate) => open_gate(db, append, gate).await?,
@@ -28,17 +35,19 @@ pub(super) async fn apply(db: &Db, append: &Append) -> Result<Option<Name>, Fail
             }
             Effect::PutGrant { id, expires_at } => {
                 let (tenant, instance) = key(append);
-                db.later(
-                    "INSERT INTO grant_row(tenant, instance, id, expires_at) VALUES($1, $2, $3, $4)",
+                db.row(
+                    "INSERT INTO grant_row(tenant, instance, id, expires_at)
+                     SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[])",
                     params![tenant, instance, id.as_bytes().as_slice(), millis(*expires_at)],
                 )
                 .await?;
             }
             Effect::ConsumeGrant { id, attempt } => {
                 let (tenant, instance) = key(append);
-                db.later_one(
-                    "UPDATE grant_row SET consumed_by = $4
-                     WHERE tenant = $1 AND instance = $2 AND id = $3 AND consumed_by IS NULL",
+                db.row_or(
+                    "UPDATE grant_row g SET consumed_by = n.attempt
+                     FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[]) AS n(tenant, instance, id, attempt)
+                     WHERE g.tenant = n.tenant AND g.instance = n.instance AND g.id = n.id AND g.consumed_by IS NULL",
                     params![tenant, instance, id.as_bytes().as_slice(), i64::from(attempt.0)],
                     Fail::Contradiction("a grant is consumed before it is made"),
                 )
@@ -46,35 +55,46 @@ pub(super) async fn apply(db: &Db, append: &Append) -> Result<Option<Name>, Fail
             }
             Effect::Reserve { grant, amount, at } => {
                 spending::reserve(db, append, *grant, *amount, *at).await?;
+                may_settle = true;
             }
-            Effect::Settle { grant, cost } => spending::settle(db, append, *grant, *cost).await?,
+            Effect::Settle { grant, cost } if may_settle => {
+                spending::settle(db, append, *grant, *cost).await?;
+            }
+            // Nothing is reserved for it.
+            Effect::Settle { .. } => {}
             Effect::CountRule { rule, at } => spending::count_rule(db, append, rule, *at).await?,
             Effect::PutSnapshot { commitment, label, salt, plaintext } => {
-                snapshots::put(db, commitment, *label, salt, plaintext).await?;
+                snapshots::put(db, newest, commitment, *label, (salt, plaintext)).await?;
             }
             Effect::PutEvidence { digest, content } => {
                 enrolments::keep_evidence(db, append, digest, content).await?;
             }
             Effect::PutTask { queue, team, ready_at } => {
                 let (tenant, instance) = key(append);
-                db.later(
-                    "INSERT INTO task(tenant, instance, queue, team, ready_at) VALUES($1, $2, $3, $4, $5)
+                db.row(
+                    "INSERT INTO task(tenant, instance, queue, team, ready_at)
+                     SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::bigint[])
                      ON CONFLICT(tenant, instance) DO UPDATE
                      SET queue = excluded.queue, team = excluded.team, ready_at = excluded.ready_at, released = false",
                     params![tenant, instance, queue.as_str(), team.as_str(), millis(*ready_at)],
                 )
                 .await?;
                 ready = Some(queue.clone());
+                task = ready.clone();
             }
             Effect::AssignTask { attempt, executor, lease_until } => {
                 drop_task(db, append).await?;
                 assign(db, append, *attempt, executor, *lease_until).await?;
-                ready = None;
+                (ready, task) = (None, None);
             }
-            Effect::EndLease { attempt } => ready = end_lease(db, append, *attempt).await?.or(ready),
+            Effect::EndLease { attempt } => {
+                end_lease(db, append, *attempt).await?;
+                // A task that waited for that may be claimed now.
+                ready = task.clone().or(ready);
+            }
             Effect::DropTask => {
                 drop_task(db, append).await?;
-                ready = None;
+                (ready, task) = (None, None);
             }
             Effect::Remind { gate, since, at } => outbox::schedule(db, append, *gate, *since, *at).await?,
             Effect::Tell(tell) => outbox::tell(db, &append.tenant, tell).await?,
@@ -91,10 +111,10 @@ fn key(append: &Append) -> (&str, &[u8]) {
 async fn open_gate(db: &Db, append: &Append, gate: &GateRow) -> Result<(), Fail> {
     let GateRow { id, version, workflow, team, roles, action_name, deadline, opened_at, context } = gate;
     let (tenant, instance) = key(append);
-    db.later(
-        "INSERT INTO gate(tenant, id, instance, version, workflow, team, roles, action_name, deadline,
-           opened_at, context, open)
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)",
+    db.row(
+        "INSERT INTO gate(tenant, id, instance, version, workflow, team, roles, action_name, deadline, opened_at, context, open)
+         SELECT *, true FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+           $8::text[], $9::bigint[], $10::bigint[], $11::bytea[])",
         params![
             tenant,
             id.as_bytes().as_slice(),
@@ -122,20 +142,15 @@ async fn put_roles(
 ) -> Result<(), Fail> {
     let (tenant, gate) = (append.tenant.as_str(), id.as_bytes().as_slice());
     for role in roles {
-        db.later(
-            "INSERT INTO gate_role(tenant, role, open, deadline, gate) VALUES($1, $2, true, $3, $4)
-             ON CONFLICT DO NOTHING",
+        db.row(
+            "INSERT INTO gate_role(tenant, role, deadline, gate, open)
+             SELECT *, true FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[]) ON CONFLICT DO NOTHING",
             params![tenant, role.as_str(), millis(deadline), gate],
         )
         .await?;
     }
     Ok(())
 }
-
-/// The rows of the roles of gate `$2`, if it is open at instance `$3`.
-const ROLES: &str =
-    "r.tenant = $1 AND r.gate = $2 AND r.open AND g.tenant = $1 AND g.id = $2 AND g.instance = $3 AND g.open
-    AND r.deadline = g.deadline AND r.role = ANY(string_to_array(g.roles, ' '))";
 
 async fn move_gate(
     db: &Db,
@@ -144,12 +159,21 @@ async fn move_gate(
     (version, roles, deadline): (u32, &[Role], UnixMillis),
 ) -> Result<(), Fail> {
     let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
-    let forget = format!("DELETE FROM gate_role r USING gate g WHERE {ROLES}");
-    db.later(&forget, params![tenant, gate, instance]).await?;
-    db.later_one(
-        "UPDATE gate SET version = $4, roles = $5, deadline = $6, remind_at = NULL
-         WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
-        params![tenant, gate, instance, i64::from(version), joined(roles), millis(deadline)],
+    db.row(
+        "DELETE FROM gate_role r
+         USING unnest($1::text[], $2::bytea[], $3::bytea[]) AS n(tenant, instance, gate)
+           JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open
+         WHERE r.tenant = g.tenant AND r.gate = g.id AND r.open AND r.deadline = g.deadline
+           AND r.role = ANY(string_to_array(g.roles, ' '))",
+        params![tenant, instance, gate],
+    )
+    .await?;
+    db.row_or(
+        "UPDATE gate g SET version = n.version, roles = n.roles, deadline = n.deadline, remind_at = NULL
+         FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[])
+           AS n(tenant, instance, gate, version, roles, deadline)
+         WHERE g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open",
+        params![tenant, instance, gate, i64::from(version), joined(roles), millis(deadline)],
         NOT_OPEN,
     )
     .await?;
@@ -163,12 +187,21 @@ async fn close_gate(
     (resolution, decided_by, at): (&Name, Option<&ActorId>, UnixMillis),
 ) -> Result<(), Fail> {
     let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
-    let close = format!("UPDATE gate_role r SET open = false FROM gate g WHERE {ROLES}");
-    db.later(&close, params![tenant, gate, instance]).await?;
-    db.later_one(
-        "UPDATE gate SET open = false, resolution = $4, decided_by = $5, closed_at = $6, remind_at = NULL
-         WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
-        params![tenant, gate, instance, resolution.as_str(), decided_by.map(ActorId::as_str), millis(at)],
+    db.row(
+        "UPDATE gate_role r SET open = false
+         FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS n(tenant, instance, gate)
+           JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open
+         WHERE r.tenant = g.tenant AND r.gate = g.id AND r.open AND r.deadline = g.deadline
+           AND r.role = ANY(string_to_array(g.roles, ' '))",
+        params![tenant, instance, gate],
+    )
+    .await?;
+    db.row_or(
+        "UPDATE gate g SET open = false, resolution = n.resolution, decided_by = n.decided_by, closed_at = n.at, remind_at = NULL
+         FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
+           AS n(tenant, instance, gate, resolution, decided_by, at)
+         WHERE g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open",
+        params![tenant, instance, gate, resolution.as_str(), decided_by.map(ActorId::as_str), millis(at)],
         NOT_OPEN,
     )
     .await
@@ -176,7 +209,12 @@ async fn close_gate(
 
 async fn drop_task(db: &Db, append: &Append) -> Result<(), Fail> {
     let (tenant, instance) = key(append);
-    db.later("DELETE FROM task WHERE tenant = $1 AND instance = $2", params![tenant, instance]).await
+    db.row(
+        "DELETE FROM task t USING unnest($1::text[], $2::bytea[]) AS n(tenant, instance)
+         WHERE t.tenant = n.tenant AND t.instance = n.instance",
+        params![tenant, instance],
+    )
+    .await
 }
 
 async fn assign(
@@ -187,8 +225,9 @@ async fn assign(
     until: UnixMillis,
 ) -> Result<(), Fail> {
     let (tenant, instance) = key(append);
-    db.later_one(
-        "INSERT INTO lease(tenant, instance, attempt, executor, until, ended) VALUES($1, $2, $3, $4, $5, false)
+    db.row_or(
+        "INSERT INTO lease(tenant, instance, attempt, executor, until, ended)
+         SELECT *, false FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[], $5::bigint[])
          ON CONFLICT(tenant, instance) DO UPDATE
          SET attempt = excluded.attempt, executor = excluded.executor, until = excluded.until, ended = false
          WHERE excluded.attempt > lease.attempt",
@@ -198,16 +237,12 @@ async fn assign(
     .await
 }
 
-/// Ends a lease, and returns the queue of a task that waited for that.
-async fn end_lease(db: &Db, append: &Append, attempt: AttemptNo) -> Result<Option<Name>, Fail> {
+async fn end_lease(db: &Db, append: &Append, attempt: AttemptNo) -> Result<(), Fail> {
     let (tenant, instance) = key(append);
-    db.later(
-        "UPDATE lease SET ended = true WHERE tenant = $1 AND instance = $2 AND attempt = $3 AND NOT ended",
+    db.row(
+        "UPDATE lease l SET ended = true FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS n(tenant, instance, attempt)
+         WHERE l.tenant = n.tenant AND l.instance = n.instance AND l.attempt = n.attempt AND NOT l.ended",
         params![tenant, instance, i64::from(attempt.0)],
     )
-    .await?;
-    let task = db
-        .first("SELECT queue FROM task WHERE tenant = $1 AND instance = $2", params![tenant, instance])
-        .await?;
-    task.map(|row| name(&row, 0)).transpose()
+    .await
 }

@@ -2,10 +2,13 @@
 
 use bytes::{BufMut as _, BytesMut};
 use tokio_postgres::Statement;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::db::Param;
 use super::writer::Fail;
+
+const OTHER_PARAMETERS: Fail = Fail::Contradiction("a statement has other parameters than it was given");
+const NOT_OF_ITS_TYPE: Fail = Fail::Contradiction("a parameter of a statement is not of its type");
 
 /// One value as the server reads it; nothing for a null.
 #[derive(Debug)]
@@ -15,9 +18,23 @@ impl Encoded {
     /// Encodes the parameters of a statement.
     pub(super) fn all(statement: &Statement, params: &[Param<'_>]) -> Result<Vec<Self>, Fail> {
         if statement.params().len() != params.len() {
-            return Err(Fail::Contradiction("a statement has other parameters than it was given"));
+            return Err(OTHER_PARAMETERS);
         }
         statement.params().iter().zip(params).map(|(kind, param)| Self::new(kind, *param)).collect()
+    }
+
+    /// Encodes one row for a statement that takes arrays: an element for each of them.
+    pub(super) fn row(statement: &Statement, params: &[Param<'_>]) -> Result<Vec<Self>, Fail> {
+        if statement.params().len() != params.len() {
+            return Err(OTHER_PARAMETERS);
+        }
+        let element = |(kind, param): (&Type, &Param<'_>)| Self::new(element(kind)?, *param);
+        statement.params().iter().zip(params).map(element).collect()
+    }
+
+    /// Returns the columns of rows that have `width` values each: the parameters of a statement that takes arrays.
+    pub(super) fn columns(rows: &[Vec<Self>], width: usize) -> Vec<Vec<&Self>> {
+        (0..width).map(|place| rows.iter().filter_map(|row| row.get(place)).collect()).collect()
     }
 
     fn new(kind: &Type, param: Param<'_>) -> Result<Self, Fail> {
@@ -25,8 +42,16 @@ impl Encoded {
         match param.to_sql_checked(kind, &mut bytes) {
             Ok(IsNull::No) => Ok(Self(Some(bytes))),
             Ok(IsNull::Yes) => Ok(Self(None)),
-            Err(_) => Err(Fail::Contradiction("a parameter of a statement is not of its type")),
+            Err(_) => Err(NOT_OF_ITS_TYPE),
         }
+    }
+}
+
+/// Returns of what an array consists.
+fn element(kind: &Type) -> Result<&Type, Fail> {
+    match kind.kind() {
+        Kind::Array(element) => Ok(element),
+        _ => Err(NOT_OF_ITS_TYPE),
     }
 }
 

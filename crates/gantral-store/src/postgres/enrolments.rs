@@ -125,8 +125,9 @@ pub(super) async fn keep_evidence(
     digest: &Digest,
     content: &[u8],
 ) -> Result<(), Fail> {
-    db.later(
-        "INSERT INTO human_evidence(tenant, instance, digest, content) VALUES($1, $2, $3, $4)",
+    db.row(
+        "INSERT INTO human_evidence(tenant, instance, digest, content)
+         SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])",
         params![
             append.tenant.as_str(),
             append.instance.as_bytes().as_slice(),

@@ -5,14 +5,17 @@
 //! tenant waits for the appends that are under way and not for all that come after. What an effect ends or erases is locked when it is looked
 //! at: nobody else ends it before it is written.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
 
-use super::append::{Previous, put_artifact};
+use super::append::{Numbered, put_artifact};
 use super::columns::{count, digest, get, int};
 use super::db::{Db, params};
 use super::locks::{self, On};
 use super::writer::{After, Fail};
-use super::{PostgresStore, enrolments, instances, proposals, registry, snapshots, usage};
+use super::{PostgresStore, enrolments, instances, numbers, proposals, registry, snapshots, usage};
 use crate::append::{Head, NewArtifact, SealedArtifact};
 use crate::error::StoreError;
 use crate::governance::{GovernanceAppend, GovernanceEffect, GovernanceOutcome, NO_INSTANCE};
@@ -20,10 +23,10 @@ use crate::proposals::ProposalEnd;
 use crate::usage::Delta;
 
 /// The head of a governance chain.
-pub(super) struct Place {
-    pub(super) head: Head,
+struct Place {
+    head: Head,
     /// The number of its row.
-    pub(super) number: i64,
+    number: i64,
 }
 
 /// One append, as its transaction looks at it.
@@ -39,7 +42,7 @@ struct Governing {
 impl PostgresStore {
     pub(crate) async fn governance_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
         let db = self.db().await?;
-        Ok(place(&db, &tenant, Hold::Look).await?.map(|place| place.head))
+        Ok(place(&db, tenant.as_str()).await?.map(|place| place.head))
     }
 
     pub(crate) async fn append_governance(
@@ -67,29 +70,28 @@ impl PostgresStore {
     }
 }
 
-/// What a transaction relies on until it ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// Nothing: it only looks.
-    Look,
-    /// That nobody moves the head.
-    Share,
-    /// That nobody but itself moves the head, or relies on it.
-    Change,
+/// Returns the heads of the governance chains of those tenants that have one, and has nobody move any of them until the transaction ends.
+pub(super) async fn held_heads<'a>(
+    db: &Db,
+    tenants: BTreeSet<&'a str>,
+) -> Result<BTreeMap<&'a str, Digest>, Fail> {
+    let mut heads = BTreeMap::new();
+    for tenant in tenants {
+        locks::shared(db, On::Governance, &[tenant]).await?;
+        // A statement of its own: it sees what was committed before the lock was had.
+        if let Some(place) = place(db, tenant).await? {
+            heads.insert(tenant, place.head.hash);
+        }
+    }
+    Ok(heads)
 }
 
 /// Returns the head of a tenant's governance chain.
-pub(super) async fn place(db: &Db, tenant: &TenantId, hold: Hold) -> Result<Option<Place>, Fail> {
-    match hold {
-        Hold::Look => {}
-        Hold::Share => locks::shared(db, On::Governance, &[tenant.as_str()]).await?,
-        Hold::Change => locks::alone(db, On::Governance, &[tenant.as_str()]).await?,
-    }
-    // A statement of its own: it sees what was committed before the lock was had.
+async fn place(db: &Db, tenant: &str) -> Result<Option<Place>, Fail> {
     let found = db
         .first(
             "SELECT head_sequence, head_hash, head_number FROM governance WHERE tenant = $1",
-            params![tenant.as_str()],
+            params![tenant],
         )
         .await?;
     let Some(row) = found else { return Ok(None) };
@@ -100,7 +102,9 @@ pub(super) async fn place(db: &Db, tenant: &TenantId, hold: Hold) -> Result<Opti
 /// Runs one append inside its transaction: all is checked before anything is written.
 async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<GovernanceOutcome, Fail> {
     let Governing { tenant, expected, artifact, effects, delta } = governing;
-    let before = place(db, tenant, Hold::Change).await?;
+    // Nobody but this one moves the head from here on, or relies on it. What is read behind the lock was committed before it was had.
+    locks::alone(db, On::Governance, &[tenant.as_str()]).await?;
+    let before = place(db, tenant.as_str()).await?;
     let head = before.as_ref().map(|place| place.head);
     if head != *expected {
         after.forgets = true;
@@ -112,20 +116,21 @@ async fn run(governing: &Governing, db: &Db, after: &mut After) -> Result<Govern
             return Ok(GovernanceOutcome::Refused(effect.clone()));
         }
     }
-    let previous = Previous::Number(before.map(|place| place.number));
-    put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, previous).await?;
+    after.numbers = numbers::take(db, 1).await?;
+    let number = *after.numbers.last().ok_or(Fail::Contradiction("an artifact was not numbered"))?;
+    let previous = before.map(|place| place.number);
+    put_artifact(db, tenant.as_str(), &NO_INSTANCE, artifact, Numbered { previous, number }).await?;
     let head = artifact.sealed.head();
-    let row = db.first(
-        "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, currval('artifact_number'), $2, $3)
+    db.later(
+        "INSERT INTO governance(tenant, head_number, head_sequence, head_hash) VALUES($1, $2, $3, $4)
          ON CONFLICT(tenant) DO UPDATE SET head_number = excluded.head_number, head_sequence = excluded.head_sequence,
-           head_hash = excluded.head_hash RETURNING head_number",
-        params![tenant.as_str(), int(head.sequence), head.hash.as_bytes().as_slice()],
+           head_hash = excluded.head_hash",
+        params![tenant.as_str(), number, int(head.sequence), head.hash.as_bytes().as_slice()],
     )
     .await?;
-    after.numbers.push(get(&row.ok_or(Fail::Contradiction("an artifact was not numbered"))?, 0)?);
     let mut delta = *delta;
     for effect in effects {
-        let erased = apply(db, tenant, head.sequence, effect).await?;
+        let erased = apply(db, tenant, (head.sequence, number), effect).await?;
         delta.bytes = delta.bytes.saturating_sub(erased);
     }
     usage::count(db, tenant, delta).await?;
@@ -148,10 +153,15 @@ async fn is_possible(db: &Db, tenant: &TenantId, effect: &GovernanceEffect) -> R
 }
 
 /// Makes true what follows from the artifact, and returns how many bytes were erased.
-async fn apply(db: &Db, tenant: &TenantId, sequence: u64, effect: &GovernanceEffect) -> Result<i64, Fail> {
+async fn apply(
+    db: &Db,
+    tenant: &TenantId,
+    (sequence, number): (u64, i64),
+    effect: &GovernanceEffect,
+) -> Result<i64, Fail> {
     match effect {
         GovernanceEffect::PutSnapshot { commitment, label, salt, plaintext } => {
-            snapshots::put(db, commitment, *label, salt, plaintext).await?;
+            snapshots::put(db, number, commitment, *label, (salt, plaintext)).await?;
         }
         GovernanceEffect::EraseSnapshot { instance, commitment, at } => {
             return match snapshots::kept_by(db, tenant, *instance, commitment).await? {

@@ -73,14 +73,17 @@ pub(super) async fn lookup(
 pub(super) async fn remember(db: &Db, append: &Append, row: &IdempotencyRow, head: Head) -> Result<(), Fail> {
     let scope = row.scope.digest(&append.tenant);
     let scope = scope.as_bytes().as_slice();
-    db.later(
-        "DELETE FROM idempotency WHERE scope = $1 AND expires_at <= $2",
+    db.row(
+        "DELETE FROM idempotency i USING unnest($1::bytea[], $2::bigint[]) AS n(scope, now)
+         WHERE i.scope = n.scope AND i.expires_at <= n.now",
         params![scope, millis(row.now)],
     )
     .await?;
-    db.later_one(
+    db.row_or(
         "INSERT INTO idempotency(scope, body, instance, first_sequence, last_sequence, status, answer, expires_at)
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[],
+           $8::bigint[])
+         ON CONFLICT DO NOTHING",
         params![
             scope,
             row.body.as_bytes().as_slice(),

@@ -19,6 +19,8 @@
 //! Locks are taken in one order (instance, governance, totals of the workflow, of the team, what follows from the effects, the idempotency
 //! key last); where two transactions wait for each other all the same, the server ends one, which begins anew. What begins anew has kept nothing.
 //!
+//! Appends that come while others are being committed go together, each behind its own checks (`batch.rs`).
+//!
 //! Durable when answered: a server that does not flush is refused when the store is opened, and every session commits synchronously. An error
 //! before `COMMIT` was sent means that nothing was kept; one after it means that nobody knows ([`StoreError::Unknown`]).
 //!
@@ -31,6 +33,7 @@
 mod access;
 mod append;
 mod archive;
+mod batch;
 mod candidates;
 mod columns;
 mod commits;
@@ -40,6 +43,7 @@ mod duties;
 mod effects;
 mod encoded;
 mod enrolments;
+mod facts;
 mod gates;
 mod governance;
 mod guards;
@@ -76,6 +80,7 @@ use crate::error::{ConnectError, StoreError};
 use crate::fault::FaultPlan;
 use access::Access;
 pub use access::Password;
+use batch::Batches;
 use db::Db;
 use news::News;
 use writer::{Fail, Work};
@@ -103,6 +108,7 @@ struct Inner {
     pool: Pool,
     news: News,
     subscriber: Subscriber,
+    batches: Batches,
     faults: Option<FaultPlan>,
 }
 
@@ -135,7 +141,13 @@ impl PostgresStore {
         };
         let db = Db::take(&pool).await.map_err(refused)?;
         let news = News::begin(access.clone(), announcer, db).await.map_err(refused)?;
-        Ok(Self(Arc::new(Inner { pool, news, subscriber, faults: options.faults })))
+        Ok(Self(Arc::new(Inner {
+            pool,
+            news,
+            subscriber,
+            batches: Batches::default(),
+            faults: options.faults,
+        })))
     }
 
     /// Writes are always tried: what ends one write, the server's or the network's fault, says nothing about the next. Whether one would

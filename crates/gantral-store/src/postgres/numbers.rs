@@ -5,7 +5,7 @@
 //! late. So every such read ends at the horizon: up to there nothing can be committed any more, and the numbers are an order of the commits in
 //! which nothing is missing. Artifacts of one chain rise anyway, because the next is numbered after the one before has been committed.
 
-use super::columns::count;
+use super::columns::{count, get};
 use super::db::{Db, params};
 use super::writer::Fail;
 
@@ -15,4 +15,11 @@ pub(super) async fn horizon(db: &Db) -> Result<u64, Fail> {
         Some(row) => count(&row, 0),
         None => Err(Fail::Damaged("the sequence of the artifacts has no value".to_owned())),
     }
+}
+
+/// Takes numbers for so many artifacts, rising; nothing above them counts as settled before the transaction ends.
+pub(super) async fn take(db: &Db, artifacts: usize) -> Result<Vec<i64>, Fail> {
+    let wanted = i64::try_from(artifacts).unwrap_or(i64::MAX);
+    let taken = db.query("SELECT artifact_numbers($1)", params![wanted]).await?;
+    taken.iter().map(|row| get(row, 0)).collect()
 }

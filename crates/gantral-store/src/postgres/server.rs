@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
+    include_str!("schema/0006.sql"),
 ];
 /// `GNTM` and a one: the advisory lock under which schemas are changed. Those of the numbers of artifacts begin with `GNTL`.
 const MIGRATION_LOCK: i64 = 0x474e_544d_0000_0001;
@@ -36,6 +37,15 @@ const POOL_WAIT: Duration = Duration::from_secs(10);
 const STATEMENT_MS_MAX: u32 = 12_000;
 /// How long a statement waits for a row that another transaction holds: many times what a transaction takes, less than a statement may.
 const LOCK_MS_MAX: u32 = 10_000;
+/// How a session plans. A statement is planned once, and not for each of its values: planning takes longer than running what finds one row by its
+/// key. The tables may be all but empty then, when to read a whole one looks as good as an index, and filled in the next second. Each of our statements
+/// has an index that leads to its rows, so plans go by those; and since one of them looks as good as another for as long, a session
+/// plans anew from time to time ([`plans`]).
+const PLANNING: &str =
+    "SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_hashjoin TO off;
+    SET enable_mergejoin TO off";
+/// The age in seconds from which a session plans anew once in as many: what is planned then costs less than a thousandth of that time.
+const PLANS_LAST: u64 = 16;
 /// When the server ends a transaction of which nothing is heard any more, so that the locks of a lost process are free. Between two statements of one
 /// we wait for nothing but the network.
 const IDLE_MS_MAX: u32 = 4_000;
@@ -58,11 +68,14 @@ pub(super) async fn open(access: &Access, connections: usize) -> Result<Pool, Co
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(POOL_WAIT))
         .create_timeout(Some(CONNECT_WAIT))
-        .post_create(Hook::async_fn(|client, _| {
+        .post_create(Hook::async_fn(|client, _| Box::pin(tell(client, format!("{}; {PLANNING}", session())))))
+        .post_recycle(Hook::async_fn(|client, used| {
             Box::pin(async move {
-                let told = timeout(CONNECT_WAIT, client.batch_execute(&session())).await;
-                told.map_err(|_| HookError::message("the database does not answer"))?
-                    .map_err(HookError::Backend)
+                let last_used = used.recycled.unwrap_or(used.created).duration_since(used.created);
+                if plans(used.age()) == plans(last_used) {
+                    return Ok(());
+                }
+                tell(client, "DISCARD PLANS".to_owned()).await
             })
         }))
         .build()
@@ -83,6 +96,19 @@ pub(super) fn session() -> String {
          SET lock_timeout TO {LOCK_MS_MAX}; SET idle_in_transaction_session_timeout TO {IDLE_MS_MAX};
          SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off; SET jit TO off"
     )
+}
+
+/// Tells a session something that has no answer.
+async fn tell(client: &Client, sql: String) -> Result<(), HookError> {
+    let told = timeout(CONNECT_WAIT, client.batch_execute(&sql)).await;
+    told.map_err(|_| HookError::message("the database does not answer"))?.map_err(HookError::Backend)
+}
+
+/// Returns how often a session of this age has been told to plan anew: after one second, two, four and so on, then every [`PLANS_LAST`].
+fn plans(age: Duration) -> u64 {
+    let seconds = age.as_secs();
+    u64::from(seconds.min(PLANS_LAST).checked_ilog2().map_or(0, |log| log.saturating_add(1)))
+        .saturating_add(seconds / PLANS_LAST)
 }
 
 /// Returns why the pool gave no connection, for the log.
@@ -235,4 +261,17 @@ pub(super) async fn found(transaction: &Transaction<'_>, server: &str) -> Result
         return Err(ConnectError::NewerSchema { server: server.to_owned(), found, known });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_plans_anew_often_while_it_is_young_and_rarely_for_ever() {
+        let anew = |second: &u64| {
+            plans(Duration::from_secs(*second)) != plans(Duration::from_secs(second.saturating_sub(1)))
+        };
+        assert_eq!((1..70).filter(anew).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 48, 64]);
+    }
 }

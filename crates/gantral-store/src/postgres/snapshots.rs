@@ -75,18 +75,24 @@ impl PostgresStore {
     }
 }
 
-/// Keeps what opens a commitment of the artifact that the transaction wrote last.
+/// Keeps what opens a commitment of an artifact, by its number.
 pub(super) async fn put(
     db: &Db,
+    artifact: i64,
     commitment: &Digest,
     label: CommitmentLabel,
-    salt: &Salt,
-    plaintext: &[u8],
+    (salt, plaintext): (&Salt, &[u8]),
 ) -> Result<(), Fail> {
-    db.later(
+    db.row(
         "INSERT INTO snapshot(artifact, commitment, label, salt, plaintext)
-         VALUES(currval('artifact_number'), $1, $2, $3, $4)",
-        params![commitment.as_bytes().as_slice(), label.as_str(), salt.as_bytes().as_slice(), plaintext],
+         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::bytea[], $5::bytea[])",
+        params![
+            artifact,
+            commitment.as_bytes().as_slice(),
+            label.as_str(),
+            salt.as_bytes().as_slice(),
+            plaintext
+        ],
     )
     .await
 }

@@ -122,6 +122,8 @@ pub(super) struct After {
     pub(super) numbers: Vec<i64>,
     /// Whether the transaction is ended without keeping anything, because the answer is a "no".
     pub(super) forgets: bool,
+    /// Whether the write was begun before, and somebody else was first.
+    pub(super) is_repeated: bool,
 }
 
 /// At which step a write failed.
@@ -141,7 +143,7 @@ pub(super) async fn run<S: Sync, T>(
 ) -> Result<T, StoreError> {
     let mut tries = 1;
     loop {
-        let failed = match once(&db, news, state, work).await {
+        let failed = match once(&db, news, state, work, tries > 1).await {
             Ok((result, after)) => {
                 // The changes go first, so that a caller who is answered finds its own change announced.
                 news.committed(after);
@@ -160,8 +162,14 @@ pub(super) async fn run<S: Sync, T>(
     }
 }
 
-async fn once<S, T>(db: &Db, news: &News, state: &S, work: Work<S, T>) -> Result<(T, After), Failed> {
-    let mut after = After::default();
+async fn once<S, T>(
+    db: &Db,
+    news: &News,
+    state: &S,
+    work: Work<S, T>,
+    is_repeated: bool,
+) -> Result<(T, After), Failed> {
+    let mut after = After { is_repeated, ..After::default() };
     let worked = match db.begin().await {
         Ok(()) => work(state, db, &mut after).await,
         Err(fail) => Err(fail),

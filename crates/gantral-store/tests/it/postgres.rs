@@ -14,7 +14,7 @@ use crate::conformance::logs::Logs;
 use crate::world::{Chain, at, put_one_of_each, tenant};
 
 /// How many steps the schema has.
-const STEPS: u32 = 5;
+const STEPS: u32 = 6;
 
 async fn open(database: &str) -> Result<Store, ConnectError> {
     Store::open_postgres(&shared().address(database), PostgresOptions::default()).await
@@ -99,9 +99,13 @@ async fn history_refuses_to_be_changed_deleted_or_emptied() {
         }
     }
     // A second artifact of one place is refused by the database too.
-    let again = "INSERT INTO artifact SELECT * FROM artifact";
-    let refused = raw.batch_execute(again).await.unwrap_err();
-    assert_eq!(refused.as_db_error().unwrap().constraint(), Some("artifact_place"));
+    for (number, constraint) in [("number", "artifact_pkey"), ("NULL", "artifact_place")] {
+        let again = format!(
+            "INSERT INTO artifact SELECT {number}, previous, tenant, instance, sequence, hash, envelope, terminal, signer FROM artifact"
+        );
+        let refused = raw.batch_execute(&again).await.unwrap_err();
+        assert_eq!(refused.as_db_error().unwrap().constraint(), Some(constraint));
+    }
     raw.batch_execute("UPDATE proposal SET ending = 'expired'").await.unwrap();
     let refused = raw.batch_execute("UPDATE proposal SET ending = 'confirmed'").await.unwrap_err();
     assert!(refused.as_db_error().unwrap().message().contains("end once"));
@@ -268,6 +272,104 @@ async fn a_caller_that_stops_waiting_does_not_stop_the_write() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     chain.stands(&ledger.store).await;
+    ledger.gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_that_come_at_once_share_their_commits() {
+    let ledger = Ledger::fresh().await;
+    let raw = inside(&ledger).await;
+    let begun = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    let before: i64 = raw.query_one(begun, &[]).await.unwrap().get(0);
+    let mut writers = JoinSet::new();
+    for _ in 0..64 {
+        let store = ledger.store.clone();
+        writers.spawn(async move {
+            let mut chain = Chain::new(&tenant("acme"));
+            for _ in 0..8 {
+                chain.commit(&store, vec![]).await;
+            }
+            chain
+        });
+    }
+    for chain in writers.join_all().await {
+        chain.stands(&ledger.store).await;
+    }
+    let after: i64 = raw.query_one(begun, &[]).await.unwrap().get(0);
+    assert!(after - before < 64 * 8 / 4, "{} transactions", after - before);
+    ledger.gone().await;
+}
+
+#[tokio::test]
+async fn appends_that_wait_for_a_row_do_not_hold_up_those_that_come_after() {
+    let Held { ledger, raw, chain: mut held, caller } = append_that_waits().await;
+    let mut callers = vec![caller];
+    for _ in 0..4 {
+        let (store, append) = (ledger.store.clone(), held.append());
+        callers.push(tokio::spawn(async move { store.append(append).await }));
+    }
+    for _ in 0..3 {
+        let mut chain = Chain::new(&tenant("acme"));
+        tokio::time::timeout(Duration::from_secs(3), chain.commit(&ledger.store, vec![])).await.unwrap();
+    }
+    assert!(callers.iter().all(|caller| !caller.is_finished()));
+    raw.batch_execute("COMMIT").await.unwrap();
+    held.head = held.append().head();
+    let mut committed = 0;
+    for caller in callers {
+        match caller.await.unwrap().unwrap() {
+            AppendOutcome::Committed => committed += 1,
+            outcome => assert_eq!(outcome, AppendOutcome::Moved(held.head)),
+        }
+    }
+    assert_eq!(committed, 1);
+    held.stands(&ledger.store).await;
+    ledger.gone().await;
+}
+
+#[tokio::test]
+async fn a_session_that_planned_upon_empty_tables_plans_anew_when_they_are_filled() {
+    let ledger = Ledger::fresh().await;
+    let raw = inside(&ledger).await;
+    let options = PostgresOptions { connections: 1, ..PostgresOptions::default() };
+    let store = Store::open_postgres(&shared().url(&ledger.database), options).await.unwrap();
+    let mut chain = Chain::new(&tenant("acme"));
+    chain.commit(&store, vec![]).await;
+    let looks = async |count: usize| {
+        for _ in 0..count {
+            assert_eq!(
+                store.instance(&chain.tenant, chain.id).await.unwrap().map(|row| row.head),
+                chain.head
+            );
+        }
+    };
+    looks(10).await;
+    raw.batch_execute(
+        "INSERT INTO instance(tenant, id, head_number, head_sequence, head_hash, state, mode, open, team, workflow,
+           workflow_version, created_by, created_at)
+         SELECT tenant, substr(sha256(number::text::bytea), 1, 16), head_number, head_sequence, head_hash, state, mode, open,
+           team, workflow, workflow_version, created_by, created_at + number
+         FROM instance, generate_series(1, 5000) AS number",
+    )
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    looks(200).await;
+    // What a session has read is told when it ends.
+    drop(store);
+    let scans = "SELECT coalesce(sum(idx_scan) FILTER(WHERE indexrelname = 'instance_pkey'), 0)::bigint,
+           coalesce(sum(idx_scan) FILTER(WHERE indexrelname <> 'instance_pkey'), 0)::bigint
+         FROM pg_stat_user_indexes WHERE relname = 'instance'";
+    let mut told = (0, 0);
+    for _ in 0..500 {
+        let row = raw.query_one(scans, &[]).await.unwrap();
+        told = (row.get::<_, i64>(0), row.get::<_, i64>(1));
+        if told.0 + told.1 >= 210 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(told.0 >= 200 && told.1 < 50, "by the key and otherwise: {told:?}");
     ledger.gone().await;
 }
 

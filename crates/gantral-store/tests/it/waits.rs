@@ -5,7 +5,7 @@ use std::time::Duration;
 use gantral_store::{Append, AppendOutcome, Effect, GovernanceOutcome, Guard};
 use gantral_testkit::cluster::Ledger;
 
-use crate::world::{Chain, gate, gate_row, govern, governed, tell, tenant};
+use crate::world::{Chain, at, gate, gate_row, govern, governed, role, tenant};
 
 /// Long enough for everybody who need not wait.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -24,7 +24,8 @@ async fn whoever_changes_governance_waits_for_nobody_who_comes_later() {
     row.execute("SELECT 1 FROM gantral.gate FOR UPDATE", &[]).await.unwrap();
     // This append has seen the head, and waits for the row of its gate; the change waits for the append.
     let guard = Guard::GovernanceHead(head);
-    let effects = vec![tell(id, "gate.extended", &["pager"])];
+    let effects =
+        vec![Effect::MoveGate { id, version: 2, roles: vec![role("approver")], deadline: at(9_000) }];
     let append = Append { effects, ..first.guarded(guard.clone()) };
     let under_way = tokio::spawn({
         let store = store.clone();

@@ -4,7 +4,7 @@ use gantral_core::ids::{GateId, Name, TenantId};
 use gantral_core::time::UnixMillis;
 
 use super::super::PostgresStore;
-use super::super::columns::{int, millis, rows, split};
+use super::super::columns::{int, joined, millis, rows};
 use super::super::db::{Db, params};
 use super::super::duties;
 use super::super::effects::NOT_OPEN;
@@ -12,10 +12,8 @@ use super::super::writer::Fail;
 use crate::append::Append;
 use crate::duty::Held;
 use crate::error::StoreError;
-use crate::outbox::{Addressee, Attempted, Counted, DEAD_MAX, DeadLetters, Reminded, Tell};
+use crate::outbox::{Attempted, Counted, DEAD_MAX, DeadLetters, Reminded, Tell};
 use crate::proposals::NewProposal;
-
-const NO_GATE: Fail = Fail::Contradiction("a message is about a gate that is not there");
 
 impl PostgresStore {
     pub(crate) async fn settle_outbox(
@@ -157,8 +155,11 @@ pub(in super::super) async fn schedule(
     since: UnixMillis,
     at: UnixMillis,
 ) -> Result<(), Fail> {
-    db.later_one(
-        "UPDATE gate SET since = $4, remind_at = $5 WHERE tenant = $1 AND id = $2 AND instance = $3 AND open",
+    db.row_or(
+        "UPDATE gate g SET since = n.since, remind_at = n.remind_at
+         FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])
+           AS n(tenant, gate, instance, since, remind_at)
+         WHERE g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open",
         params![
             append.tenant.as_str(),
             gate.as_bytes().as_slice(),
@@ -171,33 +172,34 @@ pub(in super::super) async fn schedule(
     .await
 }
 
-/// Queues a message about a gate, as it stands now, for each recipient. Holds the row of the gate until the transaction ends.
+/// Queues a message about a gate, as it stands when it is written, for each recipient that is told of its roles. The row of the gate is held: by the
+/// lock of its instance, or itself.
 pub(in super::super) async fn tell(db: &Db, tenant: &TenantId, tell: &Tell) -> Result<(), Fail> {
-    let (of, gate) = (tenant.as_str(), tell.gate.as_bytes().as_slice());
-    let found = db
-        .first("SELECT roles FROM gate WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE", params![of, gate])
+    for to in &tell.to {
+        // A gate that is not there has no `subject`, which is refused.
+        db.row(
+            "INSERT INTO outbox(recipient, tenant, kind, percent, at, subject, instance, version, workflow, team, roles,
+               action_name, opened_at, deadline, resolution, queued_at, attempts, due_at, dead)
+             SELECT n.recipient, n.tenant, n.kind, n.percent, n.at, g.id, g.instance, g.version, g.workflow, g.team, g.roles,
+               g.action_name, g.opened_at, g.deadline, g.resolution, n.at, 0, n.at, false
+             FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+                 WITH ORDINALITY AS n(tenant, gate, recipient, roles, kind, percent, at, place)
+               LEFT JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate
+             WHERE g.id IS NULL OR n.roles = '' OR string_to_array(g.roles, ' ') && string_to_array(n.roles, ' ')
+             ORDER BY n.place",
+            params![
+                tenant.as_str(),
+                tell.gate.as_bytes().as_slice(),
+                to.name.as_str(),
+                joined(&to.roles),
+                tell.kind.as_str(),
+                tell.percent.map(i64::from),
+                millis(tell.at),
+            ],
+        )
         .await?;
-    let asked = found.as_ref().map_or(Ok(Vec::new()), |row| split(row, 0))?;
-    let is_told = |to: &&Addressee| to.roles.is_empty() || to.roles.iter().any(|role| asked.contains(role));
-    let recipients: Vec<&str> = tell.to.iter().filter(is_told).map(|to| to.name.as_str()).collect();
-    if recipients.is_empty() {
-        return Ok(());
     }
-    if found.is_none() {
-        return Err(NO_GATE);
-    }
-    let percent = tell.percent.map(i64::from);
-    db.execute(
-        "INSERT INTO outbox(recipient, tenant, kind, percent, at, subject, instance, version, workflow, team, roles,
-           action_name, opened_at, deadline, resolution, queued_at, attempts, due_at, dead)
-         SELECT told.recipient, g.tenant, $4, $5, $6, g.id, g.instance, g.version, g.workflow, g.team, g.roles, g.action_name,
-           g.opened_at, g.deadline, g.resolution, $6, 0, $6, false
-         FROM gate g, unnest($3::text[]) WITH ORDINALITY AS told(recipient, place)
-         WHERE g.tenant = $1 AND g.id = $2 ORDER BY told.place",
-        params![of, gate, recipients, tell.kind.as_str(), percent, millis(tell.at)],
-    )
-    .await
-    .map(drop)
+    Ok(())
 }
 
 /// Queues a message about a proposal that is being made, for each recipient.

@@ -1,13 +1,16 @@
 //! Append-if-head-is.
 
 use gantral_core::digest::Digest;
+use gantral_core::ids::AttemptNo;
 use gantral_store::{
     Append, AppendOutcome, Cursor, Effect, Guard, Head, InstanceFilter, StateCode, Store, StoreError, Wake,
 };
 use tokio::task::JoinSet;
 
 use crate::conformance::conformance;
-use crate::world::{Chain, actor, at, gate, gate_row, grant, name, team, tenant};
+use crate::world::{
+    Chain, actor, at, fresh, gate, gate_row, grant, idempotency, name, snapshot_effect, team, tell, tenant,
+};
 
 conformance!(
     an_append_is_read_back_as_it_was_written,
@@ -17,6 +20,7 @@ conformance!(
     a_missing_instance_is_not_extended,
     of_many_appends_on_one_head_exactly_one_commits,
     many_writers_at_once_lose_nothing,
+    appends_that_come_at_once_are_each_answered_as_if_alone,
     an_append_that_contradicts_itself_spoils_no_other,
     artifacts_that_leave_a_gap_are_refused,
     an_open_call_key_belongs_to_one_instance,
@@ -124,6 +128,71 @@ async fn many_writers_at_once_lose_nothing(store: &Store) {
     }
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.instances, [(StateCode(4), 256)]);
+}
+
+async fn appends_that_come_at_once_are_each_answered_as_if_alone(store: &Store) {
+    let mut writers = JoinSet::new();
+    for writer in 0..96 {
+        let store = store.clone();
+        writers.spawn(async move {
+            let mut chain = Chain::new(&tenant(&format!("tenant-{}", writer / 2 % 2)));
+            let put = chain.with(vec![Effect::PutGrant { id: grant(), expires_at: at(9_000) }]);
+            chain.committed(&store, put).await;
+            let (strange, elsewhere) = (grant(), Some(Digest::of(b"elsewhere")));
+            let (append, refusal) = match writer % 6 {
+                0 => {
+                    let gate = gate();
+                    let effects = vec![
+                        Effect::OpenGate(gate_row(gate, &["approver"], 5_000)),
+                        tell(gate, "opened", &["desk", "phone"]),
+                        Effect::PutTask { queue: name("q"), team: team("payments"), ready_at: at(1) },
+                        snapshot_effect(&fresh()).1,
+                        Effect::Settle { grant: strange, cost: None },
+                    ];
+                    let append = Append { effects, ..chain.guarded(Guard::GovernanceHead(None)) };
+                    (append, None)
+                }
+                1 => {
+                    let guard = Guard::Lease { attempt: AttemptNo(1), now: at(1) };
+                    (chain.guarded(guard.clone()), Some(AppendOutcome::GuardFailed(guard)))
+                }
+                2 => {
+                    let consume = Effect::ConsumeGrant { id: strange, attempt: AttemptNo(1) };
+                    let refusal = AppendOutcome::GuardFailed(Guard::GrantUnconsumed(strange));
+                    (chain.with(vec![consume]), Some(refusal))
+                }
+                3 => {
+                    let guard = Guard::GovernanceHead(elsewhere);
+                    (chain.guarded(guard.clone()), Some(AppendOutcome::GuardFailed(guard)))
+                }
+                4 => (Chain { head: None, ..chain.clone() }.append(), Some(AppendOutcome::Moved(chain.head))),
+                _ => {
+                    chain = Chain::new(&chain.tenant);
+                    (Append { idempotency: Some(idempotency("the same", b"body")), ..chain.append() }, None)
+                }
+            };
+            let head = append.head();
+            let answer = store.append(append).await.unwrap();
+            match (&answer, refusal) {
+                (AppendOutcome::Committed, None) => chain.head = head,
+                (AppendOutcome::Replayed(_), None) => assert_eq!(writer % 6, 5),
+                (answer, refusal) => assert_eq!(Some(answer), refusal.as_ref()),
+            }
+            (chain, answer)
+        });
+    }
+    let answered = writers.join_all().await;
+    for (chain, _) in &answered {
+        chain.stands(store).await;
+    }
+    // Of those with one key the first of each tenant was committed, and the others were told of it.
+    let told = answered.iter().filter(|(_, answer)| matches!(answer, AppendOutcome::Replayed(_))).count();
+    assert_eq!(told, 16 - 2);
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.open_gates, counts.tasks), (16, 16));
+    let waiting = store.outbox_counts().await.unwrap();
+    let waiting: Vec<_> = waiting.iter().map(|one| (one.recipient.as_str(), one.waiting)).collect();
+    assert_eq!(waiting, [("desk", 16), ("phone", 16)]);
 }
 
 async fn an_append_that_contradicts_itself_spoils_no_other(store: &Store) {
