@@ -49,7 +49,7 @@ fn dump_of_a_database_at_work_restores_to_a_ledger_whose_chains_verify_and_that_
     let file = fleet.path("ledger.dump");
     let runtime = Runtime::new().unwrap();
     let mut before = Vec::new();
-    served_whole_and_once(&mut fleet, |fleet| {
+    served_whole_and_once(&mut fleet, |fleet, _| {
         let auditor = Caller::new(fleet, "dora");
         assert!(wait_until(|| {
             before = runtime.block_on(auditor.ended());
@@ -68,7 +68,7 @@ fn dump_of_a_database_at_work_restores_to_a_ledger_whose_chains_verify_and_that_
     let there = restored.len();
     runtime.block_on(auditor.verify_all(restored, fleet.folder()));
     // It goes on: numbers, duties and keys are where they were.
-    let served = served_whole_and_once(&mut fleet, |_| {
+    let served = served_whole_and_once(&mut fleet, |_, _| {
         assert!(
             wait_until(|| runtime.block_on(auditor.ended()).len() > there + AGENTS_ENDED),
             "nothing ends upon the restored database"

@@ -20,7 +20,7 @@ const DATABASE_AWAY: Duration = Duration::from_secs(1);
 #[test]
 fn crowd_is_served_whole_and_once_while_servers_are_killed_all_the_time() {
     let mut fleet = Fleet::start(NODES);
-    let served = served_whole_and_once(&mut fleet, |fleet| {
+    let served = served_whole_and_once(&mut fleet, |fleet, _| {
         let (began, mut kills) = (Instant::now(), 0);
         while began.elapsed() < length() {
             std::thread::sleep(BETWEEN);
@@ -40,7 +40,7 @@ fn crowd_is_served_whole_and_once_while_the_database_is_killed_again_and_again()
     let mut cluster = Cluster::start();
     let database = block_on(cluster.database());
     let mut fleet = Fleet::upon(vec![cluster.url(&database); NODES]);
-    let served = served_whole_and_once(&mut fleet, |_| {
+    let served = served_whole_and_once(&mut fleet, |_, _| {
         let (began, mut kills) = (Instant::now(), 0);
         while began.elapsed() < length() {
             std::thread::sleep(DATABASE_SERVES);
@@ -60,7 +60,7 @@ fn crowd_is_served_whole_and_once_when_the_database_is_lost_and_its_standby_take
     let database = block_on(primary.database());
     let standby = block_on(primary.standby());
     let mut fleet = Fleet::upon(vec![primary.url_with(&standby, &database); NODES]);
-    let served = served_whole_and_once(&mut fleet, |_| {
+    let served = served_whole_and_once(&mut fleet, |_, _| {
         std::thread::sleep(length() / 2);
         primary.crash();
         std::thread::sleep(DATABASE_AWAY);

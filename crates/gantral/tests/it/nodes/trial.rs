@@ -1,7 +1,7 @@
 //! A crowd of agents and approvers at several servers while something is done to these: what it demands is the same whatever is done.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gantral_api::wire::text;
@@ -40,18 +40,23 @@ struct Ended {
 }
 
 /// Has a crowd work at servers while `done` is done to them, and demands that everything ended as its agent saw it, that who acted did so once
-/// and by a grant, that no deadline was taken for over, and that every bundle is valid. Says how the crowd was served, and what was done.
-pub fn served_whole_and_once(fleet: &mut Fleet, done: impl FnOnce(&mut Fleet) -> String) -> String {
+/// and by a grant, that no deadline was taken for over, and that every bundle is valid. Says how the crowd was served, and what was done. `done` is told
+/// how many instances have ended.
+pub fn served_whole_and_once(
+    fleet: &mut Fleet,
+    done: impl FnOnce(&mut Fleet, &AtomicUsize) -> String,
+) -> String {
     fleet.trust();
     fleet.apply(0, None);
     let agents = agents();
     let (acted, over, decided) =
         (Arc::new(Acted::default()), Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let count = Arc::new(AtomicUsize::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let crowd: Vec<_> = (0..agents)
         .map(|_| {
             let agent = Caller::new(fleet, "refund-agent");
-            lives(&runtime, agent, Arc::clone(&acted), Arc::clone(&over))
+            lives(&runtime, agent, Arc::clone(&acted), (Arc::clone(&over), Arc::clone(&count)))
         })
         .collect();
     let approvers: Vec<_> = (0..2)
@@ -62,7 +67,7 @@ pub fn served_whole_and_once(fleet: &mut Fleet, done: impl FnOnce(&mut Fleet) ->
         .collect();
 
     let began = Instant::now();
-    let what = done(fleet);
+    let what = done(fleet, &count);
     let (length, until) = (began.elapsed(), Instant::now());
     over.store(true, Ordering::Relaxed);
     let mut all = Vec::new();
@@ -100,7 +105,7 @@ fn lives(
     runtime: &Runtime,
     agent: Caller,
     acted: Arc<Acted>,
-    over: Arc<AtomicBool>,
+    (over, count): (Arc<AtomicBool>, Arc<AtomicUsize>),
 ) -> JoinHandle<Vec<Ended>> {
     runtime.spawn(async move {
         let mut ended = Vec::new();
@@ -108,6 +113,7 @@ fn lives(
             let began = Instant::now();
             let (id, state) = agent.refund(&acted).await;
             ended.push(Ended { id, state, at: Instant::now(), took: began.elapsed() });
+            count.fetch_add(1, Ordering::Relaxed);
         }
         ended
     })
