@@ -46,6 +46,12 @@ impl Delta {
         Self { open, bytes: envelopes.chain(kept).fold(0, more) }
     }
 
+    /// Adds what another append adds.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.open = self.open.saturating_add(other.open);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
     /// Returns what a governance append adds; what it erases is not in it.
     pub(crate) fn of_governance(append: &GovernanceAppend) -> Self {
         let kept = append.effects.iter().map(|effect| match effect {

@@ -10,7 +10,7 @@ use gantral_core::ids::InstanceId;
 use gantral_core::time::UnixMillis;
 use tokio_postgres::Row;
 
-use super::columns::{count, digest, get, int, maybe_digest, maybe_instant, millis, small};
+use super::columns::{count, digest, get, int, maybe_digest, maybe_instant, millis, placed, small};
 use super::db::{Db, params};
 use super::facts::{self, Facts};
 use super::writer::{After, Fail};
@@ -23,6 +23,11 @@ use crate::error::StoreError;
 use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
+
+/// What [`Before::of`] reads of an instance `i`.
+const BEFORE: &str = "i.head_sequence, i.head_hash, i.state, i.mode, i.open, i.waiting_since, i.due_at, i.call_key, i.head_number";
+/// The column behind [`BEFORE`].
+const PLACE: usize = 9;
 
 /// What of an instance's row an append compares.
 pub(super) struct Before {
@@ -55,8 +60,7 @@ impl PostgresStore {
 
 /// Runs one append inside a transaction.
 async fn run(db: &Db, append: &Append, after: &mut After) -> Result<AppendOutcome, Fail> {
-    // Whoever asks has seen that the request is new. Where a twin of it has been committed since, its row refuses ours, and all of this begins
-    // anew.
+    // Most requests are new. Where a twin of this one has been committed, its row refuses ours, and all of this begins anew.
     let answer = if after.is_repeated { repeated(db, append).await? } else { None };
     let outcome = match answer {
         Some(answer) => answer,
@@ -155,12 +159,11 @@ pub(super) async fn write(
 async fn before(db: &Db, append: &Append) -> Result<Option<Before>, Fail> {
     let found = db
         .first(
-            "SELECT head_sequence, head_hash, state, mode, open, waiting_since, due_at, call_key, head_number
-             FROM instance WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE",
+            &format!("SELECT {BEFORE} FROM instance i WHERE i.tenant = $1 AND i.id = $2 FOR NO KEY UPDATE"),
             params![append.tenant.as_str(), append.instance.as_bytes().as_slice()],
         )
         .await?;
-    found.as_ref().map(|row| Before::of(row, 0)).transpose()
+    found.as_ref().map(Before::of).transpose()
 }
 
 /// Reads the rows of the instances of several appends, in their order, and holds those that nobody else holds. `None` in the place of those that
@@ -170,36 +173,34 @@ pub(super) async fn before_all(db: &Db, appends: &[Append]) -> Result<Vec<Option
     let ids: Vec<&[u8]> = appends.iter().map(|append| append.instance.as_bytes().as_slice()).collect();
     let found = db
         .query(
-            "SELECT n.place, i.head_sequence, i.head_hash, i.state, i.mode, i.open, i.waiting_since, i.due_at, i.call_key, i.head_number
-             FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n(tenant, id, place)
-               JOIN instance i ON i.tenant = n.tenant AND i.id = n.id
-             FOR NO KEY UPDATE OF i SKIP LOCKED",
+            &format!(
+                "SELECT {BEFORE}, n.place - 1 FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n(tenant, id, place)
+                   JOIN instance i ON i.tenant = n.tenant AND i.id = n.id
+                 FOR NO KEY UPDATE OF i SKIP LOCKED"
+            ),
             params![tenants, ids],
         )
         .await?;
     // One that is not to be there is held by nobody.
     let mut all: Vec<_> = appends.iter().map(|append| append.expected.is_none().then_some(None)).collect();
     for row in &found {
-        let place = usize::try_from(get::<i64>(row, 0)?).ok().and_then(|place| place.checked_sub(1));
-        if let Some(of) = place.and_then(|place| all.get_mut(place)) {
-            *of = Some(Some(Before::of(row, 1)?));
-        }
+        *placed(&mut all, row, PLACE)? = Some(Some(Before::of(row)?));
     }
     Ok(all)
 }
 
 impl Before {
-    /// Reads the columns from one on.
-    fn of(row: &Row, from: usize) -> Result<Self, Fail> {
+    /// Reads a row of [`BEFORE`].
+    fn of(row: &Row) -> Result<Self, Fail> {
         Ok(Self {
-            head: Head { sequence: count(row, from)?, hash: digest(row, from + 1)? },
-            state: StateCode(small(row, from + 2)?),
-            mode: ModeCode(small(row, from + 3)?),
-            open: get(row, from + 4)?,
-            waiting_since: maybe_instant(row, from + 5)?,
-            due_at: maybe_instant(row, from + 6)?,
-            call_key: maybe_digest(row, from + 7)?,
-            number: get(row, from + 8)?,
+            head: Head { sequence: count(row, 0)?, hash: digest(row, 1)? },
+            state: StateCode(small(row, 2)?),
+            mode: ModeCode(small(row, 3)?),
+            open: get(row, 4)?,
+            waiting_since: maybe_instant(row, 5)?,
+            due_at: maybe_instant(row, 6)?,
+            call_key: maybe_digest(row, 7)?,
+            number: get(row, 8)?,
         })
     }
 }

@@ -173,9 +173,7 @@ async fn run(db: &Db, appends: &[Append], after: &mut After) -> Result<BTreeSet<
         let lane = db.beside();
         after.changes.push(write(&lane, append, checked, numbers).await?);
         lanes.push(lane);
-        let delta = deltas.entry(&append.tenant).or_default();
-        delta.open = delta.open.saturating_add(checked.delta.open);
-        delta.bytes = delta.bytes.saturating_add(checked.delta.bytes);
+        deltas.entry(&append.tenant).or_default().add(checked.delta);
     }
     db.take_over(&lanes);
     for (tenant, delta) in deltas {

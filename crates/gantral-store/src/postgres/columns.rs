@@ -42,6 +42,14 @@ pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, F
     row.try_get(index).map_err(|error| Row::damage(index, super::writer::reason(&error)))
 }
 
+/// Returns the element at the place that a column names, from 0: of whoever asked for the row, among several.
+pub(super) fn placed<'a, T>(all: &'a mut [T], row: &Row, index: usize) -> Result<&'a mut T, Fail> {
+    let place = usize::try_from(get::<i64>(row, index)?).ok();
+    place
+        .and_then(|place| all.get_mut(place))
+        .ok_or(Fail::Contradiction("a row was answered that nobody asked for"))
+}
+
 /// Stands for a value of any type that is there.
 struct Present;
 

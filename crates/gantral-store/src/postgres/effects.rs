@@ -14,6 +14,16 @@ use crate::effect::{Effect, GateRow};
 /// Why a gate is not moved or closed.
 pub(super) const NOT_OPEN: Fail = Fail::Contradiction("the gate is not open at this instance");
 
+/// Says which `gate_role r` are those of the open gates `$3` of the instances `$2` of the tenants `$1`.
+macro_rules! open_roles {
+    () => {
+        "unnest($1::text[], $2::bytea[], $3::bytea[]) AS n(tenant, instance, gate)
+           JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open
+         WHERE r.tenant = g.tenant AND r.gate = g.id AND r.open AND r.deadline = g.deadline
+           AND r.role = ANY(string_to_array(g.roles, ' '))"
+    };
+}
+
 /// Applies the effects in order behind the append's artifacts, and returns the queue on which a task may have become ready. What is written is left for
 /// later, as far as nothing has to be read behind it. What opens commitments stands with the newest artifact, by its number.
 pub(super) async fn apply(
@@ -159,15 +169,7 @@ async fn move_gate(
     (version, roles, deadline): (u32, &[Role], UnixMillis),
 ) -> Result<(), Fail> {
     let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
-    db.row(
-        "DELETE FROM gate_role r
-         USING unnest($1::text[], $2::bytea[], $3::bytea[]) AS n(tenant, instance, gate)
-           JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open
-         WHERE r.tenant = g.tenant AND r.gate = g.id AND r.open AND r.deadline = g.deadline
-           AND r.role = ANY(string_to_array(g.roles, ' '))",
-        params![tenant, instance, gate],
-    )
-    .await?;
+    db.row(concat!("DELETE FROM gate_role r USING ", open_roles!()), params![tenant, instance, gate]).await?;
     db.row_or(
         "UPDATE gate g SET version = n.version, roles = n.roles, deadline = n.deadline, remind_at = NULL
          FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[])
@@ -188,11 +190,7 @@ async fn close_gate(
 ) -> Result<(), Fail> {
     let ((tenant, instance), gate) = (key(append), id.as_bytes().as_slice());
     db.row(
-        "UPDATE gate_role r SET open = false
-         FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS n(tenant, instance, gate)
-           JOIN gate g ON g.tenant = n.tenant AND g.id = n.gate AND g.instance = n.instance AND g.open
-         WHERE r.tenant = g.tenant AND r.gate = g.id AND r.open AND r.deadline = g.deadline
-           AND r.role = ANY(string_to_array(g.roles, ' '))",
+        concat!("UPDATE gate_role r SET open = false FROM ", open_roles!()),
         params![tenant, instance, gate],
     )
     .await?;

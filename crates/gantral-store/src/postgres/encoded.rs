@@ -7,7 +7,6 @@ use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use super::db::Param;
 use super::writer::Fail;
 
-const OTHER_PARAMETERS: Fail = Fail::Contradiction("a statement has other parameters than it was given");
 const NOT_OF_ITS_TYPE: Fail = Fail::Contradiction("a parameter of a statement is not of its type");
 
 /// One value as the server reads it; nothing for a null.
@@ -17,19 +16,24 @@ pub(super) struct Encoded(Option<BytesMut>);
 impl Encoded {
     /// Encodes the parameters of a statement.
     pub(super) fn all(statement: &Statement, params: &[Param<'_>]) -> Result<Vec<Self>, Fail> {
-        if statement.params().len() != params.len() {
-            return Err(OTHER_PARAMETERS);
-        }
-        statement.params().iter().zip(params).map(|(kind, param)| Self::new(kind, *param)).collect()
+        Self::of_kinds(statement, params, |kind| Ok(kind))
     }
 
     /// Encodes one row for a statement that takes arrays: an element for each of them.
     pub(super) fn row(statement: &Statement, params: &[Param<'_>]) -> Result<Vec<Self>, Fail> {
+        Self::of_kinds(statement, params, element)
+    }
+
+    /// Encodes each value as the type that `of` makes of that of its parameter.
+    fn of_kinds(
+        statement: &Statement,
+        params: &[Param<'_>],
+        of: fn(&Type) -> Result<&Type, Fail>,
+    ) -> Result<Vec<Self>, Fail> {
         if statement.params().len() != params.len() {
-            return Err(OTHER_PARAMETERS);
+            return Err(Fail::Contradiction("a statement has other parameters than it was given"));
         }
-        let element = |(kind, param): (&Type, &Param<'_>)| Self::new(element(kind)?, *param);
-        statement.params().iter().zip(params).map(element).collect()
+        statement.params().iter().zip(params).map(|(kind, param)| Self::new(of(kind)?, *param)).collect()
     }
 
     /// Returns the columns of rows that have `width` values each: the parameters of a statement that takes arrays.

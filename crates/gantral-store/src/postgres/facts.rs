@@ -12,14 +12,12 @@ use gantral_core::ids::{AttemptNo, GrantId, Name};
 use gantral_core::time::UnixMillis;
 use tokio_postgres::Row;
 
-use super::columns::{get, instant, name, small, uuid};
+use super::columns::{get, instant, name, placed, small, uuid};
 use super::db::{Db, params};
 use super::governance;
 use super::writer::Fail;
 use crate::append::Append;
 use crate::effect::{Effect, Guard};
-
-const NO_PLACE: Fail = Fail::Contradiction("a row was answered that nobody asked for");
 
 /// What there is for one append, of what it asks for.
 #[derive(Debug, Default)]
@@ -130,27 +128,22 @@ pub(super) async fn read(db: &Db, appends: &[&Append]) -> Result<Vec<Facts>, Fai
     .await?;
     let mut all: Vec<Facts> = appends.iter().map(|_| Facts::default()).collect();
     for row in &leases {
-        of(&mut all, row)?.lease = Some((AttemptNo(small(row, 1)?), instant(row, 2)?));
+        placed(&mut all, row, 0)?.lease = Some((AttemptNo(small(row, 1)?), instant(row, 2)?));
     }
     for row in &tasks {
-        of(&mut all, row)?.task = Some((name(row, 1)?, get(row, 2)?));
+        placed(&mut all, row, 0)?.task = Some((name(row, 1)?, get(row, 2)?));
     }
     for row in &grants {
-        of(&mut all, row)?.unconsumed.insert(uuid(row, 1, GrantId::from_bytes)?);
+        placed(&mut all, row, 0)?.unconsumed.insert(uuid(row, 1, GrantId::from_bytes)?);
     }
     for row in &reserved {
-        of(&mut all, row)?.has_reserved = true;
+        placed(&mut all, row, 0)?.has_reserved = true;
     }
     let heads = governance::held_heads(db, relying(appends)).await?;
     for (facts, append) in all.iter_mut().zip(appends) {
         facts.governance = heads.get(append.tenant.as_str()).copied();
     }
     Ok(all)
-}
-
-/// Returns the facts of who asked for a row.
-fn of<'a>(all: &'a mut [Facts], row: &Row) -> Result<&'a mut Facts, Fail> {
-    usize::try_from(get::<i64>(row, 0)?).ok().and_then(|place| all.get_mut(place)).ok_or(NO_PLACE)
 }
 
 /// Returns the grants that an append uses up or relies on, but for those that it makes itself.

@@ -12,8 +12,8 @@
 //!   before the chain has begun, and whoever moves the head waits for nobody who comes later.
 //! - **Totals**: a guard puts the rows of the totals there if they are missing, and locks them until the end; whoever changes a total locks it as well.
 //! - **Call keys and idempotency keys** are unique indexes. Whoever finds one taken at the insert waits for the other transaction, begins anew,
-//!   and then reads what the other one has committed. A repeated request is looked up before every check and once more before a refusal,
-//!   so that the order of the checks holds whichever of two twins was first.
+//!   and then reads what the other one has committed. A repeated request is found by its row, which refuses a second one, and is looked up
+//!   before every refusal, so that the order of the checks holds whichever of two twins was first.
 //! - **A duty** ([`crate::Duty`]) is a row with a holder and a number; whoever writes under one holds the row, shared, until the write has ended.
 //!
 //! Locks are taken in one order (instance, governance, totals of the workflow, of the team, what follows from the effects, the idempotency
