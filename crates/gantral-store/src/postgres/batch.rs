@@ -4,18 +4,15 @@
 //! each table then serve all of them. What goes together only ever says yes: whatever is refused, is held by somebody else or fails is done again,
 //! alone, so that each append is answered as if there were no others.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join_all, try_join_all};
 use gantral_core::ids::TenantId;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::append::{Checked, before_all, check, moved, write};
 use super::db::Db;
+use super::queue::serve;
 use super::writer::{After, Fail};
 use super::{PostgresStore, facts, numbers, usage};
 use crate::append::{Append, AppendOutcome};
@@ -23,34 +20,10 @@ use crate::effect::{Effect, Guard};
 use crate::error::StoreError;
 use crate::usage::Delta;
 
-/// How many transactions of appends are under way at once before the next append waits: while one is flushed, the next is prepared.
-const UNDER_WAY: usize = 2;
-/// How long those that come after one under way wait for it: many times what it takes, unless it waits for a row that somebody else holds.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// How many appends go together at most: where more wait, a greater batch would serve them no sooner.
-const TOGETHER_MAX: usize = 64;
-
-/// The appends that wait, as many as there are callers, and how many transactions are under way.
-#[derive(Default)]
-pub(super) struct Batches(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
-    under_way: usize,
-}
-
 /// An append whose caller waits.
-struct Waiting {
+pub(super) struct Waiting {
     append: Append,
     answer: oneshot::Sender<Result<AppendOutcome, StoreError>>,
-}
-
-impl Batches {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Plain data: a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl PostgresStore {
@@ -62,51 +35,21 @@ impl PostgresStore {
             return self.append_alone(append).await;
         }
         let (answer, answered) = oneshot::channel();
-        {
-            let mut state = self.0.batches.state();
-            state.waiting.push_back(Waiting { append, answer });
-            if state.under_way < UNDER_WAY {
-                state.under_way += 1;
-                tokio::spawn(serve(self.clone()));
-            }
+        if self.0.appends.add(Waiting { append, answer }) {
+            let store = self.clone();
+            tokio::spawn(async move { serve(|| next(&store), |taken| commit(store.clone(), taken)).await });
         }
         // One that was taken and never answered was lost by a panic or with its runtime: nothing is known about it.
         answered.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown { reason: "the write ended in the middle".to_owned() })
         })
     }
-
-    /// Takes what waits, of each instance one; says that nobody serves any more when nothing does.
-    fn take_waiting(&self) -> Vec<Waiting> {
-        let mut state = self.0.batches.state();
-        let (mut taken, mut left) = (Vec::new(), VecDeque::new());
-        let mut instances = BTreeSet::new();
-        for waiting in mem::take(&mut state.waiting) {
-            let instance = (waiting.append.tenant.clone(), waiting.append.instance);
-            if taken.len() < TOGETHER_MAX && instances.insert(instance) {
-                taken.push(waiting);
-            } else {
-                left.push_back(waiting);
-            }
-        }
-        state.waiting = left;
-        if taken.is_empty() {
-            state.under_way -= 1;
-        }
-        taken
-    }
 }
 
-/// Commits what waits until nothing does.
-async fn serve(store: PostgresStore) {
-    loop {
-        let taken = store.take_waiting();
-        if taken.is_empty() {
-            return;
-        }
-        // What takes longer goes on beside what comes after it.
-        let _ = timeout(PATIENCE, tokio::spawn(commit(store.clone(), taken))).await;
-    }
+/// Takes what waits, of each instance one.
+fn next(store: &PostgresStore) -> Vec<Waiting> {
+    let mut instances = BTreeSet::new();
+    store.0.appends.take(|waiting| instances.insert((waiting.append.tenant.clone(), waiting.append.instance)))
 }
 
 /// Commits several at once, and each of those that cannot be alone. Whoever no longer waits for the answer need not be told.

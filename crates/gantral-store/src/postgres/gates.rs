@@ -5,18 +5,22 @@ use gantral_core::ids::{GateId, GrantId, InstanceId, Role, TenantId};
 use super::PostgresStore;
 use super::columns::{millis, names, rows};
 use super::db::{Db, Query, params};
+use super::reads::Reads;
 use super::writer::Fail;
 use crate::decoded::{self, GATE, GRANT};
 use crate::error::StoreError;
 use crate::page::{Cursor, FILTER_NAMES_MAX, GateFilter, PAGE_MAX, Page};
 use crate::rows::{GrantRow, StoredGate};
 
+/// Reads gates by their keys.
+pub(super) fn reads() -> Reads<StoredGate> {
+    let row = format!("SELECT {GATE} FROM gate g WHERE g.tenant = n.tenant AND g.id = n.key");
+    Reads::new(&row, decoded::stored_gate)
+}
+
 impl PostgresStore {
     pub(crate) async fn gate(&self, tenant: TenantId, id: GateId) -> Result<Option<StoredGate>, StoreError> {
-        let db = self.db().await?;
-        let sql = format!("SELECT {GATE} FROM gate g WHERE g.tenant = $1 AND g.id = $2");
-        let found = db.first(&sql, params![tenant.as_str(), id.as_bytes().as_slice()]).await?;
-        Ok(found.as_ref().map(decoded::stored_gate).transpose()?)
+        self.one(|inner| &inner.gates, tenant, *id.as_bytes()).await
     }
 
     pub(crate) async fn list_gates(

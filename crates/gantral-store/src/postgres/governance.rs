@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantral_core::digest::Digest;
 use gantral_core::ids::TenantId;
+use tokio_postgres::Row;
 
 use super::append::{Numbered, put_artifact};
 use super::columns::{count, digest, get, int};
 use super::db::{Db, params};
 use super::locks::{self, On};
+use super::reads::Reads;
 use super::writer::{After, Fail};
 use super::{PostgresStore, enrolments, instances, numbers, proposals, registry, snapshots, usage};
 use crate::append::{Head, NewArtifact, SealedArtifact};
@@ -41,8 +43,7 @@ struct Governing {
 
 impl PostgresStore {
     pub(crate) async fn governance_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
-        let db = self.db().await?;
-        Ok(place(&db, tenant.as_str()).await?.map(|place| place.head))
+        self.one(|inner| &inner.governance, tenant, NO_INSTANCE).await
     }
 
     pub(crate) async fn append_governance(
@@ -86,6 +87,15 @@ pub(super) async fn held_heads<'a>(
     Ok(heads)
 }
 
+/// Reads the heads of governance chains, each of which is the only one of its tenant.
+pub(super) fn reads() -> Reads<Head> {
+    Reads::new("SELECT head_sequence, head_hash FROM governance WHERE tenant = n.tenant", head)
+}
+
+fn head(row: &Row) -> Result<Head, Fail> {
+    Ok(Head { sequence: count(row, 0)?, hash: digest(row, 1)? })
+}
+
 /// Returns the head of a tenant's governance chain.
 async fn place(db: &Db, tenant: &str) -> Result<Option<Place>, Fail> {
     let found = db
@@ -95,8 +105,7 @@ async fn place(db: &Db, tenant: &str) -> Result<Option<Place>, Fail> {
         )
         .await?;
     let Some(row) = found else { return Ok(None) };
-    let head = Head { sequence: count(&row, 0)?, hash: digest(&row, 1)? };
-    Ok(Some(Place { head, number: get(&row, 2)? }))
+    Ok(Some(Place { head: head(&row)?, number: get(&row, 2)? }))
 }
 
 /// Runs one append inside its transaction: all is checked before anything is written.

@@ -7,6 +7,7 @@ use gantral_core::time::UnixMillis;
 use super::PostgresStore;
 use super::columns::{count, get, instance, int, maybe_instant, millis, rows, small, text};
 use super::db::{Db, Query, params};
+use super::reads::Reads;
 use super::writer::Fail;
 use crate::append::{SealedArtifact, StateCode};
 use crate::decoded::{self, INSTANCE};
@@ -14,16 +15,19 @@ use crate::error::StoreError;
 use crate::page::{CHAIN_PAGE_MAX, Cursor, FILTER_NAMES_MAX, InstanceFilter, PAGE_MAX, Page};
 use crate::rows::{InstanceRow, StoreCounts};
 
+/// Reads instances by their keys.
+pub(super) fn reads() -> Reads<InstanceRow> {
+    let row = format!("SELECT {INSTANCE} FROM instance WHERE tenant = n.tenant AND id = n.key");
+    Reads::new(&row, decoded::instance_row)
+}
+
 impl PostgresStore {
     pub(crate) async fn instance(
         &self,
         tenant: TenantId,
         id: InstanceId,
     ) -> Result<Option<InstanceRow>, StoreError> {
-        let db = self.db().await?;
-        let sql = format!("SELECT {INSTANCE} FROM instance WHERE tenant = $1 AND id = $2");
-        let found = db.first(&sql, params![tenant.as_str(), id.as_bytes().as_slice()]).await?;
-        Ok(found.as_ref().map(decoded::instance_row).transpose()?)
+        self.one(|inner| &inner.instances, tenant, *id.as_bytes()).await
     }
 
     pub(crate) async fn chain(

@@ -58,6 +58,8 @@ mod numbers;
 mod outbox;
 mod policies;
 mod proposals;
+mod queue;
+mod reads;
 mod registry;
 mod retention;
 mod server;
@@ -75,14 +77,17 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 
+use crate::append::Head;
 use crate::changes::{Announcer, Changes, Newest, Subscriber};
 use crate::error::{ConnectError, StoreError};
 use crate::fault::FaultPlan;
+use crate::rows::{InstanceRow, StoredGate};
 use access::Access;
 pub use access::Password;
-use batch::Batches;
 use db::Db;
 use news::News;
+use queue::Queue;
+use reads::Reads;
 use writer::{Fail, Work};
 
 /// How a database is opened.
@@ -108,7 +113,11 @@ struct Inner {
     pool: Pool,
     news: News,
     subscriber: Subscriber,
-    batches: Batches,
+    /// The appends that wait to go together.
+    appends: Queue<batch::Waiting>,
+    instances: Reads<InstanceRow>,
+    gates: Reads<StoredGate>,
+    governance: Reads<Head>,
     faults: Option<FaultPlan>,
 }
 
@@ -145,7 +154,10 @@ impl PostgresStore {
             pool,
             news,
             subscriber,
-            batches: Batches::default(),
+            appends: Queue::default(),
+            instances: instances::reads(),
+            gates: gates::reads(),
+            governance: governance::reads(),
             faults: options.faults,
         })))
     }

@@ -21,6 +21,7 @@ conformance!(
     of_many_appends_on_one_head_exactly_one_commits,
     many_writers_at_once_lose_nothing,
     appends_that_come_at_once_are_each_answered_as_if_alone,
+    rows_that_are_asked_for_at_once_are_each_answered_to_who_asked,
     an_append_that_contradicts_itself_spoils_no_other,
     artifacts_that_leave_a_gap_are_refused,
     an_open_call_key_belongs_to_one_instance,
@@ -193,6 +194,32 @@ async fn appends_that_come_at_once_are_each_answered_as_if_alone(store: &Store) 
     let waiting = store.outbox_counts().await.unwrap();
     let waiting: Vec<_> = waiting.iter().map(|one| (one.recipient.as_str(), one.waiting)).collect();
     assert_eq!(waiting, [("desk", 16), ("phone", 16)]);
+}
+
+async fn rows_that_are_asked_for_at_once_are_each_answered_to_who_asked(store: &Store) {
+    let mut readers = JoinSet::new();
+    for reader in 0..64 {
+        let mut chain = Chain::new(&tenant(&format!("tenant-{}", reader % 3)));
+        let gate = gate();
+        if reader % 4 != 0 {
+            chain.commit(store, vec![Effect::OpenGate(gate_row(gate, &["approver"], 5_000))]).await;
+        }
+        let store = store.clone();
+        readers.spawn(async move {
+            for _ in 0..8 {
+                let row = store.instance(&chain.tenant, chain.id).await.unwrap();
+                assert_eq!(
+                    row.as_ref().map(|row| (row.id, row.head)),
+                    chain.head.map(|head| (chain.id, head))
+                );
+                let row = store.gate(&chain.tenant, gate).await.unwrap();
+                assert_eq!(row.map(|row| (row.gate.id, row.instance)), chain.head.map(|_| (gate, chain.id)));
+                // The same gate is none of another tenant's.
+                assert_eq!(store.gate(&tenant("other"), gate).await.unwrap(), None);
+            }
+        });
+    }
+    readers.join_all().await;
 }
 
 async fn an_append_that_contradicts_itself_spoils_no_other(store: &Store) {
