@@ -19,6 +19,7 @@ mod evidence;
 mod golden;
 mod ledger;
 pub mod mail;
+mod opa;
 mod parts;
 mod people;
 pub mod policy;
@@ -35,15 +36,16 @@ pub use bao::Bao;
 pub use clock::Clock;
 pub use golden::golden;
 pub use ledger::copy_ledger;
+pub use opa::Opa;
 pub use parts::{part, repository};
 pub use people::{AGENT, OTHER_AGENT, People, RUNNER};
 pub use relay::Relay;
 pub use signer::{FaultySigner, SignerFaults};
 pub use tmpfs::Tmpfs;
 pub use traces::files_holding;
+pub use world::{World, WorldOptions};
+
 /// Tells whether this machine builds what is released: there a test that cannot do its work fails, and is not skipped.
 pub fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
-
-pub use world::{World, WorldOptions};

@@ -34,12 +34,7 @@ impl Engine {
             }
             SnapshotContent::Kept { .. } | SnapshotContent::Erased { .. } => None,
         };
-        let erased = self.govern(tenant, &mut call, by, |_| {
-            let detail = Detail::Erased { instance: Some(instance), commitment, label };
-            let effect = GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at };
-            Ok(Some(Act::with(detail, vec![effect])))
-        });
-        let erased = erased.await?.ok_or_else(missing)?;
+        // Said first: where the server ends in between, the content is still there and whoever repeats this finds it.
         if let Some(commitment) = twin {
             let label = CommitmentLabel::Input;
             let said = self.govern(tenant, &mut call, by, |_| {
@@ -48,7 +43,12 @@ impl Engine {
             });
             said.await?;
         }
-        Ok(erased)
+        let erased = self.govern(tenant, &mut call, by, |_| {
+            let detail = Detail::Erased { instance: Some(instance), commitment, label };
+            let effect = GovernanceEffect::EraseSnapshot { instance: Some(instance), commitment, at };
+            Ok(Some(Act::with(detail, vec![effect])))
+        });
+        erased.await?.ok_or_else(missing)
     }
 
     /// Erases what somebody wrote to justify a change of the rules.

@@ -8,7 +8,7 @@ use gantral_evidence::dsse::Envelope;
 use gantral_evidence::governance::{Detail, GovernanceStatement, InForce, Scope};
 use gantral_evidence::trust::{KeyRole, Require, Trust, TrustedKey};
 use gantral_evidence::verify::{Code, Report, verify};
-use gantral_keys::Signer as _;
+use gantral_keys::{SignError, Signer as _};
 use gantral_testkit::workflows::{REFUND, read};
 use gantral_testkit::{World, policy};
 
@@ -179,20 +179,41 @@ async fn a_key_that_was_in_other_hands_is_named_once_with_its_index() {
     assert_eq!(details, [Detail::KeyCompromised { key: key.id(), from_index: 40 }]);
 }
 
+/// Returns what the chain says was erased, in its order.
+async fn erased(script: &Script) -> Vec<CommitmentLabel> {
+    let labels = chain(script).await.into_iter().filter_map(|(statement, _)| match statement.detail {
+        Detail::Erased { label, .. } => Some(label),
+        _ => None,
+    });
+    labels.collect()
+}
+
+#[tokio::test]
+async fn an_erasure_that_fails_in_the_middle_is_repeated_until_all_of_it_is_said() {
+    for (nth, expected) in [
+        (1, &[CommitmentLabel::Input, CommitmentLabel::Context][..]),
+        (2, &[CommitmentLabel::Input, CommitmentLabel::Input, CommitmentLabel::Context]),
+    ] {
+        let script = Script::begin(SELF, 5).await;
+        let grant = script.facts().await.instance.grants[&script.learned.grant.unwrap()].clone();
+        let (world, tenant, by) = (&script.world, script.world.tenant(), script.world.governor());
+        world.signer_faults.fail_after(nth);
+        let (call, by) = (world.call(), (&by).into());
+        let failed = world.engine().erase_snapshot(call, &tenant, by, script.id(), grant.context).await;
+        assert_eq!(failed.unwrap_err(), EngineError::Signer(SignError::Unavailable));
+        world.erase(script.id(), grant.context).await;
+        assert_eq!(erased(&script).await, expected);
+        let report = exported(world, script.id()).await;
+        assert!(!report.findings.iter().any(|finding| finding.code == Code::Withheld), "{report:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_context_that_was_erased_is_named_under_both_of_its_labels() {
     let script = Script::begin(SELF, 5).await;
     let grant = script.facts().await.instance.grants[&script.learned.grant.unwrap()].clone();
     script.world.erase(script.id(), grant.context).await;
-    let labels: Vec<CommitmentLabel> = chain(&script)
-        .await
-        .into_iter()
-        .filter_map(|(statement, _)| match statement.detail {
-            Detail::Erased { label, .. } => Some(label),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(labels, [CommitmentLabel::Context, CommitmentLabel::Input]);
+    assert_eq!(erased(&script).await, [CommitmentLabel::Input, CommitmentLabel::Context]);
     let report = exported(&script.world, script.id()).await;
     let withheld = report.findings.iter().any(|finding| finding.code == Code::Withheld);
     assert!(!withheld, "erased by right is not withheld: {report:?}");

@@ -1,8 +1,6 @@
 //! An OPA beside the embedded engine: chosen by a workflow, named in artifacts, missed when it is away.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +15,7 @@ use gantral_identity::{DevDirectory, DevIssuer, IdentityConfig, TokenKey};
 use gantral_server::evaluators::PolicySettings;
 use gantral_server::settings::Setup;
 use gantral_server::{Clock as _, SystemClock, listen, serve};
-use gantral_testkit::part;
+use gantral_testkit::Opa;
 use gantral_testkit::policy::{example, rules, worker_command};
 use gantral_testkit::workflows;
 use serde_json::{Value, json};
@@ -152,37 +150,6 @@ impl Site {
 
 fn payload(envelope: &Document) -> String {
     String::from_utf8(Envelope::parse(envelope.as_str().as_bytes()).unwrap().payload).unwrap()
-}
-
-pub struct Opa(Child);
-
-impl Drop for Opa {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Opa {
-    fn start(folder: &Path, port: u16, arguments: &[&str]) -> Self {
-        let child = Command::new(part("opa/opa"))
-            .args(["run", "--server", "--disable-telemetry", "--log-level=error"])
-            .args(arguments)
-            .arg(format!("--addr=127.0.0.1:{port}"))
-            .current_dir(folder)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let opa = Self(child.unwrap());
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "OPA does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        opa
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,13 @@
-//! The file: its lock, its mode, its settings and its schema.
+//! The file: its settings and its schema.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use super::lock::beside;
 use crate::error::OpenError;
 
 /// `GNTL`: says that a SQLite file is ours.
@@ -46,61 +46,6 @@ const STATEMENTS_MAX: usize = 128;
 const WRITER_CACHE_KIB: u32 = 64 << 10;
 /// Page cache of each reader, in KiB.
 const READER_CACHE_KIB: u32 = 16 << 10;
-
-/// The exclusive right to a file; held for as long as the store is open, given up by the kernel when the process ends.
-#[derive(Debug)]
-pub(super) struct FileLock(File);
-
-/// Gives the right up and not only this handle of it: a child that the process starts at this moment has another one until it
-/// becomes its own program.
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.unlock() {
-            tracing::warn!(%error, "the lock of the ledger was not given up");
-        }
-    }
-}
-
-/// Creates the file with mode 0600 if it is not there, and takes its lock.
-pub(super) fn claim(path: &Path) -> Result<FileLock, OpenError> {
-    let fail = |source| OpenError::File { path: path.to_owned(), source };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = private(&PathBuf::from(name)).map_err(fail)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => return Err(fail(source)),
-    }
-    private(path).and_then(|file| file.sync_all()).map_err(fail)?;
-    sync_folder(path).map_err(fail)?;
-    Ok(FileLock(lock))
-}
-
-/// Opens a file that only its owner may read, creating it if it is not there.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-        }
-    }
-    Ok(file)
-}
-
-/// Makes the file's name durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        Some(_) | None => File::open(".")?.sync_all(),
-    }
-}
 
 /// Opens the one connection that writes, and brings the schema up to date.
 pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connection, OpenError> {
@@ -142,11 +87,49 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// Opens a connection that only reads, to a file that nobody writes.
+///
+/// SQLite reads a file with a write-ahead log by a third file, which it makes beside them. Where it may not, the file is read as one that never changes,
+/// unless that would pass over what is in the log.
 pub(super) fn source(path: &Path) -> Result<Connection, OpenError> {
     let fail = |error| not_opened(path, &error);
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
+    let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+    let is_closed =
+        looked.is_err_and(|error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen));
+    if is_closed {
+        if has_log(path) {
+            let reason =
+                "what its write-ahead log holds cannot be read where nothing may be written: use a copy";
+            return Err(OpenError::Database { path: path.to_owned(), reason: reason.to_owned() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        connection = connect(Path::new(&immutable(path)), flags).map_err(fail)?;
+    }
     connection.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF;").map_err(fail)?;
     Ok(connection)
+}
+
+/// Tells whether a write-ahead log holds anything that the file does not.
+fn has_log(path: &Path) -> bool {
+    std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// Names a file that cannot change. Source: <https://sqlite.org/uri.html>.
+fn immutable(path: &Path) -> String {
+    let mut name = String::from("file:");
+    // Two slashes at the beginning would name a machine.
+    name.push_str(if path.is_absolute() { "//" } else { "" });
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                name.push(char::from(byte))
+            }
+            // Writing to a string cannot fail.
+            _ => drop(write!(name, "%{byte:02X}")),
+        }
+    }
+    name.push_str("?immutable=1");
+    name
 }
 
 /// Tells whether a file was written by an older release.
@@ -237,21 +220,4 @@ fn schema(connection: &Connection) -> rusqlite::Result<u32> {
         return Ok(0);
     }
     connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ledger_that_is_closed_is_free_though_a_child_still_has_a_handle_of_its_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("gantral.db");
-        let lock = claim(&path).unwrap();
-        assert!(matches!(claim(&path), Err(OpenError::InUse { .. })));
-        let inherited = lock.0.try_clone().unwrap();
-        drop(lock);
-        assert!(claim(&path).is_ok());
-        drop(inherited);
-    }
 }

@@ -17,6 +17,7 @@ mod gates;
 mod governance;
 mod guards;
 mod instances;
+mod lock;
 mod logs;
 mod outbox;
 mod policies;
@@ -87,7 +88,7 @@ struct Inner {
     simulated: bool,
     duties: Arc<Duties>,
     /// Dropped last, after the threads have ended.
-    _lock: file::FileLock,
+    _lock: lock::FileLock,
 }
 
 struct Queues {
@@ -126,7 +127,7 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`]; only [`OpenError::InUse`] is worth a retry.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
-        let lock = file::claim(path)?;
+        let lock = lock::claim(path)?;
         let mut connection = file::writer(path, options.file_bytes_max)?;
         let readers = match options.readers {
             0 => thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),

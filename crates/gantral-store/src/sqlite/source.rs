@@ -10,7 +10,8 @@ use rusqlite::backup::Backup;
 use rusqlite::types::ValueRef;
 use tokio::sync::mpsc;
 
-use super::file::{self, FileLock};
+use super::file;
+use super::lock::{self, FileLock};
 use crate::copying::{CopyCheck, CopyError, CopyStep, Kind, Table, Value};
 use crate::error::OpenError;
 use crate::store::LEDGER;
@@ -35,7 +36,7 @@ pub(crate) struct Source {
     /// A file of an older release, brought up to date; gone with this.
     _updated: Option<Updated>,
     /// Dropped last.
-    _lock: FileLock,
+    _lock: Option<FileLock>,
 }
 
 impl Source {
@@ -44,7 +45,7 @@ impl Source {
         if !path.is_file() {
             return Err(CopyError::NoSource { path: path.to_owned() });
         }
-        let lock = file::claim(path)?;
+        let lock = lock::claim_source(path)?;
         check.step(CopyStep::Checking);
         let whole = path.to_owned();
         let is_old = blocking(move || {

@@ -1,8 +1,10 @@
 //! A backup of a data folder, and what its restoring brings back: everything until then, verified, and a server that finds out what it has
 //! forgotten, where anything remembers.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -318,6 +320,94 @@ fn backup_without_private_keys_is_proved_and_cannot_sign_and_every_damage_to_it_
     assert!(ran.data.contains("in use"), "{ran:?}");
     assert_eq!(busy.server.stop(), Some(0));
     busy.check("data").status(0);
+}
+
+#[test]
+fn backup_that_nobody_may_write_to_is_proved_and_left_as_it_was_unless_it_is_used() {
+    let mut busy = Busy::start();
+    busy.while_written(|| Ran::of(busy.back_up("backup").output().unwrap()).status(0));
+    assert_eq!(busy.server.stop(), Some(0));
+    let backup = busy.site.path("backup");
+    let reader = Reader::of(&busy.site.path(""));
+    let names = |folder: &Path| files(folder).iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    let before = names(&backup);
+    assert!(!before.contains(&backup.join("ledger.db.lock")));
+
+    reader.close(&backup, 0o555);
+    let ran = reader.check("backup").status(0);
+    assert!(ran.json()["artifacts"].as_u64() > Some(40), "{ran:?}");
+    assert_eq!(names(&backup), before);
+
+    // A lock that is there already is still respected, and a log that only a folder that can be written to lets be read is not passed over.
+    reader.close(&backup, 0o755);
+    let lock = fs::File::create(backup.join("ledger.db.lock")).unwrap();
+    lock.lock().unwrap();
+    reader.close(&backup, 0o555);
+    let ran = reader.check("backup").status(1);
+    assert!(ran.data.contains("in use"), "{ran:?}");
+    lock.unlock().unwrap();
+    reader.check("backup").status(0);
+    reader.close(&backup, 0o755);
+    fs::write(backup.join("ledger.db-wal"), [1; 64]).unwrap();
+    fs::remove_file(backup.join("backup.json")).unwrap();
+    reader.close(&backup, 0o555);
+    let ran = reader.check("backup").status(1);
+    assert!(ran.data.contains("where nothing may be written"), "{ran:?}");
+    reader.close(&backup, 0o755);
+}
+
+/// Somebody whom the modes of files bind, also where those who run the tests may do everything.
+struct Reader {
+    folder: PathBuf,
+    /// Who it is, and their copy of the program, if it is somebody else.
+    other: Option<(u32, PathBuf)>,
+}
+
+impl Reader {
+    fn of(folder: &Path) -> Self {
+        const NOBODY: u32 = 65_534;
+        let other = (fs::metadata(folder).unwrap().uid() == 0).then(|| {
+            let program = folder.join("program");
+            fs::copy(env!("CARGO_BIN_EXE_gantral"), &program).unwrap();
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+            (NOBODY, program)
+        });
+        Self { folder: folder.to_owned(), other }
+    }
+
+    /// Lets the files below a folder belong to the reader, and gives each folder a mode.
+    fn close(&self, folder: &Path, mode: u32) {
+        for (path, is_folder) in files(folder).into_iter().chain([(folder.to_owned(), true)]) {
+            if let Some((user, _)) = self.other {
+                chown(&path, Some(user), None).unwrap();
+            }
+            fs::set_permissions(&path, Permissions::from_mode(if is_folder { mode } else { 0o400 })).unwrap();
+        }
+    }
+
+    fn check(&self, folder: &str) -> Ran {
+        let mut command = gantral(&self.folder);
+        if let Some((user, program)) = &self.other {
+            command = Command::new(program);
+            command.env_clear().current_dir(&self.folder).stdin(Stdio::null()).uid(*user).gid(*user);
+        }
+        Ran::of(command.args(["store", "check", folder, "--json"]).output().unwrap())
+    }
+}
+
+/// Returns everything below a folder, and which of it are folders.
+fn files(folder: &Path) -> Vec<(PathBuf, bool)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_folder = path.is_dir();
+        if is_folder {
+            found.extend(files(&path));
+        }
+        found.push((path, is_folder));
+    }
+    found.sort();
+    found
 }
 
 /// Returns the names of what lies in a backup, all of which only their owner may read.

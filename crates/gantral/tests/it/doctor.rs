@@ -1,13 +1,17 @@
 //! `gantral doctor` for a deployment: everything that a configuration names is looked at, and nothing is changed.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
+use gantral_testkit::cluster::shared;
+use gantral_testkit::{Bao, Opa};
 use serde_json::Value;
 
 use crate::nodes::fleet::Fleet;
+use crate::provider::Followed;
 use crate::serve::Site;
 use crate::support::{Ran, block_on, run, wait_until};
-use gantral_testkit::cluster::shared;
+use crate::witness;
 
 /// Returns what was said of a check, each with its mark, and with a remedy where it is bad.
 fn said(ran: &Ran, check: &str) -> Vec<(String, String)> {
@@ -62,12 +66,47 @@ fn sound_deployment_is_found_sound_before_its_first_start_and_while_it_serves() 
 }
 
 #[test]
+fn whatever_a_deployment_leans_on_is_asked_whether_it_is_there() {
+    let mut site = Followed::new();
+    let folder = site.path("");
+    let bao = block_on(Bao::start(false));
+    let token = block_on(bao.signing_key("issuer")).display().to_string();
+    let place = ["--openbao-url", &bao.url, "--openbao-key", "issuer", "--openbao-token-file", &token];
+    run(&folder, &[&["keys", "init", "--data", "data"][..], &place].concat()).status(0);
+    let key = witness::init(&folder, "w");
+    let (witness, address) = witness::serve(&folder, "w");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let opa = Opa::start(&folder, port, &[]);
+    site.configure(&format!(
+        "[[log.witnesses]]\nurl = 'http://{address}'\nkey = '{}'\n
+         [policy.evaluators.near]\nkind = 'opa'\nurl = 'http://127.0.0.1:{port}'\n",
+        key.split_whitespace().last().unwrap()
+    ));
+    let look = || run(&folder, &["doctor", "--config", "gantral.toml", "--json"]);
+    let there = look().status(0);
+    for (check, part) in [
+        ("keys", "OpenBao has the key of `issuer`"),
+        ("identity", "publishes keys"),
+        ("witnesses", "answers"),
+        ("evaluators", "`near` answers"),
+    ] {
+        is(&there, check, "good", part);
+    }
+    drop((bao, witness, opa));
+    site.provider.stop();
+    let gone = look().status(1);
+    for check in ["keys", "identity", "witnesses", "evaluators"] {
+        is(&gone, check, "bad", " / ");
+    }
+}
+
+#[test]
 fn whatever_is_wrong_is_named_with_its_remedy_and_hides_nothing_else() {
     let site = Site::new();
     let (mut server, url) = site.serve();
     assert!(wait_until(|| site.run(&url, "console", &["doctor"]).status == 0));
     assert_eq!(server.stop(), Some(0));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let broken = format!(
         "{}[archive]\nurl = 'ftp://nowhere/'\n[four_eyes]\nexpires = '1s'\n
          [[log.witnesses]]\nurl = 'http://127.0.0.1:{free}'\nkey = 'w+1e0f8e9a+nothing'\n

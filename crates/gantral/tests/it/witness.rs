@@ -22,13 +22,13 @@ use crate::support::{Killed, PATIENCE, gantral, run, start, wait_until};
 const ROUNDS: u64 = 24;
 
 /// Makes a witness in a folder, and returns the line of a policy by which it is known.
-fn init(folder: &Path, name: &str) -> String {
+pub fn init(folder: &Path, name: &str) -> String {
     let ran = run(folder, &["witness", "init", "--dir", name, "--name", &format!("{name}.example/w")]);
     ran.status(0).word()
 }
 
 /// Starts a witness; returns it with the address that it listens on.
-fn serve(folder: &Path, name: &str) -> (Killed, String) {
+pub fn serve(folder: &Path, name: &str) -> (Killed, String) {
     std::fs::write(folder.join("logs"), policy(0, 0)).unwrap();
     let mut command = gantral(folder);
     command.args(["witness", "run", "--dir", name, "--listen", "127.0.0.1:0", "--logs", "logs", "--json"]);
