@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::clock::NodeClock;
 use crate::ports::Ports;
-use crate::weather::Standing;
+use crate::weather::{Standing, Trouble};
 
 /// How often a server looks for what is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -29,8 +29,6 @@ const CARRY: Duration = Duration::from_millis(400);
 const CARRIED_MAX: usize = 8;
 /// How long a message that was not taken waits.
 const AGAIN: DurationMs = DurationMs::from_secs(1);
-/// Of a thousand messages, how many the receiver does not take, and of how many it says so although it has.
-const NOT_TAKEN: u64 = 50;
 
 /// One server.
 pub struct Node {
@@ -228,11 +226,11 @@ async fn carry_once(
     let mut attempted = Vec::new();
     for row in rows {
         sleep(ports.weather.delay()).await;
-        let refused = ports.weather.fails(NOT_TAKEN);
+        let refused = ports.weather.brings(Trouble::Message);
         if !refused {
             ports.auditor.told(*row.about.subject(), row.number);
         }
-        attempted.push(if refused || ports.weather.fails(NOT_TAKEN) {
+        attempted.push(if refused || ports.weather.brings(Trouble::Message) {
             let failure = "not taken".to_owned();
             Attempted::Failed { number: row.number, due_at: clock.now().plus(AGAIN), failure }
         } else {

@@ -24,15 +24,12 @@ use tokio::time::{sleep, timeout};
 use crate::auditor::Auditor;
 use crate::node::Node;
 use crate::rng::Rng;
-use crate::weather::{Mistake, Weather};
+use crate::weather::{Mistake, Trouble, Weather};
 
 /// How long a caller waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How often a caller asks again, under the same key.
 const TRIES: u32 = 12;
-/// Of a thousand answers, how many are lost, and of a thousand requests, how many arrive twice.
-const LOST: u64 = 40;
-const DOUBLED: u64 = 40;
 
 /// The route by which executions begin.
 const CREATE: &str = "create";
@@ -129,7 +126,7 @@ impl Outside {
         }
         for _ in 0..TRIES {
             let mut first = None;
-            for _ in 0..if self.weather.fails(DOUBLED) { 2 } else { 1 } {
+            for _ in 0..if self.weather.brings(Trouble::Twice) { 2 } else { 1 } {
                 sleep(self.weather.delay()).await;
                 let asked = self.ask(key.clone(), &run);
                 first = first.or(asked);
@@ -144,7 +141,7 @@ impl Outside {
                     done.acknowledged().into_iter().for_each(|(id, sequence, hash)| {
                         self.auditor.acknowledged(id, sequence, hash);
                     });
-                    if !self.weather.fails(LOST) {
+                    if !self.weather.brings(Trouble::Answer) {
                         return Some(Ok(done));
                     }
                     self.auditor.happened(&format!("the answer to {route} is lost"));
@@ -308,7 +305,7 @@ impl Outside {
         }
         // The action takes a while, and some agents are never heard of again.
         sleep(self.rng.between(Duration::ZERO, Duration::from_secs(2))).await;
-        if self.weather.fails(80) {
+        if self.weather.brings(Trouble::Agent) {
             return false;
         }
         let by = Arc::clone(&bearer);

@@ -8,14 +8,12 @@ use gantral_core::json::{Profile, Value, parse};
 use gantral_core::policy::{Approvers, EvalFailure, Evaluation, EvaluatorId, PolicyVersionId, Verdict};
 use gantral_engine::policy_point::{Answered, BoxFuture, PolicyPoint};
 
-use crate::weather::Weather;
+use crate::weather::{Trouble, Weather};
 
 /// From which amount on humans are asked under the looser policy, in minor units.
 const ASKS_FROM: u64 = 10_000;
 /// From which amount on nothing may happen.
 const DENIES_FROM: u64 = 900_000;
-/// Of a thousand evaluations, how many fail in a storm.
-const FAILS: u64 = 15;
 
 /// The policy point of a simulation.
 #[derive(Debug)]
@@ -54,7 +52,7 @@ impl PolicyPoint for Rules {
             let name = |text: &str| Name::parse(text).unwrap_or_else(|_| unreachable!("a constant name"));
             tokio::time::sleep(self.weather.delay()).await;
             let by = EvaluatorId { engine: name("simulated"), version: name("1") };
-            if self.weather.fails(FAILS) {
+            if self.weather.brings(Trouble::Evaluation) {
                 return Answered { by, result: Err(EvalFailure::Unavailable) };
             }
             let result = self.verdict(version, input).map(|verdict| Evaluation {

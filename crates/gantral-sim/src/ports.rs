@@ -18,14 +18,12 @@ use crate::auditor::Auditor;
 use crate::policy::Rules;
 use crate::rng::Rng;
 use crate::shelf::Memory;
-use crate::weather::{NodeWay, Standing, Weather};
+use crate::weather::{NodeWay, Standing, Trouble, Weather};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410 §7).
 const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 /// How long an evaluation may take: longer than any delay, since what counts here is that it may fail.
 const POLICY_LIMIT: Duration = Duration::from_secs(10);
-/// Of a thousand signatures, how many fail in a storm.
-const UNSIGNED: u64 = 8;
 
 /// What servers are given. Cheap to clone.
 #[derive(Clone)]
@@ -113,7 +111,7 @@ impl Signer for Slow {
     ) -> BoxFuture<'a, Result<Signature, SignError>> {
         Box::pin(async move {
             tokio::time::sleep(self.weather.delay()).await;
-            if self.weather.fails(UNSIGNED) {
+            if self.weather.brings(Trouble::Signature) {
                 return Err(SignError::Unavailable);
             }
             self.signer.sign(context, message).await

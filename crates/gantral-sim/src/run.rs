@@ -26,18 +26,18 @@ use crate::people::{Outside, governor};
 use crate::ports::{Ports, key};
 use crate::rng::Rng;
 use crate::shelf::Memory;
-use crate::weather::{Mistake, Weather};
+use crate::weather::{Mistake, Trouble, Weather};
 
-/// How long the storm lasts.
-const STORM: Duration = Duration::from_secs(40);
+/// How long the storm lasts: this, or two, four or eight times as long.
+const STORM: Duration = Duration::from_secs(5);
 /// How long everybody has after it to come to rest.
 const CALM: Duration = Duration::from_secs(10);
 /// How long a server is away when it was killed, or stands still: longer than a duty lasts, at times.
 const AWAY: Duration = Duration::from_secs(9);
 /// How many hours pass at the end: longer than any gate and any grant lasts here.
 const HOURS: u32 = 3;
-/// How many agents that execute themselves there are.
-const AGENTS: usize = 4;
+/// How many agents that execute themselves there are at most.
+const AGENTS: u64 = 4;
 
 /// What a run is like.
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +145,8 @@ fn begin() -> Beginning {
 /// Everything of one run.
 struct World {
     rng: Rng,
+    storm: Duration,
+    agents: u64,
     clock: TrueClock,
     weather: Arc<Weather>,
     auditor: Auditor,
@@ -163,6 +165,9 @@ impl World {
     )]
     fn new(path: &Path, options: Options, policies: [PolicyVersionId; 2]) -> Self {
         let rng = Rng::new(options.seed);
+        // Small worlds get to what large ones are too busy for, and there is time for more of them.
+        let storm = STORM * (1 << rng.below(4));
+        let agents = 1 + rng.below(AGENTS);
         let clock = TrueClock::start();
         let weather = Arc::new(Weather::new(rng.clone(), options.mistake));
         let sqlite = Store::open_simulated(path).unwrap_or_else(|error| panic!("the ledger opens: {error}"));
@@ -186,7 +191,19 @@ impl World {
             assert!(node.start().is_ok(), "a server starts");
         }
         auditor.look();
-        Self { rng, clock, weather, auditor, store, shelf, nodes: Arc::new(nodes), policies, tenant }
+        Self {
+            rng,
+            storm,
+            agents,
+            clock,
+            weather,
+            auditor,
+            store,
+            shelf,
+            nodes: Arc::new(nodes),
+            policies,
+            tenant,
+        }
     }
 
     fn outside(&self) -> Outside {
@@ -202,7 +219,7 @@ impl World {
     /// Everybody works while servers are killed, stand still, and have their clocks stepped.
     async fn storm(&mut self) {
         let mut people = JoinSet::new();
-        for _ in 0..AGENTS {
+        for _ in 0..self.agents {
             people.spawn(self.outside().agent("refund"));
         }
         people.spawn(self.outside().runs());
@@ -211,7 +228,7 @@ impl World {
         people.spawn(self.outside().approver("fiona"));
         people.spawn(self.outside().approver("frank"));
         people.spawn(self.outside().administrator(self.policies));
-        let until = self.clock.elapsed() + STORM;
+        let until = self.clock.elapsed() + self.storm;
         while self.clock.elapsed() < until && self.auditor.wrong().is_none() {
             sleep(self.rng.between(Duration::from_millis(200), Duration::from_secs(5))).await;
             self.strike().await;
@@ -242,15 +259,17 @@ impl World {
             return;
         };
         let number = node.number;
-        match self.rng.below(3) {
-            0 => {
+        let bad = [Trouble::Kill, Trouble::Stand, Trouble::Clock];
+        let bad = bad.get(usize::try_from(self.rng.below(3)).unwrap_or_default());
+        match bad.filter(|bad| self.weather.brings(**bad)) {
+            Some(Trouble::Kill) => {
                 self.auditor.happened(&format!("server {number} is killed"));
                 node.kill().await;
                 sleep(self.rng.between(Duration::ZERO, AWAY)).await;
                 self.auditor.happened(&format!("server {number} starts again"));
                 assert!(node.start().is_ok(), "a server starts again");
             }
-            1 => {
+            Some(Trouble::Stand) => {
                 self.auditor.happened(&format!("server {number} stands still"));
                 if self.rng.permille(500) {
                     node.stand();
@@ -261,13 +280,14 @@ impl World {
                 self.auditor.happened(&format!("server {number} goes on"));
                 node.go_on();
             }
-            _ => {
+            Some(Trouble::Clock) => {
                 let most = SKEW_MAX.get();
                 let ahead = i64::try_from(self.rng.below(2 * most)).unwrap_or_default();
                 let ahead = ahead.saturating_sub(i64::try_from(most).unwrap_or_default());
                 self.auditor.happened(&format!("the clock of server {number} steps to {ahead} ms"));
                 node.clock.step(ahead);
             }
+            _ => {}
         }
     }
 

@@ -9,10 +9,7 @@ use gantral_log::objects::{Object, READ_ONLY, ReadObjects, Shelf, WriteObjects};
 use gantral_log::sequencer::CHECKPOINT;
 
 use crate::auditor::{Auditor, OfLog};
-use crate::weather::Weather;
-
-/// Of a thousand writes of objects, how many fail in the middle.
-const TORN: u64 = 30;
+use crate::weather::{Trouble, Weather};
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -86,7 +83,7 @@ impl ReadObjects for MemoryLog {
 
 impl WriteObjects for MemoryLog {
     fn write(&self, objects: &[Object]) -> io::Result<()> {
-        let torn = self.shelf.weather.fails(TORN).then_some(objects.len() / 2);
+        let torn = self.shelf.weather.brings(Trouble::Objects).then_some(objects.len() / 2);
         for (number, object) in objects.iter().enumerate() {
             if torn == Some(number) {
                 return Err(io::Error::other("a planned fault"));

@@ -30,13 +30,65 @@ impl Mistake {
     ];
 }
 
-/// Of a thousand writes, how many fail in each way while there is a storm.
-const WRITES: [(u64, Fault); 3] =
-    [(12, Fault::Failed), (15, Fault::FailedButPersisted), (8, Fault::FailedUnknown)];
-/// Of a thousand reads, how many fail.
-const READS: u64 = 8;
-/// Of a thousand calls, how many are slow in one direction.
-const SLOW: u64 = 20;
+/// What may go wrong while there is a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// A call takes long in one direction.
+    Slow,
+    /// A read fails.
+    Read,
+    /// A write fails, and nothing of it is kept.
+    Write,
+    /// A write is said to have failed, and is kept.
+    KeptWrite,
+    /// Nobody learns what came of a write.
+    UnknownWrite,
+    /// Nothing is signed.
+    Signature,
+    /// Policy does not answer.
+    Evaluation,
+    /// A message is not taken, or is taken and nobody learns of it.
+    Message,
+    /// Of the objects of a log only some are written.
+    Objects,
+    /// The answer to a caller is lost.
+    Answer,
+    /// A request arrives twice.
+    Twice,
+    /// An agent is never heard of again.
+    Agent,
+    /// A server is killed.
+    Kill,
+    /// A server stands still.
+    Stand,
+    /// The clock of a server steps.
+    Clock,
+}
+
+/// Every trouble, and how often it comes where it does, out of a thousand times.
+const TROUBLES: [(Trouble, u64); 15] = [
+    (Trouble::Slow, 20),
+    (Trouble::Read, 8),
+    (Trouble::Write, 12),
+    (Trouble::KeptWrite, 15),
+    (Trouble::UnknownWrite, 8),
+    (Trouble::Signature, 8),
+    (Trouble::Evaluation, 15),
+    (Trouble::Message, 50),
+    (Trouble::Objects, 30),
+    (Trouble::Answer, 40),
+    (Trouble::Twice, 40),
+    (Trouble::Agent, 80),
+    (Trouble::Kill, 1_000),
+    (Trouble::Stand, 1_000),
+    (Trouble::Clock, 1_000),
+];
+/// What a write may come to.
+const WRITES: [(Trouble, Fault); 3] = [
+    (Trouble::Write, Fault::Failed),
+    (Trouble::KeptWrite, Fault::FailedButPersisted),
+    (Trouble::UnknownWrite, Fault::FailedUnknown),
+];
 /// How long a call is under way in one direction, if it is not slow.
 const QUICK: Duration = Duration::from_millis(4);
 /// How long a slow one is.
@@ -49,13 +101,18 @@ const FORGOTTEN: u64 = 10;
 pub struct Weather {
     rng: Rng,
     storm: AtomicBool,
+    /// The troubles of this world, with how often they come. Half of the worlds have all; the others lack about every second, so that none hides what another
+    /// leads to.
+    troubles: Vec<(Trouble, u64)>,
     mistake: Option<Mistake>,
 }
 
 impl Weather {
     /// Begins with a storm.
     pub fn new(rng: Rng, mistake: Option<Mistake>) -> Self {
-        Self { rng, storm: AtomicBool::new(true), mistake }
+        let has_all = rng.permille(500);
+        let troubles = TROUBLES.into_iter().filter(|_| rng.permille(500) || has_all).collect();
+        Self { rng, storm: AtomicBool::new(true), troubles, mistake }
     }
 
     /// Ends the storm: from now on nothing fails.
@@ -75,30 +132,31 @@ impl Weather {
 
     /// Says how long something takes in one direction.
     pub fn delay(&self) -> Duration {
-        if self.is_stormy() && self.rng.permille(SLOW) {
+        if self.brings(Trouble::Slow) {
             self.rng.between(QUICK, SLOWEST)
         } else {
             self.rng.between(Duration::ZERO, QUICK)
         }
     }
 
-    /// Says whether something goes wrong, so many times out of a thousand.
-    pub fn fails(&self, permille: u64) -> bool {
-        self.is_stormy() && self.rng.permille(permille)
+    /// Says whether something goes wrong this time.
+    pub(crate) fn brings(&self, trouble: Trouble) -> bool {
+        let known = self.troubles.iter().find(|(known, _)| *known == trouble);
+        self.is_stormy() && known.is_some_and(|(_, share)| self.rng.permille(*share))
     }
 
     fn fault(&self, errand: Errand) -> Option<Fault> {
         match errand {
-            Errand::Read => self.fails(READS).then_some(Fault::Failed),
+            Errand::Read => self.brings(Trouble::Read).then_some(Fault::Failed),
             Errand::Write | Errand::Duty => {
-                let mut drawn = if self.is_stormy() { self.rng.below(1_000) } else { u64::MAX };
-                WRITES.iter().find_map(|(share, fault)| {
-                    let hit = drawn < *share;
-                    drawn = drawn.saturating_sub(*share);
-                    hit.then_some(*fault)
-                })
+                WRITES.iter().find_map(|(trouble, fault)| self.brings(*trouble).then_some(*fault))
             }
         }
+    }
+
+    /// Says whether a store that forgets does so this time.
+    fn forgets(&self) -> bool {
+        self.mistake == Some(Mistake::LostFlush) && self.is_stormy() && self.rng.permille(FORGOTTEN)
     }
 }
 
@@ -129,8 +187,7 @@ impl Way for NodeWay {
             return Passage { there, back, fault: Some(Fault::Failed), forgotten: false };
         }
         let fault = self.weather.fault(errand);
-        let forgets = self.weather.mistake() == Some(Mistake::LostFlush) && errand == Errand::Write;
-        let forgotten = forgets && fault.is_none() && self.weather.fails(FORGOTTEN);
+        let forgotten = errand == Errand::Write && fault.is_none() && self.weather.forgets();
         Passage { there, back, fault, forgotten }
     }
 
