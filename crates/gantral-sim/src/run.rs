@@ -28,8 +28,10 @@ use crate::rng::Rng;
 use crate::shelf::Memory;
 use crate::weather::{Mistake, Trouble, Weather};
 
-/// How long the storm lasts: this, or two, four or eight times as long.
+/// How long the storm lasts: this in half of the worlds, and two, four or eight times as long in others.
 const STORM: Duration = Duration::from_secs(5);
+/// How long nothing happens to any server between two strikes of bad luck.
+const LULL: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(1_500));
 /// How long everybody has after it to come to rest.
 const CALM: Duration = Duration::from_secs(10);
 /// How long a server is away when it was killed, or stands still: longer than a duty lasts, at times.
@@ -166,7 +168,7 @@ impl World {
     fn new(path: &Path, options: Options, policies: [PolicyVersionId; 2]) -> Self {
         let rng = Rng::new(options.seed);
         // Small worlds get to what large ones are too busy for, and there is time for more of them.
-        let storm = STORM * (1 << rng.below(4));
+        let storm = STORM * (1 << rng.below(8).trailing_zeros().min(3));
         let agents = 1 + rng.below(AGENTS);
         let clock = TrueClock::start();
         let weather = Arc::new(Weather::new(rng.clone(), options.mistake));
@@ -230,7 +232,7 @@ impl World {
         people.spawn(self.outside().administrator(self.policies));
         let until = self.clock.elapsed() + self.storm;
         while self.clock.elapsed() < until && self.auditor.wrong().is_none() {
-            sleep(self.rng.between(Duration::from_millis(200), Duration::from_secs(5))).await;
+            sleep(self.rng.between(LULL.0, LULL.1)).await;
             self.strike().await;
         }
         self.weather.calm();
