@@ -6,7 +6,7 @@ use gantral_core::ids::TenantId;
 use tokio::sync::oneshot;
 use tokio_postgres::Row;
 
-use super::columns::get;
+use super::columns::placed;
 use super::db::{Db, params};
 use super::queue::{Queue, serve};
 use super::writer::Fail;
@@ -18,7 +18,7 @@ type Answer<R> = Result<Option<R>, StoreError>;
 
 /// The rows of one kind.
 pub(super) struct Reads<R> {
-    /// Reads the rows of the tenants `$1` with the keys `$2`: what `decode` reads, and as the last column the place of the key, from 1.
+    /// Reads the rows of the tenants `$1` with the keys `$2`: what `decode` reads, and as the last column the place of the key, from 0.
     sql: String,
     decode: fn(&Row) -> Result<R, Fail>,
     queue: Queue<Waiting<R>>,
@@ -35,7 +35,7 @@ impl<R> Reads<R> {
     /// Reads what `row` selects for the `tenant` and the `key` of `n`.
     pub(super) fn new(row: &str, decode: fn(&Row) -> Result<R, Fail>) -> Self {
         let sql = format!(
-            "SELECT r.*, n.place FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n(tenant, key, place), LATERAL ({row}) AS r"
+            "SELECT r.*, n.place - 1 FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS n(tenant, key, place), LATERAL ({row}) AS r"
         );
         Self { sql, decode, queue: Queue::default() }
     }
@@ -47,11 +47,8 @@ impl<R> Reads<R> {
         let db = Db::take(&store.0.pool).await?;
         let mut answers: Vec<Answer<R>> = waiting.iter().map(|_| Ok(None)).collect();
         for row in db.query(&self.sql, params![tenants, keys]).await? {
-            let place: i64 = get(&row, row.len().saturating_sub(1))?;
-            let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
-            if let Some(answer) = place.and_then(|place| answers.get_mut(place)) {
-                *answer = (self.decode)(&row).map(Some).map_err(StoreError::from);
-            }
+            let answer = placed(&mut answers, &row, row.len().saturating_sub(1))?;
+            *answer = (self.decode)(&row).map(Some).map_err(StoreError::from);
         }
         Ok(answers)
     }

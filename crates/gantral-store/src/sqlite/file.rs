@@ -1,9 +1,9 @@
 //! The file: its settings and its schema.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
@@ -116,20 +116,10 @@ fn has_log(path: &Path) -> bool {
 
 /// Names a file that cannot change. Source: <https://sqlite.org/uri.html>.
 fn immutable(path: &Path) -> String {
-    let mut name = String::from("file:");
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
     // Two slashes at the beginning would name a machine.
-    name.push_str(if path.is_absolute() { "//" } else { "" });
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                name.push(char::from(byte))
-            }
-            // Writing to a string cannot fail.
-            _ => drop(write!(name, "%{byte:02X}")),
-        }
-    }
-    name.push_str("?immutable=1");
-    name
+    let begin = if path.is_absolute() { "file://" } else { "file:" };
+    format!("{begin}{}?immutable=1", percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED))
 }
 
 /// Tells whether a file was written by an older release.

@@ -329,14 +329,13 @@ fn backup_that_nobody_may_write_to_is_proved_and_left_as_it_was_unless_it_is_use
     assert_eq!(busy.server.stop(), Some(0));
     let backup = busy.site.path("backup");
     let reader = Reader::of(&busy.site.path(""));
-    let names = |folder: &Path| files(folder).iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-    let before = names(&backup);
+    let before = files(&backup);
     assert!(!before.contains(&backup.join("ledger.db.lock")));
 
     reader.close(&backup, 0o555);
     let ran = reader.check("backup").status(0);
     assert!(ran.json()["artifacts"].as_u64() > Some(40), "{ran:?}");
-    assert_eq!(names(&backup), before);
+    assert_eq!(files(&backup), before);
 
     // A lock that is there already is still respected, and a log that only a folder that can be written to lets be read is not passed over.
     reader.close(&backup, 0o755);
@@ -377,11 +376,12 @@ impl Reader {
 
     /// Lets the files below a folder belong to the reader, and gives each folder a mode.
     fn close(&self, folder: &Path, mode: u32) {
-        for (path, is_folder) in files(folder).into_iter().chain([(folder.to_owned(), true)]) {
+        for path in files(folder).into_iter().chain([folder.to_owned()]) {
             if let Some((user, _)) = self.other {
                 chown(&path, Some(user), None).unwrap();
             }
-            fs::set_permissions(&path, Permissions::from_mode(if is_folder { mode } else { 0o400 })).unwrap();
+            let mode = if path.is_dir() { mode } else { 0o400 };
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         }
     }
 
@@ -395,16 +395,15 @@ impl Reader {
     }
 }
 
-/// Returns everything below a folder, and which of it are folders.
-fn files(folder: &Path) -> Vec<(PathBuf, bool)> {
+/// Returns everything below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let is_folder = path.is_dir();
-        if is_folder {
+        if path.is_dir() {
             found.extend(files(&path));
         }
-        found.push((path, is_folder));
+        found.push(path);
     }
     found.sort();
     found
@@ -412,7 +411,6 @@ fn files(folder: &Path) -> Vec<(PathBuf, bool)> {
 
 /// Returns the names of what lies in a backup, all of which only their owner may read.
 fn private_files(folder: &Path) -> Vec<String> {
-    use std::os::unix::fs::PermissionsExt as _;
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).collect::<Vec<_>>();
     let is_log = |name: &str| name == "log";
     files
