@@ -13,7 +13,7 @@ use gantral_policy::bundle::Bundle;
 use serde_json::Value;
 use tokio::task::{JoinHandle, LocalSet};
 
-use crate::http::Connection;
+use crate::http::{Answer, Connection};
 use crate::server::Server;
 use crate::{disk_folder, median, quantiles, raw};
 
@@ -182,27 +182,37 @@ impl Agent {
             }
             let begun = Instant::now();
             if human {
-                self.decided().await?
+                self.decided().await?;
             } else {
-                self.allowed().await?
+                self.allowed().await?;
             }
             taken.push(begun.elapsed());
         }
         Ok(taken)
     }
 
-    /// One gate that policy allows.
-    pub async fn allowed(&mut self) -> Result<()> {
-        let path = format!("/v1/instances/{}/authority", self.instance);
+    /// One gate that policy allows, in the next instance where this one has room for no more; returns the answer.
+    pub async fn allowed(&mut self) -> Result<Answer> {
         let body =
             r#"{"action":{"name":"refund","target":"order/1","parameters":{"amount":7}},"consume":true}"#;
-        let answer = self.connection.post(&path, body).await?;
-        if answer.status == 409 && answer.contains(b"too_many_events") {
-            return self.renew().await;
+        loop {
+            let path = format!("/v1/instances/{}/authority", self.instance);
+            let answer = self.connection.post(&path, body).await?;
+            if answer.status == 409 && answer.contains(b"too_many_events") {
+                self.renew().await?;
+                continue;
+            }
+            if answer.status != 200 || !answer.contains(b"\"answer\":\"ALLOW\"") {
+                return Err(anyhow!("not allowed: {}", String::from_utf8_lossy(&answer.body)));
+            }
+            return Ok(answer);
         }
-        if answer.status != 200 || !answer.contains(b"\"answer\":\"ALLOW\"") {
-            return Err(anyhow!("not allowed: {}", String::from_utf8_lossy(&answer.body)));
-        }
+    }
+
+    /// Reports that what was granted has been done.
+    pub async fn succeeded(&mut self, grant: &str) -> Result<()> {
+        let path = format!("/v1/instances/{}/grants/{grant}/outcome", self.instance);
+        self.connection.post(&path, r#"{"status":"SUCCEEDED"}"#).await?.json()?;
         Ok(())
     }
 

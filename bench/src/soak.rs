@@ -1,7 +1,7 @@
 //! Hours of mixed load at half of what the server can do: whether memory and latency stay as they are.
 //!
-//! The unit is one execution: it is created and attached to, one action is allowed and consumed, a human reads the inbox and the gate of another
-//! and rejects it, and of one execution in twenty an auditor fetches the evidence. Executions begin at fixed instants, whether those before have
+//! The unit is one execution: it is created and attached to, one action is allowed, consumed and reported, a human reads the inbox and the gate of
+//! another and rejects it, and of one execution in twenty an auditor fetches the evidence. Executions begin at fixed instants, whether those before have
 //! ended or not, so that a server that stands still is seen by all that should have begun meanwhile.
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::LocalSet;
 
 use self::plot::draw;
-use crate::gates::{Agent, prepare};
+use crate::gates::{Agent, prepare, text};
 use crate::server::Server;
 use crate::{disk_folder, median, ms, quantiles};
 
@@ -203,8 +203,9 @@ async fn execution(agent: &mut Agent, pace: &Pace, number: u32) -> Result<()> {
     let timed = |step, began: Instant| pace.taken.borrow_mut().add(step, began.elapsed());
     agent.renew().await?;
     let began = Instant::now();
-    agent.allowed().await?;
+    let answer = agent.allowed().await?;
     timed(Step::Ask, began);
+    agent.succeeded(&text(&answer.json()?, "grant_id")?).await?;
     let gate = agent.wait(AMOUNT).await?;
     agent.become_approver();
     let began = Instant::now();
