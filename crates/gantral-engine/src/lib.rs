@@ -83,5 +83,5 @@ pub use shadow::{ObservedAsk, ObservedPage};
 pub use snapshot::Opened;
 pub use tenant_limits::TenantLimits;
 pub use tick::Ticked;
-pub use view::{GateFacts, InstanceFacts, Moved};
+pub use view::{GateFacts, GateOutline, InstanceFacts, Moved};
 pub use window::{SignedWindow, WINDOW_INSTANCES_MAX};

@@ -30,16 +30,16 @@ impl Engine {
         tenant: &TenantId,
         gate: GateId,
     ) -> Result<Vec<NotifiedMember>, EngineError> {
-        let missing = |what| EngineError::NotFound { what };
-        let row = self.0.store.gate(tenant, gate).await?.ok_or(missing("the gate"))?;
-        let instance = self.0.store.instance(tenant, row.instance).await?.ok_or(missing("the instance"))?;
+        let missing = EngineError::NotFound { what: "the instance" };
+        let row = self.gate_row(tenant, gate).await?;
+        let instance = self.0.store.instance(tenant, row.instance).await?.ok_or(missing)?;
         let workflow = self.0.registry.workflow(tenant, instance.index.workflow_version).await?;
         let declared = workflow.actions.get(&row.gate.action_name);
         let Some(pointers) = declared.map(|action| &action.notify_members).filter(|all| !all.is_empty())
         else {
             return Ok(Vec::new());
         };
-        let action = self.gate(tenant, gate).await?.action;
+        let action = self.gate_outline(tenant, row).await?.action;
         let parameters = action.as_ref().and_then(|action| action.get("parameters"));
         Ok(parameters.map_or_else(Vec::new, |parameters| shown(pointers, parameters)))
     }

@@ -7,6 +7,7 @@ use gantral_core::event::{Entry, Event, GateMoved, HumanRequired, PolicyRecord};
 use gantral_core::ids::{ActorId, GateId, GrantId, InstanceId, TenantId};
 use gantral_core::instance::{Gate, Instance};
 use gantral_core::json::Value;
+use gantral_core::rule::Rule;
 use gantral_core::time::UnixMillis;
 use gantral_core::workflow::Workflow;
 use gantral_store::{Head, SealedArtifact, Snapshot, StoredGate};
@@ -17,6 +18,11 @@ use crate::loaded::{chain, open};
 
 /// The most snapshots that are read at once.
 const SNAPSHOT_PAGE: usize = 200;
+
+/// Returns a gate as folded, while it is open.
+fn open_gate(facts: &InstanceFacts, id: GateId) -> Option<Gate> {
+    facts.instance.gate().filter(|gate| gate.asked.id == id).cloned()
+}
 
 /// One instance, as folded.
 #[derive(Debug, Clone)]
@@ -31,15 +37,26 @@ pub struct InstanceFacts {
     pub created_at: UnixMillis,
 }
 
-/// One gate, with what it shows.
+/// One gate, as a list shows it.
 #[derive(Debug, Clone)]
-pub struct GateFacts {
+pub struct GateOutline {
     /// The index row: state, and who closed it.
     pub row: StoredGate,
     /// The gate as folded, while it is open.
     pub gate: Option<Gate>,
+    /// Who must agree; as it was asked for at first, once the gate is closed.
+    pub rule: Rule,
     /// The action that was asked for; absent when it was erased.
     pub action: Option<Value>,
+    /// The instance.
+    pub instance: InstanceFacts,
+}
+
+/// One gate, with all that it shows.
+#[derive(Debug, Clone)]
+pub struct GateFacts {
+    /// What a list shows of it.
+    pub outline: GateOutline,
     /// The context snapshot; absent when it was erased.
     pub context: Option<Value>,
     /// Policy's reasons: text by its author.
@@ -48,8 +65,6 @@ pub struct GateFacts {
     pub opened: HumanRequired,
     /// How it has moved since then, the oldest first.
     pub moves: Vec<Moved>,
-    /// The instance.
-    pub instance: InstanceFacts,
 }
 
 /// One move of a gate: an escalation or an extension.
@@ -84,31 +99,60 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Damaged`; the store's.
     pub async fn gate(&self, tenant: &TenantId, id: GateId) -> Result<GateFacts, EngineError> {
-        let missing = || EngineError::NotFound { what: "the gate" };
-        let row = self.0.store.gate(tenant, id).await?.ok_or_else(missing)?;
+        let row = self.gate_row(tenant, id).await?;
         let instance = self.instance(tenant, row.instance).await?;
-        let (mut opened, mut moves) = (None, Vec::new());
+        let (opened, moves) = self.past(tenant, &row).await?;
+        let gate = open_gate(&instance, id);
+        let asked = &opened.gate;
+        let (action, context, reasons) = tokio::try_join!(
+            self.document(tenant, row.instance, CommitmentLabel::Action, asked.action),
+            self.document(tenant, row.instance, CommitmentLabel::Context, asked.context),
+            self.reasons(tenant, row.instance, &opened.policy),
+        )?;
+        let rule = gate.as_ref().map_or(&opened.rule, |gate| &gate.rule).clone();
+        let outline = GateOutline { row, gate, rule, action, instance };
+        Ok(GateFacts { outline, context, reasons, opened, moves })
+    }
+
+    /// Returns what a list shows of a gate. Of an open one the fold says who must agree, so that its chain is not read for it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Damaged`; the store's.
+    pub async fn gate_outline(&self, tenant: &TenantId, row: StoredGate) -> Result<GateOutline, EngineError> {
+        let instance = self.instance(tenant, row.instance).await?;
+        let gate = open_gate(&instance, row.gate.id);
+        let (rule, asked) = match &gate {
+            Some(gate) => (gate.rule.clone(), gate.asked.action),
+            None => {
+                let (opened, _) = self.past(tenant, &row).await?;
+                (opened.rule, opened.gate.action)
+            }
+        };
+        let action = self.document(tenant, row.instance, CommitmentLabel::Action, asked).await?;
+        Ok(GateOutline { row, gate, rule, action, instance })
+    }
+
+    /// Returns what was sealed when a gate opened, and how it has moved since then, the oldest first.
+    async fn past(
+        &self,
+        tenant: &TenantId,
+        row: &StoredGate,
+    ) -> Result<(HumanRequired, Vec<Moved>), EngineError> {
+        let mut moves = Vec::new();
         for artifact in chain(&self.0.store, tenant, row.instance).await?.iter().rev() {
             let Entry { event, actor, at, .. } = open(artifact)?.entry;
             match event {
-                Event::HumanRequired(detail) if detail.gate.id == id => {
-                    opened = Some(detail);
-                    break;
+                Event::HumanRequired(detail) if detail.gate.id == row.gate.id => {
+                    moves.reverse();
+                    return Ok((detail, moves));
                 }
-                Event::Escalated(to) | Event::Extended(to) if to.gate == id => {
+                Event::Escalated(to) | Event::Extended(to) if to.gate == row.gate.id => {
                     moves.push(Moved { to, by: actor.id, at });
                 }
                 _ => {}
             }
         }
-        moves.reverse();
-        let detail = opened.ok_or_else(missing)?;
-        let action = self.document(tenant, row.instance, CommitmentLabel::Action, detail.gate.action).await?;
-        let context =
-            self.document(tenant, row.instance, CommitmentLabel::Context, detail.gate.context).await?;
-        let reasons = self.reasons(tenant, row.instance, &detail.policy).await?;
-        let gate = instance.instance.gate().filter(|gate| gate.asked.id == id).cloned();
-        Ok(GateFacts { row, gate, action, context, reasons, opened: detail, moves, instance })
+        Err(EngineError::NotFound { what: "the gate" })
     }
 
     /// Returns a grant with the action that it permits, for the attempt that may consume it.

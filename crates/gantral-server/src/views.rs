@@ -8,10 +8,11 @@ use gantral_core::event::{EvidenceRef, WorkflowRef};
 use gantral_core::ids::{GateId, GrantId, Name, Role};
 use gantral_core::instance::{Instance, Phase};
 use gantral_core::json::{Object, Value};
-use gantral_core::rule::{CountedVote, Group, Stage};
+use gantral_core::rule::{CountedVote, Group, Rule, Stage};
 use gantral_core::time::UnixMillis;
-use gantral_engine::{GateFacts, InstanceFacts, Receipt};
+use gantral_engine::{GateFacts, GateOutline, InstanceFacts, Receipt};
 use gantral_evidence::human::display_digest;
+use gantral_store::StoredGate;
 
 use crate::app::App;
 use crate::problems::{Answer, Failure};
@@ -180,8 +181,8 @@ pub(crate) fn cause(fold: &Instance) -> Option<text::Cause> {
     }
 }
 
-fn gate_state(facts: &GateFacts) -> (wire::GateState, Option<text::Cause>) {
-    let Some(closing) = &facts.row.closing else { return (wire::GateState::Open, None) };
+fn gate_state(row: &StoredGate) -> (wire::GateState, Option<text::Cause>) {
+    let Some(closing) = &row.closing else { return (wire::GateState::Open, None) };
     match closing.resolution.as_str() {
         "approved" => (wire::GateState::Approved, None),
         "overridden" => (wire::GateState::Overridden, None),
@@ -189,56 +190,78 @@ fn gate_state(facts: &GateFacts) -> (wire::GateState, Option<text::Cause>) {
     }
 }
 
+/// Returns how many votes a gate needs.
+fn required(rule: &Rule) -> u32 {
+    rule.stages.iter().flat_map(|stage| &stage.groups).map(|group| group.required).sum()
+}
+
+/// Returns the stage at which a gate stands, while it is open, with its place.
+fn open_stage(outline: &GateOutline) -> Option<(usize, &Stage)> {
+    outline.gate.as_ref().and_then(|gate| gate.rule.open_stage(gate.votes.iter()))
+}
+
+/// Returns the roles that count at a gate now; of a closed one, those that counted last.
+fn roles(outline: &GateOutline) -> Vec<text::Role> {
+    let roles: Vec<Role> = match open_stage(outline) {
+        Some((_, stage)) => stage.roles().into_iter().collect(),
+        None => outline.row.gate.roles.clone(),
+    };
+    roles.into_iter().map(Into::into).collect()
+}
+
+/// Returns the votes and the rejections that a gate has counted, while it is open.
+fn counted(outline: &GateOutline) -> (&[CountedVote], &[CountedVote]) {
+    outline.gate.as_ref().map(|gate| (gate.votes.as_slice(), gate.rejections.as_slice())).unwrap_or_default()
+}
+
+/// Returns on whose behalf an instance asks.
+fn requested_by(fold: &Instance) -> text::ActorId {
+    let last = fold.created.requester.last().map(|link| link.id.clone());
+    last.unwrap_or_else(|| fold.created_by.clone()).into()
+}
+
 /// Returns a gate with everything that an approver is shown.
 pub(crate) fn gate(facts: &GateFacts) -> Answer<wire::GateView> {
-    let fold = &facts.instance.instance;
-    let opened = &facts.opened;
-    let (state, cause) = gate_state(facts);
-    let rule = facts.gate.as_ref().map_or(&opened.rule, |gate| &gate.rule);
-    let required = rule.stages.iter().flat_map(|stage| &stage.groups).map(|group| group.required).sum();
-    let votes = facts.gate.as_ref().map(|gate| gate.votes.as_slice()).unwrap_or_default();
-    let rejections = facts.gate.as_ref().map(|gate| gate.rejections.as_slice()).unwrap_or_default();
-    let open = facts.gate.as_ref().and_then(|gate| gate.rule.open_stage(gate.votes.iter()));
-    let roles: Vec<Role> = match open {
-        Some((_, stage)) => stage.roles().into_iter().collect(),
-        None => facts.row.gate.roles.clone(),
-    };
+    let GateFacts { outline, opened, .. } = facts;
+    let GateOutline { row, rule, instance, .. } = outline;
+    let fold = &instance.instance;
+    let (state, cause) = gate_state(row);
+    let (votes, rejections) = counted(outline);
     let context = match &facts.context {
         Some(context) => document(context)?,
         None => document(&Value::Null)?,
     };
-    let requested_by = fold.created.requester.last().map(|link| link.id.clone());
     Ok(wire::GateView {
-        gate_id: facts.row.gate.id.into(),
-        version: facts.row.gate.version,
+        gate_id: row.gate.id.into(),
+        version: row.gate.version,
         instance_id: fold.identity.instance.into(),
         workflow: workflow_ref(&fold.identity.workflow),
-        team: facts.row.gate.team.clone().into(),
-        action: action(facts.action.as_ref())?,
+        team: row.gate.team.clone().into(),
+        action: action(outline.action.as_ref())?,
         asked_action_commitment: opened.gate.action.into(),
         context,
         context_commitment: opened.gate.context.into(),
-        roles: roles.into_iter().map(Into::into).collect(),
-        required,
+        roles: roles(outline),
+        required: required(rule),
         stages: rule.stages.iter().map(stage).collect(),
-        open_stage: open.and_then(|(index, _)| u32::try_from(index).ok()),
+        open_stage: open_stage(outline).and_then(|(index, _)| u32::try_from(index).ok()),
         votes: votes.iter().map(vote).collect(),
         required_rejections: rule.rejections,
         rejections: rejections.iter().map(vote).collect(),
-        deadline: facts.row.gate.deadline.into(),
+        deadline: row.gate.deadline.into(),
         latest_deadline: opened.latest_deadline.into(),
         reasons: facts.reasons.clone(),
         policy_version_id: opened.policy.version.into(),
-        requested_by: requested_by.unwrap_or_else(|| fold.created_by.clone()).into(),
+        requested_by: requested_by(fold),
         requester: requesters(fold),
-        opened_at: facts.row.gate.opened_at.into(),
-        justification_min: facts.instance.workflow.justification_of(false),
+        opened_at: row.gate.opened_at.into(),
+        justification_min: instance.workflow.justification_of(false),
         required_evidence: rule.required_evidence.into(),
         break_glass_roles: rule.break_glass_roles.iter().cloned().map(Into::into).collect(),
-        break_glass_justification_min: facts.instance.workflow.justification_of(true),
+        break_glass_justification_min: instance.workflow.justification_of(true),
         state,
         cause,
-        display_digest: display_digest(&opened.gate, facts.row.gate.version).into(),
+        display_digest: display_digest(&opened.gate, row.gate.version).into(),
     })
 }
 
@@ -254,24 +277,29 @@ fn stage(stage: &Stage) -> wire::GateStage {
     wire::GateStage { all_of: stage.groups.iter().map(group).collect() }
 }
 
-pub(crate) fn gate_summary(facts: &GateFacts) -> Answer<wire::GateSummary> {
-    let view = gate(facts)?;
+/// Returns what a list shows of a gate.
+pub(crate) fn gate_summary(outline: &GateOutline) -> Answer<wire::GateSummary> {
+    let GateOutline { row, rule, instance, .. } = outline;
+    let fold = &instance.instance;
+    let wire::Action { name, target, .. } = action(outline.action.as_ref())?;
+    let (votes, rejections) = counted(outline);
+    let (state, _) = gate_state(row);
     Ok(wire::GateSummary {
-        gate_id: view.gate_id,
-        version: view.version,
-        instance_id: view.instance_id,
-        workflow: view.workflow,
-        team: view.team,
-        action_name: view.action.name,
-        target: view.action.target,
-        roles: view.roles,
-        required: view.required,
-        votes: u32::try_from(view.votes.len()).unwrap_or(u32::MAX),
-        required_rejections: view.required_rejections,
-        rejections: u32::try_from(view.rejections.len()).unwrap_or(u32::MAX),
-        requested_by: view.requested_by,
-        opened_at: view.opened_at,
-        deadline: view.deadline,
-        state: view.state,
+        gate_id: row.gate.id.into(),
+        version: row.gate.version,
+        instance_id: fold.identity.instance.into(),
+        workflow: workflow_ref(&fold.identity.workflow),
+        team: row.gate.team.clone().into(),
+        action_name: name,
+        target,
+        roles: roles(outline),
+        required: required(rule),
+        votes: u32::try_from(votes.len()).unwrap_or(u32::MAX),
+        required_rejections: rule.rejections,
+        rejections: u32::try_from(rejections.len()).unwrap_or(u32::MAX),
+        requested_by: requested_by(fold),
+        opened_at: row.gate.opened_at.into(),
+        deadline: row.gate.deadline.into(),
+        state,
     })
 }

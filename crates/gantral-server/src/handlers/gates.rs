@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gantral_api::problem::{Code, Problem};
 use gantral_api::wire::{self, text};
 use gantral_core::command::Refusal;
 use gantral_core::ids::{GateId, Role, TenantId};
 use gantral_core::state::DecisionKind;
-use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateFacts, Moved, ToSign};
+use gantral_engine::{Answer as Said, Call, DecisionRequest, EngineError, GateOutline, Moved, ToSign};
 use gantral_identity::{Approver, Principal, PrincipalKind};
 use gantral_store::{Cursor, GateFilter, StoredGate};
 
@@ -21,6 +22,9 @@ use crate::command::Write;
 use crate::identity::{Caller, sees_team};
 use crate::problems::{Answer, Failure};
 use crate::views::{self, receipts};
+
+/// How many gates of a page are read at once.
+const OUTLINED_AT_ONCE: usize = 16;
 
 /// Whoever looks at gates: with the roles that they hold, and those that others lend to them now.
 struct Viewer<'a> {
@@ -36,19 +40,19 @@ impl<'a> Viewer<'a> {
     }
 
     /// A gate is for the humans of its team and those who may decide there, and for the attempt or workload that asked.
-    fn sees(&self, facts: &GateFacts) -> bool {
-        let (principal, fold) = (self.principal, &facts.instance.instance);
+    fn sees(&self, gate: &GateOutline) -> bool {
+        let (principal, fold) = (self.principal, &gate.instance.instance);
         match (principal.attempt(), principal.kind()) {
             (Some(scope), _) => scope.instance == fold.identity.instance,
-            (None, PrincipalKind::Human) => self.sees_row(&facts.row) || self.may_break_glass(facts),
+            (None, PrincipalKind::Human) => self.sees_row(&gate.row) || self.may_break_glass(gate),
             (None, PrincipalKind::Workload) => fold.created_by == *principal.client(),
             (None, PrincipalKind::Runner | PrincipalKind::Orchestrator) => false,
         }
     }
 
     /// Whoever may decide in an emergency must be able to look before it. A delegation lends no such role.
-    fn may_break_glass(&self, facts: &GateFacts) -> bool {
-        facts.opened.rule.break_glass_roles.iter().any(|role| self.principal.roles().contains(role))
+    fn may_break_glass(&self, gate: &GateOutline) -> bool {
+        gate.rule.break_glass_roles.iter().any(|role| self.principal.roles().contains(role))
     }
 
     /// As `sees`, of a human.
@@ -71,8 +75,8 @@ async fn row_for(app: &App, approver: &Approver, id: GateId) -> Answer<StoredGat
     if viewer.sees_row(&row) {
         return Ok(row);
     }
-    let facts = app.engine().gate(approver.principal().tenant(), id).await?;
-    if viewer.sees(&facts) { Ok(row) } else { Err(unknown()) }
+    let outline = app.engine().gate_outline(approver.principal().tenant(), row).await?;
+    if viewer.sees(&outline) { Ok(outline.row) } else { Err(unknown()) }
 }
 
 /// Refuses whoever does not see a gate, and whoever is none of those whom it asks.
@@ -159,13 +163,10 @@ pub(crate) async fn seen(
     let found = app.engine().store().list_gates(tenant, filter, cursor, limit).await;
     let found = found.map_err(EngineError::from)?;
     let viewer = Viewer::of(app, principal).await?;
-    let mut items = Vec::with_capacity(found.items.len());
-    for row in &found.items {
-        let facts = app.engine().gate(tenant, row.gate.id).await?;
-        if viewer.sees(&facts) {
-            items.push(views::gate_summary(&facts)?);
-        }
-    }
+    let outlined = found.items.into_iter().map(|row| app.engine().gate_outline(tenant, row));
+    let outlines: Vec<_> = stream::iter(outlined).buffered(OUTLINED_AT_ONCE).try_collect().await?;
+    let shown = outlines.iter().filter(|gate| viewer.sees(gate));
+    let items = shown.map(views::gate_summary).collect::<Answer<_>>()?;
     Ok(wire::GatePage { items, next: found.next.map(|cursor| cursor.to_string()) })
 }
 
@@ -181,7 +182,7 @@ pub(crate) async fn show(
 /// Returns a gate that a principal sees.
 pub(crate) async fn one(app: &App, principal: &Principal, id: GateId) -> Answer<wire::GateView> {
     let facts = app.engine().gate(principal.tenant(), id).await?;
-    if Viewer::of(app, principal).await?.sees(&facts) { views::gate(&facts) } else { Err(unknown()) }
+    if Viewer::of(app, principal).await?.sees(&facts.outline) { views::gate(&facts) } else { Err(unknown()) }
 }
 
 /// POST /v1/gates/{gate_id}/decisions
