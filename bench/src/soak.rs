@@ -256,13 +256,12 @@ fn mib(bytes: u64) -> f64 {
 /// What is compared: its name, its value.
 type Figure = (&'static str, fn(&Sample) -> f64);
 
-/// Says how the end compares with the begin, where enough was sampled.
+/// Says how the end compares with the begin, or that too little was sampled for it.
 fn compared(samples: &[Sample]) -> String {
     let at = |share: f64| (samples.len() as f64 * share) as usize;
-    let (Some(first), Some(last)) =
-        (samples.get(at(WARM)..at(WARM + COMPARED)), samples.get(at(1.0 - COMPARED)..))
-    else {
-        return String::new();
+    let first = samples.get(at(WARM)..at(WARM + COMPARED)).filter(|some| !some.is_empty());
+    let (Some(first), Some(last)) = (first, samples.get(at(1.0 - COMPARED)..)) else {
+        return "too few samples to compare the end with the begin\n".to_owned();
     };
     let mut out = String::from("median of the samples             at the begin   at the end\n");
     let figures: [Figure; 7] = [
