@@ -273,6 +273,11 @@ impl Instance {
         }
     }
 
+    /// Returns the gate of this identifier, while it is open.
+    pub fn gate_named(&self, id: GateId) -> Option<&Gate> {
+        self.gate().filter(|gate| gate.asked.id == id)
+    }
+
     /// Returns the grant that a human gave and no attempt attached for yet.
     pub const fn pending_grant(&self) -> Option<GrantId> {
         match &self.phase {

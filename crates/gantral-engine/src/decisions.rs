@@ -134,7 +134,7 @@ impl Engine {
     ) -> Result<Prepared, EngineError> {
         let tenant = approver.principal().tenant();
         check_justification(&request.justification, loaded.workflow.justification_of(request.break_glass))?;
-        let gate = loaded.instance.gate().filter(|gate| gate.asked.id == row.gate.id);
+        let gate = loaded.instance.gate_named(row.gate.id);
         let gate = gate.ok_or_else(|| closed(&loaded.instance, row.gate.id))?;
         let mut plan = Plan::default();
         let mut actor = self.actor(call, approver.principal(), None).await?;

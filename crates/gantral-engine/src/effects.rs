@@ -160,7 +160,7 @@ fn told(
     let tenant = &after.identity.tenant;
     let of = |kind| recipients.of(tenant, &workflow.team, &workflow.id, kind);
     let reminds = || !of(NoticeKind::Reminder).is_empty();
-    if let Some(open) = after.gate().filter(|open| open.asked.id == gate)
+    if let Some(open) = after.gate_named(gate)
         && reminds()
         && let Some(at) = next_reminder(open.since, open.deadline, entry.at)
     {

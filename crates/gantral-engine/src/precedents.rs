@@ -81,7 +81,7 @@ impl Engine {
             }
         }
         let asked = asked.ok_or(EngineError::NotFound { what: "the gate" })?;
-        let is_open = instance.instance.gate().is_some_and(|open| open.asked.id == gate);
+        let is_open = instance.instance.gate_named(gate).is_some();
         let Some(action) = approved.or_else(|| is_open.then_some(asked.action)) else { return Ok(None) };
         let action = self.kept(tenant, row.instance, CommitmentLabel::Action, action).await?;
         let input = self.kept(tenant, row.instance, CommitmentLabel::Context, asked.context).await?;

@@ -19,11 +19,6 @@ use crate::loaded::{chain, open};
 /// The most snapshots that are read at once.
 const SNAPSHOT_PAGE: usize = 200;
 
-/// Returns a gate as folded, while it is open.
-fn open_gate(facts: &InstanceFacts, id: GateId) -> Option<Gate> {
-    facts.instance.gate().filter(|gate| gate.asked.id == id).cloned()
-}
-
 /// One instance, as folded.
 #[derive(Debug, Clone)]
 pub struct InstanceFacts {
@@ -102,7 +97,7 @@ impl Engine {
         let row = self.gate_row(tenant, id).await?;
         let instance = self.instance(tenant, row.instance).await?;
         let (opened, moves) = self.past(tenant, &row).await?;
-        let gate = open_gate(&instance, id);
+        let gate = instance.instance.gate_named(id).cloned();
         let asked = &opened.gate;
         let (action, context, reasons) = tokio::try_join!(
             self.document(tenant, row.instance, CommitmentLabel::Action, asked.action),
@@ -120,7 +115,7 @@ impl Engine {
     /// `NotFound`; `Damaged`; the store's.
     pub async fn gate_outline(&self, tenant: &TenantId, row: StoredGate) -> Result<GateOutline, EngineError> {
         let instance = self.instance(tenant, row.instance).await?;
-        let gate = open_gate(&instance, row.gate.id);
+        let gate = instance.instance.gate_named(row.gate.id).cloned();
         let (rule, asked) = match &gate {
             Some(gate) => (gate.rule.clone(), gate.asked.action),
             None => {

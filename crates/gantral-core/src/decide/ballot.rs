@@ -28,11 +28,7 @@ fn decided_before(instance: &Instance, gate: GateId) -> Option<Refusal> {
 
 impl Draft<'_> {
     fn open_gate_named(&self, id: GateId, version: u32) -> Result<&Gate, Refusal> {
-        let gate = self
-            .instance
-            .gate()
-            .filter(|gate| gate.asked.id == id)
-            .ok_or(Refusal::GateUnknown { gate: id })?;
+        let gate = self.instance.gate_named(id).ok_or(Refusal::GateUnknown { gate: id })?;
         if self.now >= gate.deadline {
             return Err(Refusal::DeadlinePassed { deadline: gate.deadline });
         }
