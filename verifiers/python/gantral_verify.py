@@ -722,7 +722,7 @@ class Listing:
         if not has_members(value, "files", "format", "instance_id", "scope") or not isinstance(value["files"], list):
             raise Refused("E_CONTAINER", "`bundle.json` has other members")
         self.instance, self.scope, self.files = value["instance_id"], value["scope"], {}
-        if not is_uuid(self.instance, 4) or self.scope not in ("complete", "prefix"):
+        if not is_uuid(self.instance, DATED) or self.scope not in ("complete", "prefix"):
             raise Refused("E_CONTAINER", "`bundle.json` names no instance or no scope")
         last = ""
         for entry in value["files"]:
@@ -759,9 +759,13 @@ def is_digest(value):
     return isinstance(value, str) and HEX64.fullmatch(value) is not None
 
 
-def is_uuid(value, version):
-    """A4."""
-    form = rf"[0-9a-f]{{8}}-[0-9a-f]{{4}}-{version}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
+# The versions of a UUID that names an instance or a gate: a random one, or one of an instant (A12).
+DATED = "47"
+
+
+def is_uuid(value, versions):
+    """A4: of one of these versions."""
+    form = rf"[0-9a-f]{{8}}-[0-9a-f]{{4}}-[{versions}][0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
     return isinstance(value, str) and re.fullmatch(form, value) is not None
 
 
@@ -1044,9 +1048,9 @@ digest = text_of(HEX64)
 issuer_name = text_of(re.compile("[!-~]{1,256}"))
 
 
-def uuid_of(version):
+def uuid_of(versions):
     def read(value, where):
-        if not is_uuid(ascii_text(value, where), version):
+        if not is_uuid(ascii_text(value, where), versions):
             raise wrong(where)
         return value
 
@@ -1178,14 +1182,14 @@ decision = closed(
     display_digest=digest,
     evidence_digest=null_or(digest),
     evidence_type=word(*EVIDENCE),
-    gate_id=uuid_of(4),
+    gate_id=uuid_of(DATED),
     gate_version=integer(0, 2**32 - 1),
     justification_commitment=null_or(digest),
     request_artifact_hash=digest,
     role=name,
 )
 gate = closed(
-    action_commitment=digest, context_commitment=digest, id=uuid_of(4), step=null_or(name), version=integer(0, 2**32 - 1),
+    action_commitment=digest, context_commitment=digest, id=uuid_of(DATED), step=null_or(name), version=integer(0, 2**32 - 1),
 )
 group = closed(required=integer(0, 16), roles=roles_16)
 RULE = {
@@ -1210,10 +1214,10 @@ READERS = {  # §4: how each member of a detail is read when it is not null
     "exit_status": integer(-(2**31), 2**31 - 1),
     "expires_at": instant,
     "gate": gate,
-    "gate_id": uuid_of(4),
+    "gate_id": uuid_of(DATED),
     "gate_version": integer(0, 2**32 - 1),
-    "grant": closed(expires_at=instant, id=uuid_of(4)),
-    "grant_id": uuid_of(4),
+    "grant": closed(expires_at=instant, id=uuid_of("4")),
+    "grant_id": uuid_of("4"),
     "guard": closed(
         freeze_epoch=integer(0),
         governance_head=null_or(digest),
@@ -1225,7 +1229,7 @@ READERS = {  # §4: how each member of a detail is read when it is not null
     "lease_ms": integer(0),
     "next": word("continue", "terminate"),
     "outcome_commitment": digest,
-    "parent": closed(artifact_hash=digest, instance_id=uuid_of(4)),
+    "parent": closed(artifact_hash=digest, instance_id=uuid_of(DATED)),
     "policy": policy,
     "requester": list_of(closed(id=name, issuer=issuer_name, kind=word(*KINDS), owner=null_or(digest)), 64),
     "roles": list_of(name, 4096),
@@ -1282,7 +1286,7 @@ def keep(value, _where):
 commitment_record = closed(
     actor=closed(id=name, issuer=null_or(issuer_name), kind=word(*KINDS), role=null_or(name)),
     anchor=null_or(closed(root=digest, size=integer(0))),
-    artifact_id=uuid_of(7),
+    artifact_id=uuid_of("7"),
     artifact_version=keep,
     attempt=integer(0, 2**32 - 1),
     authority_state=word(*STATES),
@@ -1292,7 +1296,7 @@ commitment_record = closed(
     event=word(*MATRIX),
     ext=keep,
     from_state=null_or(word(*STATES)),
-    instance_id=uuid_of(4),
+    instance_id=uuid_of(DATED),
     instance_tag=digest,
     issued_at=instant,
     log_origin=tenant_name,
@@ -1982,7 +1986,7 @@ GOVERNANCE_DETAILS = {  # G2
     "delegation_revoked": {"delegation_hash": digest},
     "enrolled": {"entry_digest": digest, "person_id": digest},
     "enrolment_revoked": {"entry_digest": digest},
-    "erased": {"commitment": digest, "instance_id": null_or(uuid_of(4)), "label": word(*LABELS)},
+    "erased": {"commitment": digest, "instance_id": null_or(uuid_of(DATED)), "label": word(*LABELS)},
 }
 proposer = closed(  # G23
     actor=closed(id=name, issuer=null_or(issuer_name), kind=word("human"), role=null_or(name)),
@@ -1994,7 +1998,7 @@ governance_record = closed_but(
     proposer,
     actor=closed(id=name, issuer=null_or(issuer_name), kind=word("human", "workload", "system"), role=null_or(name)),
     anchor=null_or(closed(root=digest, size=integer(0))),
-    artifact_id=uuid_of(7),
+    artifact_id=uuid_of("7"),
     artifact_version=keep,
     blind=digest,
     crit=list_of(name, 0),
@@ -3098,7 +3102,7 @@ class Places:
     def chains_of(self, first):
         """The chains whose leaves a mirror is asked for: this one, the governance chain, and those that may be parents."""
         instances = {path.split("/")[1] for path in self.files if path.startswith("parents/")}
-        tags = [instance_tag(first.tenant_id, instance) for instance in instances if is_uuid(instance, 4)]
+        tags = [instance_tag(first.tenant_id, instance) for instance in instances if is_uuid(instance, DATED)]
         chains = {(1, tag): Leaves(CHAIN_LEAVES) for tag in [*tags, first.instance_tag]}
         return {**chains, (5, governance_tag(first.tenant_id)): Leaves(GOVERNANCE_LEAVES)}
 
@@ -4067,7 +4071,7 @@ window_record = closed(
     tenant_id=tenant_name,
     to=instant,
 )
-window_entry = closed(head_hash=digest, instance_id=uuid_of(4), sequence=integer(0))
+window_entry = closed(head_hash=digest, instance_id=uuid_of(DATED), sequence=integer(0))
 
 
 def read_window(payload):

@@ -1,7 +1,7 @@
 /** The least that an answer of the server must be, so that whatever reads it on can. More members may come with a later version. */
 
 import { isObject } from "./json.js";
-import { anyOf, count, digest, flag, instant, list, open, orNull, string, uuid4, word } from "./shape.js";
+import { anyOf, count, digest, flag, instant, list, open, orNull, string, uuid4, uuid4or7, word } from "./shape.js";
 
 /** More receipts than any one write seals. */
 const RECEIPTS_MAX = 1_024;
@@ -19,13 +19,13 @@ const GRANT = open(
     expires_at: instant,
     overridden: flag,
   },
-  { gate_id: orNull(uuid4) },
+  { gate_id: orNull(uuid4or7) },
 );
 const RECEIPTS = list(open({ sequence: count, event: string, hash: digest, envelope: isObject }), 0, RECEIPTS_MAX);
 const TEXTS = list(string, 0, LIST_MAX);
 const WAITING = open({
   answer: word("REQUIRE_HUMAN"),
-  gate_id: uuid4,
+  gate_id: uuid4or7,
   roles: TEXTS,
   expires_at: instant,
   url: string,
@@ -42,14 +42,14 @@ export const CONSUMED = anyOf(open({ answer: word("ALLOW"), act_by: instant, art
 export const MOVED = open({ state: string, artifacts: RECEIPTS });
 /** An instance as it stands. */
 export const INSTANCE = open(
-  { instance_id: uuid4, state: string, attempt: count, head: open({ sequence: count }) },
+  { instance_id: uuid4or7, state: string, attempt: count, head: open({ sequence: count }) },
   { pending_grant: orNull(GRANT) },
 );
 /** Of the creation of an instance. */
 export const CREATED = open({ instance: INSTANCE, artifacts: RECEIPTS });
 /** What a process is given to work on. */
 export const CONTEXT = open(
-  { instance_id: uuid4, attempt: count, outcomes: list(open({ grant_id: uuid4 }), 0, LIST_MAX) },
+  { instance_id: uuid4or7, attempt: count, outcomes: list(open({ grant_id: uuid4 }), 0, LIST_MAX) },
   { grant: orNull(GRANT) },
 );
 /** Of attaching. */

@@ -3,7 +3,7 @@
 import { GantralError } from "./errors.js";
 import { instanceTag } from "./hashes.js";
 import { isObject, parse, parseCanonical, sameJson, type Json, type JsonObject } from "./json.js";
-import { count, digest, flag, instant, integer, list, name, object, orNull, scope, text, uuid4, uuid7, word, type Shape } from "./shape.js";
+import { count, digest, flag, instant, integer, list, name, object, orNull, scope, text, uuid4, uuid4or7, uuid7, word, type Shape } from "./shape.js";
 
 /**
  * Why bytes are no artifact that this version reads. The bytes are at fault; equal bytes give an equal code: `artifact_unsupported`
@@ -100,7 +100,7 @@ const DECISION = object({
   display_digest: digest,
   evidence_digest: orNull(digest),
   evidence_type: EVIDENCE,
-  gate_id: uuid4,
+  gate_id: uuid4or7,
   gate_version: U32,
   justification_commitment: orNull(digest),
   request_artifact_hash: digest,
@@ -127,8 +127,8 @@ const MEMBERS: Readonly<Record<string, Shape>> = {
   executor: EXECUTOR,
   exit_status: integer(-(2 ** 31), 2 ** 31 - 1),
   expires_at: instant,
-  gate: object({ action_commitment: digest, context_commitment: digest, id: uuid4, step: orNull(name), version: U32 }),
-  gate_id: uuid4,
+  gate: object({ action_commitment: digest, context_commitment: digest, id: uuid4or7, step: orNull(name), version: U32 }),
+  gate_id: uuid4or7,
   gate_version: U32,
   grant: GRANT,
   grant_id: uuid4,
@@ -138,7 +138,7 @@ const MEMBERS: Readonly<Record<string, Shape>> = {
   lease_ms: count,
   next: word("continue", "terminate"),
   outcome_commitment: digest,
-  parent: object({ artifact_hash: digest, instance_id: uuid4 }),
+  parent: object({ artifact_hash: digest, instance_id: uuid4or7 }),
   policy: POLICY,
   requester: list(object({ id: name, issuer: ISSUER, kind: KIND, owner: orNull(digest) }), 0, LINKS_MAX),
   roles: list(name, 0, ROLES_MAX),
@@ -188,7 +188,7 @@ const PREDICATE: Readonly<Record<string, Shape>> = {
   event: word(...Object.keys(MATRIX)),
   ext: EXTENSIONS,
   from_state: orNull(STATE),
-  instance_id: uuid4,
+  instance_id: uuid4or7,
   instance_tag: digest,
   issued_at: instant,
   log_origin: scope,

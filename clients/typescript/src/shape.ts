@@ -76,6 +76,8 @@ export const scope = text(/^[a-z0-9._/-]{1,128}$/);
 export const name = text(/^[A-Za-z0-9._/:@-]{1,128}$/);
 /** A UUID of version 4. */
 export const uuid4 = text(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+/** A UUID of version 4 or 7: a random one, or one of an instant. */
+export const uuid4or7 = text(/^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 /** A UUID of version 7. */
 export const uuid7 = text(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 /** A whole number that no reader rounds. */

@@ -25,12 +25,12 @@ pub enum IdError {
         found: String,
     },
     /// Not a lower-case UUID of the expected version.
-    #[error("`{found}` is not a lower-case UUID of version {version}")]
+    #[error("`{found}` is not a lower-case UUID of version {versions}")]
     Uuid {
         /// The text, cut to a length that can be shown.
         found: String,
-        /// The version that is needed.
-        version: u8,
+        /// The versions that it may have, in words.
+        versions: &'static str,
     },
 }
 
@@ -121,26 +121,26 @@ text_id!(
     SessionId, is_name, Name
 );
 
+/// Sets version and variant (RFC 9562 section 4).
+const fn stamped(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
+    bytes[6] = (bytes[6] & 0x0f) | (version << 4);
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    bytes
+}
+
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $version:literal) => {
+    ($(#[$doc:meta])* $name:ident, $versions:expr, $words:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// Makes an identifier of sixteen random bytes, setting version and variant (RFC 9562 section 5).
-            pub const fn from_random(mut bytes: [u8; 16]) -> Self {
-                bytes[6] = (bytes[6] & 0x0f) | ($version << 4);
-                bytes[8] = (bytes[8] & 0x3f) | 0x80;
-                Self(bytes)
-            }
-
             /// Wraps sixteen bytes that were stored before; refuses another version or variant.
             pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, IdError> {
-                if Self::from_random(bytes).0 == bytes {
+                if $versions.iter().any(|version| stamped(bytes, *version) == bytes) {
                     Ok(Self(bytes))
                 } else {
-                    Err(IdError::Uuid { found: hex::encode(bytes), version: $version })
+                    Err(IdError::Uuid { found: hex::encode(bytes), versions: $words })
                 }
             }
 
@@ -153,7 +153,7 @@ macro_rules! uuid_id {
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 parse_uuid(text)
                     .and_then(|bytes| Self::from_bytes(bytes).ok())
-                    .ok_or_else(|| IdError::Uuid { found: shown(text), version: $version })
+                    .ok_or_else(|| IdError::Uuid { found: shown(text), versions: $words })
             }
         }
 
@@ -171,44 +171,61 @@ macro_rules! uuid_id {
     };
 }
 
+macro_rules! random_ids {
+    ($($name:ident)+) => {$(
+        impl $name {
+            /// Makes a UUIDv4 of sixteen random bytes (RFC 9562 section 5.4).
+            pub const fn from_random(bytes: [u8; 16]) -> Self {
+                Self(stamped(bytes, 4))
+            }
+        }
+    )+};
+}
+
+macro_rules! dated_ids {
+    ($($name:ident)+) => {$(
+        impl $name {
+            /// Makes a UUIDv7 of an instant and sixteen random bytes, of which it keeps 74 bits (RFC 9562 section 5.7).
+            pub const fn at(millis: u64, mut random: [u8; 16]) -> Self {
+                let [_, _, a, b, c, d, e, f] = millis.to_be_bytes();
+                random[0] = a;
+                random[1] = b;
+                random[2] = c;
+                random[3] = d;
+                random[4] = e;
+                random[5] = f;
+                Self(stamped(random, 7))
+            }
+        }
+    )+};
+}
+
 uuid_id!(
-    /// One governed execution: a random UUIDv4.
-    InstanceId, 4
+    /// One governed execution: a UUIDv7 of when it began, so that what is of one time stands together in a ledger, or a random UUIDv4.
+    InstanceId, [4, 7], "4 or 7"
 );
 uuid_id!(
-    /// One request for authority that waits, or waited, for humans: a random UUIDv4.
-    GateId, 4
+    /// One request for authority that waits, or waited, for humans: a UUIDv7 of when it was asked, or a random UUIDv4.
+    GateId, [4, 7], "4 or 7"
 );
 uuid_id!(
     /// One permission to act once: a random UUIDv4.
-    GrantId, 4
+    GrantId, [4], "4"
 );
 uuid_id!(
     /// One count that a client sends of what it did while no server answered: a random UUIDv4.
-    ReportId, 4
+    ReportId, [4], "4"
 );
 uuid_id!(
     /// One change of the rules that waits for a second person: a random UUIDv4.
-    ProposalId, 4
+    ProposalId, [4], "4"
 );
 uuid_id!(
     /// The informational identifier of an artifact (UUIDv7); its hash is its identity.
-    ArtifactId, 7
+    ArtifactId, [7], "7"
 );
-
-impl ArtifactId {
-    /// Makes a UUIDv7 of an instant and sixteen random bytes (RFC 9562 section 5.7).
-    pub const fn at(millis: u64, mut random: [u8; 16]) -> Self {
-        let [_, _, a, b, c, d, e, f] = millis.to_be_bytes();
-        random[0] = a;
-        random[1] = b;
-        random[2] = c;
-        random[3] = d;
-        random[4] = e;
-        random[5] = f;
-        Self::from_random(random)
-    }
-}
+random_ids!(InstanceId GateId GrantId ReportId ProposalId);
+dated_ids!(InstanceId GateId ArtifactId);
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     if text.len() != 36 {

@@ -154,7 +154,7 @@ impl Engine {
         let identity = Identity {
             tenant: tenant.clone(),
             origin: self.origin(tenant)?,
-            instance: call.fresh.instance(),
+            instance: call.fresh.instance(call.now),
             workflow: workflow.reference(),
         };
         let first = create(&actor, created, Mode::Enforce, call.now);

@@ -102,7 +102,7 @@ impl Engine {
         let identity = Identity {
             tenant: tenant.clone(),
             origin: self.origin(tenant)?,
-            instance: call.fresh.instance(),
+            instance: call.fresh.instance(call.now),
             workflow: workflow.reference(),
         };
         let entry = create(&actor, created, Mode::Enforce, call.now);

@@ -34,14 +34,14 @@ impl Fresh {
         Salt::from_bytes(self.bytes32())
     }
 
-    /// Draws an instance identifier.
-    pub fn instance(&mut self) -> InstanceId {
-        InstanceId::from_random(self.bytes16())
+    /// Draws the identifier of an instance that begins at an instant.
+    pub fn instance(&mut self, at: UnixMillis) -> InstanceId {
+        InstanceId::at(at.get(), self.bytes16())
     }
 
-    /// Draws a gate identifier.
-    pub fn gate(&mut self) -> GateId {
-        GateId::from_random(self.bytes16())
+    /// Draws the identifier of a gate that is asked for at an instant.
+    pub fn gate(&mut self, at: UnixMillis) -> GateId {
+        GateId::at(at.get(), self.bytes16())
     }
 
     /// Draws a grant identifier.

@@ -103,7 +103,7 @@ impl Engine {
         let ask = Ask {
             attempt: acting.attempt,
             gate: Asked {
-                id: call.fresh.gate(),
+                id: call.fresh.gate(call.now),
                 version: 1,
                 action: committed,
                 context,
@@ -175,7 +175,7 @@ impl Engine {
                 .map(|advised| UnderGate { advice: advised.advice, context: advised.context }),
             under_current: under_current.advice,
             consumer,
-            gate: call.fresh.gate(),
+            gate: call.fresh.gate(call.now),
         };
         let command = Command::Consume(Box::new(consume));
         let decided = decide(&loaded.instance, acting.actor, command, call.now)?;

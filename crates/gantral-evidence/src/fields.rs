@@ -215,8 +215,8 @@ texts! {
     Salt, "64 lower-case hexadecimal digits", |text| Salt::parse(text).ok();
     PersonId, "64 lower-case hexadecimal digits", |text| Digest::parse(text).ok().map(PersonId);
     PolicyVersionId, "64 lower-case hexadecimal digits", |text| Digest::parse(text).ok().map(PolicyVersionId);
-    InstanceId, "a lower-case UUID of version 4", |text| InstanceId::parse(text).ok();
-    GateId, "a lower-case UUID of version 4", |text| GateId::parse(text).ok();
+    InstanceId, "a lower-case UUID of version 4 or 7", |text| InstanceId::parse(text).ok();
+    GateId, "a lower-case UUID of version 4 or 7", |text| GateId::parse(text).ok();
     GrantId, "a lower-case UUID of version 4", |text| GrantId::parse(text).ok();
     ProposalId, "a lower-case UUID of version 4", |text| ProposalId::parse(text).ok();
     ArtifactId, "a lower-case UUID of version 7", |text| ArtifactId::parse(text).ok();

@@ -112,16 +112,26 @@ pub struct IdempotencyScope {
 }
 
 impl IdempotencyScope {
-    /// Returns the key under which a request of a tenant is remembered.
+    /// Returns the key under which a request of a tenant is remembered: a digest, whose first eight bytes are those of the instance or the
+    /// gate in the route, where there is one. What is asked of one execution stands together then, and what is of one time does: a random key
+    /// would dirty a page of the index for each request.
     pub(crate) fn digest(&self, tenant: &TenantId) -> Digest {
         let Self { principal, attempt, route, key } = self;
-        Hasher::new("gantral/idempotency/v1")
+        let digest = Hasher::new("gantral/idempotency/v2")
             .text(tenant.as_str())
             .text(principal.as_str())
             .bytes(&attempt.0.to_be_bytes())
             .text(route)
             .text(key)
-            .finish()
+            .finish();
+        let Some(subject) = route.split('/').find_map(|part| InstanceId::parse(part).ok()) else {
+            return digest;
+        };
+        let mut bytes = *digest.as_bytes();
+        for (byte, of_subject) in bytes.iter_mut().zip(subject.as_bytes()).take(8) {
+            *byte = *of_subject;
+        }
+        Digest::from_bytes(bytes)
     }
 }
 

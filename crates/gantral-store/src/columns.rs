@@ -1,8 +1,12 @@
 //! Values to columns and back, whatever database keeps them. A column that does not parse is damage, never a default.
 
+use std::borrow::Cow;
+
 use gantral_core::digest::{CommitmentLabel, Digest, Salt};
 use gantral_core::ids::{AttemptNo, IdError, InstanceId, Name, Role};
 use gantral_core::time::UnixMillis;
+
+use crate::packed::unpack;
 
 /// One row of an answer. Columns are counted from 0.
 pub(crate) trait Cells {
@@ -74,6 +78,12 @@ pub(crate) fn maybe_instant<R: Cells>(row: &R, index: usize) -> Result<Option<Un
 
 pub(crate) fn string<R: Cells>(row: &R, index: usize) -> Result<String, R::Fault> {
     row.str(index).map(str::to_owned)
+}
+
+/// Reads an envelope from the column that [`pack`](crate::packed::pack) made of it.
+pub(crate) fn envelope<R: Cells>(row: &R, index: usize) -> Result<Vec<u8>, R::Fault> {
+    let found = unpack(row.blob(index)?);
+    found.map(Cow::into_owned).ok_or_else(|| R::damage(index, "no envelope that this release can read"))
 }
 
 pub(crate) fn bytes<R: Cells>(row: &R, index: usize) -> Result<Vec<u8>, R::Fault> {

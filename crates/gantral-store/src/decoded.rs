@@ -9,7 +9,7 @@ use crate::append::{Head, IdempotencyAnswer, InstanceIndex, ModeCode, SealedArti
 use crate::archive::{ArchiveStep, ArchivedObject, NumberedArtifact};
 use crate::candidates::{CandidateScope, PolicyCandidate};
 use crate::columns::{
-    Cells, array, attempt, bytes, count, digest, instance, instant, label, maybe, maybe_digest,
+    Cells, array, attempt, bytes, count, digest, envelope, instance, instant, label, maybe, maybe_digest,
     maybe_instant, maybe_text, name, salt, small, split, string, text, uuid,
 };
 use crate::commits::{Commit, Kept};
@@ -59,7 +59,7 @@ pub(crate) fn artifact<R: Cells>(row: &R, from: usize) -> Read<R, SealedArtifact
     Ok(SealedArtifact {
         sequence: count(row, from)?,
         hash: digest(row, from.saturating_add(1))?,
-        envelope: bytes(row, from.saturating_add(2))?,
+        envelope: envelope(row, from.saturating_add(2))?,
     })
 }
 
@@ -387,7 +387,7 @@ pub(crate) fn log<R: Cells>(row: &R) -> Read<R, LogRow> {
 pub(crate) fn committed<R: Cells>(row: &R, number: u64, tenant: &TenantId) -> Read<R, CommittedArtifact> {
     let chain = chain(row, 3)?;
     let seal = if row.is_null(6)? {
-        CommittedSeal::Envelope(bytes(row, 8)?)
+        CommittedSeal::Envelope(envelope(row, 8)?)
     } else {
         CommittedSeal::Told { ends_chain: row.flag(6)?, signer: array(row, 7)? }
     };

@@ -22,6 +22,7 @@ pub mod fault;
 mod governance;
 mod log;
 mod outbox;
+mod packed;
 mod page;
 mod postgres;
 mod proposals;

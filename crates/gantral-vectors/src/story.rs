@@ -45,6 +45,8 @@ pub struct Story {
     pub materiality: Materiality,
     /// The evidence of decisions that policy asks for, where it asks for any.
     pub asks_for: Option<HumanEvidence>,
+    /// Whether gates are named by the instant at which they were asked for, as the instance is.
+    is_dated: bool,
     drawn: u64,
     /// The hash of each statement when it was last told.
     hashes: BTreeMap<ArtifactId, Digest>,
@@ -94,10 +96,18 @@ impl Story {
             evidence: HumanEvidence::Operator,
             materiality,
             asks_for: None,
+            is_dated: false,
             drawn: 0,
             hashes: BTreeMap::new(),
         };
         story.seal(None, entry);
+        story
+    }
+
+    /// Begins as [`Story::begin`] does, with an instance and gates that are named by their instants.
+    pub fn begin_dated() -> Self {
+        let mut story = Self { is_dated: true, ..Self::begin() };
+        story.rename(InstanceId::at(START, [7; 16]));
         story
     }
 
@@ -110,6 +120,20 @@ impl Story {
     /// Returns sixteen of the bytes of [`Story::draw`].
     pub fn draw16(&mut self) -> [u8; 16] {
         self.draw()[..16].try_into().unwrap()
+    }
+
+    fn gate_id(&mut self) -> GateId {
+        let random = self.draw16();
+        if self.is_dated { GateId::at(self.now, random) } else { GateId::from_random(random) }
+    }
+
+    /// Gives the instance another name, in everything that was told so far.
+    fn rename(&mut self, id: InstanceId) {
+        self.instance.identity.instance = id;
+        for statement in &mut self.statements {
+            statement.identity.instance = id;
+        }
+        self.relink();
     }
 
     fn seal(&mut self, from_state: Option<State>, entry: Entry) -> Digest {
@@ -259,7 +283,7 @@ impl Story {
     pub fn ask_with(&mut self, action: &Action, advice: Advice, context: Digest, mode: Mode) -> &mut Self {
         let committed = self.keep(CommitmentLabel::Action, action.to_canonical());
         let gate = Asked {
-            id: GateId::from_random(self.draw16()),
+            id: self.gate_id(),
             version: 1,
             action: committed,
             context,
@@ -356,7 +380,7 @@ impl Story {
             under_gate: None,
             under_current,
             consumer: self.consumer(),
-            gate: GateId::from_random(self.draw16()),
+            gate: self.gate_id(),
         };
         self.command(&agent(), Command::Consume(Box::new(consume)));
         grant
@@ -386,12 +410,7 @@ impl Story {
     /// Plays [`Story::refund`] as another instance: one for each number.
     pub fn numbered(number: u8) -> Self {
         let mut story = Self::refund();
-        let id = InstanceId::from_random([number; 16]);
-        story.instance.identity.instance = id;
-        for statement in &mut story.statements {
-            statement.identity.instance = id;
-        }
-        story.relink();
+        story.rename(InstanceId::from_random([number; 16]));
         story
     }
 

@@ -20,7 +20,10 @@ pub fn asked(plan: impl FnOnce(&Story) -> GatePlan) -> Story {
 }
 
 fn asked_at(materiality: Materiality, plan: impl FnOnce(&Story) -> GatePlan) -> Story {
-    let mut story = Story::of(materiality, Mode::Enforce);
+    asked_in(Story::of(materiality, Mode::Enforce), plan)
+}
+
+fn asked_in(mut story: Story, plan: impl FnOnce(&Story) -> GatePlan) -> Story {
     story.launch();
     let plan = plan(&story);
     story.ask(&refund(900), Verdict::RequireHuman, Some(plan)).exit(3);
@@ -41,6 +44,13 @@ pub fn ungated() -> Story {
 /// One person approves the action as it was asked for, and it is done.
 pub fn approved() -> Story {
     let mut story = asked(one);
+    story.decide(1, DecisionKind::Approve, None).launch().act(&refund(900)).exit(0);
+    story
+}
+
+/// As [`approved`], where instance and gate are named by their instants.
+pub fn dated() -> Story {
+    let mut story = asked_in(Story::begin_dated(), one);
     story.decide(1, DecisionKind::Approve, None).launch().act(&refund(900)).exit(0);
     story
 }

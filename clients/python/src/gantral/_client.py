@@ -15,7 +15,7 @@ from . import _json, types
 from ._actions import Action, Grant
 from ._core import AttemptCore
 from ._errors import Unusable, Untrusted
-from ._evidence import UUID4
+from ._evidence import UUID4_OR_7
 from ._gate import Gate
 from ._http import TIMEOUT_S, TRIES, AsyncSender, AsyncTokenSource, Call, Sender, Server, Steps, Tls, TokenSource
 from ._journal import Journal
@@ -533,7 +533,7 @@ def _launched(environ: Mapping[str, str]) -> tuple[AttemptCore, TokenSource, Tls
         return value
 
     instance_id, attempt = needed("GANTRAL_INSTANCE_ID"), needed("GANTRAL_ATTEMPT")
-    if not UUID4.fullmatch(instance_id) or not attempt.isascii() or not attempt.isdigit():
+    if not UUID4_OR_7.fullmatch(instance_id) or not attempt.isascii() or not attempt.isdigit():
         raise Unusable("`GANTRAL_INSTANCE_ID` and `GANTRAL_ATTEMPT` are not what a runner sets")
     context = _read_context(needed("GANTRAL_CONTEXT"))
     if (context.get("instance_id"), context.get("attempt")) != (instance_id, int(attempt)):

@@ -30,6 +30,7 @@ RULES = "fe2328ca1a8bde55c7794691cd2f6361627056072f9cbee1be4f1934b3adc23e"
 
 HEX64 = re.compile("[0-9a-f]{64}")
 UUID4 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+UUID4_OR_7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z", re.ASCII)
 
 
@@ -252,7 +253,7 @@ class Statement:
         if (previous is None) != (sequence == 0):
             raise Malformed("an artifact that is at no place of a chain")
         instance, workflow, detail = text(found, "instance_id"), found.get("workflow"), found.get("detail")
-        if not UUID4.fullmatch(instance):
+        if not UUID4_OR_7.fullmatch(instance):
             raise Malformed("an artifact without `instance_id`")
         if not has_members(workflow, "digest", "id", "materiality", "version"):
             raise Malformed("an artifact without `workflow`")

@@ -144,6 +144,11 @@ fn uuid4(schema: ObjectBuilder) -> ObjectBuilder {
         .pattern(Some("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"))
 }
 
+/// A random UUID, or one of an instant.
+fn uuid4_or_7(schema: ObjectBuilder) -> ObjectBuilder {
+    uuid4(schema).pattern(Some("^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"))
+}
+
 fn name(schema: ObjectBuilder) -> ObjectBuilder {
     schema.pattern(Some("^[A-Za-z0-9._/:@-]{1,128}$"))
 }
@@ -161,8 +166,8 @@ identifiers! {
     ActorId = ids::ActorId, name,
         "Who acted: the person id of a human, the client identifier of a workload or runner, `gantral` for the engine.";
     SessionId = ids::SessionId, name, "A session that ties the instances of one agent run together.";
-    InstanceId = ids::InstanceId, uuid4, "One governed execution.";
-    GateId = ids::GateId, uuid4, "One request for authority that waits, or waited, for humans.";
+    InstanceId = ids::InstanceId, uuid4_or_7, "One governed execution.";
+    GateId = ids::GateId, uuid4_or_7, "One request for authority that waits, or waited, for humans.";
     GrantId = ids::GrantId, uuid4, "One permission to act once.";
     ProposalId = ids::ProposalId, uuid4, "One change of the rules that waits, or waited, for a second person.";
     ReportId = ids::ReportId, uuid4, "One count that a client sends.";

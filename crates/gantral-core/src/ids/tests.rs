@@ -27,9 +27,13 @@ fn a_uuid_is_read_in_its_one_spelling() {
 
 #[test]
 fn a_uuid_of_another_version_or_variant_is_refused() {
-    let version_seven = "07070707-0707-7707-8707-070707070707";
-    assert!(InstanceId::parse(version_seven).is_err());
-    assert!(ArtifactId::parse(version_seven).is_ok());
+    let [seven, four, one] =
+        ['7', '4', '1'].map(|version| format!("07070707-0707-{version}707-8707-070707070707"));
+    assert!(ArtifactId::parse(&seven).is_ok() && ArtifactId::parse(&four).is_err());
+    assert!(GrantId::parse(&seven).is_err() && GrantId::parse(&four).is_ok());
+    assert!(InstanceId::parse(&seven).is_ok() && InstanceId::parse(&four).is_ok());
+    let refused = InstanceId::parse(&one).unwrap_err().to_string();
+    assert_eq!(refused, format!("`{one}` is not a lower-case UUID of version 4 or 7"));
     for variant in ["07070707-0707-4707-c707-070707070707", "07070707-0707-4707-0707-070707070707"] {
         assert!(InstanceId::parse(variant).is_err());
     }
@@ -38,10 +42,12 @@ fn a_uuid_of_another_version_or_variant_is_refused() {
 }
 
 #[test]
-fn artifact_identifiers_sort_by_their_instant() {
+fn dated_identifiers_sort_by_their_instant() {
     let id = ArtifactId::at(0x0123_4567_89ab, [0xff; 16]);
     assert_eq!(id.to_string(), "01234567-89ab-7fff-bfff-ffffffffffff");
     assert!(ArtifactId::at(1, [0xff; 16]) < ArtifactId::at(2, [0; 16]));
+    assert!(InstanceId::at(1, [0xff; 16]) < InstanceId::at(2, [0; 16]));
+    assert_eq!(GateId::from_bytes(*GateId::at(1, [7; 16]).as_bytes()), Ok(GateId::at(1, [7; 16])));
 }
 
 #[test]

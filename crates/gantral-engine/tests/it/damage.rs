@@ -24,9 +24,13 @@ fn tampered(script: &mut Script, tamper: impl FnOnce(&Connection)) {
 /// Rewrites the newest artifact: its bytes, its hash and the head that the index names.
 fn rewrite(connection: &Connection, rehash: bool, change: impl FnOnce(&mut Envelope)) {
     let newest = "SELECT sequence, envelope FROM artifact ORDER BY sequence DESC LIMIT 1";
-    let (sequence, bytes): (i64, Vec<u8>) =
+    let (sequence, column): (i64, Vec<u8>) =
         connection.query_row(newest, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    let mut envelope = Envelope::parse(&bytes).unwrap();
+    // A mark, how long the payload is, the payload, and what stands behind it in the envelope.
+    let (length, rest) = column[1..].split_first_chunk().unwrap();
+    let (payload, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+    let mut envelope = Envelope::parse(&[b"{\"payload\":\"", rest].concat()).unwrap();
+    envelope.payload = payload.to_vec();
     change(&mut envelope);
     let update = "UPDATE artifact SET envelope = ?2 WHERE sequence = ?1";
     connection.execute(update, params![sequence, envelope.encode()]).unwrap();

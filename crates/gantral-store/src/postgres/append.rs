@@ -20,6 +20,7 @@ use crate::append::{
 };
 use crate::changes::Change;
 use crate::error::StoreError;
+use crate::packed::pack;
 use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
@@ -246,7 +247,7 @@ pub(super) async fn put_artifact(
             chain.as_slice(),
             int(artifact.sealed.sequence),
             artifact.sealed.hash.as_bytes().as_slice(),
-            artifact.sealed.envelope,
+            pack(&artifact.sealed.envelope).as_ref(),
             artifact.ends_chain,
             artifact.signer.as_slice(),
         ],

@@ -3,10 +3,11 @@
 use gantral_core::ids::{InstanceId, TenantId};
 
 use super::PostgresStore;
-use super::columns::{count, get, int, names};
+use super::columns::{count, int, names};
 use super::db::{Query, params};
 use super::writer::Fail;
 use super::{instances, numbers};
+use crate::columns::envelope;
 use crate::commits::{COMMITS_MAX, Commit, Kept};
 use crate::decoded;
 use crate::error::StoreError;
@@ -33,7 +34,7 @@ impl PostgresStore {
                     params![int(number), NO_INSTANCE.as_slice()],
                 )
                 .await?;
-            sampled.push(found.map(|row| get(&row, 0)).transpose()?);
+            sampled.push(found.map(|row| envelope(&row, 0)).transpose()?);
         }
         Ok(sampled)
     }

@@ -17,6 +17,7 @@ use super::server;
 use super::writer::{Fail, reason};
 use crate::columns::label;
 use crate::copying::{Column, Copied, CopiedTable, CopyCheck, CopyError, CopyStep, Kind, Rows, Table, Value};
+use crate::packed::unpack;
 use crate::sqlite::source::Source;
 
 /// The tables that each database has of its own: how its schema came about, which servers serve it with which keys and do which duty now, and
@@ -180,7 +181,9 @@ fn tell(table: &Table, row: &mut [Value], check: &mut dyn CopyCheck) -> Result<(
         return Ok(());
     }
     let Some(Value::Bytes(bytes)) = row.get(envelope) else { return Ok(()) };
-    let (ends, key) = check.told(bytes).map_err(|what| CopyError::Damaged {
+    let told =
+        unpack(bytes).ok_or_else(|| "it is no envelope".to_owned()).and_then(|bytes| check.told(&bytes));
+    let (ends, key) = told.map_err(|what| CopyError::Damaged {
         what: format!("artifact {:?} cannot be read: {what}", row.get(number)),
     })?;
     for (index, value) in [(terminal, Value::Flag(ends)), (signer, Value::Bytes(key.to_vec()))] {

@@ -15,6 +15,7 @@ use crate::append::{
     Append, AppendOutcome, Head, IdempotencyLookup, IdempotencyRow, InstanceIndex, ModeCode, NewArtifact,
     StateCode,
 };
+use crate::packed::pack;
 use crate::usage::Delta;
 
 const NO_ARTIFACT: Fail = Fail::Contradiction("an append carries at least one artifact");
@@ -144,7 +145,7 @@ pub(super) fn put_artifact(
             chain,
             int(artifact.sealed.sequence),
             artifact.sealed.hash.as_bytes(),
-            artifact.sealed.envelope,
+            pack(&artifact.sealed.envelope),
             previous,
             artifact.ends_chain,
             artifact.signer,

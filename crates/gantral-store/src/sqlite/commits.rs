@@ -8,6 +8,7 @@ use super::SqliteStore;
 use super::columns::{count, int};
 use super::instances::numbers;
 use super::writer::Fail;
+use crate::columns::envelope;
 use crate::commits::{COMMITS_MAX, Commit, Kept};
 use crate::decoded;
 use crate::error::StoreError;
@@ -29,7 +30,7 @@ impl SqliteStore {
                 "SELECT envelope FROM artifact WHERE number <= ?1 AND instance <> ?2 ORDER BY number DESC LIMIT 1",
             )?;
             let sampled = numbers.into_iter().map(|number| {
-                select.query_row(params![int(number), NO_INSTANCE], |row| row.get(0)).optional()
+                select.query_row(params![int(number), NO_INSTANCE], |row| envelope(row, 0)).optional()
             });
             Ok(sampled.collect::<rusqlite::Result<_>>()?)
         })

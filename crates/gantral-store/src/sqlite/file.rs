@@ -36,6 +36,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0020.sql"),
     include_str!("schema/0021.sql"),
 ];
+/// How many bytes a page of a new file has. Three artifacts fit into one, where in the 4 KiB that are usual one fits, and not twice.
+const PAGE_BYTES: u32 = 8 << 10;
 /// The write-ahead log is cut to this many bytes when it starts over.
 const WAL_BYTES_MAX: u32 = 64 << 20;
 /// How long to wait for an external backup tool that holds the file.
@@ -55,7 +57,7 @@ pub(super) fn writer(path: &Path, file_bytes_max: Option<u64>) -> Result<Connect
     // `secure_delete` overwrites what an erasure frees.
     connection
         .execute_batch(&format!(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+            "PRAGMA page_size={PAGE_BYTES}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
              PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_BYTES_MAX};
              PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA trusted_schema=OFF;"
         ))

@@ -36,6 +36,7 @@ pub(super) fn all() -> Vec<Case> {
     let mut cases = spellings();
     cases.extend(members());
     cases.extend(versions());
+    cases.extend(identifiers());
     cases
 }
 
@@ -280,6 +281,57 @@ fn addresses() -> Vec<Case> {
             "A reference to evidence has a member that does not exist",
             URL,
             "\"uri\":\"https://h/\"",
+        ),
+    ]
+}
+
+/// Instances and gates are named by an instant or at random, grants at random only.
+fn identifiers() -> Vec<Case> {
+    let story = tales::dated;
+    let versioned =
+        |number, slug, about, kind, object: &'static str, member: &'static str, version: &'static str| {
+            let story = story();
+            let mut files = lean(&story);
+            respelled(&mut files, story.position(kind), |mut payload| {
+                let object = payload.find(object).unwrap();
+                let id = object + payload[object..].find(member).unwrap() + member.len();
+                let at = id + "01234567-89ab-".len();
+                payload.replace_range(at..=at, version);
+                payload.into_bytes()
+            });
+            Case::from_files(number, slug, about, &story, story.scope(), files)
+                .invalid(&["E_SCHEMA", "N_WITHHELD"], "147-named-by-instants")
+        };
+    let (asked, approved) = (EventKind::HumanRequired, EventKind::Approved);
+    vec![
+        Case::of(147, "named-by-instants", "The instance and its gate are named by instants", &story())
+            .valid(&["N_WITHHELD"]),
+        versioned(
+            148,
+            "instance-of-another-version",
+            "The instance has a name of a version that is not used here",
+            asked,
+            "\"predicate\":{",
+            "\"instance_id\":\"",
+            "1",
+        ),
+        versioned(
+            149,
+            "gate-of-another-version",
+            "The gate has a name of a version that is not used here",
+            asked,
+            "\"gate\":{",
+            "\"id\":\"",
+            "1",
+        ),
+        versioned(
+            150,
+            "grant-named-by-an-instant",
+            "A grant is named by an instant",
+            approved,
+            "\"grant\":{",
+            "\"id\":\"",
+            "7",
         ),
     ]
 }
