@@ -88,6 +88,7 @@ struct Chain {
 
 impl Chain {
     fn new(number: usize) -> Result<Self> {
+        let created_at = UnixMillis::new(1_700_000_000_000 + number as u64)?;
         let index = InstanceIndex {
             state: StateCode(1),
             mode: ModeCode(1),
@@ -96,7 +97,7 @@ impl Chain {
             workflow_version: Digest::of(b"refund"),
             session: None,
             created_by: ActorId::parse("agent")?,
-            created_at: UnixMillis::new(1_700_000_000_000 + number as u64)?,
+            created_at,
             waiting_since: None,
             due_at: None,
             call_key: None,
@@ -104,7 +105,7 @@ impl Chain {
         };
         let append = Append {
             tenant: TenantId::parse("default")?,
-            instance: InstanceId::from_random(id(number)),
+            instance: InstanceId::at(created_at.get(), id(number)),
             expected: None,
             artifacts: Vec::new(),
             index,

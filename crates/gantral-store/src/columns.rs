@@ -83,7 +83,7 @@ pub(crate) fn string<R: Cells>(row: &R, index: usize) -> Result<String, R::Fault
 /// Reads an envelope from the column that [`pack`](crate::packed::pack) made of it.
 pub(crate) fn envelope<R: Cells>(row: &R, index: usize) -> Result<Vec<u8>, R::Fault> {
     let found = unpack(row.blob(index)?);
-    found.map(Cow::into_owned).ok_or_else(|| R::damage(index, "no envelope that this release can read"))
+    found.map(Cow::into_owned).ok_or_else(|| R::damage(index, "an envelope that ends early"))
 }
 
 pub(crate) fn bytes<R: Cells>(row: &R, index: usize) -> Result<Vec<u8>, R::Fault> {

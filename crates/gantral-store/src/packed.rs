@@ -1,15 +1,16 @@
 //! How an envelope stands in its column: with the payload as bytes, and not in base64, which is a third more to write, to flush and to keep.
 //!
-//! What comes out is byte for byte what went in. An envelope that is not spelled as DSSE ones are, and every one that was written before there
-//! was another form, stands as it is.
+//! What comes out is byte for byte what went in, whatever that is. An envelope that is not spelled as ours are, and every one that was written
+//! before there was another form, stands as it is.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The first byte of a packed envelope. No JSON text begins with it.
+/// The first byte of a packed envelope, and of one behind it that would be taken for something else. No JSON text begins with either.
 const PACKED: u8 = 1;
+const PLAIN: u8 = 0;
 /// What stands before the payload.
 const BEGIN: &[u8] = b"{\"payload\":\"";
 /// How many bytes say how long the payload is.
@@ -17,7 +18,11 @@ const LENGTH: usize = size_of::<u32>();
 
 /// Returns the column for an envelope.
 pub(crate) fn pack(envelope: &[u8]) -> Cow<'_, [u8]> {
-    packed(envelope).map_or(Cow::Borrowed(envelope), Cow::Owned)
+    match (packed(envelope), envelope.first()) {
+        (Some(packed), _) => Cow::Owned(packed),
+        (None, Some(&(PACKED | PLAIN))) => Cow::Owned([&[PLAIN], envelope].concat()),
+        (None, _) => Cow::Borrowed(envelope),
+    }
 }
 
 fn packed(envelope: &[u8]) -> Option<Vec<u8>> {
@@ -29,10 +34,12 @@ fn packed(envelope: &[u8]) -> Option<Vec<u8>> {
     Some([&[PACKED], length.as_slice(), &payload, rest].concat())
 }
 
-/// Returns the envelope of a column; `None` for one that is neither packed nor anything that stands as it is.
+/// Returns the envelope of a column; `None` for a packed one that ends early.
 pub(crate) fn unpack(column: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let Some(rest) = column.strip_prefix(&[PACKED]) else {
-        return (column.first() != Some(&0)).then_some(Cow::Borrowed(column));
+    let rest = match column {
+        [PACKED, rest @ ..] => rest,
+        [PLAIN, rest @ ..] => return Some(Cow::Borrowed(rest)),
+        _ => return Some(Cow::Borrowed(column)),
     };
     let (length, rest) = rest.split_first_chunk::<LENGTH>()?;
     let (payload, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
@@ -58,13 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_have_been_written_here_is_refused() {
+    fn what_was_cut_off_is_no_envelope() {
         let column = pack(&envelope(b"payload")).into_owned();
         assert!(unpack(&column).is_some());
         for length in 1..1 + LENGTH + b"payload".len() {
             assert_eq!(unpack(&column[..length]), None, "{length} bytes");
         }
-        assert_eq!(unpack(&[0, 1, 2]), None);
     }
 
     proptest! {
@@ -74,6 +80,13 @@ mod tests {
             let column = pack(&envelope);
             prop_assert_eq!(column[0], PACKED);
             prop_assert_eq!(unpack(&column).map(Cow::into_owned), Some(envelope.clone()));
+        }
+
+        #[test]
+        fn and_so_do_bytes_that_are_none(begin in 0_u8..3, bytes in any::<Vec<u8>>()) {
+            let bytes = [&[begin], bytes.as_slice()].concat();
+            let column = pack(&bytes);
+            prop_assert_eq!(unpack(&column).map(Cow::into_owned), Some(bytes.clone()));
         }
 
         #[test]

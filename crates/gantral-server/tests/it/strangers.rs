@@ -20,6 +20,9 @@ use crate::place::{
     fresh_key, minutes, refund, to,
 };
 
+/// The name of a grant that nobody has.
+const NO_GRANT: &str = "00000000-0000-4000-8000-000000000000";
+
 /// A place where something of everything exists, all of it of one team of one tenant.
 struct Scene {
     place: Place,
@@ -97,7 +100,7 @@ impl Scene {
             ("delegation", _) => self.delegation.to_string(),
             ("proposal_id", _) => self.proposal.to_string(),
             ("gate_id", _) => self.waits.gate.to_string(),
-            ("grant_id", _) => "00000000-0000-4000-8000-000000000000".to_owned(),
+            ("grant_id", _) => NO_GRANT.to_owned(),
             ("team", _) => "payments".to_owned(),
             ("workflow", _) => "refund".to_owned(),
             ("id", _) if route.path.contains("/workflows/") => "refund".to_owned(),
@@ -155,7 +158,7 @@ impl Scene {
                 json!({"workflow": "refund", "action": action})
             }
             "takeCall" | "keepCall" => json!({}),
-            "settleCall" => json!({"grant_id": self.waits.id, "status": "SUCCEEDED"}),
+            "settleCall" => json!({"grant_id": NO_GRANT, "status": "SUCCEEDED"}),
             "createInstance" => json!({"workflow": "refund"}),
             "sayWindow" => json!({"from": "2025-12-31T00:00:00.000Z", "to": "2026-01-01T00:00:00.000Z"}),
             "claim" => json!({"queue": "default"}),

@@ -249,7 +249,7 @@ fn service_behind_caddy_reports_what_came_of_it() {
         command.args(["-sS", "-i", "-X", "POST"]).args(words).arg(format!("{}/gantral/outcome", shop.url));
         got(command.stdout(Stdio::piped()).spawn().unwrap())
     };
-    report(instance, "201").problem(409, "outcome_not_owed");
+    report("00000000-0000-4000-8000-000000000000", "201").problem(409, "outcome_not_owed");
     report(grant, "perhaps").problem(400, "outcome_unreadable");
     assert_eq!(report(grant, "201").status, 204);
     assert_eq!(shop.world.instance(instance)["outcomes"][0]["status"], json!("SUCCEEDED"));
