@@ -124,6 +124,7 @@ impl IdempotencyScope {
             .text(route)
             .text(key)
             .finish();
+        // Gates are spelled as instances are.
         let Some(subject) = route.split('/').find_map(|part| InstanceId::parse(part).ok()) else {
             return digest;
         };
