@@ -121,6 +121,13 @@ text_id!(
     SessionId, is_name, Name
 );
 
+/// Puts the instant where a UUIDv7 has it, in its first 48 bits (RFC 9562 section 5.7).
+const fn dated(millis: u64, mut bytes: [u8; 16]) -> [u8; 16] {
+    let [_, _, instant @ ..] = millis.to_be_bytes();
+    [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]] = instant;
+    bytes
+}
+
 /// Sets version and variant (RFC 9562 section 4).
 const fn stamped(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
     bytes[6] = (bytes[6] & 0x0f) | (version << 4);
@@ -129,7 +136,7 @@ const fn stamped(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $versions:expr, $words:literal) => {
+    ($(#[$doc:meta])* $name:ident, $first:literal $(or $other:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; 16]);
@@ -137,10 +144,10 @@ macro_rules! uuid_id {
         impl $name {
             /// Wraps sixteen bytes that were stored before; refuses another version or variant.
             pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, IdError> {
-                if $versions.iter().any(|version| stamped(bytes, *version) == bytes) {
+                if [$first $(, $other)?].iter().any(|version| stamped(bytes, *version) == bytes) {
                     Ok(Self(bytes))
                 } else {
-                    Err(IdError::Uuid { found: hex::encode(bytes), versions: $words })
+                    Err(IdError::Uuid { found: hex::encode(bytes), versions: stringify!($first $(or $other)?) })
                 }
             }
 
@@ -153,7 +160,7 @@ macro_rules! uuid_id {
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 parse_uuid(text)
                     .and_then(|bytes| Self::from_bytes(bytes).ok())
-                    .ok_or_else(|| IdError::Uuid { found: shown(text), versions: $words })
+                    .ok_or_else(|| IdError::Uuid { found: shown(text), versions: stringify!($first $(or $other)?) })
             }
         }
 
@@ -186,15 +193,8 @@ macro_rules! dated_ids {
     ($($name:ident)+) => {$(
         impl $name {
             /// Makes a UUIDv7 of an instant and sixteen random bytes, of which it keeps 74 bits (RFC 9562 section 5.7).
-            pub const fn at(millis: u64, mut random: [u8; 16]) -> Self {
-                let [_, _, a, b, c, d, e, f] = millis.to_be_bytes();
-                random[0] = a;
-                random[1] = b;
-                random[2] = c;
-                random[3] = d;
-                random[4] = e;
-                random[5] = f;
-                Self(stamped(random, 7))
+            pub const fn at(millis: u64, random: [u8; 16]) -> Self {
+                Self(stamped(dated(millis, random), 7))
             }
         }
     )+};
@@ -202,27 +202,27 @@ macro_rules! dated_ids {
 
 uuid_id!(
     /// One governed execution: a UUIDv7 of when it began, so that what is of one time stands together in a ledger, or a random UUIDv4.
-    InstanceId, [4, 7], "4 or 7"
+    InstanceId, 4 or 7
 );
 uuid_id!(
     /// One request for authority that waits, or waited, for humans: a UUIDv7 of when it was asked, or a random UUIDv4.
-    GateId, [4, 7], "4 or 7"
+    GateId, 4 or 7
 );
 uuid_id!(
     /// One permission to act once: a random UUIDv4.
-    GrantId, [4], "4"
+    GrantId, 4
 );
 uuid_id!(
     /// One count that a client sends of what it did while no server answered: a random UUIDv4.
-    ReportId, [4], "4"
+    ReportId, 4
 );
 uuid_id!(
     /// One change of the rules that waits for a second person: a random UUIDv4.
-    ProposalId, [4], "4"
+    ProposalId, 4
 );
 uuid_id!(
     /// The informational identifier of an artifact (UUIDv7); its hash is its identity.
-    ArtifactId, [7], "7"
+    ArtifactId, 7
 );
 random_ids!(InstanceId GateId GrantId ReportId ProposalId);
 dated_ids!(InstanceId GateId ArtifactId);

@@ -138,15 +138,18 @@ macro_rules! identifiers {
     )+};
 }
 
+/// A random UUID.
 fn uuid4(schema: ObjectBuilder) -> ObjectBuilder {
-    schema
-        .format(Some(SchemaFormat::Custom("uuid".into())))
-        .pattern(Some("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"))
+    uuid(schema, "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 }
 
 /// A random UUID, or one of an instant.
 fn uuid4_or_7(schema: ObjectBuilder) -> ObjectBuilder {
-    uuid4(schema).pattern(Some("^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"))
+    uuid(schema, "^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+}
+
+fn uuid(schema: ObjectBuilder, pattern: &str) -> ObjectBuilder {
+    schema.format(Some(SchemaFormat::Custom("uuid".into()))).pattern(Some(pattern))
 }
 
 fn name(schema: ObjectBuilder) -> ObjectBuilder {

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-/// The log is copied when it has this many pages of 4 KiB.
+/// The log is copied when it has this many pages: 64 MB of those that a new file has.
 const PAGES: u32 = 8_000;
 /// How many pages more before the copy is tried again, when a reader kept the log from starting over.
 const PAGES_MORE: u32 = 2_000;
